@@ -1,0 +1,43 @@
+# `make demo` and `make test` are all the set-up there is: each makes .venv if it is missing and runs.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO ?= demo
+
+.PHONY: demo test lint run lock clean
+
+.venv/.installed: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Python 3.11 to 3.13 is needed: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+	@touch $@
+
+# Seven drawn expressions, two models trained on them, one table.
+demo: .venv/.installed
+	@test -d $(DEMO)/faces || $(BIN)/fer-tui data demo $(DEMO)/faces --per-class 200
+	$(BIN)/fer-tui train --data $(DEMO)/faces --runs $(DEMO)/runs --config docs/demo.toml
+	@$(BIN)/fer-tui compare --runs $(DEMO)/runs --format csv --output $(DEMO)/comparison.csv
+	@echo "The table as CSV: $(DEMO)/comparison.csv    Next: $(BIN)/fer-tui --runs $(DEMO)/runs"
+
+test: .venv/.installed
+	$(BIN)/python -m pytest
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+run: .venv/.installed
+	$(BIN)/fer-tui
+
+# The lock holds exact versions and no index: what a fresh environment gets today.
+lock:
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --disable-pip-version-check '.[dev,kaggle]'
+	.venv-lock/bin/pip freeze --exclude fer-tui | grep '==' > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .venv-lock $(DEMO)

@@ -1,0 +1,1 @@
+"""Data, models, training and runs of fer-tui: everything but the screen."""

@@ -1,0 +1,227 @@
+"""Runs, the baselines and the article's rows in one table, and that table as CSV, Markdown, LaTeX and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from core import files, published
+from core.runs import RunSnapshot
+
+COLUMNS = (
+    "model",
+    "protocol",
+    "encoding",
+    "augmentation",
+    "epochs",
+    "params",
+    "train_accuracy",
+    "val_accuracy",
+    "val_loss",
+    "val_balanced_accuracy",
+    "val_macro_f1",
+    "val_images",
+    "seconds",
+    "run",
+    "warnings",
+)
+FIGURES = ("train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
+BASELINES = ("majority", "chance")
+PUBLISHED = "published"
+
+Row = Mapping[str, Any]
+
+
+def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True) -> list[Row]:
+    """One row a run, then the majority and chance rows of their data, then the article's.
+
+    Args:
+        runs: in the order in which they shall stand.
+        with_published: whether the article's rows follow.
+
+    Returns:
+        Mappings of COLUMNS; None where a figure is not known. `warnings` is a list of codes.
+    """
+    rows: list[Row] = [run_row(run) for run in runs]
+    seen: dict[str, RunSnapshot] = {}
+    for run in runs:
+        if run.environment.get("counts"):
+            seen.setdefault(str(run.environment.get("fingerprint")), run)
+    for run in seen.values():
+        rows += _baselines(run.environment["counts"], several=len(seen) > 1, name=run.name)
+    if len(seen) > 1:
+        rows = [_with_warning(row, "different_data") if row["run"] not in BASELINES else row for row in rows]
+    if with_published:
+        rows += [_published_row(row) for row in published.RESULTS]
+    return rows
+
+
+def run_row(run: RunSnapshot) -> Row:
+    """A run's row: figures of its kept epoch, and over the whole split where the column says so."""
+    kept: Mapping[str, float] = run.kept_epoch() or {}
+    evaluation = run.evaluation or {}
+    warnings = [str(warning.get("code")) for warning in run.warnings]
+    if run.state != "completed":
+        warnings.append(run.state)
+    return {
+        "model": run.model,
+        "protocol": run.config.get("protocol"),
+        "encoding": run.config.get("encoding"),
+        "augmentation": run.config.get("augmentation"),
+        "epochs": len(run.history) or None,
+        "params": run.environment.get("parameters"),
+        "train_accuracy": _known(kept.get("accuracy")),
+        "val_accuracy": _known(kept.get("val_accuracy")),
+        "val_loss": _known(kept.get("val_loss")),
+        "val_balanced_accuracy": evaluation.get("balanced_accuracy"),
+        "val_macro_f1": evaluation.get("macro_f1"),
+        "val_images": evaluation.get("val_images"),
+        "seconds": round(run.seconds, 1) if run.history else None,
+        "run": run.name,
+        "warnings": warnings,
+    }
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 6)
+
+
+def _with_warning(row: Row, code: str) -> Row:
+    return {**row, "warnings": [*row["warnings"], code]}
+
+
+def _baselines(counts: Mapping[str, Mapping[str, int]], *, several: bool, name: str) -> list[Row]:
+    """What always saying train's commonest class scores in validation, and what guessing evenly does.
+
+    Args:
+        counts: split -> class -> images.
+        several: whether there are baselines of other data too, so that the rows must say whose they are.
+        name: a run on these data.
+    """
+    train, validation = counts.get("train", {}), counts.get("validation", {})
+    images = sum(validation.values())
+    present = [count for count in validation.values() if count]
+    if not train or not images:
+        return []
+    majority = max(sorted(train), key=lambda label: train[label])
+    share = validation.get(majority, 0) / images
+    even = 1 / len(train)
+    # Precision of even guessing is a class's share, recall 1/classes; F1 is their harmonic mean.
+    chance_f1 = sum(2 * (c / images) * even / (c / images + even) for c in present) / len(present)
+    blank = dict.fromkeys(COLUMNS) | {
+        "val_images": images,
+        "warnings": [f"data of {name}"] if several else [],
+    }
+    train_images = sum(train.values())
+    return [
+        blank
+        | {
+            "model": f"always '{majority}'",
+            "train_accuracy": round(train[majority] / train_images, 6),
+            "val_accuracy": round(share, 6),
+            "val_balanced_accuracy": round((1 if share else 0) / len(present), 6),
+            "val_macro_f1": round(2 * share / (1 + share) / len(present), 6),
+            "run": "majority",
+        },
+        blank
+        | {
+            "model": "even guessing",
+            "train_accuracy": round(even, 6),
+            "val_accuracy": round(even, 6),
+            "val_loss": round(math.log(len(train)), 6),
+            "val_balanced_accuracy": round(even, 6),
+            "val_macro_f1": round(chance_f1, 6),
+            "run": "chance",
+        },
+    ]
+
+
+def _published_row(row: published.PublishedRow) -> Row:
+    return dict.fromkeys(COLUMNS) | {
+        "model": row.model,
+        "protocol": "published",
+        "encoding": "label" if row.model in ("model1", "model2") else "frequency",
+        "augmentation": "basic" if row.model in ("model1", "model2") else "extended",
+        "epochs": row.epoch,
+        "train_accuracy": row.train_accuracy,
+        "val_accuracy": row.val_accuracy,
+        "val_loss": row.val_loss,
+        "val_images": published.VALIDATION_IMAGES[row.model],
+        "run": PUBLISHED,
+        "warnings": [],
+    }
+
+
+def write_table(rows: Iterable[Row], form: str) -> str:
+    """The rows as `csv`, `markdown`, `latex` or `json`."""
+    return {"csv": _csv, "markdown": _markdown, "latex": _latex, "json": _json}[form](list(rows))
+
+
+def cell(column: str, value: Any) -> str:
+    """A value as people read it: four places, thousands separated, blank where it is not known."""
+    if value is None:
+        return ""
+    if column == "warnings":
+        return "; ".join(value)
+    if column in FIGURES:
+        return f"{value:.4f}"
+    if column == "seconds":
+        return f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _csv(rows: list[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([";".join(row[c]) if c == "warnings" else _safe(row[c]) for c in COLUMNS])
+    return text.getvalue()
+
+
+def _safe(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, made harmless by a leading apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+
+
+def _json(rows: list[Row]) -> str:
+    return files.to_json(list(rows))
+
+
+def _markdown(rows: list[Row]) -> str:
+    lines = [
+        COLUMNS,
+        ["--:" if c in (*FIGURES, "epochs", "params", "val_images", "seconds") else "---" for c in COLUMNS],
+    ]
+    lines += [[cell(c, row[c]).replace("|", "\\|") for c in COLUMNS] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+_LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
+
+
+def _latex(rows: list[Row]) -> str:
+    """A booktabs table."""
+
+    def text(value: str) -> str:
+        escaped = "".join(_LATEX.get(c, c) for c in value.replace("\\", "/"))
+        return escaped.replace("~", r"\textasciitilde{}").replace("^", r"\textasciicircum{}")
+
+    layout = "".join("r" if c in (*FIGURES, "epochs", "params", "val_images", "seconds") else "l" for c in COLUMNS)
+    lines = [" & ".join(text(c.replace("_", " ")) for c in COLUMNS) + r" \\"]
+    body = [" & ".join(text(cell(c, row[c])) for c in COLUMNS) + r" \\" for row in rows]
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{layout}}}",
+            r"\toprule",
+            *lines,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )

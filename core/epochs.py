@@ -1,0 +1,71 @@
+"""The bridge from Keras's callbacks to a run under way."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Epochs(Protocol):
+    """What a run under way is told of its epochs, and asked."""
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Epoch `epoch`, counted from 0, begins."""
+        ...
+
+    def begin_batch(self, batch: int, loss: Callable[[], float]) -> None:
+        """Batch `batch` of the epoch begins; `loss` gives the running loss, and waits for the device."""
+        ...
+
+    def begin_validation(self) -> None:
+        """The epoch's training is done."""
+        ...
+
+    def end_epoch(self, model: keras.Model, logs: Mapping[str, float]) -> None:
+        """The epoch, validation included, is done; `logs` has its loss and metrics."""
+        ...
+
+    def is_ending(self) -> bool:
+        """Whether no further batch is wanted."""
+        ...
+
+
+def epoch_callback(run: Epochs, seed: int) -> keras.callbacks.Callback:
+    """A Keras callback that tells `run` of every epoch and batch, and ends the fit when it wants no more.
+
+    Before every epoch the state of each random layer is set from seed and epoch, so that a resumed run draws what
+    an undisturbed one would.
+    """
+    import keras
+
+    class EpochCallback(keras.callbacks.Callback):
+        # on_train_batch_end is left alone on purpose: for it Keras reads the metrics, and so waits for the device,
+        # at every batch.
+
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            for index, layer in enumerate(self.model.layers):
+                generator = getattr(layer, "seed_generator", None)
+                if generator is not None:
+                    generator.state.assign([zlib.crc32(f"{seed}-{index}-{epoch}".encode()), 0])
+            run.begin_epoch(epoch)
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            run.begin_batch(batch, lambda: float(self.model.metrics[0].result()))
+            # Keras looks at this after the batch, then validates: on_test_batch_begin cuts that short.
+            self.model.stop_training = run.is_ending()
+
+        def on_test_begin(self, logs: Any = None) -> None:
+            run.begin_validation()
+
+        def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+            self.model.stop_evaluating = run.is_ending()
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            run.end_epoch(self.model, logs or {})
+            self.model.stop_training = run.is_ending()
+
+    return EpochCallback()

@@ -1,0 +1,75 @@
+"""What a model's predictions are worth: confusion matrix, per-class report, and the figures that sum them up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]) -> dict[str, Any]:
+    """Compare predictions with labels.
+
+    Args:
+        labels: the true class of every image.
+        probabilities: shape (images, classes), columns in the order of `classes`.
+        classes: the model's classes in the order of its outputs.
+
+    Returns:
+        `images`; `accuracy`; `balanced_accuracy` (mean recall) and `macro_f1`, both over the classes that have
+        images; `loss` (mean cross-entropy, nats); `classes` in alphabetical order; `confusion_matrix`, rows true and
+        columns predicted in that order; `per_class` with precision, recall, f1 and support of each class;
+        `majority_accuracy`, what always saying the commonest class would score.
+
+    Source:
+        sklearn.metrics; a class that is never predicted has precision 0.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    names = sorted(classes)
+    truth = np.asarray(labels)
+    predicted = np.asarray(classes)[probabilities.argmax(axis=1)]
+    precision, recall, f1, support = (
+        np.asarray(values)
+        for values in precision_recall_fscore_support(truth, predicted, labels=names, zero_division=0)
+    )
+    present = support > 0
+    column = {name: i for i, name in enumerate(classes)}
+    true_share = probabilities[np.arange(len(truth)), [column[name] for name in truth]]
+    return {
+        "images": len(truth),
+        "accuracy": float((truth == predicted).mean()),
+        "balanced_accuracy": float(recall[present].mean()),
+        "macro_f1": float(f1[present].mean()),
+        "loss": float(-np.log(np.clip(true_share, 1e-7, 1.0)).mean()),
+        "classes": names,
+        "confusion_matrix": confusion_matrix(truth, predicted, labels=names).tolist(),
+        "per_class": {
+            name: {
+                "precision": float(precision[i]),
+                "recall": float(recall[i]),
+                "f1": float(f1[i]),
+                "support": int(support[i]),
+            }
+            for i, name in enumerate(names)
+        },
+        "majority_accuracy": float(support.max() / support.sum()),
+    }
+
+
+def predictions_table(
+    paths: Sequence[str],
+    labels: Sequence[str],
+    probabilities: NDArray[np.floating],
+    classes: Sequence[str],
+) -> bytes:
+    """predictions.csv: path, label, predicted, and `p_<class>` for every class in alphabetical order."""
+    import pandas as pd
+
+    table = pd.DataFrame({"path": list(paths), "label": list(labels)})
+    table["predicted"] = np.asarray(classes)[probabilities.argmax(axis=1)]
+    for name in sorted(classes):
+        table[f"p_{name}"] = probabilities[:, list(classes).index(name)]
+    return table.to_csv(index=False, float_format="%.6f", lineterminator="\n").encode(errors="surrogateescape")

@@ -1,0 +1,123 @@
+"""Reading the original fer2013.csv: columns emotion, pixels, Usage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.dataset import Dataset, Problem, make_dataset
+from core.errors import DatasetError
+from core.images import ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+_USAGE = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+_SIZE = 48
+
+
+@dataclass(frozen=True)
+class CsvSource:
+    """Images in the rows of a CSV file.
+
+    Attributes:
+        pixels: uint8, shape (images, 48, 48).
+        rows: a path such as `fer2013.csv#17` to its row of `pixels`.
+    """
+
+    pixels: np.ndarray
+    rows: dict[str, int]
+
+    def content(self, path: str) -> bytes:
+        """The row's pixels."""
+        return self._pixels(path).tobytes()
+
+    def image(self, path: str) -> Image.Image:
+        """The row's pixels as a grey image."""
+        from PIL import Image
+
+        return Image.fromarray(self._pixels(path))
+
+    def _pixels(self, path: str) -> np.ndarray:
+        if path not in self.rows:
+            raise ImageError("no such row")
+        return self.pixels[self.rows[path]]
+
+
+def read_csv(path: Path) -> Dataset:
+    """Read fer2013.csv; rows that are broken are named and left out.
+
+    Raises:
+        DatasetError: it is no such CSV, or none of its rows is whole.
+    """
+    import pandas as pd
+
+    try:
+        # Ragged rows must not end the reading: too many cells drop the row, too few leave cells empty.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, on_bad_lines=_cut, engine="python")
+    except (ValueError, pd.errors.ParserError) as error:
+        raise DatasetError(f"{path}: not a CSV file: {' '.join(str(error).split())}") from None
+    missing = [column for column in ("emotion", "pixels", "Usage") if column not in table.columns]
+    if missing:
+        raise DatasetError(f"{path}: no column {', '.join(missing)}; expected emotion,pixels,Usage")
+    rows: list[tuple[str, str, str]] = []
+    pixels: list[np.ndarray] = []
+    broken: list[tuple[str, str]] = []
+    for line, (emotion, text, usage) in enumerate(
+        zip(table["emotion"], table["pixels"], table["Usage"], strict=True), start=2
+    ):
+        name = f"{path.name}#{line:05d}"
+        try:
+            rows.append((name, _emotion(emotion), _split(usage)))
+            pixels.append(_pixels(text))
+        except ValueError as error:
+            del rows[len(pixels) :]
+            broken.append((name, str(error)))
+    if not rows:
+        reason = f"; {broken[0][0]}: {broken[0][1]}" if broken else ""
+        raise DatasetError(f"{path}: no row is whole{reason}; expected emotion,pixels,Usage")
+    problems = []
+    if broken:
+        more = f" and {len(broken) - 1:,} more" if len(broken) > 1 else ""
+        problems.append(
+            Problem(
+                "broken_row",
+                f"broken rows are left out: {broken[0][0]}: {broken[0][1]}{more}",
+                tuple(n for n, _ in broken),
+            )
+        )
+    source = CsvSource(np.stack(pixels), {row[0]: i for i, row in enumerate(rows)})
+    return make_dataset(path, rows, problems, source)
+
+
+def _cut(cells: list[str]) -> list[str]:
+    """A row with too many cells, made one that is named as broken."""
+    return [cells[0], "", ""]
+
+
+def _emotion(text: str) -> str:
+    if text not in ("0", "1", "2", "3", "4", "5", "6"):
+        raise ValueError(f"emotion is {text[:20]!r}, not 0 to 6")
+    return EMOTIONS[int(text)]
+
+
+def _split(text: str) -> str:
+    if text not in _USAGE:
+        raise ValueError(f"Usage is {text[:20]!r}, not Training, PublicTest or PrivateTest")
+    return _USAGE[text]
+
+
+def _pixels(text: str) -> np.ndarray:
+    try:
+        values = np.array(text.split(), dtype=np.int64)
+    except (ValueError, OverflowError):
+        raise ValueError("pixels are not all whole numbers") from None
+    if values.size != _SIZE * _SIZE:
+        raise ValueError(f"{values.size:,} pixels, not {_SIZE * _SIZE:,}")
+    if values.min() < 0 or values.max() > 255:
+        raise ValueError("pixels outside 0 to 255")
+    return values.astype(np.uint8).reshape(_SIZE, _SIZE)

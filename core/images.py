@@ -1,0 +1,124 @@
+"""Reading one image, or all of a data set's, as uint8 pixels; the one place that decodes."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# 64 megapixels are more than a camera gives and 192 MB decoded: beyond is taken for a decompression bomb.
+MAX_PIXELS = 64_000_000
+SUFFIXES = (".jpg", ".jpeg", ".png")
+FORMATS = ("JPEG", "PNG")
+
+# open_image has a lower limit of its own, so that this warning would only say it twice.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class ImageError(Exception):
+    """An image can't be read; the message is the reason alone, such as "not an image"."""
+
+
+def open_image(content: bytes) -> Image.Image:
+    """Decode an image file to mode L (grey) or RGB, upright, 8 bits a channel.
+
+    Args:
+        content: the bytes of a JPEG or PNG file.
+
+    Raises:
+        ImageError: it is empty, no image, damaged, or larger than MAX_PIXELS.
+    """
+    if not content:
+        raise ImageError("empty (0 bytes)")
+    try:
+        image = Image.open(BytesIO(content), formats=FORMATS)
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise ImageError(f"too large ({width} x {height} pixels, the limit is {MAX_PIXELS:,})")
+        if "exif" in image.info:
+            image = ImageOps.exif_transpose(image)
+        return _eight_bits(image)
+    except Image.DecompressionBombError:
+        raise ImageError(f"too large (the limit is {MAX_PIXELS:,} pixels)") from None
+    except UnidentifiedImageError:
+        raise ImageError("not a JPEG or PNG image") from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, OverflowError) as error:
+        raise ImageError(f"damaged ({error})") from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The image as L or RGB; 16-bit greys are scaled, where Pillow would clip them to white."""
+    if image.mode.startswith("I"):
+        pixels = np.asarray(image, dtype=np.int64)
+        return Image.fromarray((pixels >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode in ("1", "L", "LA", "La"):
+        return image.convert("L")
+    if image.mode == "RGB":
+        image.load()
+        return image
+    return image.convert("RGB")
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether an image has no colour."""
+    return image.mode == "L"
+
+
+def to_pixels(image: Image.Image, channels: int) -> NDArray[np.uint8]:
+    """An image's pixels, shape (height, width, channels), as grey (1) or colour (3)."""
+    mode = "L" if channels == 1 else "RGB"
+    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def fit(image: Image.Image, size: int) -> Image.Image:
+    """The image reduced or enlarged to size x size, antialiased where it is reduced."""
+    if image.size == (size, size):
+        return image
+    return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def read_image(path: Path) -> Image.Image:
+    """Read an image file.
+
+    Raises:
+        ImageError: it can't be read or decoded.
+    """
+    try:
+        return open_image(path.read_bytes())
+    except OSError as error:
+        raise ImageError(error.strerror or str(error)) from None
+
+
+def in_threads(function: Callable[[T], R], items: Sequence[T], group: int = 64) -> Iterator[R]:
+    """Map over items in as many threads as there are cores, in order, a group of items a task.
+
+    No more than a few groups are under way at once, so that neither memory nor the wait after a caller's
+    stop grows with the data set.
+    """
+    threads = os.cpu_count() or 1
+    starts = range(0, len(items), group)
+    with ThreadPoolExecutor(threads) as pool:
+        tasks: deque[Future[list[R]]] = deque()
+        for start in starts:
+            tasks.append(pool.submit(_each, function, items[start : start + group]))
+            if len(tasks) > 2 * threads:
+                yield from tasks.popleft().result()
+        while tasks:
+            yield from tasks.popleft().result()
+
+
+def _each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    return [function(item) for item in items]

@@ -1,0 +1,36 @@
+"""Sending what TensorFlow and Python say to a file, for as long as a run or a program lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def output_to(path: Path) -> Iterator[None]:
+    """Append file descriptor 2, where TensorFlow's C++ code writes, to a file inside the block.
+
+    Whoever draws on the terminal must do so on a copy of the descriptor made before.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(handle, 2)
+    os.close(handle)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def say(line: str) -> None:
+    """Write a line with the time to file descriptor 2, which is the run's log while a run lasts."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    with contextlib.suppress(OSError):
+        os.write(2, f"{stamp}  {line}\n".encode(errors="backslashreplace"))

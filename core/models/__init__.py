@@ -1,0 +1,1 @@
+"""The models: a registry of what they are, and one file a family that builds them."""

@@ -1,0 +1,175 @@
+"""From a config to a compiled Keras model: input, preprocessing, the family's body, and the last layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.models.registry import find_model
+
+if TYPE_CHECKING:
+    import keras
+
+    from core.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class BodyOptions:
+    """What a model's body is told.
+
+    Attributes:
+        width: factor on filters and units; `filters` applies it.
+        dropout: the rate before the last layer, None for the model's own.
+        l2: penalty on kernels.
+        synchronized: whether batch statistics go over all devices.
+    """
+
+    width: float = 1.0
+    dropout: float | None = None
+    l2: float = 0.0
+    synchronized: bool = False
+
+    def filters(self, count: int) -> int:
+        """A number of filters or units at this width: a multiple of 8 from 8 up, so that groups divide it."""
+        return max(8, round(count * self.width / 8) * 8)
+
+    def regularizer(self) -> Any:
+        """The kernels' regularizer."""
+        import keras
+
+        return keras.regularizers.L2(self.l2) if self.l2 else None
+
+
+@dataclass(frozen=True)
+class PixelStatistics:
+    """Mean and variance of the training pixels, scale 0-255, one figure a channel."""
+
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+
+
+def pixel_statistics(pixels: np.ndarray, channels: int, chunk: int = 4096) -> PixelStatistics:
+    """Statistics over a uint8 array of shape (images, height, width, stored channels), in one pass.
+
+    Grey images give the same figures for each of the model's channels.
+    """
+    total = np.zeros(pixels.shape[-1])
+    squares = np.zeros(pixels.shape[-1])
+    for start in range(0, len(pixels), chunk):
+        part = pixels[start : start + chunk].astype(np.float64)
+        total += part.sum(axis=(0, 1, 2))
+        squares += np.square(part).sum(axis=(0, 1, 2))
+    count = math.prod(pixels.shape[:3])
+    mean = total / count
+    variance = np.maximum(squares / count - np.square(mean), 1e-6)
+    repeat = channels // len(mean)
+    return PixelStatistics(tuple(np.tile(mean, repeat).tolist()), tuple(np.tile(variance, repeat).tolist()))
+
+
+def build_model(
+    config: TrainingConfig,
+    classes: int,
+    *,
+    statistics: PixelStatistics | None = None,
+    prior: np.ndarray | None = None,
+    synchronized: bool = False,
+) -> keras.Model:
+    """Build the model that a config names, its preprocessing inside.
+
+    Args:
+        config: model, input, width, normalization, precision and the like.
+        classes: outputs.
+        statistics: of the training pixels; needed for `normalization = dataset`.
+        prior: the classes' shares in train in the order of the outputs; needed for `output_bias = prior`.
+        synchronized: whether batch statistics go over all devices.
+
+    Returns:
+        Input: raw pixels 0-255, shape (batch, image_size, image_size, channels). Output: probabilities, float32,
+        shape (batch, classes). Only Keras's own layers, so that a saved model loads in safe mode.
+    """
+    import keras
+
+    spec = find_model(config.model)
+    options = BodyOptions(config.width, config.dropout, config.l2, synchronized)
+    inputs = keras.Input((config.image_size, config.image_size, config.channels), name="pixels")
+    features = spec.body()(_preprocess(inputs, config, statistics), options)
+    if config.output_bias == "prior":
+        assert prior is not None
+        bias: Any = keras.initializers.Constant(np.log(np.maximum(prior, 1e-8)).astype(np.float32).tolist())
+    else:
+        bias = "zeros"
+    outputs = keras.layers.Dense(
+        classes,
+        activation="softmax",
+        bias_initializer=bias,
+        kernel_regularizer=options.regularizer(),
+        dtype="float32",
+        name="probabilities",
+    )(features)
+    return keras.Model(inputs, outputs, name=config.model)
+
+
+def _preprocess(inputs: Any, config: TrainingConfig, statistics: PixelStatistics | None) -> Any:
+    import keras
+
+    if config.normalization == "none":
+        return inputs
+    if config.normalization == "scale":
+        return keras.layers.Rescaling(1 / 255, name="scale")(inputs)
+    if config.normalization == "per_image":
+        return keras.layers.LayerNormalization(
+            axis=(1, 2, 3), center=False, scale=False, epsilon=1e-3, dtype="float32", name="per_image"
+        )(inputs)
+    assert statistics is not None
+    return keras.layers.Normalization(
+        mean=list(statistics.mean), variance=list(statistics.variance), dtype="float32", name="dataset"
+    )(inputs)
+
+
+def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:
+    """Give a model its loss, metrics and optimizer.
+
+    Args:
+        model: as `build_model` gives it.
+        config: optimizer, schedule, label smoothing.
+        steps: steps an epoch, for schedules.
+    """
+    import keras
+
+    model.compile(
+        optimizer=_optimizer(config, steps),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
+        metrics=[
+            keras.metrics.CategoricalAccuracy("accuracy"),
+            keras.metrics.Precision(name="precision"),
+            keras.metrics.Recall(name="recall"),
+        ],
+        jit_compile=config.jit_compile,
+    )
+
+
+def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    import keras
+
+    rate: Any = config.learning_rate
+    if config.schedule == "cosine":
+        warmup = round(config.warmup_epochs * steps)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else config.learning_rate,
+            decay_steps=max(config.epochs * steps - warmup, 1),
+            warmup_target=config.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    if config.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=config.momentum, nesterov=config.momentum > 0)
+    return keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.epsilon)
+
+
+def count_parameters(config: TrainingConfig, classes: int) -> int:
+    """Weights of the model that a config names, non-trainable ones included."""
+    zeros = PixelStatistics((0.0,) * config.channels, (1.0,) * config.channels)
+    shares = np.full(classes, 1 / classes)
+    return int(build_model(config, classes, statistics=zeros, prior=shares).count_params())

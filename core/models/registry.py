@@ -1,0 +1,87 @@
+"""What each model is, known without TensorFlow: the menu reads this, the trainer builds from it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model of the menu.
+
+    Attributes:
+        name: what users type.
+        title: a few words for a menu.
+        builder: `module:function` of the body, imported when the model is built (see `core.models.build`).
+        image_size: width and height of its input, pixels.
+        channels: 1 grey, 3 colour.
+        parameters: weights at width 1 with seven classes and this input, non-trainable ones included.
+        source: where it comes from.
+        recipe: TrainingConfig fields that it trains best with, where they differ from the general defaults.
+        published_divisor: images a step by which the published protocol counts its steps.
+        published_epoch: the epoch that the article reports, where it does.
+    """
+
+    name: str
+    title: str
+    builder: str
+    image_size: int
+    channels: int
+    parameters: int
+    source: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    published_divisor: int = 64
+    published_epoch: int | None = None
+
+    def defaults(self) -> dict[str, Any]:
+        """The TrainingConfig fields that this model sets: its input and its recipe."""
+        return {"image_size": self.image_size, "channels": self.channels, **self.recipe}
+
+    def body(self) -> Any:
+        """The function that builds all but the input, preprocessing and last layer; imports TensorFlow."""
+        module, _, name = self.builder.partition(":")
+        return getattr(import_module(module), name)
+
+
+_SPECS = (
+    ModelSpec(
+        name="compact",
+        title="Compact residual network",
+        builder="core.models.compact:body",
+        image_size=48,
+        channels=1,
+        parameters=0,
+        source="fer-tui; residual blocks after He et al. 2016, arXiv:1603.05027",
+        recipe={"batch_size": 64, "learning_rate": 2e-3, "schedule": "cosine", "warmup_epochs": 0.5},
+    ),
+    ModelSpec(
+        name="model2",
+        title="Article's Model 2: plain CNN",
+        builder="core.models.model2:body",
+        image_size=96,
+        channels=3,
+        parameters=0,
+        source="the article's Model 2 (M. Thumiki 2023), as its author's code has it",
+        recipe={"learning_rate": 1e-4},
+        published_epoch=3,
+    ),
+)
+
+MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def find_model(name: str) -> ModelSpec:
+    """The model of that name.
+
+    Raises:
+        ValueError: there is none; the message names the nearest, or all.
+    """
+    if name in MODELS:
+        return MODELS[name]
+    near = difflib.get_close_matches(name, MODELS, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(MODELS)}"
+    raise ValueError(f"no model is called '{name}'; {hint}")

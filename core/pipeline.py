@@ -1,0 +1,123 @@
+"""From decoded pixels to batches: shuffled, augmented and prefetched by tf.data.
+
+Everything random is a function of (seed, step), so that a training stream can be taken up at any step: that
+is what an exact resume stands on. Decoded images are uint8 in memory; an epoch never decodes a file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.augmentation import POLICIES, augmenter, resize
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from core.config import TrainingConfig
+
+EVALUATION_BATCH = 256
+
+
+def training_stream(
+    pixels: np.ndarray,
+    targets: np.ndarray,
+    config: TrainingConfig,
+    *,
+    first_step: int = 0,
+    shuffle_buffer: int | None = None,
+    class_weights: np.ndarray | None = None,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """An endless stream of training batches, pass after pass over the images.
+
+    Args:
+        pixels: uint8, shape (images, height, width, 1 or 3), as `core.dataset.load_pixels` gives them.
+        targets: float32, shape (images, classes), one-hot.
+        config: batch size, seed, augmentation, image size and channels.
+        first_step: how many batches of the stream have been trained on before.
+        shuffle_buffer: None shuffles every pass over all images; a number shuffles with a buffer of so many.
+        class_weights: float32, shape (classes,); each batch then has a third part, weights of shape (batch,).
+        drop_remainder: leave out a pass's last, smaller batch.
+
+    Returns:
+        Batches of (images, targets[, weights]): float32 (batch, size, size, channels) of 0-255, and float32
+        (batch, classes).
+    """
+    import tensorflow as tf
+
+    images = len(pixels)
+    batch = min(config.batch_size, images)
+    steps = images // batch if drop_remainder else -(-images // batch)
+    augment = augmenter(POLICIES[config.augmentation], config.image_size)
+
+    def one_pass(number: Any) -> tf.data.Dataset:
+        rows = tf.data.Dataset.range(images)
+        # A seed tensor of the pass: each has an order of its own, and the same one whenever it is asked for.
+        rows = rows.shuffle(
+            shuffle_buffer or images, seed=config.seed * 1_000_003 + number, reshuffle_each_iteration=False
+        )
+        return rows.batch(batch, drop_remainder)
+
+    def make_batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        seed = tf.cast(tf.stack([config.seed, step]), tf.int32)
+        values = _channels(augment(tf.gather(all_pixels, rows), seed), config.channels)
+        if weights is None:
+            return values, tf.gather(all_targets, rows)
+        wanted = tf.gather(all_targets, rows)
+        return values, wanted, tf.linalg.matvec(wanted, weights)
+
+    all_pixels, all_targets = _on_host(pixels), _on_host(targets)
+    weights = None if class_weights is None else _on_host(class_weights.astype(np.float32))
+    passes = tf.data.Dataset.range(first_step // steps, np.iinfo(np.int64).max)
+    stream = passes.flat_map(one_pass).skip(first_step % steps).enumerate(start=first_step)
+    stream = stream.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return stream.prefetch(tf.data.AUTOTUNE)
+
+
+def evaluation_batches(
+    pixels: np.ndarray,
+    targets: np.ndarray | None,
+    image_size: int,
+    channels: int,
+    batch: int = EVALUATION_BATCH,
+) -> tf.data.Dataset:
+    """The images in their order, unaugmented, in large batches.
+
+    Args:
+        pixels: uint8, shape (images, height, width, 1 or 3).
+        targets: float32, shape (images, classes), or None for prediction.
+        image_size: the model's input size in pixels.
+        channels: the model's input channels.
+        batch: images a batch.
+
+    Returns:
+        Batches of (images, targets), or of images alone.
+    """
+    import tensorflow as tf
+
+    all_pixels = _on_host(pixels)
+    all_targets = None if targets is None else _on_host(targets)
+
+    def make_batch(rows: tf.Tensor) -> Any:
+        values = _channels(resize(tf.gather(all_pixels, rows), image_size), channels)
+        return values if all_targets is None else (values, tf.gather(all_targets, rows))
+
+    rows = tf.data.Dataset.range(len(pixels)).batch(batch)
+    return rows.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _channels(values: tf.Tensor, channels: int) -> tf.Tensor:
+    """Grey repeated to three channels where the model wants colour; last, so that all before it costs a third."""
+    import tensorflow as tf
+
+    return values if values.shape[-1] == channels else tf.repeat(values, channels, axis=-1)
+
+
+def _on_host(values: np.ndarray) -> tf.Tensor:
+    """The array as a tensor in the host's memory, where tf.data works."""
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        return tf.constant(values)

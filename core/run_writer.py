@@ -1,0 +1,220 @@
+"""Writing a run directory: one process owns it through `lock`, and tells of itself through `status.json`."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import secrets
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+from core import files
+from core.config import TrainingConfig
+from core.errors import RunError
+from core.runs import HISTORY_COLUMNS, is_alive, read_history
+
+STATUS_INTERVAL = 0.5
+HEARTBEAT_INTERVAL = 5.0
+
+
+def this_process() -> dict[str, Any]:
+    """What names this process to readers: pid, host, and its start time, since pids are used again."""
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "started": psutil.Process().create_time(),
+    }
+
+
+def create_run(config: TrainingConfig, folder: Path) -> Path:
+    """Make a run directory, its config stored and its state `queued`.
+
+    Args:
+        config: the run's settings.
+        folder: RUNS; made where it is missing.
+
+    Raises:
+        RunError: the folder can't be written.
+    """
+    # Milliseconds keep the runs of one queue in order: `latest` is the newest name.
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    path = folder / f"{now}-{config.model}-{secrets.token_hex(2)}"
+    try:
+        path.mkdir(parents=True)
+        try:
+            status = {"state": "queued", "heartbeat": time.time(), **_PROGRESS, **this_process()}
+            files.write_json(path / "status.json", status)
+            # Last, because a folder is a run from the moment that it has a config.
+            files.write_json(path / "config.json", config.model_dump(mode="json"))
+        except OSError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    except OSError as error:
+        remedy = "free some space" if error.errno == 28 else "name a folder that can be written"
+        raise RunError(f"--runs: {folder}: {error.strerror}; {remedy}") from None
+    return path
+
+
+_PROGRESS: dict[str, Any] = {"epoch": 0, "epochs": None, "batch": 0, "batches": None, "message": ""}
+
+
+class RunWriter:
+    """The one writer of a run directory, as a context manager: lock on entering, last status on leaving.
+
+    A thread writes `status.json` while the run lasts, at most twice a second when something changed and every
+    five seconds as a heartbeat, because importing and tracing block the thread that trains. The same thread
+    looks for the file `stop`, by which another process asks the run to end.
+    """
+
+    def __init__(self, path: Path, stop: threading.Event) -> None:
+        """`stop` is set when another process asks for it through the run directory."""
+        self.path = path
+        self._stop = stop
+        self._status: dict[str, Any] = {"state": "running", **_PROGRESS, **this_process()}
+        self._changed = True
+        self._mutex = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self.stop_requested = False
+
+    def __enter__(self) -> RunWriter:
+        self._lock()
+        with contextlib.suppress(FileNotFoundError):
+            (self.path / "stop").unlink()
+        self._write_status()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        with contextlib.suppress(OSError):
+            self._write_status()
+        for name in ("stop", "lock"):
+            with contextlib.suppress(OSError):
+                (self.path / name).unlink()
+
+    def update(self, **status: Any) -> None:
+        """Change what `status.json` says; the heartbeat thread writes it within half a second."""
+        with self._mutex:
+            self._status.update(status)
+            self._changed = True
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Store what the run stands on: versions, device, data set, classes."""
+        files.write_json(self.path / "environment.json", environment)
+
+    def append_epoch(self, row: Mapping[str, float]) -> None:
+        """Add a line to `history.csv` and force it to disk."""
+        path = self.path / "history.csv"
+        content = _csv_line([row.get(column, float("nan")) for column in HISTORY_COLUMNS])
+        if not path.exists():
+            content = _csv_line(HISTORY_COLUMNS) + content
+        with path.open("ab") as file:
+            file.write(content.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def truncate_history(self, epochs: int) -> None:
+        """Drop the rows after that epoch: a checkpoint further back is what goes on."""
+        path = self.path / "history.csv"
+        if not path.exists():
+            return
+        rows = [row for row in read_history(path) if row["epoch"] <= epochs]
+        lines = [_csv_line(HISTORY_COLUMNS)]
+        lines += [_csv_line([row[column] for column in HISTORY_COLUMNS]) for row in rows]
+        files.write_bytes(path, "".join(lines).encode())
+
+    def _lock(self) -> None:
+        """Take the run, or say who has it; the lock of a process that is gone is taken over."""
+        path = self.path / "lock"
+        mine = json.dumps({**this_process(), "heartbeat": time.time()}).encode()
+        for _ in range(3):
+            try:
+                handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+            except FileExistsError:
+                owner = _owner(path)
+                if owner and is_alive(owner):
+                    raise RunError(
+                        f"{self.path.name}: process {owner.get('pid')} on {owner.get('host')} is working on it; "
+                        f"wait for it or 'fer-tui stop {self.path.name}'"
+                    ) from None
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise RunError(f"{self.path}: {error.strerror}; it must be writable") from None
+            else:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(mine)
+                return
+        raise RunError(f"{path}: can't be taken; remove it if no process works on the run")
+
+    def _beat(self) -> None:
+        written = time.monotonic()
+        while not self._ended.wait(STATUS_INTERVAL):
+            if not self.stop_requested and (self.path / "stop").exists():
+                self.stop_requested = True
+                self._stop.set()
+            if self._changed or time.monotonic() - written >= HEARTBEAT_INTERVAL:
+                # A full disk must not end the training: the next beat tries again.
+                with contextlib.suppress(OSError):
+                    self._write_status()
+                written = time.monotonic()
+
+    def _write_status(self) -> None:
+        with self._mutex:
+            status = {**self._status, "heartbeat": time.time()}
+            self._changed = False
+        files.write_json(self.path / "status.json", status)
+
+
+def request_stop(path: Path) -> None:
+    """Ask the process that works on a run to stop after its batch."""
+    try:
+        (path / "stop").touch()
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}; the stop request can't be written") from None
+
+
+def _owner(lock: Path) -> dict[str, Any] | None:
+    """Who holds a lock; None for one that is damaged or that its owner has just removed."""
+    try:
+        owner = json.loads(lock.read_text("utf-8"))
+        # On another host the heartbeat decides, and status.json has the later one.
+        status = json.loads((lock.parent / "status.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(owner, dict) or not isinstance(status, dict):
+        return None
+    return {**owner, "heartbeat": status.get("heartbeat", owner.get("heartbeat"))}
+
+
+def _csv_line(values: Sequence[Any]) -> str:
+    """One CSV line; whole numbers without a point, NaN as an empty cell."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow([_cell(value) for value in values])
+    return line.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value != value:
+        return ""
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))

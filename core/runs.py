@@ -1,0 +1,230 @@
+"""Reading run directories: what the screens, the tables and the other commands know of a run.
+
+A run is a directory (docs/run-directory.md); `core.run_writer` writes it, everything else reads it here, with
+nothing heavier than the standard library.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core.errors import RunError
+
+STATES = ("queued", "running", "completed", "stopped", "failed", "diverged", "interrupted")
+ENDED = ("completed", "stopped", "failed", "diverged", "interrupted")
+HEARTBEAT_LIMIT = 60.0
+METRICS = ("loss", "accuracy", "precision", "recall")
+HISTORY_COLUMNS = (
+    "epoch",
+    *METRICS,
+    *(f"val_{metric}" for metric in METRICS),
+    "learning_rate",
+    "seconds",
+    "images_per_second",
+)
+
+
+@dataclass(frozen=True)
+class RunSnapshot:
+    """A run as its directory tells it at one moment.
+
+    Attributes:
+        path: the run directory.
+        state: one of STATES; `interrupted` is read off a missing process or heartbeat, never written.
+        config: config.json; empty where it is missing or damaged, as are the next two.
+        environment: environment.json.
+        status: status.json.
+        history: a mapping an epoch, HISTORY_COLUMNS to numbers (NaN where the file says nothing).
+        evaluation: evaluation.json, once it is there.
+    """
+
+    path: Path
+    state: str
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    status: Mapping[str, Any]
+    history: tuple[Mapping[str, float], ...]
+    evaluation: Mapping[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The directory's name, which is the run's."""
+        return self.path.name
+
+    @property
+    def model(self) -> str:
+        """The model's name, "?" where config.json can't say."""
+        return str(self.config.get("model", "?"))
+
+    @property
+    def message(self) -> str:
+        """What the run last said of itself."""
+        return str(self.status.get("message") or "")
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in epochs, in seconds."""
+        return sum(row["seconds"] for row in self.history if row["seconds"] == row["seconds"])
+
+    def kept_epoch(self) -> Mapping[str, float] | None:
+        """The row of the epoch that is reported: the best by the config's monitor, or the last."""
+        return kept_epoch(self.history, self.config)
+
+    @property
+    def warnings(self) -> list[Mapping[str, Any]]:
+        """What the audit holds against the run's figures: `code` and `message` each."""
+        return list((self.evaluation or {}).get("warnings", []))
+
+
+def better(monitor: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:
+    """Whether a monitor's value is better than the best one: lower for a loss, higher for anything else."""
+    if value != value:
+        return False
+    if best is None or best != best:
+        return True
+    return value < best - min_delta if monitor.endswith("loss") else value > best + min_delta
+
+
+def kept_epoch(history: tuple[Mapping[str, float], ...], config: Mapping[str, Any]) -> Mapping[str, float] | None:
+    """The row of the kept epoch, None before the first one."""
+    if not history:
+        return None
+    if config.get("keep", "best") == "last":
+        return history[-1]
+    monitor = str(config.get("monitor", "val_loss"))
+    kept: Mapping[str, float] | None = None
+    for row in history:
+        if kept is None or better(monitor, row.get(monitor, float("nan")), kept.get(monitor)):
+            kept = row
+    return kept
+
+
+def runs_folder(option: Path | None) -> Path:
+    """RUNS: the option, else $FER_TUI_RUNS, else ./runs."""
+    return option or Path(os.environ.get("FER_TUI_RUNS") or "runs")
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run directory."""
+    return (path / "config.json").is_file()
+
+
+def list_runs(folder: Path) -> list[Path]:
+    """The run directories of RUNS, newest first; empty where there is no such folder."""
+    try:
+        return sorted((path for path in folder.iterdir() if is_run(path)), reverse=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise RunError(f"--runs: {folder}: {error.strerror}; name a folder that can be read") from None
+
+
+def find_run(name: str, folder: Path) -> Path:
+    """The run directory that RUN means: a directory, a unique prefix of its name, or `latest`.
+
+    Raises:
+        RunError: there is none, or several.
+    """
+    if is_run(Path(name)):
+        return Path(name)
+    runs = list_runs(folder)
+    if not runs:
+        raise RunError(f"{name}: there are no runs in {folder}; start one with 'fer-tui train', or give --runs")
+    if name == "latest":
+        return runs[0]
+    found = [path for path in runs if path.name.startswith(name)]
+    found = [path for path in found if path.name == name] or found
+    if not found:
+        raise RunError(f"{name}: no such run in {folder}; 'fer-tui runs' lists them")
+    if len(found) > 1:
+        raise RunError(f"{name}: {len(found)} runs begin so; give more of the name, such as {found[0].name}")
+    return found[0]
+
+
+def read_run(path: Path) -> RunSnapshot:
+    """Read a run directory as it is now; damaged files read as empty."""
+    status = _read_json(path / "status.json")
+    return RunSnapshot(
+        path=path,
+        state=_state(status),
+        config=_read_json(path / "config.json"),
+        environment=_read_json(path / "environment.json"),
+        status=status,
+        history=read_history(path / "history.csv"),
+        evaluation=_read_json(path / "evaluation.json") or None,
+    )
+
+
+def read_history(path: Path) -> tuple[Mapping[str, float], ...]:
+    """The whole rows of a history.csv; a last line without its end, or a damaged one, is left out."""
+    try:
+        text = path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ()
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    rows: list[Mapping[str, float]] = []
+    for row in csv.DictReader(lines):
+        numbers = {column: _number(row.get(column)) for column in HISTORY_COLUMNS}
+        if numbers["epoch"] == numbers["epoch"]:
+            rows.append(numbers)
+    return tuple(rows)
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text) if text else float("nan")
+    except ValueError:
+        return float("nan")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _state(status: Mapping[str, Any]) -> str:
+    """The state, with `interrupted` for a queued or running run whose process is gone."""
+    state = status.get("state")
+    if state not in STATES:
+        return "interrupted"
+    if state in ("queued", "running") and not is_alive(status):
+        return "interrupted"
+    return str(state)
+
+
+def is_alive(owner: Mapping[str, Any]) -> bool:
+    """Whether the process that `pid`, `host` and `started` (or `heartbeat`) name still works.
+
+    On this host the process table decides, start time included, since pids are used again; on another host
+    a heartbeat of the last minute does.
+    """
+    if owner.get("host") == socket.gethostname():
+        return same_process(owner.get("pid"), owner.get("started"))
+    heartbeat = owner.get("heartbeat")
+    return isinstance(heartbeat, int | float) and time.time() - heartbeat < HEARTBEAT_LIMIT
+
+
+def same_process(pid: Any, started: Any) -> bool:
+    """Whether a process of this host with that pid and start time (seconds since 1970) is running."""
+    if not isinstance(pid, int) or pid <= 0:
+        return False
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return not isinstance(started, int | float) or abs(process.create_time() - started) < 2
+    except (psutil.Error, OverflowError):
+        return False

@@ -1,0 +1,386 @@
+"""One run from start to finish: data, model, epochs, evaluation; all of it told to the run directory."""
+
+from __future__ import annotations
+
+import errno
+import math
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core import devices, environment, files, log, memory, published
+from core.audit import audit_run
+from core.checkpoint import TrainingState, find_checkpoint, save_checkpoint
+from core.config import TrainingConfig
+from core.dataset import Dataset, Pixels, fingerprint, for_training, limited, load_pixels, read_dataset
+from core.encoding import ENCODINGS, Encoding
+from core.errors import DatasetError, FerError
+from core.evaluation import evaluate, predictions_table
+from core.models.registry import find_model
+from core.run_writer import RunWriter
+from core.runs import better
+
+if TYPE_CHECKING:
+    import keras
+
+PLATEAU_PATIENCE = 3
+PLATEAU_FACTOR = 0.2
+CHECK_LOSS_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything decoded and encoded that a run trains and validates on.
+
+    Attributes:
+        dataset: with train and validation splits.
+        fingerprint: of the whole data set.
+        train: what is trained on, in the order of listing.
+        validation: the whole validation split, in the order of listing.
+        encoding: fitted on train.
+    """
+
+    dataset: Dataset
+    fingerprint: str
+    train: Pixels
+    validation: Pixels
+    encoding: Encoding
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of the model's outputs."""
+        return self.encoding.classes_.tolist()
+
+    def targets(self, pixels: Pixels) -> np.ndarray:
+        """One-hot targets, shape (images, classes)."""
+        return self.encoding.transform(pixels.frame["label"].tolist())
+
+
+def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
+    """Train one model and evaluate it; start or go on, as the run directory says.
+
+    Args:
+        config: the run's settings.
+        run: its directory, made by `core.run_writer.create_run`.
+        stop: set it to end after the batch in progress; the last epoch's checkpoint stands.
+
+    Returns:
+        The state that the run ended in: completed, stopped, failed or diverged; why is in `status.json`, a
+        traceback in `log.txt`.
+
+    Raises:
+        RunError: another process works on this run.
+    """
+    with RunWriter(run, stop) as writer, log.output_to(run / "log.txt"), memory.released():
+        state, message = "failed", ""
+        try:
+            state, message = _Training(config, run, writer, stop).run()
+        except FerError as error:
+            message = str(error)
+        except MemoryError:
+            message = "out of memory; lower --batch-size or --image-size, then resume"
+        except OSError as error:
+            message = _system_message(error)
+            log.say(traceback.format_exc())
+        except Exception as error:
+            message = _unexpected(error)
+            log.say(traceback.format_exc())
+        log.say(f"{state}: {message}")
+        writer.update(state=state, message=message)
+    return state
+
+
+def _system_message(error: OSError) -> str:
+    where = error.filename or "writing"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{where}: the disk is full; free some space, then resume"
+    return f"{where}: {error.strerror or error}; see log.txt"
+
+
+def _unexpected(error: Exception) -> str:
+    if type(error).__name__ == "ResourceExhaustedError":
+        return "the device is out of memory; lower --batch-size, --image-size or --width"
+    first = (str(error).strip() or "no message").splitlines()[0]
+    return f"{type(error).__name__}: {first[:200]}; the traceback is in log.txt"
+
+
+def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData:
+    """Read, decode and encode what a config trains on.
+
+    Raises:
+        DatasetError: it can't be read, or there is nothing to train or validate on.
+    """
+    dataset = for_training(read_dataset(config.data), config.validation_share)
+    frames = {
+        "train": limited(dataset.split("train"), config.limit, config.seed),
+        "validation": dataset.split("validation"),
+    }
+    if config.protocol == "published":
+        for split, frame in frames.items():
+            order = {name: i for i, name in enumerate(published.listing(dataset.classes, split))}
+            frames[split] = frame.sort_values("label", key=lambda column: column.map(order), kind="stable")
+    train, validation = (
+        load_pixels(dataset, frame, config.image_size, config.channels, stop.is_set) for frame in frames.values()
+    )
+    encoding = ENCODINGS[config.encoding]().fit(train.frame["label"].tolist())
+    known = validation.frame["label"].isin(encoding.classes_.tolist()).to_numpy()
+    if not known.any():
+        raise DatasetError(f"{config.data}: no validation image has a class that train has")
+    # An image of a class without a training image has no output to be compared with.
+    validation = Pixels(validation.values[known], validation.frame[known].reset_index(drop=True), validation.problems)
+    return TrainingData(dataset, "" if stop.is_set() else fingerprint(dataset), train, validation, encoding)
+
+
+def class_weights(kind: str, targets: np.ndarray) -> np.ndarray | None:
+    """Weight of each class in the loss, shape (classes,), or None for equal ones.
+
+    Args:
+        kind: none; balanced, n / (classes x count), scikit-learn's; max_over_count, largest count / count.
+        targets: one-hot, shape (images, classes).
+    """
+    counts = np.maximum(targets.sum(axis=0), 1)
+    if kind == "none":
+        return None
+    weights = counts.sum() / (len(counts) * counts) if kind == "balanced" else counts.max() / counts
+    return weights.astype(np.float32)
+
+
+class _Training:
+    """A run under way: what `train` does, step by step, and what the epochs share."""
+
+    def __init__(self, config: TrainingConfig, run: Path, writer: RunWriter, stop: threading.Event) -> None:
+        self.config = config
+        self.path = run
+        self.writer = writer
+        self.stop = stop
+        self.state = TrainingState()
+        self.diverged = False
+        self.finished = False
+
+    def run(self) -> tuple[str, str]:
+        """Everything; returns the state and its message."""
+        self._say("reading the images")
+        data = load_data(self.config, self.stop)
+        for problem in (*data.dataset.problems, *data.train.problems, *data.validation.problems):
+            log.say(f"{problem.kind}: {problem.message}")
+        if self.stop.is_set():
+            return "stopped", "stopped before the first epoch"
+        self._say("loading TensorFlow")
+        used = devices.prepare(self.config)
+        if self.config.deterministic:
+            devices.make_deterministic()
+        with devices.scope(used):
+            self._say(f"building {self.config.model}")
+            stream = self._plan(data, used)
+            model = self._build(data, used)
+            self.writer.write_environment(environment.describe(self.config, data, used, model.count_params()))
+            if not self._is_finished(0.0):
+                self._fit(model, stream, data)
+        if self.diverged:
+            return self._end_diverged(data)
+        if self.stop.is_set():
+            return "stopped", f"stopped after epoch {self.state.epoch}"
+        self._evaluate(data)
+        return "completed", self._completed_message()
+
+    def _plan(self, data: TrainingData, used: devices.Devices) -> dict[str, Any]:
+        """Steps and validation images as the protocol has them."""
+        images, batch = len(data.train.values), min(self.config.batch_size, len(data.train.values))
+        self.steps = images // batch if used.mirrored else -(-images // batch)
+        self.val_images = len(data.validation.values)
+        self.images_per_step = batch
+        if self.config.protocol == "published":
+            divisor = find_model(self.config.model).published_divisor
+            self.steps = published.steps(images, divisor)
+            self.val_images = min(published.steps(self.val_images, divisor) * batch, self.val_images)
+        return {
+            "shuffle_buffer": published.SHUFFLE_BUFFER if self.config.protocol == "published" else None,
+            "drop_remainder": used.mirrored,
+        }
+
+    def _build(self, data: TrainingData, used: devices.Devices) -> keras.Model:
+        """The compiled model, with the weights and state of the checkpoint where there is one."""
+        import keras
+
+        from core.models.build import build_model, compile_model, pixel_statistics
+
+        keras.utils.set_random_seed(self.config.seed)
+        needs_statistics = self.config.normalization == "dataset"
+        model = build_model(
+            self.config,
+            len(data.classes),
+            statistics=pixel_statistics(data.train.values, self.config.channels) if needs_statistics else None,
+            prior=data.targets(data.train).mean(axis=0),
+            synchronized=used.mirrored,
+        )
+        compile_model(model, self.config, self.steps)
+        found = find_checkpoint(self.path)
+        if found:
+            weights, self.state = found
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(weights)
+            log.say(f"going on after epoch {self.state.epoch}")
+        self.writer.truncate_history(self.state.epoch)
+        return model
+
+    def _fit(self, model: keras.Model, stream: Mapping[str, Any], data: TrainingData) -> None:
+        """Train epoch by epoch until the last one, an early stop, the time budget, or the user's stop."""
+        from core.epochs import epoch_callback
+        from core.pipeline import evaluation_batches, training_stream
+
+        config, targets = self.config, data.targets(data.train)
+        batches = training_stream(
+            data.train.values,
+            targets,
+            config,
+            first_step=self.state.epoch * self.steps,
+            class_weights=class_weights(config.class_weights, targets),
+            **stream,
+        )
+        validation = evaluation_batches(
+            data.validation.values[: self.val_images],
+            data.targets(data.validation)[: self.val_images],
+            config.image_size,
+            config.channels,
+        )
+        self.writer.update(
+            message="tracing the first step", epoch=self.state.epoch, epochs=config.epochs, batches=self.steps
+        )
+        model.fit(
+            batches,
+            validation_data=validation,
+            steps_per_epoch=self.steps,
+            initial_epoch=self.state.epoch,
+            epochs=config.epochs,
+            callbacks=[epoch_callback(self, config.seed)],
+            verbose=0,
+        )
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Called before epoch `epoch`, counted from 0."""
+        self.epoch_started = time.monotonic()
+        self.loss_checked = self.epoch_started
+        self.writer.update(epoch=epoch + 1, batch=0, message="")
+
+    def begin_batch(self, batch: int, loss: Callable[[], float]) -> None:
+        """Called before each batch, counted from 0; `loss` gives the running loss, and waits for the device."""
+        self.writer.update(batch=batch)
+        now = time.monotonic()
+        if now - self.loss_checked > CHECK_LOSS_SECONDS:
+            self.loss_checked = now
+            self.diverged = not math.isfinite(loss())
+
+    def is_ending(self) -> bool:
+        """Whether no further batch is wanted."""
+        return self.diverged or self.finished or self.stop.is_set()
+
+    def begin_validation(self) -> None:
+        """Called when the epoch's last batch is done."""
+        self.trained = time.monotonic()
+        self.writer.update(batch=self.steps, message="validating")
+
+    def end_epoch(self, model: keras.Model, logs: Mapping[str, float]) -> None:
+        """Store an epoch and decide whether there is another.
+
+        A partial epoch, ended by a stop, is left out: the checkpoint before it stands.
+        """
+        if self.stop.is_set():
+            return
+        if not math.isfinite(logs.get("loss", math.nan)):
+            self.diverged = True
+            return
+        now, state = time.monotonic(), self.state
+        state.epoch += 1
+        state.seconds += now - self.epoch_started
+        row = {
+            **logs,
+            "epoch": state.epoch,
+            "learning_rate": float(model.optimizer.learning_rate),
+            "seconds": round(now - self.epoch_started, 3),
+            "images_per_second": round(
+                self.steps * self.images_per_step / max(self.trained - self.epoch_started, 1e-9), 1
+            ),
+        }
+        self._keep(model, row)
+        self.writer.append_epoch(row)
+        save_checkpoint(self.path, model, state)
+        log.say(f"epoch {state.epoch}: " + "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch"))
+        self.finished = self._is_finished(now - self.epoch_started)
+
+    def _keep(self, model: keras.Model, row: Mapping[str, float]) -> None:
+        """Follow the monitor: the best epoch's model, early stopping, the plateau schedule."""
+        import keras
+
+        config, state = self.config, self.state
+        value = row.get(config.monitor, math.nan)
+        improved = better(config.monitor, value, state.best)
+        if improved:
+            state.best, state.best_epoch = value, state.epoch
+        if improved or state.epoch == 1 or config.keep == "last":
+            with files.replacing(self.path / "best.keras") as temporary:
+                # Without its optimizer: a third of the size, and nothing but layers to load.
+                keras.Model(model.inputs, model.outputs, name=config.model).save(temporary)
+        if better(config.monitor, value, state.stopping_best, config.min_delta):
+            state.stopping_best, state.wait, state.plateau_wait = value, 0, 0
+            return
+        state.wait += 1
+        state.plateau_wait += 1
+        if config.schedule == "plateau" and state.plateau_wait >= PLATEAU_PATIENCE:
+            model.optimizer.learning_rate = float(model.optimizer.learning_rate) * PLATEAU_FACTOR
+            state.plateau_wait = 0
+
+    def _is_finished(self, next_epoch: float) -> bool:
+        """Whether the number of epochs, early stopping, or the time budget ends the run.
+
+        Args:
+            next_epoch: seconds that one more epoch would take.
+        """
+        config, state = self.config, self.state
+        stalled = config.patience is not None and state.wait >= max(config.patience, 1)
+        late = config.time_budget is not None and state.seconds + next_epoch > config.time_budget
+        return state.epoch >= config.epochs or stalled or late
+
+    def _evaluate(self, data: TrainingData) -> None:
+        """Predict the whole validation split with the kept model; write predictions and evaluation."""
+        from core.prediction import load_model, predict
+
+        self._say("evaluating the kept epoch")
+        started = time.monotonic()
+        pixels = data.validation
+        model = load_model(self.path)
+        probabilities = predict(model, pixels.values)
+        labels = pixels.frame["label"].tolist()
+        paths = pixels.frame["path"].tolist()
+        files.write_bytes(self.path / "predictions.csv", predictions_table(paths, labels, probabilities, data.classes))
+        evaluation = evaluate(labels, probabilities, data.classes)
+        evaluation |= {
+            "split": "validation",
+            "seconds": round(time.monotonic() - started, 3),
+            "val_images": self.val_images,
+            "warnings": audit_run(evaluation, self.val_images),
+        }
+        files.write_json(self.path / "evaluation.json", evaluation)
+
+    def _end_diverged(self, data: TrainingData) -> tuple[str, str]:
+        if (self.path / "best.keras").exists():
+            self._evaluate(data)
+        advice = f"lower it: --learning-rate {self.config.learning_rate / 10:g}"
+        return "diverged", f"the loss became NaN in epoch {self.state.epoch + 1}; {advice}"
+
+    def _completed_message(self) -> str:
+        done, wanted = self.state.epoch, self.config.epochs
+        if done >= wanted:
+            return ""
+        late = self.state.wait < max(self.config.patience or done, 1)
+        why = "time budget" if late else f"no better {self.config.monitor}"
+        return f"ended after {done} of {wanted} epochs: {why}"
+
+    def _say(self, message: str) -> None:
+        self.writer.update(message=message)
+        log.say(message)

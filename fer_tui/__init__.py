@@ -1,0 +1,1 @@
+"""fer-tui: the command line and the screens."""

@@ -1,0 +1,93 @@
+"""The command line: `main` is the console script `fer-tui`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import ConfigError, FerError
+from fer_tui import output
+from fer_tui.commands import data, inspect, models, runs, train
+from fer_tui.commands.options import Defaults
+
+app = typer.Typer(
+    name="fer-tui",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train, watch and compare facial expression models, and believe the numbers.\n\n"
+    "Without a command the screens open.",
+)
+app.add_typer(data.app, name="data")
+for command in (train.train, train.resume, train.stop):
+    app.command()(command)
+for command in (runs.runs, runs.compare, inspect.evaluate, inspect.predict, models.models):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"fer-tui {version('fer-tui')}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    data: Annotated[Path | None, typer.Option("--data", help="Data set for the screens.", show_default=False)] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option("--runs", help="Folder of runs; else $FER_TUI_RUNS, else ./runs.", show_default=False),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Keep what stands before the command for the command to use."""
+    context.obj = Defaults(data=data, runs=runs)
+    if context.invoked_subcommand is None:
+        from fer_tui.app import run
+
+        raise typer.Exit(run())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        0 done, 1 the work failed, 2 the command line or config is wrong, 130 and the like interrupted.
+    """
+    try:
+        status = typer.main.get_command(app).main(
+            args=None if arguments is None else list(arguments), prog_name="fer-tui", standalone_mode=False
+        )
+        sys.stdout.flush()
+    except typer.Abort:
+        return 130
+    except KeyboardInterrupt:
+        output.fail("interrupted")
+        return 130
+    except ConfigError as error:
+        output.fail(str(error))
+        return 2
+    except FerError as error:
+        output.fail(str(error))
+        return 1
+    except BrokenPipeError:
+        # The reader of a pipe has left; the interpreter's last flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            output.fail(f"{error.format_message()} See 'fer-tui --help'.")  # pyright: ignore
+            return 2
+        raise
+    return status if isinstance(status, int) else 0

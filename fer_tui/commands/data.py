@@ -1,0 +1,80 @@
+"""`fer-tui data check|demo|download`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import ConfigError
+from fer_tui import output
+from fer_tui.commands.options import JsonOption
+from fer_tui.progress import counting
+
+app = typer.Typer(
+    help="Look at a data set, draw one, or download the article's.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of faces or fer2013.csv.", show_default=False)],
+    json: JsonOption = False,
+) -> int:
+    """Count a data set's images and say what is wrong with them."""
+    from core.audit import audit_dataset
+    from core.dataset import counts_by_split, read_dataset
+
+    dataset = read_dataset(path)
+    counts = counts_by_split(dataset.frame)
+    with counting("checking images", len(dataset.frame)) as progress:
+        problems = audit_dataset(dataset, progress)
+    if json:
+        found = [{"kind": p.kind, "message": p.message, "paths": list(p.paths)} for p in problems]
+        output.print_json({"classes": list(dataset.classes), "counts": counts, "problems": found})
+        return 0
+    totals = [f"{sum(column.values()):,}" for column in counts.values()]
+    output.print_table(
+        {"class": "left", **dict.fromkeys(counts, "right")},
+        [
+            *(((name, *(f"{column[name]:,}" for column in counts.values())), "") for name in dataset.classes),
+            (("all", *totals), "bold"),
+        ],
+    )
+    for problem in problems:
+        output.console().print(f"{problem.kind}: {output.visible(problem.message)}", markup=False, soft_wrap=True)
+    if not problems:
+        output.console().print("no problems found")
+    return 0
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
+    per_class: Annotated[int, typer.Option("--per-class", metavar="N", help="Faces of each class, split 80/20.")] = 200,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same faces.")] = 0,
+) -> int:
+    """Draw seven expressions with Pillow: a data set to try everything on."""
+    from core.demo import CLASSES, write_faces
+
+    if per_class < 2:
+        raise ConfigError(f"--per-class: must be at least 2, one for each split (got {per_class})")
+    if seed < 0:
+        raise ConfigError(f"--seed: must be at least 0 (got {seed})")
+    write_faces(directory, per_class, seed)
+    output.say(f"drew {per_class * len(CLASSES):,} faces of {len(CLASSES)} classes into {directory}")
+    return 0
+
+
+@app.command()
+def download(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
+) -> int:
+    """Download the article's data set from Kaggle (needs fer-tui[kaggle])."""
+    from core.download import download_article
+
+    output.say(f"downloaded to {download_article(directory)}")
+    return 0

@@ -1,0 +1,115 @@
+"""`fer-tui evaluate` and `fer-tui predict`: a run's model at work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import ConfigError
+from core.log import output_to
+from core.runs import find_run
+from fer_tui import output
+from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
+from fer_tui.terminal import app_log
+
+
+def evaluate(
+    context: typer.Context,
+    run: RunArgument,
+    data: Annotated[Path | None, typer.Option("--data", help="Data set to evaluate on.", show_default=False)] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            "--split",
+            help="train, validation or test; else the only one, else validation.",
+            show_default=False,
+        ),
+    ] = None,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Evaluate a run's kept model on a split of any data set."""
+    from core.dataset import read_dataset
+    from core.prediction import evaluate_run
+
+    data = data or context.obj.data
+    if data is None:
+        raise ConfigError("--data: no data set given; name a folder of faces or a fer2013.csv")
+    path = find_run(run, folder(context, runs))
+    dataset = read_dataset(data)
+    output.warn(dataset.problems)
+    with output_to(app_log()):
+        result, problems = evaluate_run(path, dataset, split)
+    output.warn(problems)
+    if json:
+        output.print_json(result)
+        return 0
+    output.print_table(
+        {"class": "left", "precision": "right", "recall": "right", "F1": "right", "images": "right"},
+        [
+            (
+                (
+                    name,
+                    f"{row['precision']:.4f}",
+                    f"{row['recall']:.4f}",
+                    f"{row['f1']:.4f}",
+                    f"{row['support']:,}",
+                ),
+                "",
+            )
+            for name, row in result["per_class"].items()
+        ],
+    )
+    output.console().print(
+        f"{path.name} on {result['split']}: accuracy {result['accuracy']:.4f}, balanced "
+        f"{result['balanced_accuracy']:.4f}, macro F1 {result['macro_f1']:.4f} over {result['images']:,} images "
+        f"(always the commonest class: {result['majority_accuracy']:.4f})",
+        markup=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
+def predict(
+    context: typer.Context,
+    run: RunArgument,
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="Image files of one face each.", show_default=False),
+    ],
+    runs: RunsOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Say which expression a run's kept model sees in images."""
+    from core.prediction import predict_images
+
+    path = find_run(run, folder(context, runs))
+    with output_to(app_log()):
+        answers = predict_images(path, images)
+    for answer in answers:
+        if "error" in answer:
+            output.fail(f"{answer['image']}: {answer['error']}; give a JPEG or PNG file")
+    if json:
+        output.print_json(answers)
+    else:
+        shown = [answer for answer in answers if "error" not in answer]
+        output.print_table(
+            {"image": "left", "predicted": "left", "share": "right", "then": "left"},
+            [(_cells(answer), "") for answer in shown],
+        )
+    return 1 if any("error" in answer for answer in answers) else 0
+
+
+def _cells(answer: dict[str, object]) -> tuple[str, ...]:
+    shares = answer["probabilities"]
+    assert isinstance(shares, dict)
+    first, *others = shares.items()
+    return (
+        os.fspath(str(answer["image"])),
+        str(answer["predicted"]),
+        f"{first[1]:.1%}",
+        ", ".join(f"{name} {share:.1%}" for name, share in others[:2]),
+    )

@@ -1,0 +1,55 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.models.registry import MODELS
+from core.runs import list_runs, runs_folder
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What stood before the command: `fer-tui --runs A runs` counts like `fer-tui runs --runs A`."""
+
+    data: Path | None = None
+    runs: Path | None = None
+
+
+def folder(context: typer.Context, option: Path | None) -> Path:
+    """RUNS, from the command's option, the one before the command, the environment, or ./runs."""
+    return runs_folder(option or context.obj.runs)
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Names of runs for the shell; of the default folder, since the line is not parsed yet."""
+    return [
+        name
+        for name in ("latest", *(path.name for path in list_runs(runs_folder(None))))
+        if name.startswith(incomplete)
+    ]
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Names of models for the shell."""
+    return [name for name in MODELS if name.startswith(incomplete)]
+
+
+RunsOption = Annotated[
+    Path | None,
+    typer.Option("--runs", help="Folder of runs; else $FER_TUI_RUNS, else ./runs.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run directory, a unique prefix of its name, or 'latest'.",
+        autocompletion=complete_run,
+        show_default=False,
+    ),
+]

@@ -1,0 +1,151 @@
+"""`fer-tui runs` and `fer-tui compare`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core import comparison, files
+from core.errors import ConfigError, RunError
+from core.runs import RunSnapshot, find_run, list_runs, read_run
+from fer_tui import output
+from fer_tui.commands.options import JsonOption, RunsOption, complete_run, folder
+
+FORMATS = ("table", "csv", "markdown", "latex", "json")
+STATE_STYLES = {
+    "completed": "green",
+    "running": "cyan",
+    "failed": "red",
+    "diverged": "red",
+    "interrupted": "yellow",
+}
+
+
+def runs(context: typer.Context, runs: RunsOption = None, json: JsonOption = False) -> int:
+    """List the runs, newest first."""
+    where = folder(context, runs)
+    found = [read_run(path) for path in list_runs(where)]
+    if json:
+        output.print_json([summary(run) for run in found])
+        return 0
+    if not found:
+        output.say(f"no runs in {where}; start one with 'fer-tui train --data PATH --model compact'")
+        return 0
+    output.print_table(
+        {
+            "run": "left",
+            "state": "left",
+            "epochs": "right",
+            "val_accuracy": "right",
+            "seconds": "right",
+            "": "left",
+        },
+        [(_cells(run), STATE_STYLES.get(run.state, "")) for run in found],
+    )
+    return 0
+
+
+def summary(run: RunSnapshot) -> dict[str, object]:
+    """A run in a few words, as `runs --json` tells it."""
+    kept = run.kept_epoch() or {}
+    return {
+        "run": run.name,
+        "path": str(run.path),
+        "model": run.model,
+        "protocol": run.config.get("protocol"),
+        "state": run.state,
+        "epoch": len(run.history),
+        "epochs": run.config.get("epochs"),
+        "val_accuracy": kept.get("val_accuracy"),
+        "val_loss": kept.get("val_loss"),
+        "seconds": round(run.seconds, 1),
+        "message": run.message,
+        "warnings": [warning.get("code") for warning in run.warnings],
+    }
+
+
+def _cells(run: RunSnapshot) -> tuple[str, ...]:
+    kept = run.kept_epoch()
+    return (
+        run.name,
+        run.state,
+        f"{len(run.history)}/{run.config.get('epochs', '?')}",
+        f"{kept['val_accuracy']:.4f}" if kept else "",
+        f"{run.seconds:,.0f}",
+        run.message,
+    )
+
+
+def compare(
+    context: typer.Context,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Runs to compare; else all.",
+            autocompletion=complete_run,
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[
+        str,
+        typer.Option("--format", metavar="|".join(FORMATS), help="How to print it.", autocompletion=lambda: FORMATS),
+    ] = "table",
+    target: Annotated[
+        Path | None,
+        typer.Option("--output", help="Write it to a file (csv where no format is given).", show_default=False),
+    ] = None,
+    published: Annotated[bool, typer.Option("--published/--no-published", help="The article's rows too.")] = True,
+    runs: RunsOption = None,
+) -> int:
+    """Compare runs in one table, beside the baselines and the article's figures."""
+    if form not in FORMATS:
+        raise ConfigError(f"--format: no format is called '{form}'; choose from {', '.join(FORMATS)}")
+    where = folder(context, runs)
+    paths = [find_run(name, where) for name in names] if names else list_runs(where)
+    if not paths:
+        output.say(f"no runs in {where} to compare; start one with 'fer-tui train --data PATH --model compact'")
+    rows = comparison.compare([read_run(path) for path in paths], with_published=published)
+    if target is None and form == "table":
+        print_comparison(rows)
+        return 0
+    text = comparison.write_table(rows, "csv" if form == "table" else form)
+    if target is None:
+        sys.stdout.write(text)
+        return 0
+    try:
+        files.write_bytes(target, text.encode(errors="surrogateescape"))
+    except OSError as error:
+        raise RunError(f"--output: {target}: {error.strerror}; name a file that can be written") from None
+    output.say(f"wrote {target}")
+    return 0
+
+
+SHORT = {
+    "train_accuracy": "train acc",
+    "val_accuracy": "val acc",
+    "val_loss": "val loss",
+    "val_balanced_accuracy": "balanced",
+    "val_macro_f1": "macro F1",
+    "val_images": "val images",
+}
+# The whole table is in every export; a terminal has room for what decides.
+SHOWN = tuple(c for c in comparison.COLUMNS if c not in ("encoding", "augmentation"))
+
+
+def print_comparison(rows: list[comparison.Row]) -> None:
+    """The table for people: ours first, baselines and the article's rows dimmed."""
+    left = ("model", "protocol", "run", "warnings")
+    output.print_table(
+        {SHORT.get(c, c): "left" if c in left else "right" for c in SHOWN},
+        [
+            (
+                [comparison.cell(c, row[c]) for c in SHOWN],
+                "dim" if row["run"] in (*comparison.BASELINES, comparison.PUBLISHED) else "",
+            )
+            for row in rows
+        ],
+    )

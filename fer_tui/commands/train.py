@@ -1,0 +1,183 @@
+"""`fer-tui train`, `resume` and `stop`."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core import config as configs
+from core.comparison import compare
+from core.config import TrainingConfig
+from core.errors import FerError, RunError
+from core.run_writer import create_run, request_stop
+from core.runs import ENDED, RunSnapshot, find_run, read_run
+from fer_tui import output, terminal
+from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, complete_model, folder
+from fer_tui.commands.runs import print_comparison
+from fer_tui.progress import follow
+
+
+def train(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE.toml",
+            help="Settings by their names; flags win over it.",
+            show_default=False,
+        ),
+    ] = None,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+    **flags: Any,
+) -> int:
+    """Train models on a folder of faces, one after another, and compare them."""
+    settings = configs.read_toml(config) if config else {}
+    source = config.name if config else "flag"
+    given = {name: value for name, value in flags.items() if value not in (None, [])}
+    given.setdefault("data", context.obj.data or settings.get("data"))
+    names = given.pop("model", None) or settings.get("model")
+    chosen = [names] if isinstance(names, str) else list(names or [None])
+    # The file first and alone, so that an error in it is told with its name.
+    for name in chosen if config else ():
+        configs.resolve({**settings, "data": given["data"], "model": name}, source=source)
+    resolved = [configs.resolve({**settings, **given, "model": name}) for name in chosen]
+    _check_data(resolved[0])
+    where = folder(context, runs)
+    return work([create_run(one, where) for one in resolved], json=json)
+
+
+def _check_data(config: TrainingConfig) -> None:
+    """Read the names of the data set, so that what is wrong with it is told before there is a run."""
+    from core.dataset import for_training, read_dataset
+
+    output.warn(for_training(read_dataset(config.data), config.validation_share).problems)
+
+
+def _option(name: str) -> inspect.Parameter:
+    """A TrainingConfig field as an option of `train`: checked by the model itself, absent unless given."""
+    field = TrainingConfig.model_fields[name]
+    flag = f"--{name.replace('_', '-')}"
+    choices = [str(choice) for choice in configs.choices(name)]
+    default = "" if field.is_required() else f" [{'none' if field.default is None else field.default}]"
+    help_text = f"{field.description}{default}".replace(" [False]", "")
+    if name == "model":
+        option = typer.Option(
+            flag, metavar="NAME", help=help_text + " Several in a row.", autocompletion=complete_model
+        )
+        annotation: Any = Annotated[list[str] | None, option]
+    elif field.annotation is bool:
+        annotation = Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=help_text, show_default=False)]
+    else:
+        metavar = "|".join(choices) or ("PATH" if name == "data" else "VALUE")
+        complete = (lambda: choices) if choices else None
+        annotation = Annotated[
+            str | None,
+            typer.Option(flag, metavar=metavar, help=help_text, autocompletion=complete, show_default=False),
+        ]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _with_config_options(command: Any) -> None:
+    """Give a command an option for every field of TrainingConfig, in place of its `**flags`."""
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "flags"]
+    options = [_option(name) for name in TrainingConfig.model_fields]
+    command.__signature__ = inspect.Signature([*own, *options])
+    command.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
+
+
+_with_config_options(train)
+
+
+def resume(
+    context: typer.Context,
+    run: RunArgument,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", metavar="N", help="Go on to so many.", show_default=False)
+    ] = None,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Go on with a run that was stopped, failed or interrupted, with its own settings."""
+    from core.run_queue import load_config, raise_epochs
+
+    path = find_run(run, folder(context, runs))
+    snapshot = read_run(path)
+    if snapshot.state == "running":
+        raise RunError(f"{path.name}: is running; watch it with 'fer-tui runs', or stop it first")
+    load_config(path)
+    if epochs is not None:
+        raise_epochs(path, epochs)
+    elif snapshot.state == "completed" and snapshot.evaluation:
+        output.say(f"{path.name}: already completed; --epochs N trains it further")
+        if json:
+            output.print_json([result(snapshot)])
+        return 0
+    return work([path], json=json)
+
+
+def stop(context: typer.Context, run: RunArgument, runs: RunsOption = None) -> int:
+    """Ask a run to stop after its batch, and wait until it has."""
+    path = find_run(run, folder(context, runs))
+    if read_run(path).state in ENDED:
+        raise RunError(f"{path.name}: is not running ({read_run(path).state})")
+    request_stop(path)
+    while (state := read_run(path).state) not in ENDED:
+        time.sleep(0.2)
+    output.say(f"{path.name}: {state}")
+    return 0
+
+
+def work(runs: Sequence[Path], *, json: bool) -> int:
+    """Train runs in a worker thread while this one shows how they go; the exit status."""
+    from core.run_queue import RunQueue
+
+    queue = RunQueue(runs)
+    with terminal.own_messages(), terminal.signals_to(queue.stop, queue.kill) as signals:
+        worker = threading.Thread(target=queue.work, name="trainer", daemon=True)
+        worker.start()
+        follow(runs, worker.is_alive)
+        while worker.is_alive():
+            worker.join(0.2)
+        if isinstance(queue.error, FerError):
+            raise queue.error
+        if queue.error is not None:
+            raise RunError(f"{type(queue.error).__name__}: {queue.error}") from queue.error
+        snapshots = [read_run(path) for path in runs]
+        if json:
+            output.print_json([result(run) for run in snapshots])
+        else:
+            print_comparison(compare(snapshots, with_published=False))
+            for run in snapshots:
+                for warning in run.warnings:
+                    output.say(f"warning: {run.name}: {warning['message']}")
+    if signals:
+        return 128 + signals[0]
+    return 0 if all(run.state in ("completed", "stopped") for run in snapshots) else 1
+
+
+def result(run: RunSnapshot) -> dict[str, Any]:
+    """A run as `train --json` tells it."""
+    kept = run.kept_epoch() or {}
+    told: dict[str, Any] = {
+        "run": str(run.path),
+        "model": run.model,
+        "state": run.state,
+        "epochs": len(run.history),
+        "accuracy": kept.get("accuracy"),
+        "val_accuracy": kept.get("val_accuracy"),
+        "val_loss": kept.get("val_loss"),
+        "seconds": round(run.seconds, 1),
+        "warnings": run.warnings,
+        "message": run.message,
+    }
+    if run.config.get("protocol") == "published":
+        told["val_accuracy_whole"] = (run.evaluation or {}).get("accuracy")
+    return told

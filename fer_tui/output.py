@@ -1,0 +1,90 @@
+"""What the commands print: results on stdout, messages on stderr, nothing that could steer a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TextIO
+
+from core import files
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from core.dataset import Problem
+
+# Replaced by a copy of the terminal while TensorFlow's output goes to a log (see `fer_tui.training`).
+messages: TextIO = sys.stderr
+
+
+def visible(text: str) -> str:
+    """Text from disk with its control characters, and what reorders or breaks a line, shown instead of sent."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    messages.write(visible(message) + "\n")
+    messages.flush()
+
+
+def fail(message: str) -> None:
+    """One line on stderr that says what went wrong."""
+    say(f"fer-tui: {message}")
+
+
+def warn(problems: Iterable[Problem]) -> None:
+    """A line a problem on stderr."""
+    for problem in problems:
+        say(f"warning: {problem.message}")
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(files.to_json(value))
+
+
+def console() -> Console:
+    """A Rich console on stdout that keeps tables whole where stdout is no terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+def table(columns: Mapping[str, str]) -> Table:
+    """An empty Rich table.
+
+    Args:
+        columns: headings to justification, `left` or `right`.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for heading, justify in columns.items():
+        made.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
+    return made
+
+
+def print_table(columns: Mapping[str, str], rows: Iterable[tuple[Iterable[str], str]]) -> None:
+    """Print rows of cells, each row with its Rich style.
+
+    Args:
+        columns: headings to justification, `left` or `right`.
+        rows: cells and the row's style.
+    """
+    from rich.text import Text
+
+    made = table(columns)
+    for cells, style in rows:
+        made.add_row(*(Text(visible(cell)) for cell in cells), style=style)
+    console().print(made)
+
+
+def on_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that can redraw a line."""
+    return stream.isatty()
+
+
+Reporter = Callable[[str], None]

@@ -1,0 +1,70 @@
+"""The terminal kept for us alone: TensorFlow's own output goes to a log from before it is imported."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+from fer_tui import output
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def app_log() -> Path:
+    """Where what is said outside a run goes; /dev/null where no folder can be made."""
+    from platformdirs import user_log_path
+
+    try:
+        folder = user_log_path("fer-tui", ensure_exists=True)
+        with (folder / "fer-tui.log").open("ab"):
+            return folder / "fer-tui.log"
+    except OSError:
+        return Path(os.devnull)
+
+
+@contextlib.contextmanager
+def own_messages() -> Iterator[None]:
+    """Messages go to a copy of the terminal inside the block, so that descriptor 2 can be sent to a log."""
+    before = output.messages
+    before.flush()
+    with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace") as copy:
+        output.messages = copy
+        try:
+            yield
+        finally:
+            output.messages = before
+
+
+@contextlib.contextmanager
+def signals_to(stop: Callable[[], None], force: Callable[[], None]) -> Iterator[list[int]]:
+    """The first SIGINT, SIGTERM or SIGHUP calls `stop`; a second one `force`, and ends the process.
+
+    Yields:
+        The signals that came, for the exit status 128 + number.
+    """
+    came: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) == 1:
+            with contextlib.suppress(OSError):
+                output.say("stopping after this batch; once more to leave at once")
+            stop()
+        else:
+            force()
+            os._exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
