@@ -2,13 +2,14 @@
 
     python -m benchmarks.demo_difficulty [--per-class 200] [--seed 0]
 
-About a minute on two shared cores. With 1,120 faces to train on and 280 to validate, accuracy by seed:
+It takes one to two minutes on two cores shared with other work. 1,120 faces to train on and 280 to validate on
+gave these accuracies:
 
     seed             0      1      2
-    linear           0.446  0.425  0.479
-    convolutional    0.889  0.864  0.925
+    linear           0.421  0.461  0.496
+    convolutional    0.875  0.882  0.932
 
-What is confused most is neutral with sad or angry, and fear with surprise.
+The commonest mistake is a neutral face taken for an angry or a sad one.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def predict_linear(pixels: Pixels, labels: Labels, unseen: Pixels, seed: int) ->
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, random_state=seed))
+    model = make_pipeline(StandardScaler(), LogisticRegression(tol=1e-2, max_iter=1000, random_state=seed))
     return model.fit(pixels.reshape(len(pixels), -1), labels).predict(unseen.reshape(len(unseen), -1))
 
 

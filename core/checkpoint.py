@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -45,10 +46,20 @@ def save_checkpoint(run: Path, model: keras.Model, state: TrainingState) -> None
     """Write weights, optimizer and state; the checkpoint before stays as `checkpoint.previous`."""
 
     def fill(folder: Path) -> None:
-        model.save_weights(folder / WEIGHTS)
+        # By way of memory: the HDF5 library crashes the process that meets a full disk.
+        content = _InMemory()
+        model.save_weights(content)
+        (folder / WEIGHTS).write_bytes(content.getbuffer())
         files.write_json(folder / STATE, {**asdict(state), "sha256": _hash(folder / WEIGHTS)})
 
     files.write_folder(run / FOLDER, fill)
+
+
+class _InMemory(io.BytesIO):
+    """A file in memory with a name, by which Keras knows the format."""
+
+    def __str__(self) -> str:
+        return WEIGHTS
 
 
 def find_checkpoint(run: Path) -> tuple[Path, TrainingState] | None:

@@ -101,10 +101,11 @@ def _baselines(counts: Mapping[str, Mapping[str, int]], *, several: bool, name: 
         several: whether there are baselines of other data too, so that the rows must say whose they are.
         name: a run on these data.
     """
-    train, validation = counts.get("train", {}), counts.get("validation", {})
-    images = sum(validation.values())
-    present = [count for count in validation.values() if count]
-    if not train or not images:
+    train = {label: count for label, count in counts.get("train", {}).items() if count}
+    # A class that train lacks is no output of the models, and its images are not evaluated.
+    validation = {label: count for label, count in counts.get("validation", {}).items() if count and label in train}
+    images, present = sum(validation.values()), list(validation.values())
+    if not images:
         return []
     majority = max(sorted(train), key=lambda label: train[label])
     share = validation.get(majority, 0) / images
@@ -178,7 +179,7 @@ def _csv(rows: list[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in rows:
-        writer.writerow([";".join(row[c]) if c == "warnings" else _safe(row[c]) for c in COLUMNS])
+        writer.writerow([_safe(";".join(row[c]) if c == "warnings" else row[c]) for c in COLUMNS])
     return text.getvalue()
 
 
@@ -191,28 +192,37 @@ def _json(rows: list[Row]) -> str:
     return files.to_json(list(rows))
 
 
+_MARKDOWN = str.maketrans({"\\": r"\\", "|": r"\|", "<": r"\<", "*": r"\*", "`": r"\`", "\n": " ", "\r": " "})
+
+
 def _markdown(rows: list[Row]) -> str:
     lines = [
         COLUMNS,
         ["--:" if c in (*FIGURES, "epochs", "params", "val_images", "seconds") else "---" for c in COLUMNS],
     ]
-    lines += [[cell(c, row[c]).replace("|", "\\|") for c in COLUMNS] for row in rows]
+    lines += [[cell(c, row[c]).translate(_MARKDOWN) for c in COLUMNS] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-_LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
+_LATEX = str.maketrans(
+    {
+        **{c: rf"\{c}" for c in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        # At the start of a row it would be taken for an argument of the \\ before.
+        "[": "{[}",
+        "\n": " ",
+        "\r": " ",
+    }
+)
 
 
 def _latex(rows: list[Row]) -> str:
     """A booktabs table."""
-
-    def text(value: str) -> str:
-        escaped = "".join(_LATEX.get(c, c) for c in value.replace("\\", "/"))
-        return escaped.replace("~", r"\textasciitilde{}").replace("^", r"\textasciicircum{}")
-
     layout = "".join("r" if c in (*FIGURES, "epochs", "params", "val_images", "seconds") else "l" for c in COLUMNS)
-    lines = [" & ".join(text(c.replace("_", " ")) for c in COLUMNS) + r" \\"]
-    body = [" & ".join(text(cell(c, row[c])) for c in COLUMNS) + r" \\" for row in rows]
+    lines = [" & ".join(c.replace("_", " ") for c in COLUMNS) + r" \\"]
+    body = [" & ".join(cell(c, row[c]).translate(_LATEX) for c in COLUMNS) + r" \\" for row in rows]
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{layout}}}",

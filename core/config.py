@@ -114,10 +114,25 @@ class TrainingConfig(BaseModel):
     jit_compile: bool = _field(False, "Device", "Compile the training step with XLA.")
     deterministic: bool = _field(False, "Device", "Same seed, same weights to the last bit (one device; slower).")
 
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, data: Path) -> Path:
+        # A run is resumed and evaluated from other folders too.
+        try:
+            return data.expanduser().absolute()
+        except RuntimeError:
+            raise ValueError("names the home of a user whom nobody knows") from None
+
     @field_validator("model")
     @classmethod
     def _known_model(cls, name: str) -> str:
         return find_model(name).name
+
+    @field_validator("channels", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        # A flag gives text, which a Literal of numbers does not take.
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
 
     @field_validator("devices")
     @classmethod
@@ -174,7 +189,7 @@ def resolve(settings: Mapping[str, Any], *, source: str = "flag") -> TrainingCon
     try:
         model = find_model(str(settings["model"]))
     except ValueError as error:
-        raise ConfigError(f"--model: {error}") from None
+        raise ConfigError(f"{'--model' if source == 'flag' else f'{source}: model'}: {error}") from None
     protocol = str(settings.get("protocol", known["protocol"].default))
     layers = {**model.defaults(), **published.settings(protocol, model), **settings}
     try:

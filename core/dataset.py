@@ -149,7 +149,7 @@ def _one_split_classes(dataset: Dataset) -> Iterator[Problem]:
         yield Problem(
             "class_in_one_split",
             f"class '{name}' has images in {here} and none in {there}; its figures mean nothing",
-            (f"{here}/{name}",),
+            tuple(dataset.frame.query("split == @here and label == @name")["path"]),
         )
 
 
@@ -213,7 +213,8 @@ def for_training(dataset: Dataset, validation_share: float) -> Dataset:
         f"no validation split: {len(held_out):,} of {len(train):,} training images are held out for it, "
         "evenly by class",
     )
-    return replace(dataset, frame=frame, problems=(*dataset.problems, note))
+    divided = replace(dataset, frame=frame)
+    return replace(divided, problems=(*dataset.problems, note, *_one_split_classes(divided)))
 
 
 def limited(frame: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:

@@ -297,7 +297,7 @@ def draw_glasses(sketch: Sketch, person: Person) -> None:
     for side in (-1, 1):
         rim = oval(side * person.eye_distance - 0.1j, 0.25, 0.22)
         sketch.stroke(np.concatenate([rim, rim[:4]]), 30, 0.06)
-        sketch.stroke(side * (hinge + (person.width - hinge) * OUT) - 0.14j, 30, 0.05)
+        sketch.stroke(side * (hinge + (person.width - hinge) * OUT) + 1j * (0.02 * OUT - 0.14), 30, 0.05)
     sketch.stroke((person.eye_distance - 0.24) * ACROSS - 1j * (0.16 - 0.04 * ACROSS**2), 30, 0.06)
 
 

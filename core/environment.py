@@ -15,7 +15,7 @@ from core.dataset import counts_by_split
 if TYPE_CHECKING:
     from core.config import TrainingConfig
     from core.devices import Devices
-    from core.trainer import TrainingData
+    from core.training_data import TrainingData
 
 PACKAGES = ("fer-tui", "tensorflow", "keras", "numpy", "pandas", "scikit-learn", "pillow")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+COLUMNS = ("emotion", "pixels", "Usage")
 _USAGE = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 _SIZE = 48
 
@@ -54,29 +57,18 @@ def read_csv(path: Path) -> Dataset:
     Raises:
         DatasetError: it is no such CSV, or none of its rows is whole.
     """
-    import pandas as pd
-
-    try:
-        # Ragged rows must not end the reading: too many cells drop the row, too few leave cells empty.
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, on_bad_lines=_cut, engine="python")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise DatasetError(f"{path}: not a CSV file: {' '.join(str(error).split())}") from None
-    missing = [column for column in ("emotion", "pixels", "Usage") if column not in table.columns]
-    if missing:
-        raise DatasetError(f"{path}: no column {', '.join(missing)}; expected emotion,pixels,Usage")
     rows: list[tuple[str, str, str]] = []
     pixels: list[np.ndarray] = []
     broken: list[tuple[str, str]] = []
-    for line, (emotion, text, usage) in enumerate(
-        zip(table["emotion"], table["pixels"], table["Usage"], strict=True), start=2
-    ):
+    for line, header, cells in _lines(path):
         name = f"{path.name}#{line:05d}"
         try:
-            rows.append((name, _emotion(emotion), _split(usage)))
-            pixels.append(_pixels(text))
+            label, split, values = _row(header, cells)
         except ValueError as error:
-            del rows[len(pixels) :]
             broken.append((name, str(error)))
+        else:
+            rows.append((name, label, split))
+            pixels.append(values)
     if not rows:
         reason = f"; {broken[0][0]}: {broken[0][1]}" if broken else ""
         raise DatasetError(f"{path}: no row is whole{reason}; expected emotion,pixels,Usage")
@@ -94,9 +86,31 @@ def read_csv(path: Path) -> Dataset:
     return make_dataset(path, rows, problems, source)
 
 
-def _cut(cells: list[str]) -> list[str]:
-    """A row with too many cells, made one that is named as broken."""
-    return [cells[0], "", ""]
+def _lines(path: Path) -> Iterator[tuple[int, Sequence[str], Sequence[str]]]:
+    """Every row: the number of its line, the header, its cells.
+
+    Read without pandas, which takes an index from rows that are longer than the header, and pads shorter ones.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            missing = [column for column in COLUMNS if column not in header]
+            if missing:
+                raise DatasetError(f"{path}: no column {', '.join(missing)}; expected {','.join(COLUMNS)}")
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, header, cells
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: not a CSV file: {error}") from None
+
+
+def _row(header: Sequence[str], cells: Sequence[str]) -> tuple[str, str, np.ndarray]:
+    """Label, split and pixels of a row; ValueError says what is broken."""
+    if len(cells) != len(header):
+        raise ValueError(f"{len(cells)} cells, not {len(header)}")
+    row = dict(zip(header, cells, strict=True))
+    return _emotion(row["emotion"]), _split(row["Usage"]), _pixels(row["pixels"])
 
 
 def _emotion(text: str) -> str:

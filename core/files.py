@@ -43,7 +43,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file atomically: temporary file, fsync, rename, fsync of the folder."""
+    """Replace a file atomically: temporary file, fsync, rename, fsync of the folder.
+
+    A link, a pipe or a device, such as /dev/stdout, is written to and not replaced.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(content)
+        return
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
@@ -54,8 +60,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Strict JSON: NaN and infinities are null, paths are text."""
-    return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+    """Strict JSON: NaN and infinities are null, paths are text, NumPy's values are plain ones."""
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+    # Names from disk that are not UTF-8 hold surrogates, which JSON has an escape for and UTF-8 has no bytes for.
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _plain(value: Any) -> Any:
+    return finite(value.tolist()) if hasattr(value, "tolist") else str(value)
 
 
 def finite(value: Any) -> Any:
@@ -76,11 +88,16 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """
     new, previous = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.previous")
     shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    fill(new)
-    for path in new.iterdir():
-        fsync_file(path)
-    fsync_folder(new)
+    try:
+        new.mkdir()
+        fill(new)
+        for path in new.iterdir():
+            fsync_file(path)
+        fsync_folder(new)
+    except BaseException:
+        # On a full disk what was written so far may be the room that the error's own message needs.
+        shutil.rmtree(new, ignore_errors=True)
+        raise
     if folder.exists():
         shutil.rmtree(previous, ignore_errors=True)
         folder.rename(previous)

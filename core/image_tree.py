@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from core.dataset import _ALIASES, UNSPLIT, Dataset, FolderSource, Problem, make_dataset
@@ -46,12 +46,20 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return sorted(entries, key=lambda entry: entry.name)
 
 
+def _leads(is_kind: Callable[[], bool]) -> bool:
+    """What `is_dir` or `is_file` of an entry says; a link that leads back to itself is neither."""
+    try:
+        return is_kind()
+    except OSError:
+        return False
+
+
 def _split_folders(base: Path) -> dict[str, os.DirEntry[str]]:
     """The folders of `base` that are splits, by the split's proper name."""
     found: dict[str, os.DirEntry[str]] = {}
     for entry in _entries(base):
         split = _ALIASES.get(entry.name.lower())
-        if split is None or not entry.is_dir():
+        if split is None or not _leads(entry.is_dir):
             continue
         if split in found:
             raise DatasetError(
@@ -72,7 +80,7 @@ def _name_foreign(root: Path, base: Path, splits: set[str], problems: list[Probl
 def _read_split(root: Path, folder: Path, split: str, rows: Rows, problems: list[Problem]) -> None:
     """Add the images of ROOT/<split>/<class>."""
     for entry in _entries(folder):
-        if entry.name.startswith(".") or not entry.is_dir():
+        if entry.name.startswith(".") or not _leads(entry.is_dir):
             problems.append(_foreign(root, entry))
             continue
         found = list(_read_class(root, Path(entry.path), problems))
@@ -87,7 +95,7 @@ def _read_class(root: Path, folder: Path, problems: list[Problem]) -> Iterator[s
     """The images of one class, relative to root."""
     for entry in _entries(folder):
         name = entry.name
-        if name.startswith(".") or not name.lower().endswith(SUFFIXES) or not entry.is_file():
+        if name.startswith(".") or not name.lower().endswith(SUFFIXES) or not _leads(entry.is_file):
             problems.append(_foreign(root, entry))
         else:
             yield _relative(root, entry.path)

@@ -9,19 +9,31 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 # 64 megapixels are more than a camera gives and 192 MB decoded: beyond is taken for a decompression bomb.
 MAX_PIXELS = 64_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png")
 FORMATS = ("JPEG", "PNG")
 
-# open_image has a lower limit of its own, so that this warning would only say it twice.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What Pillow warns of on stderr, open_image either tells as an ImageError or has no need of: bombs (its own limit is
+# lower), tags of damaged EXIF data, palettes with transparency.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,15 +59,27 @@ def open_image(content: bytes) -> Image.Image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise ImageError(f"too large ({width} x {height} pixels, the limit is {MAX_PIXELS:,})")
-        if "exif" in image.info:
-            image = ImageOps.exif_transpose(image)
-        return _eight_bits(image)
+        turn = _UPRIGHT.get(_orientation(image))
+        return _eight_bits(image if turn is None else image.transpose(turn))
     except Image.DecompressionBombError:
         raise ImageError(f"too large (the limit is {MAX_PIXELS:,} pixels)") from None
     except UnidentifiedImageError:
         raise ImageError("not a JPEG or PNG image") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, OverflowError) as error:
         raise ImageError(f"damaged ({error})") from None
+
+
+def _orientation(image: Image.Image) -> Any:
+    """The EXIF orientation, 1 to 8; 1, upright, where there is none or the data are damaged.
+
+    ImageOps.exif_transpose would write the whole EXIF data anew, and fails on tags that cameras get wrong.
+    """
+    if "exif" not in image.info:
+        return 1
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:
+        return 1
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -24,7 +24,9 @@ def output_to(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stderr.flush()
+        # What a full disk did not take is lost; the work is not.
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.augmentation import POLICIES, augmenter, resize
+from core.errors import DatasetError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -106,6 +107,25 @@ def evaluation_batches(
 
     rows = tf.data.Dataset.range(len(pixels)).batch(batch)
     return rows.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def evaluation_batch(images: int, replicas: int) -> int:
+    """The largest batch size, up to EVALUATION_BATCH, that gives every replica an image of every batch.
+
+    TensorFlow shares a batch out over the replicas and fails where one gets none; Keras fails where the first
+    batch can't be shared evenly.
+
+    Raises:
+        DatasetError: there are too few images for so many devices.
+    """
+    if replicas == 1:
+        return EVALUATION_BATCH
+    for batch in range(min(EVALUATION_BATCH, images) // replicas * replicas, 0, -replicas):
+        if images % batch == 0 or images % batch >= replicas:
+            return batch
+    raise DatasetError(
+        f"{images} validation images can't be shared out over {replicas} devices; use one: --devices auto"
+    )
 
 
 def _channels(values: tf.Tensor, channels: int) -> tf.Tensor:

@@ -27,11 +27,11 @@ def load_model(run: Path) -> keras.Model:
     Raises:
         RunError: there is none yet, or the file is damaged.
     """
-    import keras
-
     path = run / "best.keras"
     if not path.exists():
         raise RunError(f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'")
+    import keras
+
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, KeyError, OSError) as error:
@@ -81,7 +81,6 @@ def evaluate_run(run: Path, dataset: Dataset, split: str | None) -> tuple[dict[s
         RunError: the run has no model.
     """
     classes = run_classes(run)
-    model = load_model(run)
     splits = dataset.splits
     name = split or (splits[0] if len(splits) == 1 else "validation")
     if name not in splits:
@@ -90,6 +89,7 @@ def evaluate_run(run: Path, dataset: Dataset, split: str | None) -> tuple[dict[s
     known = frame[frame["label"].isin(classes)].reset_index(drop=True)
     if known.empty:
         raise DatasetError(f"{dataset.root}: no image of '{name}' has a class that the run knows: {', '.join(classes)}")
+    model = load_model(run)
     _, size, _, channels = model.input_shape
     pixels = load_pixels(dataset, known, size, channels)
     started = time.monotonic()

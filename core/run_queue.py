@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core import files
-from core.config import TrainingConfig
-from core.errors import RunError
+from core.config import TrainingConfig, resolve
+from core.errors import ConfigError, RunError
 from core.run_writer import RunWriter
 from core.runs import read_run
 
@@ -112,10 +112,10 @@ def raise_epochs(run: Path, epochs: int) -> None:
     """Let a run go on to more epochs than its config says.
 
     Raises:
-        RunError: it already has as many.
+        ConfigError: it already has more, or no run may have so many.
     """
-    config = load_config(run)
+    stored = load_config(run).model_dump(mode="json")
     done = len(read_run(run).history)
     if epochs < max(done, 1):
-        raise RunError(f"--epochs: {run.name} has done {done} epochs; give {done} or more")
-    files.write_json(run / "config.json", config.model_copy(update={"epochs": epochs}).model_dump(mode="json"))
+        raise ConfigError(f"--epochs: {run.name} has done {done} epochs; give {max(done, 1)} or more")
+    files.write_json(run / "config.json", resolve({**stored, "epochs": epochs}).model_dump(mode="json"))

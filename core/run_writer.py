@@ -23,7 +23,7 @@ import psutil
 from core import files
 from core.config import TrainingConfig
 from core.errors import RunError
-from core.runs import HISTORY_COLUMNS, is_alive, read_history
+from core.runs import HISTORY_COLUMNS, is_alive, read_history, read_json
 
 STATUS_INTERVAL = 0.5
 HEARTBEAT_INTERVAL = 5.0
@@ -91,9 +91,14 @@ class RunWriter:
 
     def __enter__(self) -> RunWriter:
         self._lock()
-        with contextlib.suppress(FileNotFoundError):
-            (self.path / "stop").unlink()
-        self._write_status()
+        try:
+            # A request that a run met while it waited in a queue holds; one that an earlier process left does not.
+            if read_json(self.path / "status.json").get("state") != "queued":
+                (self.path / "stop").unlink(missing_ok=True)
+            self._write_status()
+        except BaseException:
+            (self.path / "lock").unlink(missing_ok=True)
+            raise
         self._thread.start()
         return self
 
@@ -105,11 +110,20 @@ class RunWriter:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        with contextlib.suppress(OSError):
-            self._write_status()
+        told = self._tell_the_end()
         for name in ("stop", "lock"):
             with contextlib.suppress(OSError):
                 (self.path / name).unlink()
+        if not told:
+            # On a full disk the lock may have had the room that the status needs.
+            self._tell_the_end()
+
+    def _tell_the_end(self) -> bool:
+        try:
+            self._write_status()
+        except OSError:
+            return False
+        return True
 
     def update(self, **status: Any) -> None:
         """Change what `status.json` says; the heartbeat thread writes it within half a second."""
@@ -146,7 +160,7 @@ class RunWriter:
         """Take the run, or say who has it; the lock of a process that is gone is taken over."""
         path = self.path / "lock"
         mine = json.dumps({**this_process(), "heartbeat": time.time()}).encode()
-        for _ in range(3):
+        for attempt in range(3):
             try:
                 handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
             except FileExistsError:
@@ -156,6 +170,10 @@ class RunWriter:
                         f"{self.path.name}: process {owner.get('pid')} on {owner.get('host')} is working on it; "
                         f"wait for it or 'fer-tui stop {self.path.name}'"
                     ) from None
+                if owner is None and attempt == 0:
+                    # Its owner may just be writing it.
+                    time.sleep(0.2)
+                    continue
                 path.unlink(missing_ok=True)
             except OSError as error:
                 raise RunError(f"{self.path}: {error.strerror}; it must be writable") from None
@@ -172,9 +190,11 @@ class RunWriter:
                 self.stop_requested = True
                 self._stop.set()
             if self._changed or time.monotonic() - written >= HEARTBEAT_INTERVAL:
-                # A full disk must not end the training: the next beat tries again.
-                with contextlib.suppress(OSError):
+                try:
                     self._write_status()
+                except OSError:
+                    # A full disk must not end the training: the next beat tries again.
+                    self._changed = True
                 written = time.monotonic()
 
     def _write_status(self) -> None:
@@ -194,15 +214,12 @@ def request_stop(path: Path) -> None:
 
 def _owner(lock: Path) -> dict[str, Any] | None:
     """Who holds a lock; None for one that is damaged or that its owner has just removed."""
-    try:
-        owner = json.loads(lock.read_text("utf-8"))
-        # On another host the heartbeat decides, and status.json has the later one.
-        status = json.loads((lock.parent / "status.json").read_text("utf-8"))
-    except (OSError, ValueError):
+    owner, status = read_json(lock), read_json(lock.parent / "status.json")
+    if not owner:
         return None
-    if not isinstance(owner, dict) or not isinstance(status, dict):
-        return None
-    return {**owner, "heartbeat": status.get("heartbeat", owner.get("heartbeat"))}
+    # On another host the last heartbeat decides: the lock's own until the first status is written.
+    beats = [beat for beat in (owner.get("heartbeat"), status.get("heartbeat")) if isinstance(beat, int | float)]
+    return {**owner, "heartbeat": max(beats, default=None)}
 
 
 def _csv_line(values: Sequence[Any]) -> str:

@@ -115,8 +115,11 @@ def runs_folder(option: Path | None) -> Path:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is a run directory."""
-    return (path / "config.json").is_file()
+    """Whether a folder is a run directory; one that can't be looked into is none."""
+    try:
+        return (path / "config.json").is_file()
+    except OSError:
+        return False
 
 
 def list_runs(folder: Path) -> list[Path]:
@@ -136,13 +139,14 @@ def find_run(name: str, folder: Path) -> Path:
         RunError: there is none, or several.
     """
     if is_run(Path(name)):
-        return Path(name)
+        # A run goes by the name of its directory, which "." does not tell.
+        return Path(name).resolve()
     runs = list_runs(folder)
     if not runs:
         raise RunError(f"{name}: there are no runs in {folder}; start one with 'fer-tui train', or give --runs")
     if name == "latest":
         return runs[0]
-    found = [path for path in runs if path.name.startswith(name)]
+    found = [path for path in runs if name and path.name.startswith(name)]
     found = [path for path in found if path.name == name] or found
     if not found:
         raise RunError(f"{name}: no such run in {folder}; 'fer-tui runs' lists them")
@@ -153,15 +157,15 @@ def find_run(name: str, folder: Path) -> Path:
 
 def read_run(path: Path) -> RunSnapshot:
     """Read a run directory as it is now; damaged files read as empty."""
-    status = _read_json(path / "status.json")
+    status = read_json(path / "status.json")
     return RunSnapshot(
         path=path,
         state=_state(status),
-        config=_read_json(path / "config.json"),
-        environment=_read_json(path / "environment.json"),
+        config=read_json(path / "config.json"),
+        environment=read_json(path / "environment.json"),
         status=status,
         history=read_history(path / "history.csv"),
-        evaluation=_read_json(path / "evaluation.json") or None,
+        evaluation=read_json(path / "evaluation.json") or None,
     )
 
 
@@ -187,7 +191,8 @@ def _number(text: str | None) -> float:
         return float("nan")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object; empty where it is missing or damaged."""
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -8,23 +8,19 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from core import devices, environment, files, log, memory, published
 from core.audit import audit_run
 from core.checkpoint import TrainingState, find_checkpoint, save_checkpoint
 from core.config import TrainingConfig
-from core.dataset import Dataset, Pixels, fingerprint, for_training, limited, load_pixels, read_dataset
-from core.encoding import ENCODINGS, Encoding
-from core.errors import DatasetError, FerError
+from core.errors import FerError
 from core.evaluation import evaluate, predictions_table
 from core.models.registry import find_model
 from core.run_writer import RunWriter
 from core.runs import better
+from core.training_data import TrainingData, class_weights, load_data
 
 if TYPE_CHECKING:
     import keras
@@ -32,34 +28,6 @@ if TYPE_CHECKING:
 PLATEAU_PATIENCE = 3
 PLATEAU_FACTOR = 0.2
 CHECK_LOSS_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Everything decoded and encoded that a run trains and validates on.
-
-    Attributes:
-        dataset: with train and validation splits.
-        fingerprint: of the whole data set.
-        train: what is trained on, in the order of listing.
-        validation: the whole validation split, in the order of listing.
-        encoding: fitted on train.
-    """
-
-    dataset: Dataset
-    fingerprint: str
-    train: Pixels
-    validation: Pixels
-    encoding: Encoding
-
-    @property
-    def classes(self) -> list[str]:
-        """Class names in the order of the model's outputs."""
-        return self.encoding.classes_.tolist()
-
-    def targets(self, pixels: Pixels) -> np.ndarray:
-        """One-hot targets, shape (images, classes)."""
-        return self.encoding.transform(pixels.frame["label"].tolist())
 
 
 def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
@@ -86,7 +54,7 @@ def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
         except MemoryError:
             message = "out of memory; lower --batch-size or --image-size, then resume"
         except OSError as error:
-            message = _system_message(error)
+            message = _system_message(error, run)
             log.say(traceback.format_exc())
         except Exception as error:
             message = _unexpected(error)
@@ -96,10 +64,10 @@ def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
     return state
 
 
-def _system_message(error: OSError) -> str:
-    where = error.filename or "writing"
+def _system_message(error: OSError, run: Path) -> str:
+    where = error.filename or run
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{where}: the disk is full; free some space, then resume"
+        return f"{where}: the disk is full; free some space"
     return f"{where}: {error.strerror or error}; see log.txt"
 
 
@@ -108,47 +76,6 @@ def _unexpected(error: Exception) -> str:
         return "the device is out of memory; lower --batch-size, --image-size or --width"
     first = (str(error).strip() or "no message").splitlines()[0]
     return f"{type(error).__name__}: {first[:200]}; the traceback is in log.txt"
-
-
-def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData:
-    """Read, decode and encode what a config trains on.
-
-    Raises:
-        DatasetError: it can't be read, or there is nothing to train or validate on.
-    """
-    dataset = for_training(read_dataset(config.data), config.validation_share)
-    frames = {
-        "train": limited(dataset.split("train"), config.limit, config.seed),
-        "validation": dataset.split("validation"),
-    }
-    if config.protocol == "published":
-        for split, frame in frames.items():
-            order = {name: i for i, name in enumerate(published.listing(dataset.classes, split))}
-            frames[split] = frame.sort_values("label", key=lambda column: column.map(order), kind="stable")
-    train, validation = (
-        load_pixels(dataset, frame, config.image_size, config.channels, stop.is_set) for frame in frames.values()
-    )
-    encoding = ENCODINGS[config.encoding]().fit(train.frame["label"].tolist())
-    known = validation.frame["label"].isin(encoding.classes_.tolist()).to_numpy()
-    if not known.any():
-        raise DatasetError(f"{config.data}: no validation image has a class that train has")
-    # An image of a class without a training image has no output to be compared with.
-    validation = Pixels(validation.values[known], validation.frame[known].reset_index(drop=True), validation.problems)
-    return TrainingData(dataset, "" if stop.is_set() else fingerprint(dataset), train, validation, encoding)
-
-
-def class_weights(kind: str, targets: np.ndarray) -> np.ndarray | None:
-    """Weight of each class in the loss, shape (classes,), or None for equal ones.
-
-    Args:
-        kind: none; balanced, n / (classes x count), scikit-learn's; max_over_count, largest count / count.
-        targets: one-hot, shape (images, classes).
-    """
-    counts = np.maximum(targets.sum(axis=0), 1)
-    if kind == "none":
-        return None
-    weights = counts.sum() / (len(counts) * counts) if kind == "balanced" else counts.max() / counts
-    return weights.astype(np.float32)
 
 
 class _Training:
@@ -191,6 +118,7 @@ class _Training:
 
     def _plan(self, data: TrainingData, used: devices.Devices) -> dict[str, Any]:
         """Steps and validation images as the protocol has them."""
+        self.replicas = len(used.names)
         images, batch = len(data.train.values), min(self.config.batch_size, len(data.train.values))
         self.steps = images // batch if used.mirrored else -(-images // batch)
         self.val_images = len(data.validation.values)
@@ -232,7 +160,7 @@ class _Training:
     def _fit(self, model: keras.Model, stream: Mapping[str, Any], data: TrainingData) -> None:
         """Train epoch by epoch until the last one, an early stop, the time budget, or the user's stop."""
         from core.epochs import epoch_callback
-        from core.pipeline import evaluation_batches, training_stream
+        from core.pipeline import evaluation_batch, evaluation_batches, training_stream
 
         config, targets = self.config, data.targets(data.train)
         batches = training_stream(
@@ -248,6 +176,7 @@ class _Training:
             data.targets(data.validation)[: self.val_images],
             config.image_size,
             config.channels,
+            evaluation_batch(self.val_images, self.replicas),
         )
         self.writer.update(
             message="tracing the first step", epoch=self.state.epoch, epochs=config.epochs, batches=self.steps
@@ -259,6 +188,7 @@ class _Training:
             initial_epoch=self.state.epoch,
             epochs=config.epochs,
             callbacks=[epoch_callback(self, config.seed)],
+            shuffle=False,
             verbose=0,
         )
 
@@ -301,7 +231,7 @@ class _Training:
         row = {
             **logs,
             "epoch": state.epoch,
-            "learning_rate": float(model.optimizer.learning_rate),
+            "learning_rate": _learning_rate(model),
             "seconds": round(now - self.epoch_started, 3),
             "images_per_second": round(
                 self.steps * self.images_per_step / max(self.trained - self.epoch_started, 1e-9), 1
@@ -332,7 +262,7 @@ class _Training:
         state.wait += 1
         state.plateau_wait += 1
         if config.schedule == "plateau" and state.plateau_wait >= PLATEAU_PATIENCE:
-            model.optimizer.learning_rate = float(model.optimizer.learning_rate) * PLATEAU_FACTOR
+            model.optimizer.learning_rate = _learning_rate(model) * PLATEAU_FACTOR
             state.plateau_wait = 0
 
     def _is_finished(self, next_epoch: float) -> bool:
@@ -384,3 +314,10 @@ class _Training:
     def _say(self, message: str) -> None:
         self.writer.update(message=message)
         log.say(message)
+
+
+def _learning_rate(model: keras.Model) -> float:
+    """The rate of the next step; a variable of its own on every device in a mirrored run."""
+    import tensorflow as tf
+
+    return float(tf.convert_to_tensor(model.optimizer.learning_rate))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from core import log
 from core.errors import ConfigError, FerError
-from fer_tui import output
+from fer_tui import output, terminal
 from fer_tui.commands import data, inspect, models, runs, train
 from fer_tui.commands.options import Defaults
 
@@ -82,12 +83,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.fail(str(error))
         return 1
     except BrokenPipeError:
-        # The reader of a pipe has left; the interpreter's last flush must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a pipe has left, and wants to hear no more.
+        output.give_up_stdout()
+        return 1
+    except OSError as error:
+        output.give_up_stdout()
+        output.fail(f"{error.filename or 'stdout'}: {error.strerror or error}; the command could not be finished")
         return 1
     except Exception as error:
         if hasattr(error, "format_message"):
             output.fail(f"{error.format_message()} See 'fer-tui --help'.")  # pyright: ignore
             return 2
-        raise
+        with log.output_to(terminal.app_log()):
+            log.say(traceback.format_exc())
+        first = (str(error).strip() or "no message").splitlines()[0]
+        output.fail(f"{type(error).__name__}: {first}; a fault of fer-tui, its traceback is in {terminal.app_log()}")
+        return 1
     return status if isinstance(status, int) else 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
@@ -24,9 +27,10 @@ def visible(text: str) -> str:
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
-    messages.write(visible(message) + "\n")
-    messages.flush()
+    """One line on stderr; a reader that has left must not end the work."""
+    with contextlib.suppress(OSError):
+        messages.write(visible(message) + "\n")
+        messages.flush()
 
 
 def fail(message: str) -> None:
@@ -41,8 +45,19 @@ def warn(problems: Iterable[Problem]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(files.to_json(value))
+    """One JSON document on stdout, what could steer a terminal as JSON's own escapes."""
+    text = files.to_json(value)
+    sys.stdout.write("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
+
+
+def print_lines(text: str) -> None:
+    """Whole lines on stdout."""
+    sys.stdout.write("\n".join(visible(line) for line in text.split("\n")))
+
+
+def give_up_stdout() -> None:
+    """Send nowhere what stdout still holds and can't be written, so that the interpreter's last flush is silent."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def console() -> Console:

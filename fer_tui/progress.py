@@ -18,17 +18,18 @@ REPORT_IMAGES = 256
 class Display(Protocol):
     """Shows a run as its snapshots come."""
 
-    def show(self, run: RunSnapshot) -> None:
-        """Take the newest snapshot of the run under way."""
+    def show(self, run: RunSnapshot, *, has_ended: bool) -> None:
+        """Take the newest snapshot of the run under way; with its last one it has ended."""
         ...
 
 
-def follow(runs: Sequence[Path], working: Callable[[], bool]) -> None:
+def follow(runs: Sequence[Path], working: Callable[[], bool], began: float) -> None:
     """Show the runs, in order, until none is worked on any more.
 
     Args:
         runs: their directories.
         working: whether the worker still lives.
+        began: when it began, in seconds since 1970; a run that ended before is one that it will resume.
     """
     with _display() as display:
         position = 0
@@ -36,13 +37,19 @@ def follow(runs: Sequence[Path], working: Callable[[], bool]) -> None:
             alive = working()
             snapshot = read_run(runs[position])
             # A queued run of ours is "interrupted" to nobody: its process is this one.
-            display.show(snapshot)
-            if snapshot.state in ENDED and snapshot.state != "interrupted":
+            has_ended = _has_ended(snapshot) and (snapshot.status.get("heartbeat") or 0) >= began
+            display.show(snapshot, has_ended=has_ended)
+            if has_ended:
                 position += 1
             elif not alive:
                 break
             else:
                 time.sleep(TICK)
+
+
+def _has_ended(run: RunSnapshot) -> bool:
+    # An interrupted run has said nothing of its end; its worker may only just have begun with it.
+    return run.state in ENDED and run.state != "interrupted"
 
 
 @contextlib.contextmanager
@@ -68,15 +75,14 @@ class _Lines:
 
     def __init__(self) -> None:
         self._told: dict[str, int] = {}
-        self._ended: set[str] = set()
 
-    def show(self, run: RunSnapshot) -> None:
-        told = self._told.setdefault(run.name, len(run.history) if run.state == "queued" else 0)
+    def show(self, run: RunSnapshot, *, has_ended: bool) -> None:
+        # A resumed run's epochs from before are known; a checkpoint further back drops some of them.
+        told = min(self._told.get(run.name, len(run.history)), len(run.history))
         for row in run.history[told:]:
             output.say(f"{run.name}  epoch {row['epoch']:.0f}/{run.config.get('epochs')}  {figures(row)}")
-        self._told[run.name] = max(told, len(run.history))
-        if run.state in ENDED and run.state != "interrupted" and run.name not in self._ended:
-            self._ended.add(run.name)
+        self._told[run.name] = len(run.history)
+        if has_ended:
             output.say(ending(run))
 
 
@@ -89,9 +95,8 @@ class _Bars:
         assert isinstance(progress, Progress)
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
-        self._ended: set[str] = set()
 
-    def show(self, run: RunSnapshot) -> None:
+    def show(self, run: RunSnapshot, *, has_ended: bool) -> None:
         if run.name not in self._tasks:
             self._tasks[run.name] = self._progress.add_task(run.model, total=None, said="")
         epoch, epochs = run.status.get("epoch") or 0, run.config.get("epochs")
@@ -104,8 +109,7 @@ class _Bars:
             completed=batch,
             said=output.visible(run.message or last),
         )
-        if run.state in ENDED and run.state != "interrupted" and run.name not in self._ended:
-            self._ended.add(run.name)
+        if has_ended:
             self._progress.update(self._tasks[run.name], total=1, completed=1, said=run.state)
             self._progress.stop_task(self._tasks[run.name])
             self._progress.console.print(output.visible(ending(run)), markup=False, soft_wrap=True)
@@ -121,12 +125,14 @@ def figures(row: object) -> str:
 
 
 def ending(run: RunSnapshot) -> str:
-    """How a run ended, with the advice that it left."""
+    """How a run ended, with the advice that it left; as an error where it failed."""
+    start = "fer-tui: " if run.state in ("failed", "diverged", "interrupted") else ""
     kept = run.kept_epoch()
     figure = f": val_accuracy {kept['val_accuracy']:.4f} in epoch {kept['epoch']:.0f}" if kept else ""
     message = f"; {run.message}" if run.message else ""
-    remedy = f"; go on with 'fer-tui resume {run.name}'" if run.state in ("stopped", "failed") else ""
-    return f"{run.name}  {run.state}{figure}{message}{remedy}"
+    resumable = run.state in ("stopped", "failed", "interrupted")
+    remedy = f"; go on with 'fer-tui resume {run.name}'" if resumable else ""
+    return f"{start}{run.name}  {run.state}{figure}{message}{remedy}"
 
 
 @contextlib.contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from fer_tui import output
 
@@ -27,12 +29,25 @@ def app_log() -> Path:
         return Path(os.devnull)
 
 
+class _Lasting(io.FileIO):
+    """A terminal or pipe that may go away while a run lasts: what nobody can read any more is dropped."""
+
+    def write(self, content: Any) -> int:
+        try:
+            return super().write(content)
+        except OSError:
+            return len(content)
+
+
 @contextlib.contextmanager
 def own_messages() -> Iterator[None]:
     """Messages go to a copy of the terminal inside the block, so that descriptor 2 can be sent to a log."""
     before = output.messages
-    before.flush()
-    with os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace") as copy:
+    with contextlib.suppress(OSError):
+        before.flush()
+    with io.TextIOWrapper(
+        io.BufferedWriter(_Lasting(os.dup(2), "w")), encoding="utf-8", errors="backslashreplace"
+    ) as copy:
         output.messages = copy
         try:
             yield
@@ -52,7 +67,8 @@ def signals_to(stop: Callable[[], None], force: Callable[[], None]) -> Iterator[
     def handle(number: int, frame: FrameType | None) -> None:
         came.append(number)
         if len(came) == 1:
-            with contextlib.suppress(OSError):
+            # RuntimeError: the signal came in the middle of another message.
+            with contextlib.suppress(RuntimeError):
                 output.say("stopping after this batch; once more to leave at once")
             stop()
         else:

@@ -14,7 +14,6 @@ from fer_tui.progress import counting
 
 app = typer.Typer(
     help="Look at a data set, draw one, or download the article's.",
-    no_args_is_help=True,
     rich_markup_mode=None,
 )
 

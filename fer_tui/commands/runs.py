@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -112,9 +111,12 @@ def compare(
     if target is None and form == "table":
         print_comparison(rows)
         return 0
+    if target is None and form == "json":
+        output.print_json(rows)
+        return 0
     text = comparison.write_table(rows, "csv" if form == "table" else form)
     if target is None:
-        sys.stdout.write(text)
+        output.print_lines(text)
         return 0
     try:
         files.write_bytes(target, text.encode(errors="surrogateescape"))

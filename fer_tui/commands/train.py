@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -14,13 +16,13 @@ import typer
 from core import config as configs
 from core.comparison import compare
 from core.config import TrainingConfig
-from core.errors import FerError, RunError
+from core.errors import RunError
 from core.run_writer import create_run, request_stop
 from core.runs import ENDED, RunSnapshot, find_run, read_run
 from fer_tui import output, terminal
 from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, complete_model, folder
 from fer_tui.commands.runs import print_comparison
-from fer_tui.progress import follow
+from fer_tui.progress import ending, follow
 
 
 def train(
@@ -43,15 +45,30 @@ def train(
     source = config.name if config else "flag"
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     given.setdefault("data", context.obj.data or settings.get("data"))
-    names = given.pop("model", None) or settings.get("model")
-    chosen = [names] if isinstance(names, str) else list(names or [None])
-    # The file first and alone, so that an error in it is told with its name.
+    models = given.pop("model", None)
+    names = models or settings.get("model")
+    chosen = names if names and isinstance(names, list) else [names]
+    # Flags and the file each alone too, so that an error is told with the name of where it stands.
+    for name in chosen if models else ():
+        configs.resolve({**given, "model": name})
     for name in chosen if config else ():
         configs.resolve({**settings, "data": given["data"], "model": name}, source=source)
     resolved = [configs.resolve({**settings, **given, "model": name}) for name in chosen]
     _check_data(resolved[0])
-    where = folder(context, runs)
-    return work([create_run(one, where) for one in resolved], json=json)
+    return work(_create_runs(resolved, folder(context, runs)), json=json)
+
+
+def _create_runs(resolved: Sequence[TrainingConfig], where: Path) -> list[Path]:
+    """A run directory for every config, or, where one can't be made, none."""
+    made: list[Path] = []
+    try:
+        for config in resolved:
+            made.append(create_run(config, where))
+    except RunError:
+        for path in made:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+    return made
 
 
 def _check_data(config: TrainingConfig) -> None:
@@ -110,8 +127,8 @@ def resume(
 
     path = find_run(run, folder(context, runs))
     snapshot = read_run(path)
-    if snapshot.state == "running":
-        raise RunError(f"{path.name}: is running; watch it with 'fer-tui runs', or stop it first")
+    if snapshot.state not in ENDED:
+        raise RunError(f"{path.name}: is {snapshot.state}; watch it with 'fer-tui runs', or stop it first")
     load_config(path)
     if epochs is not None:
         raise_epochs(path, epochs)
@@ -142,25 +159,45 @@ def work(runs: Sequence[Path], *, json: bool) -> int:
     queue = RunQueue(runs)
     with terminal.own_messages(), terminal.signals_to(queue.stop, queue.kill) as signals:
         worker = threading.Thread(target=queue.work, name="trainer", daemon=True)
+        began = time.time()
         worker.start()
-        follow(runs, worker.is_alive)
+        follow(runs, worker.is_alive, began)
         while worker.is_alive():
             worker.join(0.2)
-        if isinstance(queue.error, FerError):
-            raise queue.error
+        if isinstance(queue.error, OSError):
+            why = f"{queue.error.filename or runs[0]}: {queue.error.strerror or queue.error}"
+            raise RunError(f"{why}; the run directory must be writable") from queue.error
         if queue.error is not None:
-            raise RunError(f"{type(queue.error).__name__}: {queue.error}") from queue.error
+            raise queue.error
         snapshots = [read_run(path) for path in runs]
-        if json:
-            output.print_json([result(run) for run in snapshots])
-        else:
-            print_comparison(compare(snapshots, with_published=False))
-            for run in snapshots:
-                for warning in run.warnings:
-                    output.say(f"warning: {run.name}: {warning['message']}")
+        try:
+            _report(snapshots, json=json)
+        except OSError:
+            # A line that dropped took stdout with it; the status below still says so.
+            if not signals:
+                raise
+            output.give_up_stdout()
     if signals:
         return 128 + signals[0]
     return 0 if all(run.state in ("completed", "stopped") for run in snapshots) else 1
+
+
+def _report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:
+    """What came of the runs: results on stdout, what to know about them on stderr."""
+    for run in snapshots:
+        for problem in run.environment.get("problems", ()):
+            if problem["kind"] == "undecodable":
+                output.say(f"warning: {run.name}: {problem['message']}")
+        if run.state == "interrupted":
+            output.say(ending(run))
+    if json:
+        output.print_json([result(run) for run in snapshots])
+    else:
+        print_comparison(compare(snapshots, with_published=False))
+        for run in snapshots:
+            for warning in run.warnings:
+                output.say(f"warning: {run.name}: {warning['message']}")
+    sys.stdout.flush()
 
 
 def result(run: RunSnapshot) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""Images a second out of our pipeline against the article's way: `python benchmarks/pipeline.py DATA`.
+
+The article decodes every file in every epoch, shuffles with a buffer of 1,000, and resizes and augments with Keras's
+layers; it is given parallel maps and prefetching here, so that the difference is the design's. Same images, sizes and
+augmentation policy (basic) on both sides, taken in turns, from the second epoch on. About four minutes on 28,709 faces.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+from core.config import TrainingConfig, resolve
+from core.dataset import Dataset, load_pixels, read_dataset
+from core.encoding import LabelEncoding
+from core.pipeline import training_stream
+from core.published import SHUFFLE_BUFFER
+
+ROUNDS = 3
+
+
+def article(dataset: Dataset, targets: np.ndarray, config: TrainingConfig) -> tf.data.Dataset:
+    """The article's pipeline, endless."""
+    layers = tf.keras.layers
+    resize = layers.Resizing(config.image_size, config.image_size)
+    augment = tf.keras.Sequential(
+        [layers.RandomFlip("horizontal"), layers.RandomRotation(0.1), layers.RandomZoom((-0.1, -0.05))]
+    )
+    paths = [str(dataset.root / path) for path in dataset.split("train")["path"]]
+
+    def load(path: Any, target: Any) -> tuple[Any, Any]:
+        return tf.io.decode_jpeg(tf.io.read_file(path), channels=config.channels), target
+
+    data = tf.data.Dataset.from_tensor_slices((paths, targets)).shuffle(SHUFFLE_BUFFER)
+    data = data.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(config.batch_size)
+    data = data.map(lambda x, y: (resize(x), y), num_parallel_calls=tf.data.AUTOTUNE)
+    data = data.map(lambda x, y: (augment(x, training=True), y), num_parallel_calls=tf.data.AUTOTUNE)
+    return data.prefetch(tf.data.AUTOTUNE).repeat()
+
+
+def rate(iterator: Any, images: int, batch: int) -> float:
+    """Images a second over one epoch."""
+    steps = images // batch
+    started = time.perf_counter()
+    for _ in range(steps):
+        next(iterator)
+    return steps * batch / (time.perf_counter() - started)
+
+
+def main(root: Path) -> None:
+    """Print a row a size: both rates (median over the rounds) and their ratio."""
+    dataset = read_dataset(root)
+    train = dataset.split("train")
+    targets = LabelEncoding().fit(train["label"].tolist()).transform(train["label"].tolist())
+    print(f"{len(train):,} images, batch 64, policy basic, {os.cpu_count()} cores; median of {ROUNDS} epochs each")
+    print("size       ours, images/s   article's way   ratio")
+    for size, channels in ((96, 3), (48, 1)):
+        config = resolve({"data": root, "model": "model2", "image_size": size, "channels": channels})
+        pixels = load_pixels(dataset, train, size, channels)
+        sides = {
+            "ours": iter(training_stream(pixels.values, targets, config)),
+            "article": iter(article(dataset, targets, config)),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in sides}
+        for round_number in range(ROUNDS + 1):
+            for name, iterator in sides.items():
+                found = rate(iterator, len(train), config.batch_size)
+                if round_number > 0:
+                    rates[name].append(found)
+        ours, theirs = (float(np.median(rates[name])) for name in sides)
+        print(f"{size}x{size}x{channels}  {ours:15,.0f} {theirs:15,.0f}   {ours / theirs:5.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python benchmarks/pipeline.py DATA    (such as ../shared/data, unpacked)")
+    main(Path(sys.argv[1]))

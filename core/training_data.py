@@ -1,0 +1,88 @@
+"""What a run trains and validates on: decoded, in the protocol's order, encoded."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from core import published
+from core.config import TrainingConfig
+from core.dataset import Dataset, Pixels, fingerprint, for_training, limited, load_pixels, read_dataset
+from core.encoding import ENCODINGS, Encoding
+from core.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything decoded and encoded that a run trains and validates on.
+
+    Attributes:
+        dataset: with train and validation splits.
+        fingerprint: of the whole data set.
+        train: what is trained on, in the order of listing.
+        validation: the whole validation split, in the order of listing.
+        encoding: fitted on train.
+    """
+
+    dataset: Dataset
+    fingerprint: str
+    train: Pixels
+    validation: Pixels
+    encoding: Encoding
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the order of the model's outputs."""
+        return self.encoding.classes_.tolist()
+
+    def targets(self, pixels: Pixels) -> np.ndarray:
+        """One-hot targets, shape (images, classes)."""
+        return self.encoding.transform(pixels.frame["label"].tolist())
+
+
+def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData:
+    """Read, decode and encode what a config trains on.
+
+    Raises:
+        DatasetError: it can't be read, or there is nothing to train or validate on.
+    """
+    dataset = for_training(read_dataset(config.data), config.validation_share)
+    frames = {
+        "train": limited(dataset.split("train"), config.limit, config.seed),
+        "validation": dataset.split("validation"),
+    }
+    if config.protocol == "published":
+        for split, frame in frames.items():
+            order = {name: i for i, name in enumerate(published.listing(dataset.classes, split))}
+            frames[split] = frame.sort_values("label", key=lambda column: column.map(order), kind="stable")
+    train, validation = (
+        load_pixels(dataset, frame, config.image_size, config.channels, stop.is_set) for frame in frames.values()
+    )
+    encoding = ENCODINGS[config.encoding]().fit(train.frame["label"].tolist())
+    if len(encoding.classes_) < 2:
+        raise DatasetError(
+            f"{config.data}: only '{encoding.classes_[0]}' has training images that can be read; 'fer-tui data check' "
+            "names the others"
+        )
+    known = validation.frame["label"].isin(encoding.classes_.tolist()).to_numpy()
+    if not known.any():
+        raise DatasetError(f"{config.data}: no validation image has a class that train has")
+    # An image of a class without a training image has no output to be compared with.
+    validation = Pixels(validation.values[known], validation.frame[known].reset_index(drop=True), validation.problems)
+    return TrainingData(dataset, "" if stop.is_set() else fingerprint(dataset), train, validation, encoding)
+
+
+def class_weights(kind: str, targets: np.ndarray) -> np.ndarray | None:
+    """Weight of each class in the loss, shape (classes,), or None for equal ones.
+
+    Args:
+        kind: none; balanced, n / (classes x count), scikit-learn's; max_over_count, largest count / count.
+        targets: one-hot, shape (images, classes).
+    """
+    counts = np.maximum(targets.sum(axis=0), 1)
+    if kind == "none":
+        return None
+    weights = counts.sum() / (len(counts) * counts) if kind == "balanced" else counts.max() / counts
+    return weights.astype(np.float32)
