@@ -76,8 +76,8 @@ def run_row(run: RunSnapshot) -> Row:
         "train_accuracy": _known(kept.get("accuracy")),
         "val_accuracy": _known(kept.get("val_accuracy")),
         "val_loss": _known(kept.get("val_loss")),
-        "val_balanced_accuracy": evaluation.get("balanced_accuracy"),
-        "val_macro_f1": evaluation.get("macro_f1"),
+        "val_balanced_accuracy": _known(evaluation.get("balanced_accuracy")),
+        "val_macro_f1": _known(evaluation.get("macro_f1")),
         "val_images": evaluation.get("val_images"),
         "seconds": round(run.seconds, 1) if run.history else None,
         "run": run.name,
@@ -144,8 +144,6 @@ def _published_row(row: published.PublishedRow) -> Row:
     return dict.fromkeys(COLUMNS) | {
         "model": row.model,
         "protocol": "published",
-        "encoding": "label" if row.model in ("model1", "model2") else "frequency",
-        "augmentation": "basic" if row.model in ("model1", "model2") else "extended",
         "epochs": row.epoch,
         "train_accuracy": row.train_accuracy,
         "val_accuracy": row.val_accuracy,
@@ -185,7 +183,11 @@ def _csv(rows: list[Row]) -> str:
 
 def _safe(value: Any) -> Any:
     """A text that a spreadsheet would take for a formula, made harmless by a leading apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    if not isinstance(value, str):
+        return value
+    # Up to Python 3.12 the csv module quotes no carriage return, which ends a row for who reads it.
+    text = value.replace("\r", " ")
+    return f"'{text}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _json(rows: list[Row]) -> str:

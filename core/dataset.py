@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "validation", "test")
 UNSPLIT = "all"
-_ALIASES = {
+SPLIT_ALIASES = {
     "train": "train",
     "validation": "validation",
     "valid": "validation",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from core.dataset import _ALIASES, UNSPLIT, Dataset, FolderSource, Problem, make_dataset
+from core.dataset import SPLIT_ALIASES, UNSPLIT, Dataset, FolderSource, Problem, make_dataset
 from core.errors import DatasetError
 from core.images import SUFFIXES
 
@@ -58,7 +58,7 @@ def _split_folders(base: Path) -> dict[str, os.DirEntry[str]]:
     """The folders of `base` that are splits, by the split's proper name."""
     found: dict[str, os.DirEntry[str]] = {}
     for entry in _entries(base):
-        split = _ALIASES.get(entry.name.lower())
+        split = SPLIT_ALIASES.get(entry.name.lower())
         if split is None or not _leads(entry.is_dir):
             continue
         if split in found:

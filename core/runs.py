@@ -6,7 +6,6 @@ nothing heavier than the standard library.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import socket
@@ -175,9 +174,11 @@ def read_history(path: Path) -> tuple[Mapping[str, float], ...]:
         text = path.read_text("utf-8", errors="replace")
     except OSError:
         return ()
-    lines = text[: text.rfind("\n") + 1].splitlines()
+    # Numbers need no quotes; the csv module would take a stray one for a cell that goes on over the lines after it.
+    header, *lines = [line.split(",") for line in text[: text.rfind("\n") + 1].splitlines()] or [[]]
     rows: list[Mapping[str, float]] = []
-    for row in csv.DictReader(lines):
+    for cells in lines:
+        row = dict(zip(header, cells, strict=False))
         numbers = {column: _number(row.get(column)) for column in HISTORY_COLUMNS}
         if numbers["epoch"] == numbers["epoch"]:
             rows.append(numbers)

@@ -64,7 +64,12 @@ def console() -> Console:
     """A Rich console on stdout that keeps tables whole where stdout is no terminal."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    class Output(Console):
+        def on_broken_pipe(self) -> None:
+            # Rich would end the process with status 1, whatever the command has still to say.
+            raise BrokenPipeError
+
+    return Output(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def table(columns: Mapping[str, str]) -> Table:
@@ -76,9 +81,13 @@ def table(columns: Mapping[str, str]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold")
+    *_, last = columns
     for heading, justify in columns.items():
-        made.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=True)
+        # The last column, the one with words, makes room for the others.
+        made.add_column(
+            heading, justify="right" if justify == "right" else "left", no_wrap=heading != last, overflow="fold"
+        )
     return made
 
 

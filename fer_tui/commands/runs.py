@@ -34,14 +34,7 @@ def runs(context: typer.Context, runs: RunsOption = None, json: JsonOption = Fal
         output.say(f"no runs in {where}; start one with 'fer-tui train --data PATH --model compact'")
         return 0
     output.print_table(
-        {
-            "run": "left",
-            "state": "left",
-            "epochs": "right",
-            "val_accuracy": "right",
-            "seconds": "right",
-            "": "left",
-        },
+        {"run": "left", "state": "left", "epochs": "right", "val acc": "right", "message": "left"},
         [(_cells(run), STATE_STYLES.get(run.state, "")) for run in found],
     )
     return 0
@@ -52,7 +45,7 @@ def summary(run: RunSnapshot) -> dict[str, object]:
     kept = run.kept_epoch() or {}
     return {
         "run": run.name,
-        "path": str(run.path),
+        "path": str(run.path.absolute()),
         "model": run.model,
         "protocol": run.config.get("protocol"),
         "state": run.state,
@@ -73,7 +66,6 @@ def _cells(run: RunSnapshot) -> tuple[str, ...]:
         run.state,
         f"{len(run.history)}/{run.config.get('epochs', '?')}",
         f"{kept['val_accuracy']:.4f}" if kept else "",
-        f"{run.seconds:,.0f}",
         run.message,
     )
 
@@ -135,19 +127,28 @@ SHORT = {
     "val_images": "val images",
 }
 # The whole table is in every export; a terminal has room for what decides.
-SHOWN = tuple(c for c in comparison.COLUMNS if c not in ("encoding", "augmentation"))
+WIDE = tuple(c for c in comparison.COLUMNS if c not in ("encoding", "augmentation"))
+NARROW = ("model", "epochs", "train_accuracy", "val_accuracy", "val_loss", "val_macro_f1", "warnings")
+WIDE_FROM = 160
 
 
 def print_comparison(rows: list[comparison.Row]) -> None:
     """The table for people: ours first, baselines and the article's rows dimmed."""
     left = ("model", "protocol", "run", "warnings")
+    shown = WIDE if output.console().width >= WIDE_FROM else NARROW
     output.print_table(
-        {SHORT.get(c, c): "left" if c in left else "right" for c in SHOWN},
+        {SHORT.get(c, c): "left" if c in left else "right" for c in shown},
         [
             (
-                [comparison.cell(c, row[c]) for c in SHOWN],
+                [_cell(c, row) for c in shown],
                 "dim" if row["run"] in (*comparison.BASELINES, comparison.PUBLISHED) else "",
             )
             for row in rows
         ],
     )
+
+
+def _cell(column: str, row: comparison.Row) -> str:
+    """A cell; where `run` has no column of its own the article's rows say whose they are."""
+    text = comparison.cell(column, row[column])
+    return f"{text} (article)" if column == "model" and row["run"] == comparison.PUBLISHED else text

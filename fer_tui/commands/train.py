@@ -204,7 +204,8 @@ def result(run: RunSnapshot) -> dict[str, Any]:
     """A run as `train --json` tells it."""
     kept = run.kept_epoch() or {}
     told: dict[str, Any] = {
-        "run": str(run.path),
+        "run": run.name,
+        "path": str(run.path.absolute()),
         "model": run.model,
         "state": run.state,
         "epochs": len(run.history),

@@ -147,6 +147,8 @@ def test_data_and_model_must_be_given(missing: str | None):
 
 def test_an_unknown_model_is_told_with_the_nearest_or_all():
     assert refusal({"model": "compcat"}) == "--model: no model is called 'compcat'; did you mean 'compact'?"
+    told = "my.toml: model: no model is called 'compcat'; did you mean 'compact'?"
+    assert refusal({"model": "compcat"}, "my.toml") == told
     assert refusal({"model": "?"}) == f"--model: no model is called '?'; choose from {', '.join(MODELS)}"
 
 

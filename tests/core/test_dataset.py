@@ -136,7 +136,14 @@ def test_hidden_foreign_and_nested_things_are_left_out_and_named(tmp_path: Path,
     root = write_tree(
         tmp_path, {"train/happy": 2, "train/happy/more": 1, "train/.cache": 1, "train/empty": 0, "extra/happy": 1}
     )
-    for name in ("train/happy/.DS_Store", "train/happy/a.gif", "train/happy/no_suffix", "train/list.txt", "README.md"):
+    for name in (
+        "train/happy/.DS_Store",
+        "train/happy/._000.png",
+        "train/happy/a.gif",
+        "train/happy/no_suffix",
+        "train/list.txt",
+        "README.md",
+    ):
         (root / name).write_text("?")
     dataset = read_dataset(root)
     assert counts_by_split(dataset.frame) == {"train": {"happy": 2}}
@@ -149,10 +156,10 @@ def test_hidden_foreign_and_nested_things_are_left_out_and_named(tmp_path: Path,
         "train/happy/no_suffix",
         "train/list.txt",
     ]
-    assert sorted(found.pop("hidden_file")) == ["train/.cache", "train/happy/.DS_Store"]
+    assert sorted(found.pop("hidden_file")) == ["train/.cache", "train/happy/.DS_Store", "train/happy/._000.png"]
     assert found == {"empty_class": ("train/empty",)}
     assert message(dataset, "empty_class") == "folders without an image are no classes: train/empty"
-    assert message(dataset, "hidden_file") == "hidden files are left out: train/.cache and 1 more"
+    assert message(dataset, "hidden_file") == "hidden files are left out: train/.cache and 2 more"
     assert all("\n" not in problem.message for problem in dataset.problems)
 
 

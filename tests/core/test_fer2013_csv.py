@@ -98,7 +98,7 @@ def test_the_fingerprint_is_that_of_the_pixels_whatever_the_lines(write: Write):
         ("3,,Training", "0 pixels, not 2,304"),
         (f"3,{PIXELS[:-3]}x,Training", "pixels are not all whole numbers"),
         (f"3,{PIXELS[:-3]}1.5,Training", "pixels are not all whole numbers"),
-        (f"3,{PIXELS[:-3]}{'9' * 30},Training", "pixels are not all whole numbers"),
+        (f"3,{PIXELS[:-3]}{'9' * 30},Training", "pixels outside 0 to 255"),
         (f"3,{PIXELS[:-3]}256,Training", "pixels outside 0 to 255"),
         (f"3,{PIXELS[:-3]}-1,Training", "pixels outside 0 to 255"),
         (f"7,{PIXELS},Training", "emotion is '7', not 0 to 6"),

@@ -200,7 +200,7 @@ def fill_with(version: int) -> Callable[[Path], None]:
     def fill(folder: Path) -> None:
         for name in ("weights", "state"):
             (folder / name).write_text(f"{name} {version}")
-            os.fsync(0)
+            files.fsync_file(folder / name)
 
     return fill
 
@@ -303,7 +303,7 @@ def test_the_files_of_a_folder_are_on_disk_before_it_takes_its_place(tmp_path: P
 
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").resolve().name))
     monkeypatch.setattr(os, "rename", renamed)
-    files.write_folder(tmp_path / "checkpoint", lambda folder: (folder / "weights").write_text("1") and None)
+    files.write_folder(tmp_path / "checkpoint", lambda folder: (folder / "weights").touch())
     assert at_rename == ["weights", "checkpoint.new"]
     assert synced == [*at_rename, tmp_path.name]
 
