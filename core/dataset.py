@@ -148,7 +148,8 @@ def _one_split_classes(dataset: Dataset) -> Iterator[Problem]:
         here, there = ("train", "validation") if name in train else ("validation", "train")
         yield Problem(
             "class_in_one_split",
-            f"class '{name}' has images in {here} and none in {there}; its figures mean nothing",
+            f"class '{name}' has images in {here} and none in {there}; its figures mean nothing: add some, or "
+            "leave the class out",
             tuple(dataset.frame.query("split == @here and label == @name")["path"]),
         )
 
