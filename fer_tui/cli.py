@@ -57,7 +57,7 @@ def root(
     if context.invoked_subcommand is None:
         from fer_tui.app import run
 
-        raise typer.Exit(run())
+        raise typer.Exit(run(data, runs))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,337 @@
+"""What is in a data set, and what is wrong with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, VerticalScroll
+from textual.message import Message
+from textual.widgets import Input, Static, TabbedContent, TabPane
+from textual.worker import get_current_worker
+
+from core.errors import FerError
+from fer_tui.output import visible
+from fer_tui.screens.ask_path import AskPathScreen
+from fer_tui.screens.mode_screen import ModeScreen
+from fer_tui.widgets.class_bars import ClassBars
+from fer_tui.widgets.face_grid import Face, FaceGrid
+from fer_tui.widgets.path_input import PathInput
+
+if TYPE_CHECKING:
+    from core.dataset import Dataset, Problem
+
+SAMPLE = 48
+PER_CLASS = 200
+PATHS_SHOWN = 50
+REPORT_INTERVAL = 0.1
+EMPTY = """No data set is open.
+
+Press o and type a folder of faces, or a fer2013.csv; Tab completes.
+
+  FOLDER/train/happy/*.jpg      FOLDER/validation/happy/*.jpg
+  FOLDER/train/sad/*.png        FOLDER/validation/sad/*.png
+
+No faces at hand?  Press d: the app draws some."""
+
+
+class _Superseded(Exception):
+    """Another data set was asked for, or the app ends."""
+
+
+class DataScreen(ModeScreen):
+    """Counts, faces and findings of one data set."""
+
+    MODE = "data"
+    AUTO_FOCUS = ""
+    BINDING_GROUP_TITLE = "Data set"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("o", "open", "Open", id="data.open", tooltip="Type the folder to read"),
+        Binding("d", "draw", "Draw faces", id="data.draw", tooltip="Draw a small data set into a new folder"),
+        Binding("n", "new_faces", "New faces", id="data.new_faces", tooltip="Show other faces"),
+        Binding("c", "next_class", "Class", id="data.next_class", tooltip="Show the next class only, or all again"),
+        Binding("f", "findings", "Findings", id="data.findings", tooltip="What is wrong with the data, or the faces"),
+        Binding("escape", "leave_field", "Leave", show=False, id="data.leave", tooltip="Leave the text field"),
+    ]
+
+    class Told(Message):
+        """How far the worker is, or why it could not go on."""
+
+        def __init__(self, job: int, text: str, *, is_problem: bool = False) -> None:
+            super().__init__()
+            self.job, self.text, self.is_problem = job, text, is_problem
+
+    class DatasetRead(Message):
+        """The data set's names were read."""
+
+        def __init__(self, job: int, dataset: Dataset, counts: dict[str, dict[str, int]]) -> None:
+            super().__init__()
+            self.job, self.dataset, self.counts = job, dataset, counts
+
+    class FacesSampled(Message):
+        """Faces were decoded."""
+
+        def __init__(self, job: int, faces: Sequence[Face]) -> None:
+            super().__init__()
+            self.job, self.faces = job, faces
+
+    class Audited(Message):
+        """Every image was looked at."""
+
+        def __init__(self, job: int, problems: Sequence[Problem]) -> None:
+            super().__init__()
+            self.job, self.problems = job, problems
+
+    class FacesDrawn(Message):
+        """The demo faces are on disk."""
+
+        def __init__(self, job: int, folder: Path) -> None:
+            super().__init__()
+            self.job, self.folder = job, folder
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dataset: Dataset | None = None
+        self.counts: dict[str, dict[str, int]] = {}
+        self.problems: Sequence[Problem] = ()
+        self.chosen_class: str | None = None
+        self.draws = 0
+        # Messages of an older job are of a data set that is no longer wanted.
+        self.job = 0
+
+    def compose_mode(self) -> ComposeResult:
+        """The folder, what is going on, and the data set."""
+        with Horizontal(id="folder-line"):
+            yield Static("Folder", id="folder-label")
+            yield PathInput(id="folder", placeholder="press o to type a folder, or a fer2013.csv")
+        yield Static(id="data-state", markup=False)
+        yield Static(EMPTY, id="data-empty", markup=False)
+        with Container(id="dataset"):
+            with VerticalScroll(id="classes"):
+                yield ClassBars(id="bars")
+            with TabbedContent(id="data-tabs"):
+                with TabPane("Faces", id="faces-pane"):
+                    yield FaceGrid(id="faces")
+                with TabPane("Findings", id="findings-pane"), VerticalScroll(id="findings-scroll"):
+                    yield Static(id="findings", markup=False)
+
+    def on_mount(self) -> None:
+        """Read what the command line named."""
+        self.add_class("-empty")
+        self.watch(self.app, "theme", self._repaint, init=False)
+        if self.fer.data is not None:
+            self.query_one("#folder", Input).value = str(self.fer.data)
+            self.read(self.fer.data)
+
+    def _repaint(self) -> None:
+        self.call_after_refresh(self._show_counts)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Faces and findings are those of an open data set."""
+        if action in ("new_faces", "next_class", "findings"):
+            return self.dataset is not None
+        return True
+
+    # The folder
+
+    def action_open(self) -> None:
+        """Type a folder."""
+        field = self.query_one("#folder", Input)
+        field.focus()
+        field.cursor_position = len(field.value)
+
+    def action_leave_field(self) -> None:
+        """Give the digits back to the modes."""
+        self.set_focus(None)
+
+    @on(Input.Submitted, "#folder")
+    def _folder_given(self, event: Input.Submitted) -> None:
+        if event.value.strip():
+            self.set_focus(None)
+            self.read(Path(event.value.strip()).expanduser())
+
+    def action_draw(self) -> None:
+        """Ask for a folder, and draw into it."""
+        note = f"Draws {PER_CLASS} faces of each of seven expressions into a new folder:"
+        self.app.push_screen(AskPathScreen("Draw faces", note, "faces", "Draw"), self._draw_into)
+
+    def _draw_into(self, answer: str | None) -> None:
+        if answer:
+            self._begin(f"Drawing {7 * PER_CLASS:,} faces into {answer} …")
+            job, folder = self.job, Path(answer).expanduser()
+            self.run_worker(lambda: self._draw(job, folder), thread=True, group="data", name="draw")
+
+    def read(self, folder: Path) -> None:
+        """Read a data set, then look at every image of it."""
+        self._begin(f"Reading {folder} …")
+        job = self.job
+        self.run_worker(lambda: self._read(job, folder), thread=True, group="data", name="read")
+
+    def _begin(self, text: str) -> None:
+        self.job += 1
+        self._tell(text)
+
+    # In the worker thread: messages are all that leaves it
+
+    def _draw(self, job: int, folder: Path) -> None:
+        from core.demo import write_faces
+
+        try:
+            write_faces(folder, PER_CLASS)
+        except FerError as error:
+            self.post_message(self.Told(job, str(error), is_problem=True))
+        else:
+            self.post_message(self.FacesDrawn(job, folder))
+
+    def _read(self, job: int, folder: Path) -> None:
+        from core.audit import audit_dataset
+        from core.dataset import counts_by_split, read_dataset
+
+        worker, told = get_current_worker(), time.monotonic()
+        total = 0
+
+        def progress(done: int) -> None:
+            nonlocal told
+            if job != self.job or worker.is_cancelled:
+                raise _Superseded
+            if time.monotonic() - told >= REPORT_INTERVAL:
+                told = time.monotonic()
+                self.post_message(self.Told(job, f"Checking the images: {done:,} of {total:,}"))
+
+        try:
+            dataset = read_dataset(folder)
+            total = len(dataset.frame)
+            self.post_message(self.DatasetRead(job, dataset, counts_by_split(dataset.frame)))
+            self.post_message(self.Audited(job, audit_dataset(dataset, progress)))
+        except FerError as error:
+            self.post_message(self.Told(job, str(error), is_problem=True))
+        except _Superseded:
+            pass
+
+    def _sample(self, job: int, dataset: Dataset, label: str | None, draw: int) -> None:
+        self.post_message(self.FacesSampled(job, sample_faces(dataset, label, draw)))
+
+    # On the event loop
+
+    @on(Told)
+    def _on_told(self, message: Told) -> None:
+        if message.job == self.job:
+            self._tell(message.text, is_problem=message.is_problem)
+
+    @on(FacesDrawn)
+    def _on_drawn(self, message: FacesDrawn) -> None:
+        if message.job == self.job:
+            self.query_one("#folder", Input).value = str(message.folder)
+            self.read(message.folder)
+
+    @on(DatasetRead)
+    def _on_read(self, message: DatasetRead) -> None:
+        if message.job == self.job:
+            self.dataset, self.counts, self.problems = message.dataset, message.counts, ()
+            self.chosen_class, self.draws = None, 0
+            with self.app.batch_update():
+                self.remove_class("-empty")
+                self._show_counts()
+                self._show_findings("Still looking at the images.")
+            self._new_sample()
+            self.refresh_bindings()
+
+    @on(FacesSampled)
+    def _on_sampled(self, message: FacesSampled) -> None:
+        if message.job == self.job:
+            self.query_one(FaceGrid).show(message.faces)
+
+    @on(Audited)
+    def _on_audited(self, message: Audited) -> None:
+        if message.job == self.job:
+            self.problems = message.problems
+            images = sum(sum(split.values()) for split in self.counts.values())
+            found = len(self.problems)
+            said = "nothing found wrong" if not found else "1 finding" if found == 1 else f"{found} findings"
+            self._tell(f"{images:,} images   {len(self.query_one(ClassBars).class_names)} classes   {said}")
+            self._show_findings("Nothing was found wrong.")
+
+    def _tell(self, text: str, *, is_problem: bool = False) -> None:
+        style = self.app.theme_variables["error"] if is_problem else ""
+        self.query_one("#data-state", Static).update(Text(visible(text), style=style))
+
+    def _show_counts(self) -> None:
+        self.query_one(ClassBars).show(self.counts, self.chosen_class)
+
+    def _show_findings(self, none: str) -> None:
+        label = f"Findings ({len(self.problems)})" if self.problems else "Findings"
+        self.query_one("#data-tabs", TabbedContent).get_tab("findings-pane").label = label
+        self.query_one("#findings", Static).update(
+            findings(self.problems) if self.problems else Text(none, style="dim")
+        )
+
+    def _new_sample(self) -> None:
+        job, dataset, label, draw = self.job, self.dataset, self.chosen_class, self.draws
+        if dataset is not None:
+            self.run_worker(lambda: self._sample(job, dataset, label, draw), thread=True, group="faces", name="faces")
+
+    def action_new_faces(self) -> None:
+        """Show other faces."""
+        self.draws += 1
+        self.query_one("#data-tabs", TabbedContent).active = "faces-pane"
+        self._new_sample()
+
+    def action_next_class(self) -> None:
+        """Go on to the next class, after the last to all of them."""
+        choices = [None, *self.query_one(ClassBars).class_names]
+        self.chosen_class = choices[(choices.index(self.chosen_class) + 1) % len(choices)]
+        self._show_counts()
+        self.query_one("#data-tabs", TabbedContent).active = "faces-pane"
+        self._new_sample()
+
+    def action_findings(self) -> None:
+        """Change between faces and findings."""
+        tabs = self.query_one("#data-tabs", TabbedContent)
+        tabs.active = "faces-pane" if tabs.active == "findings-pane" else "findings-pane"
+
+
+def sample_faces(dataset: Dataset, label: str | None, draw: int) -> list[Face]:
+    """Up to SAMPLE faces at random, the classes in turn; what can't be read is left out.
+
+    Args:
+        dataset: where they come from.
+        label: the one class that is wanted, None for all.
+        draw: another number gives other faces.
+    """
+    from core.images import ImageError
+
+    frame = dataset.frame if label is None else dataset.frame[dataset.frame["label"] == label]
+    # Each image's place in its class at random: sorted by it the classes take turns.
+    mixed = frame.sample(frac=1, random_state=draw)
+    mixed = mixed.assign(turn=mixed.groupby("label").cumcount()).sort_values(["turn", "label"], kind="stable")
+    faces: list[Face] = []
+    for path, name in zip(mixed["path"].head(2 * SAMPLE), mixed["label"].head(2 * SAMPLE), strict=True):
+        try:
+            faces.append(Face(str(name), dataset.source.image(path)))
+        except ImageError:
+            continue
+        if len(faces) == SAMPLE:
+            break
+    return faces
+
+
+def findings(problems: Sequence[Problem]) -> Text:
+    """Each finding with the first of its paths."""
+    text = Text()
+    for problem in problems:
+        text.append(f"{problem.kind.replace('_', ' ')}\n", style="bold")
+        text.append(f"{visible(problem.message)}\n")
+        for path in problem.paths[:PATHS_SHOWN]:
+            text.append(f"  {visible(path)}\n", style="dim")
+        if len(problem.paths) > PATHS_SHOWN:
+            text.append(
+                f"  and {len(problem.paths) - PATHS_SHOWN:,} more: 'fer-tui data check' names all\n", style="dim"
+            )
+        text.append("\n")
+    return text

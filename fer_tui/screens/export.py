@@ -1,0 +1,111 @@
+"""Where the comparison is written to, and as what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, RadioButton, RadioSet, Static
+
+from core.comparison import Row, write_table
+from core.files import write_bytes
+from fer_tui.output import visible
+from fer_tui.screens.confirm import ConfirmScreen
+from fer_tui.widgets.path_input import PathInput
+
+if TYPE_CHECKING:
+    from fer_tui.app import FerApp
+
+FORMS = {"csv": ("CSV", ".csv"), "markdown": ("Markdown", ".md"), "latex": ("LaTeX", ".tex"), "json": ("JSON", ".json")}
+
+
+class FormButton(RadioButton):
+    """A format; the mark, and not its colour alone, tells which one is chosen."""
+
+    @property
+    def BUTTON_INNER(self) -> str:
+        """The mark."""
+        return "●" if self.value else "○"
+
+
+class ExportScreen(ModalScreen[str | None]):
+    """Format and path, remembered as long as the app runs; gives the path that was written."""
+
+    BINDING_GROUP_TITLE = "Export"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", id="export.cancel", tooltip="Write nothing"),
+    ]
+    AUTO_FOCUS = "#export-path"
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        """`rows`: what is written, in order."""
+        super().__init__()
+        self.rows = rows
+
+    def compose(self) -> ComposeResult:
+        """Path, format, what is wrong, buttons."""
+        choice = cast("FerApp", self.app).export_choice
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = f"Export {len(self.rows)} rows"
+            yield Static("File")
+            yield PathInput(choice.path, id="export-path")
+            yield Static("Format")
+            with RadioSet(id="export-form", compact=True):
+                for form, (title, _) in FORMS.items():
+                    yield FormButton(title, value=form == choice.form, name=form, compact=True)
+            yield Static(id="export-problem", classes="problem", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button("Export", variant="primary", id="export", compact=True)
+                yield Button("Cancel (esc)", id="cancel", compact=True)
+
+    @property
+    def form(self) -> str:
+        """The chosen format."""
+        pressed = self.query_one(RadioSet).pressed_button
+        return str(pressed.name) if pressed else "csv"
+
+    @on(RadioSet.Changed)
+    def _fit_ending(self) -> None:
+        """Let the file's ending follow the format, where it is one of ours."""
+        field = self.query_one(Input)
+        path = Path(field.value)
+        if path.suffix in {ending for _, ending in FORMS.values()}:
+            field.value = str(path.with_suffix(FORMS[self.form][1]))
+
+    @on(Button.Pressed, "#cancel")
+    def action_cancel(self) -> None:
+        """Write nothing."""
+        self.dismiss(None)
+
+    @on(Button.Pressed, "#export")
+    @on(Input.Submitted)
+    def _export(self) -> None:
+        text = self.query_one(Input).value.strip()
+        path = Path(text).expanduser()
+        if not text or path.is_dir():
+            self._tell(f"{text}: is a folder; name a file" if text else "name a file")
+        elif path.exists():
+            question = f"{visible(str(path))} exists.\nReplace it?"
+            self.app.push_screen(ConfirmScreen(question, "Replace"), lambda yes: self._write(path) if yes else None)
+        else:
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
+        from fer_tui.app import ExportChoice
+
+        try:
+            write_bytes(path, write_table(self.rows, self.form).encode(errors="surrogateescape"))
+        except OSError as error:
+            self._tell(f"{path}: {error.strerror}; name a file that can be written")
+            return
+        cast("FerApp", self.app).export_choice = ExportChoice(self.form, self.query_one(Input).value.strip())
+        self.dismiss(str(path.absolute()))
+
+    def _tell(self, problem: str) -> None:
+        self.query_one("#export-problem", Static).update(visible(problem))

@@ -1,0 +1,88 @@
+"""The keys that work here, told by the bindings themselves."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.dom import DOMNode
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+_OURS = ("data.", "runs.", "compare.", "export.", "confirm.", "ask.")
+_OF_A_WIDGET = {"DataTable": "Table", "Input": "Text field", "Tabs": "Tabs", "ContentTabs": "Tabs"}
+
+
+class HelpScreen(ModalScreen[None]):
+    """Lists the bindings that were active when it was opened, the focused widget's first."""
+
+    BINDING_GROUP_TITLE = "Help"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q", "dismiss", "Close", id="help.close", tooltip="Back to where you were"),
+    ]
+
+    def __init__(self, bindings: list[ActiveBinding]) -> None:
+        """`bindings`: as the screen told of them, the innermost first."""
+        super().__init__()
+        self.bindings = bindings
+
+    def compose(self) -> ComposeResult:
+        """A table a group of keys."""
+        with VerticalScroll(classes="dialog help") as dialog:
+            dialog.border_title = "Keys"
+            dialog.border_subtitle = "esc closes"
+            yield Static(self._table())
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column()
+        node: DOMNode | None = None
+        for node_now, rows in _by_action(self.bindings):
+            if node is not None:
+                table.add_row()
+            node = node_now
+            table.add_row("", Text(_title(node), style="bold underline"))
+            for keys, description, tooltip in rows:
+                table.add_row(Text(keys, style="bold"), Text(description), Text(tooltip, style="dim"))
+        return table
+
+    def on_click(self, event: object) -> None:
+        """A click beside the list closes it."""
+        if getattr(event, "widget", None) is self:
+            self.dismiss()
+
+
+def _by_action(bindings: list[ActiveBinding]) -> list[tuple[DOMNode, list[tuple[str, str, str]]]]:
+    """Bindings by the widget that has them, keys of one action together."""
+    groups: dict[DOMNode, dict[str, list[ActiveBinding]]] = {}
+    # The screen's own keys come first, what Textual gives every screen and widget after them.
+    for active in sorted(bindings, key=lambda active: not (active.binding.id or "").startswith(_OURS)):
+        if active.binding.description and not active.binding.system:
+            groups.setdefault(active.node, {}).setdefault(active.binding.action, []).append(active)
+    return [
+        (
+            node,
+            [
+                (
+                    " ".join(dict.fromkeys(node.app.get_key_display(active.binding) for active in same)),
+                    same[0].binding.description,
+                    same[0].tooltip or "",
+                )
+                for same in actions.values()
+            ],
+        )
+        for node, actions in groups.items()
+    ]
+
+
+def _title(node: DOMNode) -> str:
+    if node.BINDING_GROUP_TITLE:
+        return node.BINDING_GROUP_TITLE
+    names = [_OF_A_WIDGET[kind.__name__] for kind in type(node).__mro__ if kind.__name__ in _OF_A_WIDGET]
+    return names[0] if names else "Here"

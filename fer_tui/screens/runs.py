@@ -1,0 +1,225 @@
+"""Every run and, beside the list, the chosen one live."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static
+
+from core.errors import RunError
+from core.run_writer import request_stop
+from core.runs import RunSnapshot, is_run, read_run
+from fer_tui.output import visible
+from fer_tui.screens.confirm import ConfirmScreen
+from fer_tui.screens.mode_screen import ModeScreen
+from fer_tui.widgets.metric_plot import MetricPlot
+from fer_tui.widgets.run_detail import RunDetail
+from fer_tui.widgets.run_table import RunTable, matches
+
+EMPTY = """No runs in {folder} yet.
+
+Start one in another terminal, and it appears here:
+
+  fer-tui train --data PATH --model compact
+
+No faces at hand?  Press 1, then d: the app draws some."""
+UNDER_WAY = ("queued", "running")
+
+
+class RunsScreen(ModeScreen):
+    """The list of runs and the chosen run."""
+
+    MODE = "runs"
+    AUTO_FOCUS = "RunTable"
+    BINDING_GROUP_TITLE = "Runs and the chosen run"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "slash", "filter", "Filter", key_display="/", id="runs.filter", tooltip="Show the runs that match words"
+        ),
+        Binding("escape", "clear_filter", "All", id="runs.clear_filter", tooltip="Show every run again"),
+        Binding("space", "mark", "Mark", id="runs.mark", tooltip="Mark the run for the comparison, or unmark it"),
+        Binding("m", "metric", "Metric", id="runs.metric", tooltip="Plot the next metric"),
+        Binding("l", "log_axis", "Axis", id="runs.log_axis", tooltip="Logarithmic or linear axis"),
+        Binding("s", "smooth", "Smooth", id="runs.smooth", tooltip="Running mean or the figures themselves"),
+        Binding("o", "output", "Output", id="runs.output", tooltip="The run's log, or its plot again"),
+        Binding("x", "stop", "Stop", id="runs.stop", tooltip="Stop after this batch and keep the last epoch"),
+        Binding(
+            "delete", "delete", "Delete", key_display="del", id="runs.delete", tooltip="Delete the run's directory"
+        ),
+    ]
+
+    def compose_mode(self) -> ComposeResult:
+        """The list, its filter, the chosen run, and what is said where there is none."""
+        yield Static(id="empty", markup=False)
+        with Horizontal(id="runs"):
+            with Vertical(id="list"):
+                with Horizontal(id="filter-line"):
+                    yield Static("/", id="filter-sign")
+                    yield Input(id="filter", placeholder="name, model or state", compact=True)
+                    yield Static(id="filter-count", markup=False)
+                yield RunTable(id="run-table")
+            yield RunDetail(id="detail")
+
+    def on_mount(self) -> None:
+        """Follow the app's snapshots."""
+        self.query_one("#filter-line").display = False
+        self.watch(self.app, "runs", self.show_runs)
+        self.watch(self.app, "marked", self.show_runs, init=False)
+        self.watch(self.app, "theme", self._repaint, init=False)
+
+    def on_screen_resume(self) -> None:
+        """Show what came while another mode was open."""
+        self.show_runs()
+
+    def _repaint(self) -> None:
+        self.call_after_refresh(self.show_runs)
+
+    def show_runs(self) -> None:
+        """Render the app's snapshots."""
+        runs = self.fer.runs
+        if runs is None or not self.is_mounted or self.fer.mode_screen is not self:
+            return
+        words = self.query_one("#filter", Input).value
+        found = [run for run in runs if matches(run, words)]
+        with self.app.batch_update():
+            self.set_class(not runs, "-empty")
+            empty = EMPTY.format(folder=visible(str(self.fer.folder)))
+            self.query_one("#empty", Static).update(visible(self.fer.runs_problem) or empty)
+            self.query_one("#filter-count", Static).update(f"{len(found)} of {len(runs)}")
+            table = self.query_one(RunTable)
+            table.show(found, self.fer.marked)
+            self._show_chosen()
+
+    @on(RunTable.Chosen)
+    def _show_chosen(self) -> None:
+        run = self.chosen
+        detail = self.query_one(RunDetail)
+        detail.set_class(run is None, "-none")
+        detail.show(run)
+        self.fer.follow_log(run.path if run else None)
+        self.refresh_bindings()
+
+    @property
+    def chosen(self) -> RunSnapshot | None:
+        """The run that the cursor is on."""
+        name = self.query_one(RunTable).chosen
+        return next((run for run in self.fer.runs or () if run.name == name), None)
+
+    def show_log(self, run: Path, lines: list[str], *, is_new: bool) -> None:
+        """Take lines of a run's log."""
+        chosen = self.chosen
+        if self.is_mounted and chosen is not None and chosen.path == run:
+            self.query_one(RunDetail).show_log(lines, is_new=is_new)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what can be done with the chosen run is told of in the footer."""
+        if not self.is_mounted:
+            return True
+        chosen = self.chosen
+        is_under_way = chosen is not None and chosen.state in UNDER_WAY
+        allowed = {
+            "filter": bool(self.fer.runs),
+            "clear_filter": bool(self.query_one("#filter-line").display),
+            "stop": is_under_way,
+            "delete": chosen is not None and not is_under_way,
+        }
+        for name in ("mark", "metric", "log_axis", "smooth", "output"):
+            allowed[name] = chosen is not None
+        return allowed.get(action, True)
+
+    def action_filter(self) -> None:
+        """Open the filter."""
+        self.query_one("#filter-line").display = True
+        self.query_one("#filter", Input).focus()
+        self.refresh_bindings()
+
+    def action_clear_filter(self) -> None:
+        """Close the filter and show every run."""
+        self.query_one("#filter", Input).value = ""
+        self.query_one("#filter-line").display = False
+        self.query_one(RunTable).focus()
+        self.show_runs()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self) -> None:
+        self.show_runs()
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        if not self.query_one("#filter", Input).value:
+            self.action_clear_filter()
+        self.query_one(RunTable).focus()
+
+    def action_mark(self) -> None:
+        """Mark or unmark the chosen run."""
+        if self.chosen:
+            self.fer.marked ^= {self.chosen.name}
+
+    def action_metric(self) -> None:
+        """Plot the next metric."""
+        self.query_one(MetricPlot).next_metric()
+
+    def action_log_axis(self) -> None:
+        """Change the axis."""
+        self.query_one(MetricPlot).toggle_log()
+
+    def action_smooth(self) -> None:
+        """Smooth the series, or not."""
+        self.query_one(MetricPlot).toggle_smooth()
+
+    def action_output(self) -> None:
+        """Show the log, or the plot again."""
+        self.query_one(RunDetail).toggle_log()
+
+    def action_stop(self) -> None:
+        """Ask, then ask the run to stop."""
+        run = self.chosen
+        if run is None:
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                try:
+                    request_stop(run.path)
+                except RunError as error:
+                    self.notify(visible(str(error)), severity="error", markup=False)
+                else:
+                    self.notify("It stops after the batch under way.", title="Stop requested", markup=False)
+
+        question = f"Stop {visible(run.name)} after its batch?\nThe last whole epoch is kept; resume goes on from it."
+        self.app.push_screen(ConfirmScreen(question, "Stop"), answered)
+
+    def action_delete(self) -> None:
+        """Ask, then delete the chosen run's directory."""
+        run = self.chosen
+        if run is None:
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                problem = delete_run(run.path)
+                if problem:
+                    self.notify(visible(problem), severity="error", markup=False)
+                self.fer.look_now()
+
+        question = f"Delete {visible(run.name)} with its model and figures?\nThis can't be taken back."
+        self.app.push_screen(ConfirmScreen(question, "Delete"), answered)
+
+
+def delete_run(path: Path) -> str:
+    """Delete a run directory; what stood in the way, else nothing."""
+    if path.is_symlink() or not is_run(path):
+        return f"{path.name}: is no run directory; nothing was deleted"
+    if read_run(path).state in UNDER_WAY:
+        return f"{path.name}: is under way; stop it first"
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        return f"{path.name}: {error.strerror}; what is left of it can be removed by hand"
+    return ""

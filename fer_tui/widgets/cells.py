@@ -1,0 +1,32 @@
+"""Table cells of text from disk: nothing in them is markup, and nothing steers the terminal."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import DataTable
+
+from fer_tui.output import visible
+
+
+class Cell(Text):
+    """One line of a table cell; too long a text ends in an ellipsis.
+
+    Attributes:
+        order: what the cell's row is sorted by, where it is.
+    """
+
+    def __init__(self, text: str, style: str = "", *, right: bool = False, order: int | str = 0) -> None:
+        super().__init__(
+            visible(text), style=style, justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
+        )
+        self.order = order
+
+
+def update_cells(table: DataTable[Cell], key: str, columns: list[str], cells: list[Cell]) -> None:
+    """Replace those cells of a row that changed."""
+    for column, cell in zip(columns, cells, strict=True):
+        before = table.get_cell(key, column)
+        if (before.plain, before.style) != (cell.plain, cell.style):
+            table.update_cell(key, column, cell)
+        else:
+            before.order = cell.order

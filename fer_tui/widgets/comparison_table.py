@@ -1,0 +1,152 @@
+"""The table that compares runs with each other, with baselines and with the article."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.coordinate import Coordinate
+from textual.widgets import DataTable
+
+from core import comparison
+from core.comparison import BASELINES, COLUMNS, FIGURES, PUBLISHED, Row
+from fer_tui.widgets.cells import Cell, update_cells
+from fer_tui.widgets.run_table import short_name
+
+HEADINGS = {
+    "augmentation": "augment",
+    "train_accuracy": "train acc",
+    "val_accuracy": "val acc",
+    "val_loss": "val loss",
+    "val_balanced_accuracy": "balanced",
+    "val_macro_f1": "macro F1",
+    "val_images": "val images",
+}
+LEFT = ("model", "protocol", "encoding", "augmentation", "run", "warnings")
+# What decides stands first; the rest is a few keys to the right.
+ORDER = ("model", *(c for c in ("val_accuracy", "val_loss", "val_macro_f1", "val_balanced_accuracy", "train_accuracy")))
+ORDER = (*ORDER, "epochs", "run", "warnings", *(c for c in COLUMNS if c not in (*ORDER, "epochs", "run", "warnings")))
+WIDTHS = {"model": 19, "run": 16, "warnings": 22, "params": 11, "val_images": 10, "augmentation": 8}
+BEST = "★"
+
+
+def row_key(row: Row) -> str:
+    """What names a row: the run, or whose row it is and of which model."""
+    told = "" if row["run"] not in (*BASELINES, PUBLISHED) else f"\n{row['model']}\n{';'.join(row['warnings'])}"
+    return f"{row['run']}{told}"
+
+
+def best_figures(rows: Sequence[Row]) -> dict[str, float]:
+    """The best figure of each column among our runs: the lowest loss, the highest of the others."""
+    ours = [row for row in rows if row["run"] not in (*BASELINES, PUBLISHED)]
+    best: dict[str, float] = {}
+    for column in FIGURES:
+        figures = [row[column] for row in ours if row[column] is not None]
+        if figures:
+            best[column] = min(figures) if column.endswith("loss") else max(figures)
+    return best
+
+
+def in_order(rows: Sequence[Row], column: str | None, *, descending: bool) -> list[Row]:
+    """The rows sorted by a column, what is not known last; as they are where no column is given."""
+    if column is None:
+        return list(rows)
+
+    def value(row: Row) -> Any:
+        figure = row[column]
+        return ";".join(figure) if isinstance(figure, list) else figure
+
+    known = [row for row in rows if value(row) not in (None, "")]
+    unknown = [row for row in rows if value(row) in (None, "")]
+    return sorted(known, key=value, reverse=descending) + unknown
+
+
+class ComparisonTable(DataTable[Cell]):
+    """A row a run, baseline or article's row; updated in place."""
+
+    BINDING_GROUP_TITLE = "Table"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False, id="comparison.down", tooltip="One row down"),
+        Binding("k", "cursor_up", "Up", show=False, id="comparison.up", tooltip="One row up"),
+    ]
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, cursor_type="cell", fixed_columns=1)
+        self.rows_shown: list[Row] = []
+        self.sorted_by: str | None = None
+        self.descending = False
+
+    def on_mount(self) -> None:
+        """Lay out the columns."""
+        for column in ORDER:
+            self.add_column(
+                Cell(""), key=column, width=WIDTHS.get(column, max(len(HEADINGS.get(column, column)) + 2, 9))
+            )
+        self._label()
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Take the rows in the order of `core.comparison.compare`."""
+        self.rows_shown = in_order(rows, self.sorted_by, descending=self.descending)
+        best, colours = best_figures(rows), self.app.theme_variables
+        wanted = {row_key(row) for row in self.rows_shown}
+        known = {str(row.key.value) for row in self.ordered_rows}
+        for key in known - wanted:
+            self.remove_row(key)
+        for order, row in enumerate(self.rows_shown):
+            key, cells = row_key(row), [_cell(column, row, best, colours, order) for column in ORDER]
+            if key in known:
+                update_cells(self, key, list(ORDER), cells)
+            else:
+                self.add_row(*cells, key=key)
+        self.sort("model", key=lambda cell: cell.order)
+
+    def sort_by(self, column: str) -> None:
+        """Sort by a column, the best first; by the same one again, the other way round; a third time, not at all."""
+        first = column in (*FIGURES, "params", "val_images", "seconds", "epochs") and not column.endswith("loss")
+        if self.sorted_by != column:
+            self.sorted_by, self.descending = column, first
+        elif self.descending == first:
+            self.descending = not first
+        else:
+            self.sorted_by = None
+        self._label()
+
+    def _label(self) -> None:
+        """Show in the headings what the rows are sorted by."""
+        for column in self.ordered_columns:
+            name = str(column.key.value)
+            arrow = (" ▼" if self.descending else " ▲") if name == self.sorted_by else ""
+            column.label = Cell(f"{HEADINGS.get(name, name)}{arrow}", right=name not in LEFT)
+        self._update_count += 1
+        self.refresh()
+
+    @property
+    def chosen_column(self) -> str:
+        """The column that the cursor is in."""
+        return ORDER[self.cursor_column]
+
+    @property
+    def chosen_row(self) -> Row | None:
+        """The row that the cursor is in."""
+        return self.rows_shown[self.cursor_row] if 0 <= self.cursor_row < len(self.rows_shown) else None
+
+    def to_start(self) -> None:
+        """Put the cursor on the first cell."""
+        self.cursor_coordinate = Coordinate(0, 0)
+
+
+def _cell(column: str, row: Row, best: Mapping[str, float], colours: Mapping[str, str], order: int) -> Cell:
+    text = comparison.cell(column, row[column])
+    is_ours = row["run"] not in (*BASELINES, PUBLISHED)
+    style = "" if is_ours else "dim italic" if row["run"] == PUBLISHED else "dim"
+    if column == "run":
+        text = short_name(text) if is_ours else "article" if row["run"] == PUBLISHED else text
+    if column == "model" and row["run"] == PUBLISHED:
+        text = f"{text} (article)"
+    if column == "warnings" and text:
+        style = colours["warning"] if is_ours else style
+    if column in FIGURES:
+        is_best = is_ours and row[column] is not None and row[column] == best.get(column)
+        text, style = f"{text} {BEST if is_best else ' '}", f"bold {colours['success']}" if is_best else style
+    return Cell(text, style, right=column not in LEFT, order=order)

@@ -1,0 +1,53 @@
+"""The tabs of the modes, each with its key."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widgets import Static
+
+
+class ModeTab(Static):
+    """A mode's key and title; a click switches to it."""
+
+    def __init__(self, mode: str, key: str, title: str, *, is_current: bool) -> None:
+        super().__init__(
+            Content.assemble((key, "bold"), f" {title}"), id=f"tab-{mode}", classes="-current" if is_current else ""
+        )
+        self.mode = mode
+
+    async def on_click(self) -> None:
+        """Switch to the mode."""
+        await self.app.run_action(f"app.mode('{self.mode}')")
+
+
+class Corner(Static):
+    """An action of the app, by mouse too."""
+
+    def __init__(self, key: str, title: str, action: str) -> None:
+        super().__init__(Content.assemble((key, "bold $primary"), f" {title}"))
+        self.action = action
+
+    async def on_click(self) -> None:
+        """Do it."""
+        await self.app.run_action(self.action)
+
+
+class ModeTabs(Horizontal):
+    """The app's name and a tab a mode."""
+
+    def __init__(self, current: str) -> None:
+        super().__init__()
+        self.current = current
+
+    def compose(self) -> ComposeResult:
+        """The name, then the tabs."""
+        from fer_tui.app import SHOWN_MODES
+
+        yield Static("fer-tui", id="name")
+        for mode in SHOWN_MODES:
+            yield ModeTab(mode.name, mode.key, mode.title, is_current=mode.name == self.current)
+        yield Static(id="tab-gap")
+        yield Corner("?", "Help", "app.help")
+        yield Corner("q", "Quit", "app.quit")

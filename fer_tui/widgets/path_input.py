@@ -1,0 +1,33 @@
+"""A text field for paths; Tab completes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from fer_tui.widgets.path_suggester import PathSuggester
+
+
+class PathInput(Input):
+    """A path, completed from disk."""
+
+    BINDING_GROUP_TITLE = "Path"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "complete", "Complete", id="path.complete", tooltip="Take the suggested name, else go on"),
+    ]
+
+    def __init__(self, value: str = "", *, id: str, placeholder: str = "", folders_only: bool = False) -> None:
+        suggester = PathSuggester(folders_only=folders_only)
+        super().__init__(
+            value, id=id, placeholder=placeholder, suggester=suggester, compact=True, select_on_focus=False
+        )
+
+    def action_complete(self) -> None:
+        """Take the suggestion; without one Tab does what it does elsewhere."""
+        if self._suggestion and self.cursor_at_end:
+            self.value = self._suggestion
+            self.cursor_position = len(self.value)
+        else:
+            self.screen.focus_next()

@@ -1,0 +1,121 @@
+"""The list of runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import DataTable
+
+from core.runs import RunSnapshot
+from fer_tui.widgets.cells import Cell, update_cells
+
+COLUMNS = {"mark": (" ", 1), "run": ("run (UTC)", 16), "model": ("model", 12), "state": ("state", 11)} | {
+    "epochs": ("epochs", 7),
+    "val_accuracy": ("val acc", 7),
+}
+STATE_COLOURS = {
+    "completed": "success",
+    "running": "primary",
+    "failed": "error",
+    "diverged": "error",
+    "interrupted": "warning",
+}
+_NAME = re.compile(r"\d{4}(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-\d{3}-.+-([0-9a-f]{4})", re.DOTALL)
+
+
+def short_name(name: str) -> str:
+    """A run's name without what other columns say: month, day, time and its four hex digits."""
+    parts = _NAME.fullmatch(name)
+    return "{}-{} {}:{} {}".format(*parts.groups()) if parts else name
+
+
+def matches(run: RunSnapshot, words: str) -> bool:
+    """Whether every word stands in the run's name, model or state."""
+    text = f"{run.name} {short_name(run.name)} {run.model} {run.state}".casefold()
+    return all(word in text for word in words.casefold().split())
+
+
+class RunTable(DataTable[Cell]):
+    """A row a run, newest first; rows are updated in place, so that cursor and scrolling stay."""
+
+    BINDING_GROUP_TITLE = "Runs"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Next", show=False, id="run_table.down", tooltip="One run down"),
+        Binding("k", "cursor_up", "Previous", show=False, id="run_table.up", tooltip="One run up"),
+    ]
+
+    class Chosen(Message):
+        """The cursor went to another run; None where there is none."""
+
+        def __init__(self, name: str | None) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False)
+        self.chosen: str | None = None
+
+    def on_mount(self) -> None:
+        """Lay out the columns."""
+        for key, (title, width) in COLUMNS.items():
+            self.add_column(Cell(title, right=key in ("epochs", "val_accuracy")), key=key, width=width)
+
+    def show(self, runs: Sequence[RunSnapshot], marked: frozenset[str]) -> None:
+        """Take the runs, newest first."""
+        colours = self.app.theme_variables
+        wanted = {run.name: run for run in runs}
+        before = [str(row.key.value) for row in self.ordered_rows]
+        at = self.cursor_row
+        changed = False
+        for name in before:
+            if name not in wanted:
+                self.remove_row(name)
+                changed = True
+        known = set(before)
+        for order, run in enumerate(runs):
+            cells = _cells(run, order, run.name in marked, colours)
+            if run.name in known:
+                update_cells(self, run.name, list(COLUMNS), cells)
+            else:
+                self.add_row(*cells, key=run.name)
+                changed = True
+        if changed:
+            self.sort("run", key=lambda cell: cell.order)
+            self._hold_cursor(at)
+
+    def _hold_cursor(self, at: int) -> None:
+        """Keep the cursor on its run; where that has gone, on the row that took its place."""
+        if self.chosen is not None and self.chosen in {row.key.value for row in self.ordered_rows}:
+            at = self.get_row_index(self.chosen)
+        if self.row_count:
+            self.move_cursor(row=min(at, self.row_count - 1))
+        self._tell()
+
+    def on_data_table_row_highlighted(self) -> None:
+        """Tell which run is chosen."""
+        self._tell()
+
+    def _tell(self) -> None:
+        chosen = None
+        if self.is_valid_row_index(self.cursor_row):
+            chosen = str(self.ordered_rows[self.cursor_row].key.value)
+        if chosen != self.chosen:
+            self.chosen = chosen
+            self.post_message(self.Chosen(chosen))
+
+
+def _cells(run: RunSnapshot, order: int, is_marked: bool, colours: dict[str, str]) -> list[Cell]:
+    kept = run.kept_epoch() or {}
+    accuracy = kept.get("val_accuracy", float("nan"))
+    return [
+        Cell("●" if is_marked else " ", colours["accent"]),
+        Cell(short_name(run.name), order=order),
+        Cell(run.model),
+        Cell(run.state, colours.get(STATE_COLOURS.get(run.state, ""), "")),
+        Cell(f"{len(run.history)}/{run.config.get('epochs', '?')}", right=True),
+        Cell(f"{accuracy:.4f}" if accuracy == accuracy else "", right=True),
+    ]

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.widgets import Footer, Input
+
+from fer_tui.app import SHOWN_MODES, THEMES, FerApp, Mode
+from fer_tui.screens.help import HelpScreen
+
+HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "PIL")
+
+
+async def test_digits_and_tabs_switch_modes(
+    open_app: Callable[..., Any], until: Callable[..., Any], size: tuple[int, int]
+):
+    async with open_app(size) as pilot:
+        for mode in SHOWN_MODES:
+            await pilot.press(mode.key)
+            await until(pilot, lambda mode=mode: mode.name == pilot.app.screen.MODE)
+            assert not isinstance(pilot.app.focused, Input)
+        for mode in SHOWN_MODES:
+            await pilot.click(f"#tab-{mode.name}")
+            await until(pilot, lambda mode=mode: mode.name == pilot.app.screen.MODE)
+
+
+async def test_it_opens_on_the_data_where_there_are_no_runs(open_app: Callable[..., Any]):
+    async with open_app() as pilot:
+        assert pilot.app.screen.MODE == "data"
+
+
+async def test_it_opens_on_the_runs_where_there_are_some(open_app: Callable[..., Any], write_run: Callable[..., Path]):
+    write_run()
+    async with open_app() as pilot:
+        assert pilot.app.screen.MODE == "runs"
+
+
+@pytest.mark.parametrize("mode", SHOWN_MODES, ids=lambda mode: mode.name)
+async def test_help_lists_the_keys_that_work_here(
+    open_app: Callable[..., Any],
+    write_run: Callable[..., Path],
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+    mode: Mode,
+):
+    write_run()
+    async with open_app((132, 43)) as pilot:
+        await pilot.press(mode.key)
+        await until(pilot, lambda: mode.name == pilot.app.screen.MODE)
+        await pilot.pause()
+        told = [b.binding.description for b in pilot.app.screen.active_bindings.values() if b.node is pilot.app.screen]
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen))
+        await pilot.pause()
+        shown = screen_text(pilot)
+        ours = [b.description for b in type(pilot.app.mode_screen).BINDINGS if b.description in told]
+        assert ours and all(word in shown for word in ours)
+        await pilot.press("escape")
+        await until(pilot, lambda: mode.name == pilot.app.screen.MODE)
+
+
+async def test_every_binding_of_ours_has_an_id_and_a_tooltip(open_app: Callable[..., Any], until: Callable[..., Any]):
+    async with open_app() as pilot:
+        for mode in SHOWN_MODES:
+            await pilot.press(mode.key)
+            await until(pilot, lambda mode=mode: mode.name == pilot.app.screen.MODE)
+            nodes = [pilot.app, pilot.app.screen, *pilot.app.screen.query("*")]
+            kinds = {type(node) for node in nodes if type(node).__module__.startswith("fer_tui")}
+            bindings = [b for kind in kinds for b in kind.__dict__.get("BINDINGS", ())]
+            assert bindings and all(b.id and b.tooltip for b in bindings)
+
+
+async def test_the_palette_offers_modes_and_what_the_screen_can_do(
+    open_app: Callable[..., Any], write_run: Callable[..., Path]
+):
+    write_run()
+    async with open_app() as pilot:
+        await pilot.pause()
+        titles = [command.title for command in pilot.app.get_system_commands(pilot.app.screen)]
+        assert {"Data", "Runs", "Compare", "Filter", "Delete", "Theme", "Quit"} <= set(titles)
+        assert "Stop" not in titles
+
+
+async def test_every_theme_of_ours_shows_every_mode(
+    open_app: Callable[..., Any],
+    write_run: Callable[..., Path],
+    epochs: Callable[[int], list[dict[str, float]]],
+    until: Callable[..., Any],
+):
+    write_run(history=epochs(3))
+    async with open_app() as pilot:
+        for theme in THEMES:
+            pilot.app.theme = theme.name
+            for mode in SHOWN_MODES:
+                await pilot.press(mode.key)
+                await until(pilot, lambda mode=mode: mode.name == pilot.app.screen.MODE)
+                assert pilot.app.screen.query_one(Footer).display
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+async def test_quitting_ends_the_watcher(open_app: Callable[..., Any], key: str):
+    before = threading.active_count()
+    async with open_app() as pilot:
+        worker = next(worker for worker in pilot.app.workers if worker.name == "watcher")
+        assert worker.is_running
+        await pilot.press(key)
+    assert worker.is_finished
+    assert pilot.app._is_leaving.is_set()
+    assert pilot.app.return_code == 0
+    assert threading.active_count() <= before + 32  # the loop's own pool stays until it closes
+
+
+async def test_a_folder_of_runs_that_is_a_mess_is_told(
+    tmp_path: Path, until: Callable[..., Any], screen_text: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+):
+    from core.errors import RunError
+
+    def unreadable(folder: Path):
+        raise RunError(f"--runs: {folder}: Permission denied; name a folder that can be read")
+
+    monkeypatch.setattr("fer_tui.watcher.list_runs", unreadable)
+    app = FerApp(None, tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: "Permission denied" in screen_text(pilot))
+
+
+def test_the_first_paint_imports_nothing_heavy(tmp_path: Path):
+    code = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom fer_tui.app import FerApp\n"
+        "async def main():\n"
+        f"    app = FerApp(runs=Path({str(tmp_path)!r}))\n"
+        "    async with app.run_test() as pilot:\n"
+        "        for key in '314':\n"
+        "            await pilot.press(key)\n"
+        "            await pilot.pause()\n"
+        f"asyncio.run(main())\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_without_a_terminal_it_says_so():
+    code = "from fer_tui.app import run; raise SystemExit(run())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 2 and "need a terminal" in done.stderr and not done.stdout

@@ -1,0 +1,286 @@
+"""The installed command `fer-tui` as a person or another program has it: arguments, streams, signals, a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+import pytest
+
+COMMAND = Path(sys.executable).with_name("fer-tui")
+# Seconds after which a test fails rather than waits; far more than a busy machine needs.
+DEADLINE = 600.0
+# Set when the tests are over: whoever waits in a background thread gives up.
+ENDING = threading.Event()
+CHATTER = re.compile(r"tensorflow|keras|cuda|absl|onednn|xla|[IWEF]0000 |UserWarning", re.IGNORECASE)
+_STATE = tempfile.TemporaryDirectory(prefix="fer-tui-state-")
+# Makes stdin the controlling terminal, whose hang-up is a signal, and becomes the command.
+_TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    "os.execv(sys.argv[1], sys.argv[1:])"
+)
+_NOT_OURS = (
+    "PYTHONUNBUFFERED",
+    "PYTHONIOENCODING",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "COLUMNS",
+    "LINES",
+    "FER_TUI_RUNS",
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command left: its exit status (minus the signal that killed it), stdout and stderr."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines on stderr."""
+        return self.err.splitlines()
+
+    def json(self) -> Any:
+        """Stdout as one strict JSON document."""
+        return strict_json(self.out)
+
+
+def is_refused(answer: Answer, status: int, *named: str) -> None:
+    """One line on stderr that names what is wrong, nothing on stdout."""
+    assert answer.out == ""
+    (line,) = answer.lines
+    assert line.startswith("fer-tui: ")
+    for name in named:
+        assert name in line
+    assert answer.status == status
+
+
+def steers(text: str) -> bool:
+    """Whether a text holds what a terminal would obey, line ends apart."""
+    return any(not (c.isprintable() or c == "\n") for c in text)
+
+
+def strict_json(text: str) -> Any:
+    """One JSON document, without the NaN and Infinity that Python reads besides."""
+
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours, without what changes the command's output, its log in a folder that goes away."""
+    ours = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
+    return {**ours, "XDG_STATE_HOME": _STATE.name, **(more or {})}
+
+
+def fer(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Answer:
+    """Run the command to its end, with no terminal."""
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        capture_output=True,
+        env=environment(env),
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        timeout=DEADLINE,
+        check=False,
+    )
+    return Answer(done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+@contextlib.contextmanager
+def mounted(place: Path, options: str) -> Iterator[None]:
+    """A file system in memory at a folder, which is made; skips the test where that is not permitted."""
+    place.mkdir()
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if mount is None or umount is None:
+        pytest.skip("there is no mount command here")
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", options, "none", place], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("a file system can't be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run([umount, "--lazy", place], check=True)
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
+    """The first true value of a condition.
+
+    Raises:
+        TimeoutError: it does not come.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        if ENDING.wait(0.02):
+            raise TimeoutError("the tests have ended")
+    raise TimeoutError(what)
+
+
+class Started:
+    """The command under way, its stdout and stderr read as they come."""
+
+    every: ClassVar[list[Started]] = []
+
+    def __init__(self, *arguments: str | Path, on_terminal: bool = False) -> None:
+        """`on_terminal`: stdin, stdout and stderr are one terminal of 100 x 30, the process' controlling one."""
+        self._read: dict[str, bytes] = {"out": b"", "err": b""}
+        self._master: int | None = None
+        if on_terminal:
+            self._master, slave = pty.openpty()
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _TAKE_TERMINAL, COMMAND, *arguments],
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env=environment({"TERM": "xterm-256color"}),
+            )
+            os.close(slave)
+            sources: dict[str, IO[bytes]] = {"out": os.fdopen(os.dup(self._master), "rb", buffering=0)}
+        else:
+            self.process = subprocess.Popen(
+                [COMMAND, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment(),
+                bufsize=0,
+            )
+            assert self.process.stdout
+            assert self.process.stderr
+            sources = {"out": self.process.stdout, "err": self.process.stderr}
+        self._sources = sources
+        self._left = threading.Event()
+        self._readers = [threading.Thread(target=self._follow, args=item, daemon=True) for item in sources.items()]
+        for reader in self._readers:
+            reader.start()
+        Started.every.append(self)
+        if ENDING.is_set():
+            self.close()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is gone."""
+        return self.process.poll() is not None
+
+    @property
+    def err(self) -> str:
+        """What has come on stderr so far; on a terminal that is `out`."""
+        return _text(self._read["err"])
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def leave(self) -> None:
+        """Stop reading, for good: the pipes break, or the line of the terminal drops."""
+        self._left.set()
+        for reader in self._readers:
+            reader.join()
+        for source in self._sources.values():
+            source.close()
+        if self._master is not None:
+            os.close(self._master)
+            self._master = None
+
+    def wait(self) -> Answer:
+        """Its end."""
+        status = self.process.wait(DEADLINE)
+        for reader in self._readers:
+            reader.join()
+        self.close()
+        return Answer(status, _text(self._read["out"]), _text(self._read["err"]))
+
+    def close(self) -> None:
+        """Give back the descriptors, and end the process if it still works."""
+        if not self.has_ended:
+            self.process.kill()
+            self.process.wait()
+        self.leave()
+
+    def _follow(self, name: str, source: IO[bytes]) -> None:
+        # A terminal whose other side has closed reads as an error.
+        with contextlib.suppress(OSError):
+            os.set_blocking(source.fileno(), False)
+            while not self._left.is_set():
+                content = source.read(65_536)
+                if content == b"":
+                    return
+                if content is None:
+                    time.sleep(0.02)
+                else:
+                    self._read[name] += content
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run as its files tell it."""
+
+    state: str
+    message: str
+    epoch: int
+    batch: int
+    pid: int
+    history: tuple[str, ...]
+
+
+def look(run: Path) -> Seen:
+    """Read `status.json` and `history.csv`, the state as it is written there."""
+    try:
+        status = json.loads((run / "status.json").read_text())
+    except FileNotFoundError:
+        status = {}
+    try:
+        history = tuple((run / "history.csv").read_text().splitlines()[1:])
+    except FileNotFoundError:
+        history = ()
+    return Seen(
+        status.get("state", ""),
+        status.get("message") or "",
+        status.get("epoch") or 0,
+        status.get("batch") or 0,
+        status.get("pid") or 0,
+        history,
+    )
+
+
+def only_run(folder: Path) -> Path:
+    """The one run directory of a folder."""
+    (run,) = folder.iterdir()
+    return run
+
+
+def state(run: Path) -> str:
+    """The state as `fer-tui runs` tells it."""
+    (told,) = [one for one in fer("runs", "--json", "--runs", run.parent).json() if one["run"] == run.name]
+    return told["state"]

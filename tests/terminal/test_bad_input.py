@@ -1,0 +1,334 @@
+"""What is wrong is told in one line that names it and says what to do; nothing is lost, nothing left lying about."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from installed import COMMAND, Answer, environment, fer, is_refused, mounted, steers, strict_json
+from scenarios import (
+    STEERING,
+    BadImages,
+)
+
+Train = Callable[..., Answer]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Iterator[Path]:
+    """A runs folder that nothing may be left in."""
+    yield tmp_path / "runs"
+    assert not list((tmp_path / "runs").glob("*"))
+
+
+@pytest.fixture
+def train(faces: Path, runs: Path) -> Train:
+    """`fer-tui train` on drawn faces with `compact`, unless told otherwise; into `runs`."""
+
+    def run(*arguments: str | Path, data: Path | None = faces, model: str | None = "compact") -> Answer:
+        given = [*(("--data", data) if data else ()), *(("--model", model) if model else ())]
+        return fer("train", *given, "--runs", runs, *arguments)
+
+    return run
+
+
+# ---- data sets
+
+
+def test_no_such_folder(train: Train, tmp_path: Path):
+    is_refused(train(data=tmp_path / "nowhere"), 1, str(tmp_path / "nowhere"), "no such folder; give the folder")
+
+
+def test_an_empty_folder(train: Train, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    is_refused(train(data=tmp_path / "empty"), 1, f"{tmp_path / 'empty'}: no images found; expected ")
+
+
+def test_a_home_that_nobody_has(train: Train):
+    is_refused(train(data=Path("~nobody-of-that-name/faces")), 2, "--data: names the home of a user whom nobody knows")
+
+
+def test_one_class_is_nothing_to_learn(train: Train, faces: Path, tmp_path: Path):
+    shutil.copytree(faces / "train" / "happy", tmp_path / "one" / "train" / "happy")
+    is_refused(train(data=tmp_path / "one"), 1, "one class only ('happy') in train; training needs two or more")
+
+
+def test_a_broken_csv_row_is_named_and_left_out(train: Train, tmp_path: Path):
+    pixels = " ".join(["7"] * 48 * 48)
+    good = [f"{emotion},{pixels},{usage}" for emotion in (3, 4) for usage in ("Training", "PublicTest")]
+    broken = ["9," + pixels + ",Training", "3,1 2 3,Training", "3", f"3,{pixels},Training,more"]
+    (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *good, *broken, ""]))
+    # What can't begin for another reason tells of the rows all the same.
+    (tmp_path / "file").touch()
+    answer = fer(
+        "train", "--data", tmp_path / "fer2013.csv", "--model", "compact", "--runs", tmp_path / "file" / "runs"
+    )
+    warning, error = answer.lines
+    assert warning == ("warning: broken rows are left out: fer2013.csv#00006: emotion is '9', not 0 to 6 and 3 more")
+    assert error.startswith("fer-tui: --runs: ")
+    told = fer("data", "check", tmp_path, "--json").json()
+    assert told["counts"] == {"train": {"happy": 1, "sad": 1}, "validation": {"happy": 1, "sad": 1}}
+    (rows,) = [problem["paths"] for problem in told["problems"] if problem["kind"] == "broken_row"]
+    assert rows == [f"fer2013.csv#0000{line}" for line in (6, 7, 8, 9)]
+
+
+def test_a_csv_of_something_else(train: Train, tmp_path: Path):
+    (tmp_path / "people.csv").write_text("name,age\nAda,36\n")
+    is_refused(train(data=tmp_path / "people.csv"), 1, "people.csv: no column emotion, pixels, Usage; expected")
+
+
+# ---- the command line and the config file
+
+
+def test_an_unknown_model(train: Train):
+    is_refused(train(model="compakt"), 2, "--model: no model is called 'compakt'; did you mean 'compact'?")
+
+
+def test_flags_are_checked_before_data(train: Train, tmp_path: Path):
+    is_refused(train("--epochs", "0", data=tmp_path / "nowhere"), 2, "--epochs: input should be greater than")
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--epochs", "many"], "--epochs: input should be a valid integer"),
+        (["--width", "nan"], "--width: "),
+        (["--encoding", "alphabetical"], "--encoding: input should be 'label' or 'frequency' (got 'alphabetical')"),
+        (["--time-budget", "soon"], "--time-budget: must be a duration such as 90s, 60m or 1h30m (got 'soon')"),
+        (["--devices", "abacus"], "--devices: must be auto, cpu, all or cpu:N (got 'abacus')"),
+        (["--colour"], "No such option: --colour"),
+        (["--config", "nowhere.toml"], "--config: nowhere.toml: No such file or directory; name a TOML file"),
+    ],
+)
+def test_a_wrong_flag(train: Train, flags: list[str], named: str):
+    is_refused(train(*flags), 2, named)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("epoch = 3", "settings.toml: unknown key 'epoch'; did you mean 'epochs'?"),
+        ("epochs = 'many'", "settings.toml: epochs: input should be a valid integer"),
+        ("protocol = ['sound']", "settings.toml: protocol: input should be 'sound' or 'published'"),
+        ("epochs = ", "settings.toml: not TOML: Invalid value (at "),
+        ("model: compact", "settings.toml: not TOML"),
+    ],
+)
+def test_a_wrong_config_file(train: Train, tmp_path: Path, content: str, named: str):
+    (tmp_path / "settings.toml").write_text(content)
+    is_refused(train("--config", tmp_path / "settings.toml"), 2, named)
+
+
+@pytest.mark.parametrize("model", ["'compakt'", "['compact', 'compakt']", "3", "[['compact']]", "[]"])
+def test_a_wrong_model_in_a_config_file(train: Train, tmp_path: Path, model: str):
+    (tmp_path / "settings.toml").write_text(f"model = {model}")
+    named = "--model: no model given" if model == "[]" else "settings.toml: model: no model is called"
+    is_refused(train("--config", tmp_path / "settings.toml", model=None), 2, named)
+
+
+def test_a_wrong_model_flag_beside_a_config_file_is_told_as_the_flag(train: Train, tmp_path: Path):
+    (tmp_path / "settings.toml").write_text("model = 'compact'")
+    is_refused(train("--config", tmp_path / "settings.toml", model="compakt"), 2, "fer-tui: --model: ")
+
+
+def test_nothing_to_train_on_or_with(train: Train):
+    is_refused(train(data=None), 2, "--data: no data set given; name a folder")
+    is_refused(train(model=None), 2, "--model: no model given; choose from compact, ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["data"], ["evaluate"], ["predict", "latest"], ["compare", "--format", "nonsense"]]
+)
+def test_a_wrong_command_line(arguments: list[str]):
+    is_refused(fer(*arguments), 2)
+
+
+# ---- the runs folder
+
+
+def test_a_runs_folder_below_a_file(train: Train, tmp_path: Path):
+    (tmp_path / "file").touch()
+    named = f"--runs: {tmp_path / 'file' / 'runs'}: Not a directory; name a folder that can be written"
+    is_refused(train("--runs", tmp_path / "file" / "runs"), 1, named)
+
+
+def test_a_runs_folder_that_is_read_only(train: Train, tmp_path: Path):
+    place = tmp_path / "read-only"
+    with mounted(place, "ro"):
+        answer = train("--runs", place)
+    is_refused(answer, 1, f"--runs: {place}: Read-only file system; name a folder that can be written")
+
+
+def test_a_queue_that_cannot_be_made_whole_leaves_nothing(train: Train, tmp_path: Path):
+    place = tmp_path / "small"
+    # Room for the first run's directory and two files, and for the second one's directory.
+    with mounted(place, "nr_inodes=6"):
+        answer = train("--model", "model2", "--runs", place)
+        assert list(place.iterdir()) == []
+    is_refused(answer, 1, f"--runs: {place}: No space left on device; free some space")
+
+
+# ---- runs that are none, or not enough
+
+
+@pytest.mark.parametrize("command", ["resume", "stop", "compare", "evaluate", "predict"])
+def test_a_wrong_run_name(command: str, write_run: Callable[..., Path], faces: Path):
+    run = write_run()
+    rest = {"evaluate": ["--data", faces], "predict": [faces / "train" / "happy" / "0001.png"]}.get(command, [])
+    answer = fer(command, "nowhere", *rest, "--runs", run.parent)
+    is_refused(answer, 1, f"nowhere: no such run in {run.parent}; 'fer-tui runs' lists them")
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300, "../escape", "esc\x1b[2J"])
+def test_what_is_no_run_name(name: str, write_run: Callable[..., Path]):
+    is_refused(fer("stop", name, "--runs", write_run().parent), 1, ": no such run in ")
+
+
+def test_a_prefix_that_several_runs_have(write_run: Callable[..., Path]):
+    one, other = write_run("20260101-compact-aaaa"), write_run("20260101-compact-bbbb")
+    is_refused(fer("resume", "2026", "--runs", one.parent), 1, "2026: 2 runs begin so; ", other.name)
+
+
+def test_no_runs_at_all(tmp_path: Path):
+    is_refused(fer("resume", "latest", "--runs", tmp_path), 1, f"latest: there are no runs in {tmp_path}; start one")
+
+
+def test_stopping_what_does_not_run(write_run: Callable[..., Path]):
+    run = write_run()
+    is_refused(fer("stop", "latest", "--runs", run.parent), 1, f"{run.name}: is not running (completed)")
+    assert not (run / "stop").exists()
+
+
+@pytest.mark.parametrize("epochs", ["0", "-3", "100001"])
+def test_resume_to_a_number_of_epochs_that_cannot_be(bad_images: BadImages, epochs: str):
+    before = (bad_images.run / "config.json").read_bytes()
+    is_refused(fer("resume", bad_images.run, "--epochs", epochs), 2, "--epochs: ")
+    assert (bad_images.run / "config.json").read_bytes() == before
+
+
+def test_resume_of_a_run_whose_config_is_damaged(write_run: Callable[..., Path]):
+    run = write_run(status={"state": "stopped"}, config={"epochs": "many"})
+    is_refused(fer("resume", "latest", "--runs", run.parent), 1, f"{run / 'config.json'}: ", "another version?")
+
+
+# ---- evaluate and predict
+
+
+def test_evaluate_leaves_unknown_classes_out_and_counts_them(bad_images: BadImages):
+    answer = bad_images.elsewhere
+    assert answer.status == 0
+    told = answer.json()
+    assert (told["images"], told["skipped"]) == (1, 6)
+    (line,) = answer.lines
+    assert line.startswith("warning: 6 images of unknown classes left out: angry, disgust, fear, ")
+
+
+def test_evaluate_on_data_without_a_known_class(bad_images: BadImages, faces: Path, tmp_path: Path):
+    for name in ("angry", "sad"):
+        shutil.copytree(faces / "validation" / name, tmp_path / "unknown" / "validation" / name)
+    answer = fer("evaluate", bad_images.run, "--data", tmp_path / "unknown")
+    is_refused(answer, 1, f"{tmp_path / 'unknown'}: no image of 'validation' has a class that the run knows: ")
+
+
+def test_evaluate_on_a_split_that_is_missing(bad_images: BadImages, faces: Path):
+    answer = fer("evaluate", bad_images.run, "--data", faces, "--split", "test")
+    is_refused(answer, 1, f"--split: {faces} has no split 'test'; it has train, validation")
+
+
+def test_evaluate_without_data(bad_images: BadImages):
+    is_refused(fer("evaluate", bad_images.run), 2, "--data: no data set given; name a folder")
+
+
+def test_evaluate_a_run_without_a_model(write_run: Callable[..., Path], faces: Path):
+    run = write_run("20260101-compact-aaaa", environment={"classes": ["happy", "sad"]})
+    answer = fer("evaluate", run, "--data", faces)
+    is_refused(answer, 1, f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'")
+    queued = write_run("20260101-compact-bbbb")
+    is_refused(fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: names no classes")
+
+
+def test_predict_tells_of_bad_files_and_answers_for_the_others(bad_images: BadImages):
+    answer = bad_images.predicted
+    assert answer.status == 1
+    missing, text = answer.lines
+    assert missing == "fer-tui: missing.png: No such file or directory; give a JPEG or PNG file"
+    assert text.startswith("fer-tui: ")
+    assert text.endswith("/[red]x[/]/data/train/happy/text.jpg: not a JPEG or PNG image; give a JPEG or PNG file")
+    told = answer.json()
+    assert ["error" in one for one in told] == [False, True, True]
+    assert sum(told[0]["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+# ---- results that nobody can take
+
+
+@pytest.mark.parametrize("place", ["nowhere/table.csv", "file/table.csv", "folder"])
+def test_compare_into_what_cannot_be_written(write_run: Callable[..., Path], tmp_path: Path, place: str):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    answer = fer("compare", "--runs", write_run().parent, "--output", tmp_path / place)
+    is_refused(answer, 1, f"--output: {tmp_path / place}: ", "; name a file that can be written")
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("arguments", [["compare"], ["compare", "--format", "csv"], ["runs", "--json"], ["models"]])
+def test_a_reader_that_leaves_hears_no_complaint(write_run: Callable[..., Path], arguments: list[str]):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [COMMAND, "--runs", write_run().parent, *arguments],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=environment(),
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_compare_into_head(write_run: Callable[..., Path]):
+    done = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$0" compare --format csv --runs "$1" | head -1', COMMAND, write_run().parent],
+        capture_output=True,
+        env=environment(),
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("model,protocol,")
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("arguments", [["compare"], ["compare", "--format", "csv"], ["runs", "--json"], ["--help"]])
+def test_a_full_disk_under_stdout(write_run: Callable[..., Path], arguments: list[str]):
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [COMMAND, "--runs", write_run().parent, *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            text=True,
+            check=False,
+        )
+    assert done.stderr == "fer-tui: stdout: No space left on device; the command could not be finished\n"
+    assert done.returncode == 1
+
+
+def test_damaged_runs_are_listed(write_run: Callable[..., Path]):
+    run = write_run()
+    for name in ("status.json", "environment.json", "evaluation.json", "history.csv"):
+        (run / name).write_bytes(b"\xff{[half")
+    (run / "config.json").write_text(json.dumps({"model": STEERING}))
+    answer = fer("runs", "--runs", run.parent)
+    assert answer.status == 0
+    assert "interrupted" in answer.out
+    assert strict_json(fer("runs", "--json", "--runs", run.parent).out)[0]["model"] == STEERING
+    compared = fer("compare", "--runs", run.parent)
+    assert compared.status == 0
+    assert not steers(compared.out + answer.out)
