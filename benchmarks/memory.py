@@ -1,6 +1,6 @@
 """MiB that each of 20 short runs leaves in one process: `python benchmarks/memory.py [runs]`.
 
-On two cores of an AMD EPYC, TensorFlow 2.21: see docs/memory.md. About three minutes.
+docs/memory.md has what it gave. About five minutes on two cores.
 """
 
 from __future__ import annotations
