@@ -51,6 +51,7 @@ def now() -> Moment:
 def bare(config: TrainingConfig) -> list[Moment]:
     """The ends of the epochs of a bare fit."""
     data = load_data(config, threading.Event())
+    assert data is not None
     keras.utils.set_random_seed(config.seed)
     model = build_model(config, len(data.classes))
     steps = -(-len(data.train.values) // config.batch_size)

@@ -29,6 +29,16 @@ COLUMNS = (
     "warnings",
 )
 FIGURES = ("train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
+# What a column is called where room is short; the others go by their own names.
+HEADINGS = {
+    "augmentation": "augment",
+    "train_accuracy": "train acc",
+    "val_accuracy": "val acc",
+    "val_loss": "val loss",
+    "val_balanced_accuracy": "balanced",
+    "val_macro_f1": "macro F1",
+    "val_images": "val images",
+}
 BASELINES = ("majority", "chance")
 PUBLISHED = "published"
 

@@ -94,10 +94,10 @@ class _Training:
         """Everything; returns the state and its message."""
         self._say("reading the images")
         data = load_data(self.config, self.stop)
+        if data is None:
+            return "stopped", "stopped before the first epoch"
         for problem in (*data.dataset.problems, *data.train.problems, *data.validation.problems):
             log.say(f"{problem.kind}: {problem.message}")
-        if self.stop.is_set():
-            return "stopped", "stopped before the first epoch"
         self._say("loading TensorFlow")
         used = devices.prepare(self.config)
         if self.config.deterministic:

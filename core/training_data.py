@@ -42,8 +42,8 @@ class TrainingData:
         return self.encoding.transform(pixels.frame["label"].tolist())
 
 
-def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData:
-    """Read, decode and encode what a config trains on.
+def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | None:
+    """Read, decode and encode what a config trains on; None where a stop cut it short.
 
     Raises:
         DatasetError: it can't be read, or there is nothing to train or validate on.
@@ -60,6 +60,9 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData:
     train, validation = (
         load_pixels(dataset, frame, config.image_size, config.channels, stop.is_set) for frame in frames.values()
     )
+    if stop.is_set():
+        # What is decoded so far is a part, and must not be judged as the whole.
+        return None
     encoding = ENCODINGS[config.encoding]().fit(train.frame["label"].tolist())
     if len(encoding.classes_) < 2:
         raise DatasetError(
@@ -71,7 +74,7 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData:
         raise DatasetError(f"{config.data}: no validation image has a class that train has")
     # An image of a class without a training image has no output to be compared with.
     validation = Pixels(validation.values[known], validation.frame[known].reset_index(drop=True), validation.problems)
-    return TrainingData(dataset, "" if stop.is_set() else fingerprint(dataset), train, validation, encoding)
+    return TrainingData(dataset, fingerprint(dataset), train, validation, encoding)
 
 
 def class_weights(kind: str, targets: np.ndarray) -> np.ndarray | None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TextIO
 
 from core import files
@@ -109,6 +109,3 @@ def print_table(columns: Mapping[str, str], rows: Iterable[tuple[Iterable[str], 
 def on_terminal(stream: TextIO) -> bool:
     """Whether a stream is a terminal that can redraw a line."""
     return stream.isatty()
-
-
-Reporter = Callable[[str], None]

@@ -118,14 +118,6 @@ def compare(
     return 0
 
 
-SHORT = {
-    "train_accuracy": "train acc",
-    "val_accuracy": "val acc",
-    "val_loss": "val loss",
-    "val_balanced_accuracy": "balanced",
-    "val_macro_f1": "macro F1",
-    "val_images": "val images",
-}
 # The whole table is in every export; a terminal has room for what decides.
 WIDE = tuple(c for c in comparison.COLUMNS if c not in ("encoding", "augmentation"))
 NARROW = ("model", "epochs", "train_accuracy", "val_accuracy", "val_loss", "val_macro_f1", "warnings")
@@ -137,7 +129,7 @@ def print_comparison(rows: list[comparison.Row]) -> None:
     left = ("model", "protocol", "run", "warnings")
     shown = WIDE if output.console().width >= WIDE_FROM else NARROW
     output.print_table(
-        {SHORT.get(c, c): "left" if c in left else "right" for c in shown},
+        {comparison.HEADINGS.get(c, c): "left" if c in left else "right" for c in shown},
         [
             (
                 [_cell(c, row) for c in shown],

@@ -10,19 +10,10 @@ from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
 from core import comparison
-from core.comparison import BASELINES, COLUMNS, FIGURES, PUBLISHED, Row
+from core.comparison import BASELINES, COLUMNS, FIGURES, HEADINGS, PUBLISHED, Row
 from fer_tui.widgets.cells import Cell, update_cells
 from fer_tui.widgets.run_table import short_name
 
-HEADINGS = {
-    "augmentation": "augment",
-    "train_accuracy": "train acc",
-    "val_accuracy": "val acc",
-    "val_loss": "val loss",
-    "val_balanced_accuracy": "balanced",
-    "val_macro_f1": "macro F1",
-    "val_images": "val images",
-}
 LEFT = ("model", "protocol", "encoding", "augmentation", "run", "warnings")
 # What decides stands first; the rest is a few keys to the right.
 ORDER = ("model", *(c for c in ("val_accuracy", "val_loss", "val_macro_f1", "val_balanced_accuracy", "train_accuracy")))

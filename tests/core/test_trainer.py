@@ -228,8 +228,16 @@ def test_published_protocol_validates_on_a_part(settings: Callable[..., Training
     assert "partial_validation" in {warning["code"] for warning in run.warnings}
 
 
+def test_a_stop_while_the_images_are_read_is_a_stop(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    run = trained(settings(), tmp_path, stop)
+    assert (run.state, run.message) == ("stopped", "stopped before the first epoch")
+
+
 def test_published_listing_is_by_class(settings: Callable[..., TrainingConfig]) -> None:
     data = load_data(settings(protocol="published"), threading.Event())
+    assert data is not None
     assert list(dict.fromkeys(data.train.frame["label"])) == [
         "neutral", "surprise", "sad", "happy", "angry", "disgust", "fear",
     ]  # fmt: skip
@@ -238,6 +246,7 @@ def test_published_listing_is_by_class(settings: Callable[..., TrainingConfig]) 
 
 def test_frequency_encoding_orders_the_outputs(settings: Callable[..., TrainingConfig]) -> None:
     data = load_data(settings(encoding="frequency", limit=20), threading.Event())
+    assert data is not None
     counts = data.train.frame["label"].value_counts()
     assert [counts[name] for name in data.classes] == sorted(counts)
 
