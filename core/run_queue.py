@@ -8,47 +8,83 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core import files
-from core.config import TrainingConfig, resolve
 from core.errors import ConfigError, RunError
-from core.run_writer import RunWriter
-from core.runs import read_run
+from core.run_writer import RunWriter, create_run, enqueue
+from core.runs import ENDED, read_run
+
+if TYPE_CHECKING:
+    from core.config import TrainingConfig
 
 
 class RunQueue:
-    """Runs to be trained, in order, by one worker thread that calls `work`."""
+    """Runs to be trained, in order, by one worker thread that calls `work`; more may come while it works."""
 
-    def __init__(self, runs: Sequence[Path]) -> None:
-        """`runs`: directories made by `create_run`, or stopped ones to go on with."""
-        self._runs = tuple(runs)
-        self._ending = threading.Event()
+    def __init__(self, runs: Sequence[Path] = (), *, in_children: bool = False, is_shared: bool = False) -> None:
+        """A queue of runs.
+
+        Args:
+            runs: directories made by `create_run`, or ended ones to go on with.
+            in_children: whether the first run too has a process of its own.
+            is_shared: whether this process has other work as well: a run that changes all of it (`deterministic`,
+                several devices) then has its own.
+        """
+        self._waiting = deque(runs)
+        self._in_children = in_children
+        self._is_shared = is_shared
+        self._mutex = threading.Lock()
         self._stop = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
-        self.error: Exception | None = None
+        self._works = False
+        self.current: Path | None = None
+        self.errors: dict[Path, Exception] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is worked on, or waits."""
+        return self.current is not None or bool(self._waiting)
+
+    def add(self, runs: Sequence[Path]) -> bool:
+        """Put runs at the end; whether a thread has to be started that calls `work`."""
+        with self._mutex:
+            self._waiting.extend(runs)
+            starts, self._works = not self._works, True
+        return starts
 
     def work(self) -> None:
-        """Train every run; returns when the last has ended. An error that is no run's own is kept in `error`."""
-        try:
-            for position, run in enumerate(self._runs):
-                if self._ending.is_set():
-                    _mark_stopped(run)
-                elif position == 0:
+        """Train every run; returns when none is left. An error that keeps a run from beginning is in `errors`."""
+        while (run := self._next()) is not None:
+            try:
+                if self._stop.is_set():
+                    _mark(run, "stopped", "stopped before it began")
+                elif self._trains_here(run):
                     self._train_here(run)
                 else:
                     self._train_in_child(run)
-        except Exception as error:
-            self.error = error
+            except Exception as error:
+                self.errors[run] = error
+
+    def withdraw(self, run: Path) -> bool:
+        """Take a run out that waits and mark it stopped; false where it does not wait (any more)."""
+        with self._mutex:
+            if run not in self._waiting:
+                return False
+            self._waiting.remove(run)
+        _mark(run, "stopped", "stopped before it began")
+        return True
 
     def stop(self) -> None:
         """End the run under way after its batch, and start no other; from any thread."""
-        self._ending.set()
         self._stop.set()
         self._signal_child(signal.SIGTERM)
 
@@ -56,26 +92,32 @@ class RunQueue:
         """End a child at once: what it wrote up to its last epoch stands."""
         self._signal_child(signal.SIGKILL)
 
+    def _next(self) -> Path | None:
+        with self._mutex:
+            self.current = self._waiting.popleft() if self._waiting else None
+            self._works = self.current is not None
+            return self.current
+
+    def _trains_here(self, run: Path) -> bool:
+        if self._in_children:
+            return False
+        config = load_config(run)
+        return not self._is_shared or not (config.deterministic or config.devices not in ("auto", "cpu"))
+
     def _train_here(self, run: Path) -> None:
         from core.trainer import train
 
-        train(load_config(run), run, self._stop)
+        self._in_children = True
+        train(load_config(run), run, _Either(self._stop))
 
     def _train_in_child(self, run: Path) -> None:
-        with (run / "log.txt").open("ab") as log:
-            # A session of its own: Ctrl+C reaches us alone, and we ask the child to stop.
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "core.worker", str(run)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            )
-        if self._ending.is_set():
+        self._child = start_worker([run])
+        if self._stop.is_set():
             self._signal_child(signal.SIGTERM)
-        self._child.wait()
+        status = self._child.wait()
         self._child = None
+        if read_run(run).status.get("state") == "queued":
+            _mark(run, "failed", f"its process ended with status {status} before it began; see log.txt")
 
     def _signal_child(self, number: signal.Signals) -> None:
         child = self._child
@@ -84,9 +126,75 @@ class RunQueue:
                 child.send_signal(number)
 
 
-def _mark_stopped(run: Path) -> None:
+class _Either(threading.Event):
+    """A run's own stop, which its directory can ask for; the queue's stop is every run's."""
+
+    def __init__(self, other: threading.Event) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._other.is_set()
+
+
+def start_worker(runs: Sequence[Path]) -> subprocess.Popen[bytes]:
+    """Start a process that trains runs one after another, and outlives the terminal that this one has.
+
+    It has a session of its own: Ctrl+C and a dropped line reach us alone.
+    """
+    with (runs[0] / "log.txt").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "core.worker", *map(str, runs)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        )
+
+
+def create_runs(configs: Sequence[TrainingConfig], folder: Path) -> list[Path]:
+    """A queued run directory for every config, or, where one can't be made, none.
+
+    Raises:
+        RunError: the folder can't be written.
+    """
+    made: list[Path] = []
+    try:
+        for config in configs:
+            made.append(create_run(config, folder))
+    except RunError:
+        for path in made:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+    return made
+
+
+def requeue(run: Path, epochs: int | None = None) -> None:
+    """Make an ended run a queued one of this process, with more epochs where they are given.
+
+    Raises:
+        RunError: it is under way, or has nothing left to do; its config can't be read.
+        ConfigError: it has more epochs already.
+    """
+    snapshot = read_run(run)
+    if snapshot.state not in ENDED:
+        raise RunError(f"{run.name}: is {snapshot.state}; watch it with 'fer-tui runs', or stop it first")
+    load_config(run)
+    if epochs is not None:
+        raise_epochs(run, epochs)
+    elif snapshot.state == "completed" and snapshot.evaluation:
+        raise RunError(f"{run.name}: already completed; give it more epochs to train it further")
+    try:
+        (run / "stop").unlink(missing_ok=True)
+        enqueue(run)
+    except OSError as error:
+        raise RunError(f"{run}: {error.strerror}; it must be writable") from None
+
+
+def _mark(run: Path, state: str, message: str) -> None:
     with RunWriter(run, threading.Event()) as writer:
-        writer.update(state="stopped", message="stopped before it began")
+        writer.update(state=state, message=message)
 
 
 def load_config(run: Path) -> TrainingConfig:
@@ -96,6 +204,8 @@ def load_config(run: Path) -> TrainingConfig:
         RunError: config.json is missing, damaged, or was written by another version.
     """
     from pydantic import ValidationError
+
+    from core.config import TrainingConfig
 
     path = run / "config.json"
     try:
@@ -114,6 +224,8 @@ def raise_epochs(run: Path, epochs: int) -> None:
     Raises:
         ConfigError: it already has more, or no run may have so many.
     """
+    from core.config import resolve
+
     stored = load_config(run).model_dump(mode="json")
     done = len(read_run(run).history)
     if epochs < max(done, 1):

@@ -16,14 +16,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from core import files
-from core.config import TrainingConfig
 from core.errors import RunError
 from core.runs import HISTORY_COLUMNS, is_alive, read_history, read_json
+
+if TYPE_CHECKING:
+    from core.config import TrainingConfig
 
 STATUS_INTERVAL = 0.5
 HEARTBEAT_INTERVAL = 5.0
@@ -54,8 +56,7 @@ def create_run(config: TrainingConfig, folder: Path) -> Path:
     try:
         path.mkdir(parents=True)
         try:
-            status = {"state": "queued", "heartbeat": time.time(), **_PROGRESS, **this_process()}
-            files.write_json(path / "status.json", status)
+            enqueue(path)
             # Last, because a folder is a run from the moment that it has a config.
             files.write_json(path / "config.json", config.model_dump(mode="json"))
         except OSError:
@@ -65,6 +66,12 @@ def create_run(config: TrainingConfig, folder: Path) -> Path:
         remedy = "free some space" if error.errno == 28 else "name a folder that can be written"
         raise RunError(f"--runs: {folder}: {error.strerror}; {remedy}") from None
     return path
+
+
+def enqueue(path: Path) -> None:
+    """Say that a run waits for this process to begin with it, or to go on."""
+    status = {"state": "queued", **_PROGRESS, **this_process()}
+    files.write_json(path / "status.json", {**status, "heartbeat": time.time()})
 
 
 _PROGRESS: dict[str, Any] = {"epoch": 0, "epochs": None, "batch": 0, "batches": None, "message": ""}

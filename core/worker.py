@@ -1,4 +1,4 @@
-"""A process that trains one run: `python -m core.worker RUN`, started by `core.run_queue`."""
+"""A process that trains runs, one after another: `python -m core.worker RUN...`, started by `core.run_queue`."""
 
 from __future__ import annotations
 
@@ -6,37 +6,40 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from core.errors import FerError
-from core.run_queue import load_config
-from core.trainer import train
+from core.run_queue import RunQueue
+from core.run_writer import enqueue
+from core.runs import read_run
 
 
-def main(run: Path) -> int:
-    """Train a run; a signal ends it after its batch, a second one at once."""
-    stop = threading.Event()
+def main(runs: Sequence[Path]) -> int:
+    """Train runs; a signal ends the one under way after its batch and starts no other, a second one ends at once."""
+    queue, signals = RunQueue(runs), []
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        signals.append(number)
+        queue.stop()
+        if len(signals) > 1:
+            queue.kill()
             os._exit(128 + number)
-        stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, ask)
-    try:
-        # In a thread, so that a signal is heard while TensorFlow holds the one that trains.
-        states: list[str] = []
-        worker = threading.Thread(target=lambda: states.append(train(load_config(run), run, stop)), daemon=True)
-        worker.start()
-        while worker.is_alive():
-            worker.join(0.2)
-    except FerError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0 if states and states[0] in ("completed", "stopped") else 1
+    for run in runs:
+        # From now on it is this process that they wait for.
+        enqueue(run)
+    # In a thread, so that a signal is heard while TensorFlow holds the one that trains.
+    worker = threading.Thread(target=queue.work, name="trainer", daemon=True)
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.2)
+    for run, error in queue.errors.items():
+        sys.stderr.write(f"{run.name}: {error}\n")
+    return 0 if all(read_run(run).state in ("completed", "stopped") for run in runs) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main([Path(argument) for argument in sys.argv[1:]]))

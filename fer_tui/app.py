@@ -2,119 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import constants
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.theme import Theme
-from textual.worker import get_current_worker
+from textual.worker import Worker, get_current_worker
 
 from core.errors import RunError
-from core.runs import RunSnapshot, list_runs, runs_folder
-from fer_tui import output
+from core.run_queue import RunQueue, create_runs, requeue, start_worker
+from core.run_writer import request_stop
+from core.runs import ENDED, RunSnapshot, list_runs, runs_folder
+from fer_tui import output, terminal
+from fer_tui.modes import SCREENS, SHOWN_MODES, import_modes
+from fer_tui.themes import THEMES
 from fer_tui.watcher import LogTail, RunWatcher
 
 if TYPE_CHECKING:
+    from core.config import TrainingConfig
     from fer_tui.screens.mode_screen import ModeScreen
 
 LOOK_INTERVAL = 0.5
-
-THEMES = (
-    Theme(
-        name="fer-dark",
-        primary="#6CA6E0",
-        secondary="#8E9AAF",
-        accent="#E8B04B",
-        success="#7BC47F",
-        warning="#E8B04B",
-        error="#E5737D",
-        foreground="#D8DEE6",
-        background="#14171C",
-        surface="#1A1E25",
-        panel="#232934",
-        dark=True,
-        variables={"series-train": "#6CA6E0", "series-validation": "#E8B04B", "footer-key-foreground": "#6CA6E0"},
-    ),
-    Theme(
-        name="fer-light",
-        primary="#1F5FA8",
-        secondary="#5B6675",
-        accent="#9A5B00",
-        success="#1E7B34",
-        warning="#8F5A00",
-        error="#B3261E",
-        foreground="#1E242C",
-        background="#F7F7F4",
-        surface="#FFFFFF",
-        panel="#E7E9EC",
-        dark=False,
-        variables={"series-train": "#1F5FA8", "series-validation": "#B35C00", "footer-key-foreground": "#1F5FA8"},
-    ),
-    # M. Okabe and K. Ito, Color Universal Design, 2008: told apart with any kind of colour vision.
-    Theme(
-        name="fer-okabe-ito",
-        primary="#56B4E9",
-        secondary="#CC79A7",
-        accent="#F0E442",
-        success="#56B4E9",
-        warning="#F0E442",
-        error="#E69F00",
-        foreground="#E6E6E6",
-        background="#111111",
-        surface="#191919",
-        panel="#262626",
-        dark=True,
-        variables={"series-train": "#56B4E9", "series-validation": "#E69F00", "footer-key-foreground": "#56B4E9"},
-    ),
-)
-
-
-def _data_screen() -> Screen[Any]:
-    from fer_tui.screens.data import DataScreen
-
-    return DataScreen()
-
-
-def _runs_screen() -> Screen[Any]:
-    from fer_tui.screens.runs import RunsScreen
-
-    return RunsScreen()
-
-
-def _compare_screen() -> Screen[Any]:
-    from fer_tui.screens.compare import CompareScreen
-
-    return CompareScreen()
-
-
-def _import_modes() -> None:
-    """Import the modes while nobody waits for them, so that the first switch to one is as quick as the next."""
-    from fer_tui.screens import compare, data, runs  # noqa: F401
-
-
-@dataclass(frozen=True)
-class Mode:
-    """A mode of the app: its key, its title on the tab, and what it is for."""
-
-    name: str
-    key: str
-    title: str
-    purpose: str
-
-
-SHOWN_MODES = (
-    Mode("data", "1", "Data", "Look at a folder of faces and what is wrong with it"),
-    Mode("runs", "3", "Runs", "Watch every run, finished or under way"),
-    Mode("compare", "4", "Compare", "Runs, baselines and the article's figures in one table"),
-)
 
 
 @dataclass(frozen=True)
@@ -130,7 +48,7 @@ class FerApp(App[None]):
 
     TITLE = "fer-tui"
     CSS_PATH = "app.tcss"
-    MODES: ClassVar = {"data": _data_screen, "runs": _runs_screen, "compare": _compare_screen}
+    MODES: ClassVar = dict(SCREENS)
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     BINDING_GROUP_TITLE = "Everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -158,7 +76,7 @@ class FerApp(App[None]):
             tooltip="Find any mode or action by name",
         ),
         Binding("q", "quit", "Quit", show=False, id="app.quit", tooltip="Leave; runs of other processes go on"),
-        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Leave at once"),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Leave, always"),
     ]
 
     runs: reactive[tuple[RunSnapshot, ...] | None] = reactive[tuple[RunSnapshot, ...] | None](None)
@@ -194,6 +112,8 @@ class FerApp(App[None]):
         self.folder = runs_folder(runs)
         self.export_choice = ExportChoice()
         self.followed: Path | None = None
+        self.queue = RunQueue(is_shared=True)
+        self._signals: list[int] = []
         self._wake = threading.Event()
         self._is_leaving = threading.Event()
         for theme in THEMES:
@@ -206,19 +126,127 @@ class FerApp(App[None]):
 
     def on_mount(self) -> None:
         """Open the first mode and begin to follow the runs."""
+        if not self.is_headless:
+            for number in terminal.SIGNALS:
+                asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
         self.switch_mode("data" if self.data or not self._has_runs() else "runs")
         self.run_worker(self._follow, thread=True, group="watch", name="watcher", exit_on_error=True)
 
     def on_unmount(self) -> None:
-        """Let the watcher end with the app."""
+        """Let the threads end with the app, however it ends."""
         self._is_leaving.set()
         self._wake.set()
+        self.queue.stop()
 
     def _has_runs(self) -> bool:
         try:
             return bool(list_runs(self.folder))
         except RunError:
             return True
+
+    # Training
+
+    async def submit(self, configs: Sequence[TrainingConfig], *, detached: bool) -> None:
+        """Queue a run for every config; the run directories tell how they go.
+
+        Args:
+            configs: in the order in which they shall be trained.
+            detached: whether a process of their own trains them, which goes on when the app ends.
+
+        Raises:
+            RunError: the folder of runs can't be written.
+        """
+        await self._begin(await asyncio.to_thread(create_runs, configs, self.folder), detached=detached)
+
+    async def resume_run(self, run: Path, epochs: int | None = None) -> None:
+        """Queue an ended run again, with more epochs where they are given.
+
+        Raises:
+            RunError: it is under way, completed, or can't be written.
+            ConfigError: it has more epochs already.
+        """
+        await asyncio.to_thread(requeue, run, epochs)
+        await self._begin([run], detached=False)
+
+    async def stop_run(self, run: Path) -> None:
+        """End a run after its batch, or take it out of the queue.
+
+        Raises:
+            RunError: its directory can't be written.
+        """
+        if not await asyncio.to_thread(self.queue.withdraw, run):
+            await asyncio.to_thread(request_stop, run)
+        self.look_now()
+
+    async def _begin(self, runs: Sequence[Path], *, detached: bool) -> None:
+        # A browser's tab closes without a word: what is trained there must not depend on it.
+        if detached or self.is_web:
+            process = await asyncio.to_thread(start_worker, runs)
+            # Somebody has to take note of its end, or it stays in the process table.
+            threading.Thread(target=process.wait, name="reaper", daemon=True).start()
+        elif self.queue.add(runs):
+            self.run_worker(self.queue.work, thread=True, group="train", name="trainer", exit_on_error=False)
+        self.look_now()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Tell what kept a run from beginning; leave where that was only waiting for the training to end."""
+        if event.worker.group != "train" or not event.worker.is_finished:
+            return
+        while self.queue.errors:
+            run, error = self.queue.errors.popitem()
+            self.notify(output.visible(f"{run.name}: {error}"), severity="error", markup=False)
+        if self._is_leaving.is_set():
+            self.exit()
+
+    # Leaving
+
+    async def action_quit(self) -> None:
+        """Leave; ask first where a training would end with the app."""
+        from fer_tui.screens.confirm import ConfirmScreen
+        from fer_tui.screens.leaving import LeavingScreen
+
+        if isinstance(self.screen, LeavingScreen):
+            self.leave_at_once(130)
+        elif not self.queue.is_busy:
+            self.exit()
+        elif not isinstance(self.screen, ConfirmScreen):
+            question = "A training is under way.\nStop it after its batch and leave? The last whole epoch is kept."
+            self.push_screen(ConfirmScreen(question, "Stop and leave"), self._leave)
+
+    def _leave(self, yes: bool | None) -> None:
+        from fer_tui.screens.leaving import LeavingScreen
+
+        if not yes:
+            return
+        if not self.queue.is_busy:
+            self.exit()
+            return
+        self._is_leaving.set()
+        self.queue.stop()
+        self.push_screen(LeavingScreen())
+
+    def leave_at_once(self, status: int) -> None:
+        """End the process now; what the runs wrote up to their last epoch stands."""
+        self.queue.kill()
+        if self._driver is not None:
+            self._driver.stop_application_mode()
+            self._driver.close()
+        os._exit(status)
+
+    def _on_signal(self, number: int) -> None:
+        """A dropped line or a request to end: the first stops after the batch, a second one at once."""
+        self._signals.append(number)
+        if len(self._signals) > 1:
+            self.leave_at_once(128 + number)
+        self.queue.stop()
+        self.exit()
+
+    @property
+    def exit_status(self) -> int:
+        """What the process ends with: 128 + the signal that ended it, else the app's own."""
+        return 128 + self._signals[0] if self._signals else self.return_code or 0
+
+    # What the screens show
 
     def follow_log(self, run: Path | None) -> None:
         """Have the watcher read this run's log from now on, at once and not at its next look."""
@@ -253,15 +281,24 @@ class FerApp(App[None]):
                 lines = tail.look()
                 if lines or is_new:
                     self.post_message(self.LogGrown(run, lines, is_new=is_new))
-            _import_modes()
+            import_modes()
             self._wake.wait(LOOK_INTERVAL)
 
     def on_fer_app_runs_changed(self, message: RunsChanged) -> None:
         """Take the newest snapshots; the screens render from them."""
-        names = frozenset(run.name for run in message.runs)
-        self.marked &= names
+        before = {run.name: run.state for run in self.runs or ()}
+        for run in message.runs:
+            if run.state in ENDED and before.get(run.name, run.state) not in ENDED:
+                self._tell_the_end(run)
+        self.marked &= frozenset(run.name for run in message.runs)
         self.runs_problem = message.problem
         self.runs = message.runs
+
+    def _tell_the_end(self, run: RunSnapshot) -> None:
+        kept = run.kept_epoch()
+        figure = f", val accuracy {kept['val_accuracy']:.4f}" if kept else ""
+        severity = "information" if run.state in ("completed", "stopped") else "error"
+        self.notify(output.visible(f"{run.model} {run.state}{figure}"), severity=severity, markup=False)
 
     def on_fer_app_log_grown(self, message: LogGrown) -> None:
         """Hand the lines to the screen that shows them."""
@@ -295,7 +332,7 @@ class FerApp(App[None]):
                 )
         yield SystemCommand("Theme", "Dark, light, safe for any colour vision, and more", self.action_change_theme)
         yield SystemCommand("Help", "The keys that work here", self.action_help)
-        yield SystemCommand("Quit", "Leave; runs of other processes go on", self.exit)
+        yield SystemCommand("Quit", "Leave; runs of other processes go on", self.action_quit)
 
     def _do(self, screen: Screen[Any], action: str) -> None:
         self.call_later(self.run_action, action, screen)
@@ -318,9 +355,10 @@ def run(data: Path | None = None, runs: Path | None = None) -> int:
     Returns:
         The exit status.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not constants.DRIVER and not (sys.stdin.isatty() and sys.stdout.isatty()):
         output.fail("the screens need a terminal; 'fer-tui --help' lists the commands, which don't")
         return 2
-    app = FerApp(data, runs)
-    app.run()
-    return app.return_code or 0
+    with terminal.own_screen():
+        app = FerApp(data, runs)
+        app.run()
+    return app.exit_status

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,6 +54,34 @@ def own_messages() -> Iterator[None]:
             yield
         finally:
             output.messages = before
+
+
+@contextlib.contextmanager
+def own_screen() -> Iterator[None]:
+    """The terminal for Textual alone inside the block: what others write to descriptors 1 and 2 goes to the app's log.
+
+    Textual draws on `sys.__stderr__`, where TensorFlow's C++ code writes too, and asks `sys.__stdout__` for the size.
+    """
+    names, before = ("__stdout__", "__stderr__"), (sys.__stdout__, sys.__stderr__, sys.stdout, sys.stderr)
+    kept = [os.dup(number) for number in (1, 2)]
+    log = os.open(app_log(), os.O_WRONLY | os.O_APPEND)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, log)
+        for number, name, descriptor in zip((1, 2), names, kept, strict=True):
+            copy = stack.enter_context(
+                io.TextIOWrapper(io.BufferedWriter(_Lasting(descriptor, "w")), "utf-8", errors="backslashreplace")
+            )
+            setattr(sys, name, copy)
+            os.dup2(log, number)
+        sys.stdout, sys.stderr = (os.fdopen(os.dup(log), "w", buffering=1) for _ in names)
+        try:
+            yield
+        finally:
+            sys.stdout.close()
+            sys.stderr.close()
+            for number, descriptor in zip((1, 2), kept, strict=True):
+                os.dup2(descriptor, number)
+            sys.__stdout__, sys.__stderr__, sys.stdout, sys.stderr = before
 
 
 @contextlib.contextmanager

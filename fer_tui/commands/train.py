@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import shutil
 import sys
 import threading
 import time
@@ -17,7 +16,7 @@ from core import config as configs
 from core.comparison import compare
 from core.config import TrainingConfig
 from core.errors import RunError
-from core.run_writer import create_run, request_stop
+from core.run_writer import request_stop
 from core.runs import ENDED, RunSnapshot, find_run, read_run
 from fer_tui import output, terminal
 from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, complete_model, folder
@@ -55,20 +54,9 @@ def train(
         configs.resolve({**settings, "data": given["data"], "model": name}, source=source)
     resolved = [configs.resolve({**settings, **given, "model": name}) for name in chosen]
     _check_data(resolved[0])
-    return work(_create_runs(resolved, folder(context, runs)), json=json)
+    from core.run_queue import create_runs
 
-
-def _create_runs(resolved: Sequence[TrainingConfig], where: Path) -> list[Path]:
-    """A run directory for every config, or, where one can't be made, none."""
-    made: list[Path] = []
-    try:
-        for config in resolved:
-            made.append(create_run(config, where))
-    except RunError:
-        for path in made:
-            shutil.rmtree(path, ignore_errors=True)
-        raise
-    return made
+    return work(create_runs(resolved, folder(context, runs)), json=json)
 
 
 def _check_data(config: TrainingConfig) -> None:
@@ -123,20 +111,16 @@ def resume(
     json: JsonOption = False,
 ) -> int:
     """Go on with a run that was stopped, failed or interrupted, with its own settings."""
-    from core.run_queue import load_config, raise_epochs
+    from core.run_queue import requeue
 
     path = find_run(run, folder(context, runs))
     snapshot = read_run(path)
-    if snapshot.state not in ENDED:
-        raise RunError(f"{path.name}: is {snapshot.state}; watch it with 'fer-tui runs', or stop it first")
-    load_config(path)
-    if epochs is not None:
-        raise_epochs(path, epochs)
-    elif snapshot.state == "completed" and snapshot.evaluation:
+    if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
         output.say(f"{path.name}: already completed; --epochs N trains it further")
         if json:
             output.print_json([result(snapshot)])
         return 0
+    requeue(path, epochs)
     return work([path], json=json)
 
 
@@ -164,11 +148,11 @@ def work(runs: Sequence[Path], *, json: bool) -> int:
         follow(runs, worker.is_alive, began)
         while worker.is_alive():
             worker.join(0.2)
-        if isinstance(queue.error, OSError):
-            why = f"{queue.error.filename or runs[0]}: {queue.error.strerror or queue.error}"
-            raise RunError(f"{why}; the run directory must be writable") from queue.error
-        if queue.error is not None:
-            raise queue.error
+        for run, error in queue.errors.items():
+            if isinstance(error, OSError):
+                why = f"{error.filename or run}: {error.strerror or error}"
+                raise RunError(f"{why}; the run directory must be writable") from error
+            raise error
         snapshots = [read_run(path) for path in runs]
         try:
             _report(snapshots, json=json)

@@ -13,7 +13,6 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from core.errors import RunError
-from core.run_writer import request_stop
 from core.runs import RunSnapshot, is_run, read_run
 from fer_tui.output import visible
 from fer_tui.screens.confirm import ConfirmScreen
@@ -183,10 +182,10 @@ class RunsScreen(ModeScreen):
         if run is None:
             return
 
-        def answered(yes: bool | None) -> None:
+        async def answered(yes: bool | None) -> None:
             if yes:
                 try:
-                    request_stop(run.path)
+                    await self.fer.stop_run(run.path)
                 except RunError as error:
                     self.notify(visible(str(error)), severity="error", markup=False)
                 else:

@@ -43,7 +43,7 @@ class ModeTabs(Horizontal):
 
     def compose(self) -> ComposeResult:
         """The name, then the tabs."""
-        from fer_tui.app import SHOWN_MODES
+        from fer_tui.modes import SHOWN_MODES
 
         yield Static("fer-tui", id="name")
         for mode in SHOWN_MODES:

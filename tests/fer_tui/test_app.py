@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from textual.widgets import Footer, Input
 
-from fer_tui.app import SHOWN_MODES, THEMES, FerApp, Mode
+from fer_tui.app import FerApp
+from fer_tui.modes import SHOWN_MODES, Mode
 from fer_tui.screens.help import HelpScreen
+from fer_tui.themes import THEMES
 
 HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "PIL")
 

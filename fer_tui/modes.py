@@ -1,0 +1,55 @@
+"""The modes of the app: a key, a tab and a screen each, imported when it is first wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from textual.screen import Screen
+
+
+def _data_screen() -> Screen[Any]:
+    from fer_tui.screens.data import DataScreen
+
+    return DataScreen()
+
+
+def _runs_screen() -> Screen[Any]:
+    from fer_tui.screens.runs import RunsScreen
+
+    return RunsScreen()
+
+
+def _compare_screen() -> Screen[Any]:
+    from fer_tui.screens.compare import CompareScreen
+
+    return CompareScreen()
+
+
+def import_modes() -> None:
+    """Import the modes while nobody waits for them, so that the first switch to one is as quick as the next."""
+    from fer_tui.screens import compare, data, runs  # noqa: F401
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A mode of the app: its key, its title on the tab, and what it is for."""
+
+    name: str
+    key: str
+    title: str
+    purpose: str
+
+
+SHOWN_MODES = (
+    Mode("data", "1", "Data", "Look at a folder of faces and what is wrong with it"),
+    Mode("runs", "3", "Runs", "Watch every run, finished or under way"),
+    Mode("compare", "4", "Compare", "Runs, baselines and the article's figures in one table"),
+)
+
+SCREENS: Mapping[str, Callable[[], Screen[Any]]] = {
+    "data": _data_screen,
+    "runs": _runs_screen,
+    "compare": _compare_screen,
+}

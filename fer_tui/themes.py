@@ -1,0 +1,54 @@
+"""Our colours: dark, light, and one that is told apart with any kind of colour vision."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+THEMES = (
+    Theme(
+        name="fer-dark",
+        primary="#6CA6E0",
+        secondary="#8E9AAF",
+        accent="#E8B04B",
+        success="#7BC47F",
+        warning="#E8B04B",
+        error="#E5737D",
+        foreground="#D8DEE6",
+        background="#14171C",
+        surface="#1A1E25",
+        panel="#232934",
+        dark=True,
+        variables={"series-train": "#6CA6E0", "series-validation": "#E8B04B", "footer-key-foreground": "#6CA6E0"},
+    ),
+    Theme(
+        name="fer-light",
+        primary="#1F5FA8",
+        secondary="#5B6675",
+        accent="#9A5B00",
+        success="#1E7B34",
+        warning="#8F5A00",
+        error="#B3261E",
+        foreground="#1E242C",
+        background="#F7F7F4",
+        surface="#FFFFFF",
+        panel="#E7E9EC",
+        dark=False,
+        variables={"series-train": "#1F5FA8", "series-validation": "#B35C00", "footer-key-foreground": "#1F5FA8"},
+    ),
+    # M. Okabe and K. Ito, Color Universal Design, 2008: told apart with any kind of colour vision.
+    Theme(
+        name="fer-okabe-ito",
+        primary="#56B4E9",
+        secondary="#CC79A7",
+        accent="#F0E442",
+        success="#56B4E9",
+        warning="#F0E442",
+        error="#E69F00",
+        foreground="#E6E6E6",
+        background="#111111",
+        surface="#191919",
+        panel="#262626",
+        dark=True,
+        variables={"series-train": "#56B4E9", "series-validation": "#E69F00", "footer-key-foreground": "#56B4E9"},
+    ),
+)
