@@ -13,10 +13,10 @@ from textual.widgets import Button, Static
 if TYPE_CHECKING:
     from fer_tui.app import FerApp
 
-TEXT = """Stopping after the batch under way; the last whole epoch is kept,
-and resume goes on from it.
-
-While TensorFlow loads or traces the first step this takes some seconds."""
+TEXT = (
+    "Stopping after the batch under way; the last whole epoch is kept, and resume goes on from it.\n\n"
+    "While TensorFlow loads or traces the first step this takes some seconds."
+)
 
 
 class LeavingScreen(ModalScreen[None]):
