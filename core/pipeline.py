@@ -6,6 +6,7 @@ is what an exact resume stands on. Decoded images are uint8 in memory; an epoch 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,24 +126,28 @@ def published_validation(
     targets: np.ndarray,
     taken: int,
     config: TrainingConfig,
-    *,
-    first_epoch: int = 0,
+    epoch: Callable[[], int],
     batch: int = EVALUATION_BATCH,
 ) -> tf.data.Dataset:
-    """An endless stream of what the published protocol validates on, epoch after epoch, unaugmented.
+    """What the published protocol validates on in an epoch, unaugmented; drawn anew whenever it is iterated.
 
     Args:
         pixels: uint8, shape (images, height, width, 1 or 3), the whole split, listed class by class.
         targets: float32, shape (images, classes), one-hot.
         taken: images an epoch.
         config: seed, image size and channels.
-        first_epoch: how many epochs have been validated before.
-        batch: images a batch; an epoch's last one may be smaller.
+        epoch: gives the number of the epoch under way, counted from 0.
+        batch: images a batch.
+
+    Returns:
+        Batches of (images, targets).
     """
     import tensorflow as tf
 
-    epochs = tf.data.Dataset.range(first_epoch, np.iinfo(np.int64).max)
-    rows = epochs.flat_map(lambda epoch: published_rows(len(pixels), taken, config, epoch).batch(batch))
+    # Keras iterates anew every epoch: a generator is what can then ask for its number.
+    epochs = tf.data.Dataset.from_generator(lambda: iter([epoch()]), output_signature=tf.TensorSpec((), tf.int64))
+    rows = epochs.flat_map(lambda number: published_rows(len(pixels), taken, config, number).batch(batch))
+    rows = rows.apply(tf.data.experimental.assert_cardinality(-(-taken // batch)))
     return _unaugmented(rows, pixels, targets, config.image_size, config.channels)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def measure_batches(labels: NDArray[np.integer], batches: Iterable[NDArray[np.in
     shuffled = np.random.default_rng(0).permutation(np.concatenate(drawn))
     ends = np.cumsum([len(batch) for batch in drawn])[:-1]
     counts = [np.bincount(batch, minlength=classes) for batch in drawn]
-    right = sum(int(now[before.argmax()]) for before, now in zip(counts, counts[1:], strict=False))
+    right = sum(int(now[before.argmax()]) for before, now in pairwise(counts))
     later = sum(len(batch) for batch in drawn[1:])
     return {
         "label_entropy": _mean_entropy(counts),

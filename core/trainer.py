@@ -188,14 +188,12 @@ class _Training:
             class_weights=class_weights(config.class_weights, targets),
             **stream,
         )
-        validation, validation_steps = self._validation(data)
         self.writer.update(
             message="tracing the first step", epoch=self.state.epoch, epochs=config.epochs, batches=self.steps
         )
         model.fit(
             batches,
-            validation_data=validation,
-            validation_steps=validation_steps,
+            validation_data=self._validation(data),
             steps_per_epoch=self.steps,
             initial_epoch=self.state.epoch,
             epochs=config.epochs,
@@ -204,18 +202,15 @@ class _Training:
             verbose=0,
         )
 
-    def _validation(self, data: TrainingData) -> tuple[tf.data.Dataset, int | None]:
-        """What an epoch is validated on, and its batches: None for all, else so many of an endless stream."""
+    def _validation(self, data: TrainingData) -> tf.data.Dataset:
+        """What an epoch is validated on, as the protocol has it."""
         from core.pipeline import evaluation_batch, evaluation_batches, published_validation
 
         config, pixels, targets = self.config, data.validation.values, data.validation_targets()
         batch = evaluation_batch(self.val_images, self.replicas)
         if config.protocol == "published":
-            stream = published_validation(
-                pixels, targets, self.val_images, config, first_epoch=self.state.epoch, batch=batch
-            )
-            return stream, -(-self.val_images // batch)
-        return evaluation_batches(pixels, targets, config.image_size, config.channels, batch), None
+            return published_validation(pixels, targets, self.val_images, config, lambda: self.state.epoch, batch)
+        return evaluation_batches(pixels, targets, config.image_size, config.channels, batch)
 
     def begin_epoch(self, epoch: int) -> None:
         """Called before epoch `epoch`, counted from 0."""
