@@ -1,11 +1,11 @@
-"""What is wrong with a data set, or with a run's figures; each finding says what it means and what to do."""
+"""What is wrong with a data set; each finding says what it means and what to do. Runs: `core.run_audit`."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 BLANK_DEVIATION = 1.0
 IMBALANCE = 5.0
-CONSTANT_SHARE = 0.9
 
 
 def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Problem]:
@@ -151,43 +150,3 @@ def _imbalance(dataset: Dataset) -> Iterator[Problem]:
                 f"{name}: '{most}' has {counts[most] / counts[least]:.1f} times the images of '{least}' "
                 f"({counts[most]:,} and {counts[least]:,}); read balanced accuracy and macro F1 beside accuracy",
             )
-
-
-def audit_run(evaluation: Mapping[str, Any], val_images: int) -> list[dict[str, str]]:
-    """What a run's figures must not be taken for.
-
-    Args:
-        evaluation: over the whole validation split, as `core.evaluation.evaluate` gives it.
-        val_images: how many images the run's own val_* figures were taken over.
-
-    Returns:
-        A `code` and a `message` each: constant_answer, not_above_majority, partial_validation.
-    """
-    return [{"code": code, "message": message} for code, message in _run_findings(evaluation, val_images)]
-
-
-def _run_findings(evaluation: Mapping[str, Any], val_images: int) -> Iterator[tuple[str, str]]:
-    matrix = np.array(evaluation["confusion_matrix"])
-    answers = matrix.sum(axis=0)
-    total = int(answers.sum())
-    share = answers.max() / total
-    if share > CONSTANT_SHARE:
-        name = evaluation["classes"][int(answers.argmax())]
-        yield (
-            "constant_answer",
-            f"'{name}' is the answer to {share:.1%} of the images: the model has learnt next to nothing; its accuracy "
-            "is that class's share of the images",
-        )
-    majority = evaluation["majority_accuracy"]
-    if evaluation["accuracy"] <= majority:
-        yield (
-            "not_above_majority",
-            f"accuracy {evaluation['accuracy']:.4f} over the whole split is not above {majority:.4f}, what always "
-            "saying the commonest class scores; train longer, or lower the learning rate",
-        )
-    if val_images < total:
-        yield (
-            "partial_validation",
-            f"val_* figures cover {val_images:,} of the split's {total:,} images; over all of them accuracy is "
-            f"{evaluation['accuracy']:.4f}",
-        )

@@ -51,7 +51,10 @@ class TrainingConfig(BaseModel):
     )
     monitor: Metric = _field("val_loss", "Training", "What chooses the best epoch and stops early.")
     patience: int | None = _field(
-        10, "Training", "Stop after so many epochs without a better monitor; 'none' never stops early.", ge=0
+        10,
+        "Training",
+        "Stop after so many epochs without a better monitor: 1 when two epochs are the same; 'none' never stops early.",
+        ge=0,
     )
     min_delta: float = _field(0.0, "Training", "The least change of the monitor that counts as better.", ge=0)
     keep: Literal["best", "last"] = _field(
@@ -74,6 +77,9 @@ class TrainingConfig(BaseModel):
     )
     validation_share: float = _field(
         0.1, "Data", "Share of train held out for validation where the data set has none.", gt=0, lt=1
+    )
+    control: Literal["none", "noise"] = _field(
+        "none", "Data", "Train on the images (none), or on noise in their place: what labels and listing alone score."
     )
     limit: int | None = _field(
         None, "Data", "Train on so many images at the most, evenly by class; validation stays whole.", ge=1

@@ -43,6 +43,7 @@ def describe(config: TrainingConfig, data: TrainingData, used: Devices, paramete
         "data": str(config.data.resolve()),
         "fingerprint": data.fingerprint,
         "classes": data.classes,
+        "validation_classes": data.validation_classes,
         "counts": counts_by_split(data.dataset.frame),
         "train_images": len(data.train.values),
         "validation_images": len(data.validation.values),

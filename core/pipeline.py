@@ -6,12 +6,14 @@ is what an exact resume stands on. Decoded images are uint8 in memory; an epoch 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.augmentation import POLICIES, augmenter, resize
+from core.augmentation import augmenter, policy_of, resize
 from core.errors import DatasetError
+from core.published import SHUFFLE_BUFFER
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -48,18 +50,7 @@ def training_stream(
     """
     import tensorflow as tf
 
-    images = len(pixels)
-    batch = min(config.batch_size, images)
-    steps = images // batch if drop_remainder else -(-images // batch)
-    augment = augmenter(POLICIES[config.augmentation], config.image_size)
-
-    def one_pass(number: Any) -> tf.data.Dataset:
-        rows = tf.data.Dataset.range(images)
-        # A seed tensor of the pass: each has an order of its own, and the same one whenever it is asked for.
-        rows = rows.shuffle(
-            shuffle_buffer or images, seed=config.seed * 1_000_003 + number, reshuffle_each_iteration=False
-        )
-        return rows.batch(batch, drop_remainder)
+    augment = augmenter(policy_of(config), config.image_size)
 
     def make_batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
         seed = tf.cast(tf.stack([config.seed, step]), tf.int32)
@@ -71,10 +62,93 @@ def training_stream(
 
     all_pixels, all_targets = _on_host(pixels), _on_host(targets)
     weights = None if class_weights is None else _on_host(class_weights.astype(np.float32))
-    passes = tf.data.Dataset.range(first_step // steps, np.iinfo(np.int64).max)
-    stream = passes.flat_map(one_pass).skip(first_step % steps).enumerate(start=first_step)
+    stream = training_rows(
+        len(pixels), config, first_step=first_step, shuffle_buffer=shuffle_buffer, drop_remainder=drop_remainder
+    ).enumerate(start=first_step)
     stream = stream.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return stream.prefetch(tf.data.AUTOTUNE)
+
+
+def training_rows(
+    images: int,
+    config: TrainingConfig,
+    *,
+    first_step: int = 0,
+    shuffle_buffer: int | None = None,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """What `training_stream` draws: batches of row numbers, int64 of shape (batch,), pass after pass without end.
+
+    Args:
+        images: how many there are.
+        config: batch size and seed.
+        first_step: how many batches of the stream have been trained on before.
+        shuffle_buffer: None shuffles every pass over all images; a number shuffles with a buffer of so many.
+        drop_remainder: leave out a pass's last, smaller batch.
+    """
+    import tensorflow as tf
+
+    batch = min(config.batch_size, images)
+    steps = images // batch if drop_remainder else -(-images // batch)
+
+    def one_pass(number: Any) -> tf.data.Dataset:
+        return _shuffled(images, shuffle_buffer, _pass_seed(config, number)).batch(batch, drop_remainder)
+
+    passes = tf.data.Dataset.range(first_step // steps, np.iinfo(np.int64).max)
+    return passes.flat_map(one_pass).skip(first_step % steps)
+
+
+def _shuffled(images: int, buffer: int | None, seed: Any) -> tf.data.Dataset:
+    """Row numbers in an order that is a function of the seed, a tensor: the same whenever it is asked for."""
+    import tensorflow as tf
+
+    return tf.data.Dataset.range(images).shuffle(buffer or images, seed=seed, reshuffle_each_iteration=False)
+
+
+def _pass_seed(config: TrainingConfig, number: Any) -> Any:
+    return config.seed * 1_000_003 + number
+
+
+def published_rows(images: int, taken: int, config: TrainingConfig, epoch: int) -> tf.data.Dataset:
+    """The rows that the published protocol validates on in an epoch: the first ones of the shuffle buffer.
+
+    Args:
+        images: of the whole split, listed class by class.
+        taken: how many are validated on.
+        config: the seed.
+        epoch: counted from 0; a tensor too.
+    """
+    return _shuffled(images, SHUFFLE_BUFFER, _pass_seed(config, epoch)).take(taken)
+
+
+def published_validation(
+    pixels: np.ndarray,
+    targets: np.ndarray,
+    taken: int,
+    config: TrainingConfig,
+    epoch: Callable[[], int],
+    batch: int = EVALUATION_BATCH,
+) -> tf.data.Dataset:
+    """What the published protocol validates on in an epoch, unaugmented; drawn anew whenever it is iterated.
+
+    Args:
+        pixels: uint8, shape (images, height, width, 1 or 3), the whole split, listed class by class.
+        targets: float32, shape (images, classes), one-hot.
+        taken: images an epoch.
+        config: seed, image size and channels.
+        epoch: gives the number of the epoch under way, counted from 0.
+        batch: images a batch.
+
+    Returns:
+        Batches of (images, targets).
+    """
+    import tensorflow as tf
+
+    # Keras iterates anew every epoch: a generator is what can then ask for its number.
+    epochs = tf.data.Dataset.from_generator(lambda: iter([epoch()]), output_signature=tf.TensorSpec((), tf.int64))
+    rows = epochs.flat_map(lambda number: published_rows(len(pixels), taken, config, number).batch(batch))
+    rows = rows.apply(tf.data.experimental.assert_cardinality(-(-taken // batch)))
+    return _unaugmented(rows, pixels, targets, config.image_size, config.channels)
 
 
 def evaluation_batches(
@@ -98,6 +172,15 @@ def evaluation_batches(
     """
     import tensorflow as tf
 
+    return _unaugmented(tf.data.Dataset.range(len(pixels)).batch(batch), pixels, targets, image_size, channels)
+
+
+def _unaugmented(
+    rows: tf.data.Dataset, pixels: np.ndarray, targets: np.ndarray | None, image_size: int, channels: int
+) -> tf.data.Dataset:
+    """The batches that batches of row numbers mean."""
+    import tensorflow as tf
+
     all_pixels = _on_host(pixels)
     all_targets = None if targets is None else _on_host(targets)
 
@@ -105,7 +188,6 @@ def evaluation_batches(
         values = _channels(resize(tf.gather(all_pixels, rows), image_size), channels)
         return values if all_targets is None else (values, tf.gather(all_targets, rows))
 
-    rows = tf.data.Dataset.range(len(pixels)).batch(batch)
     return rows.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 

@@ -81,8 +81,8 @@ class RunSnapshot:
 
     @property
     def warnings(self) -> list[Mapping[str, Any]]:
-        """What the audit holds against the run's figures: `code` and `message` each."""
-        return list((self.evaluation or {}).get("warnings", []))
+        """What the audit holds against the run's figures, so far: `code` and `message` each."""
+        return list((self.evaluation or self.environment).get("warnings", []))
 
 
 def better(monitor: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:

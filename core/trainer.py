@@ -7,23 +7,26 @@ import math
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import devices, environment, files, log, memory, published
-from core.audit import audit_run
 from core.checkpoint import TrainingState, find_checkpoint, save_checkpoint
 from core.config import TrainingConfig
 from core.errors import FerError
 from core.evaluation import evaluate, predictions_table
 from core.models.registry import find_model
+from core.run_audit import audit_run, measure_batches
 from core.run_writer import RunWriter
-from core.runs import better
+from core.runs import better, read_run
 from core.training_data import TrainingData, class_weights, load_data
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
 
 PLATEAU_PATIENCE = 3
 PLATEAU_FACTOR = 0.2
@@ -106,7 +109,7 @@ class _Training:
             self._say(f"building {self.config.model}")
             stream = self._plan(data, used)
             model = self._build(data, used)
-            self.writer.write_environment(environment.describe(self.config, data, used, model.count_params()))
+            self._describe(data, used, model.count_params(), stream)
             if not self._is_finished(0.0):
                 self._fit(model, stream, data)
         if self.diverged:
@@ -125,12 +128,26 @@ class _Training:
         self.images_per_step = batch
         if self.config.protocol == "published":
             divisor = find_model(self.config.model).published_divisor
-            self.steps = published.steps(images, divisor)
-            self.val_images = min(published.steps(self.val_images, divisor) * batch, self.val_images)
+            self.steps = published.steps(images, batch, divisor)
+            self.val_images = min(published.steps(self.val_images, batch, divisor) * batch, self.val_images)
         return {
             "shuffle_buffer": published.SHUFFLE_BUFFER if self.config.protocol == "published" else None,
             "drop_remainder": used.mirrored,
         }
+
+    def _describe(self, data: TrainingData, used: devices.Devices, parameters: int, stream: Mapping[str, Any]) -> None:
+        """Write environment.json, with the warnings that are known before the first step."""
+        from core.pipeline import training_rows
+
+        rows = training_rows(
+            len(data.train.values), self.config, first_step=self.state.epoch * self.steps, **stream
+        ).take(self.steps)
+        told = environment.describe(self.config, data, used, parameters)
+        told["val_images"] = self.val_images
+        told["batches"] = measure_batches(data.targets(data.train).argmax(axis=1), rows.as_numpy_iterator())
+        # An evaluation of fewer epochs, where a run goes on, says nothing of what comes.
+        told["warnings"] = audit_run(replace(read_run(self.path), environment=told, evaluation=None))
+        self.writer.write_environment(told)
 
     def _build(self, data: TrainingData, used: devices.Devices) -> keras.Model:
         """The compiled model, with the weights and state of the checkpoint where there is one."""
@@ -160,7 +177,7 @@ class _Training:
     def _fit(self, model: keras.Model, stream: Mapping[str, Any], data: TrainingData) -> None:
         """Train epoch by epoch until the last one, an early stop, the time budget, or the user's stop."""
         from core.epochs import epoch_callback
-        from core.pipeline import evaluation_batch, evaluation_batches, training_stream
+        from core.pipeline import training_stream
 
         config, targets = self.config, data.targets(data.train)
         batches = training_stream(
@@ -171,19 +188,12 @@ class _Training:
             class_weights=class_weights(config.class_weights, targets),
             **stream,
         )
-        validation = evaluation_batches(
-            data.validation.values[: self.val_images],
-            data.targets(data.validation)[: self.val_images],
-            config.image_size,
-            config.channels,
-            evaluation_batch(self.val_images, self.replicas),
-        )
         self.writer.update(
             message="tracing the first step", epoch=self.state.epoch, epochs=config.epochs, batches=self.steps
         )
         model.fit(
             batches,
-            validation_data=validation,
+            validation_data=self._validation(data),
             steps_per_epoch=self.steps,
             initial_epoch=self.state.epoch,
             epochs=config.epochs,
@@ -191,6 +201,16 @@ class _Training:
             shuffle=False,
             verbose=0,
         )
+
+    def _validation(self, data: TrainingData) -> tf.data.Dataset:
+        """What an epoch is validated on, as the protocol has it."""
+        from core.pipeline import evaluation_batch, evaluation_batches, published_validation
+
+        config, pixels, targets = self.config, data.validation.values, data.validation_targets()
+        batch = evaluation_batch(self.val_images, self.replicas)
+        if config.protocol == "published":
+            return published_validation(pixels, targets, self.val_images, config, lambda: self.state.epoch, batch)
+        return evaluation_batches(pixels, targets, config.image_size, config.channels, batch)
 
     def begin_epoch(self, epoch: int) -> None:
         """Called before epoch `epoch`, counted from 0."""
@@ -289,13 +309,26 @@ class _Training:
         paths = pixels.frame["path"].tolist()
         files.write_bytes(self.path / "predictions.csv", predictions_table(paths, labels, probabilities, data.classes))
         evaluation = evaluate(labels, probabilities, data.classes)
+        epoch = self.state.epoch if self.config.keep == "last" else max(self.state.best_epoch, 1)
         evaluation |= {
             "split": "validation",
             "seconds": round(time.monotonic() - started, 3),
+            "epoch": epoch,
             "val_images": self.val_images,
-            "warnings": audit_run(evaluation, self.val_images),
+            "val_counts": self._validated(labels, epoch),
         }
+        state = "diverged" if self.diverged else "completed"
+        evaluation["warnings"] = audit_run(replace(read_run(self.path), state=state, evaluation=evaluation))
         files.write_json(self.path / "evaluation.json", evaluation)
+
+    def _validated(self, labels: list[str], epoch: int) -> dict[str, int]:
+        """How many images of each class the val_* figures of an epoch, counted from 1, were taken over."""
+        from core.pipeline import published_rows
+
+        if self.config.protocol == "published":
+            rows = published_rows(len(labels), self.val_images, self.config, epoch - 1)
+            labels = [labels[row] for row in rows.as_numpy_iterator()]
+        return dict(sorted(Counter(labels).items()))
 
     def _end_diverged(self, data: TrainingData) -> tuple[str, str]:
         if (self.path / "best.keras").exists():

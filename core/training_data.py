@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ class TrainingData:
         train: what is trained on, in the order of listing.
         validation: the whole validation split, in the order of listing.
         encoding: fitted on train.
+        validation_classes: the order of the classes in the targets that val_* figures are taken over; another than
+            `classes` where the published protocol fits its frequency encoding on validation again.
     """
 
     dataset: Dataset
@@ -31,6 +34,7 @@ class TrainingData:
     train: Pixels
     validation: Pixels
     encoding: Encoding
+    validation_classes: list[str]
 
     @property
     def classes(self) -> list[str]:
@@ -40,6 +44,11 @@ class TrainingData:
     def targets(self, pixels: Pixels) -> np.ndarray:
         """One-hot targets, shape (images, classes)."""
         return self.encoding.transform(pixels.frame["label"].tolist())
+
+    def validation_targets(self) -> np.ndarray:
+        """One-hot targets for val_* figures, shape (images, classes)."""
+        rows = [self.validation_classes.index(label) for label in self.validation.frame["label"]]
+        return np.eye(len(self.validation_classes), dtype=np.float32)[rows]
 
 
 def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | None:
@@ -74,7 +83,32 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
         raise DatasetError(f"{config.data}: no validation image has a class that train has")
     # An image of a class without a training image has no output to be compared with.
     validation = Pixels(validation.values[known], validation.frame[known].reset_index(drop=True), validation.problems)
-    return TrainingData(dataset, fingerprint(dataset), train, validation, encoding)
+    if config.control == "noise":
+        train, validation = _as_noise(train, config.seed), _as_noise(validation, config.seed)
+    order = _validation_order(config, encoding, validation)
+    return TrainingData(dataset, fingerprint(dataset), train, validation, encoding, order)
+
+
+def _validation_order(config: TrainingConfig, encoding: Encoding, validation: Pixels) -> list[str]:
+    """The classes in the order of the validation targets.
+
+    The article fits its frequency encoding anew on validation: there a class may have another rank, and with it
+    another output. A class that validation lacks has the lowest rank.
+    """
+    trained = encoding.classes_.tolist()
+    if config.protocol != "published" or config.encoding != "frequency":
+        return trained
+    refitted = ENCODINGS["frequency"]().fit(validation.frame["label"].tolist()).classes_.tolist()
+    return [name for name in sorted(trained) if name not in refitted] + refitted
+
+
+def _as_noise(pixels: Pixels, seed: int) -> Pixels:
+    """The same rows with uniform noise for their images: each a function of the seed and of the image's path."""
+    values = np.empty_like(pixels.values)
+    for row, path in enumerate(pixels.frame["path"]):
+        drawn = np.random.default_rng([seed, zlib.crc32(path.encode(errors="surrogateescape"))])
+        values[row] = drawn.integers(0, 256, values.shape[1:], dtype=np.uint8)
+    return Pixels(values, pixels.frame, pixels.problems)
 
 
 def class_weights(kind: str, targets: np.ndarray) -> np.ndarray | None:

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from core.audit import audit_dataset, audit_run
+from core.audit import audit_dataset
 from core.dataset import Problem, read_dataset
-from core.evaluation import evaluate
 
 WriteTree = Callable[..., Path]
 CLEAN = {"train/a": 5, "train/b": 5, "val/a": 2, "val/b": 2}
@@ -193,70 +191,3 @@ def test_rows_of_a_csv_are_audited_too(tmp_path: Path):
     found = audited(path)
     assert found.keys() == {"blank", "duplicate"}
     assert found["duplicate"].paths == ("fer2013.csv#00002", "fer2013.csv#00003")
-
-
-# Runs
-
-
-def evaluation_of(truth: Sequence[str], answers: Sequence[str], classes: Sequence[str] = ("a", "b", "c")) -> Any:
-    probabilities = np.array([[0.8 if name == answer else 0.1 for name in classes] for answer in answers])
-    return evaluate(truth, probabilities, classes)
-
-
-def codes(truth: Sequence[str], answers: Sequence[str], val_images: int | None = None) -> list[str]:
-    findings = audit_run(evaluation_of(truth, answers), len(truth) if val_images is None else val_images)
-    assert all(finding.keys() == {"code", "message"} for finding in findings)
-    return [finding["code"] for finding in findings]
-
-
-TRUTH = ["a"] * 10 + ["b"] * 20 + ["c"] * 10
-
-
-def test_a_good_run_has_no_warning():
-    assert codes(TRUTH, ["a"] * 10 + ["b"] * 18 + ["c"] * 12) == []
-
-
-def test_one_answer_to_everything_is_told():
-    findings = audit_run(evaluation_of(TRUTH, ["b"] * 40), 40)
-    assert [finding["code"] for finding in findings] == ["constant_answer", "not_above_majority"]
-    assert findings[0]["message"].startswith("'b' is the answer to 100.0% of the images: ")
-
-
-@pytest.mark.parametrize(("constant", "told"), [(36, False), (37, True)])
-def test_one_answer_is_told_beyond_nine_in_ten(constant: int, told: bool):
-    answers = ["b"] * constant + ["c"] * (40 - constant)
-    truth = ["b"] * (constant - 10) + ["a"] * 10 + ["c"] * (40 - constant)
-    assert codes(truth, answers) == (["constant_answer"] if told else [])
-
-
-@pytest.mark.parametrize(("right", "told"), [(19, True), (20, True), (21, False)])
-def test_accuracy_must_be_above_the_commonest_class(right: int, told: bool):
-    wrong = {"a": "c", "b": "a", "c": "b"}
-    answers = [label if i < right else wrong[label] for i, label in enumerate(TRUTH)]
-    assert codes(TRUTH, answers) == (["not_above_majority"] if told else [])
-
-
-def test_a_majority_finding_names_both_figures():
-    [finding] = audit_run(evaluation_of(TRUTH, ["c"] * 20 + ["a"] * 10 + ["c"] * 10), 40)
-    assert finding["message"].startswith("accuracy 0.2500 over the whole split is not above 0.5000, ")
-
-
-@pytest.mark.parametrize(("images", "told"), [(40, False), (39, True), (1, True)])
-def test_figures_over_a_part_of_the_split_are_told(images: int, told: bool):
-    findings = audit_run(evaluation_of(TRUTH, TRUTH), images)
-    assert [finding["code"] for finding in findings] == (["partial_validation"] if told else [])
-    if told:
-        assert findings[0]["message"] == (
-            f"val_* figures cover {images} of the split's 40 images; over all of them accuracy is 1.0000"
-        )
-
-
-def test_the_published_figures_are_seen_through():
-    # The article's Model 3: always 'happy', over the first 3,520 images of a listing that has happy first.
-    counts = {"happy": 1825, "neutral": 1216, "angry": 960, "surprise": 797, "sad": 1139, "disgust": 111, "fear": 1018}
-    truth = [name for name, count in counts.items() for _ in range(count)]
-    evaluation = evaluation_of(truth, ["happy"] * len(truth), sorted(counts))
-    assert evaluation["accuracy"] == pytest.approx(0.258, abs=5e-4)
-    findings = {finding["code"]: finding["message"] for finding in audit_run(evaluation, 3520)}
-    assert findings.keys() == {"constant_answer", "not_above_majority", "partial_validation"}
-    assert "3,520 of the split's 7,066 images; over all of them accuracy is 0.2583" in findings["partial_validation"]

@@ -8,10 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.augmentation import policy_of
 from core.config import TrainingConfig, resolve
 from core.encoding import LabelEncoding
 from core.errors import DatasetError
-from core.pipeline import EVALUATION_BATCH, evaluation_batch, evaluation_batches, training_stream
+from core.pipeline import (
+    EVALUATION_BATCH,
+    evaluation_batch,
+    evaluation_batches,
+    published_rows,
+    published_validation,
+    training_rows,
+    training_stream,
+)
+from core.published import SHUFFLE_BUFFER
 
 IMAGES = 50
 
@@ -111,6 +121,76 @@ def test_evaluation_keeps_the_order(pixels: np.ndarray, targets: np.ndarray) -> 
     assert list(chain(*(numbers(batch) for batch in batches))) == list(range(IMAGES))
     alone = list(evaluation_batches(pixels, None, 48, 1, batch=16).as_numpy_iterator())
     np.testing.assert_array_equal(alone[1], batches[1][0])
+
+
+# The published protocol
+
+LISTED = 3000
+
+
+@pytest.mark.parametrize("first_step", [1, 225, 450, 451, 1000])
+def test_a_listing_shuffled_with_a_buffer_goes_on_from_any_step(first_step: int) -> None:
+    # 47 batches a pass: an epoch of 23 steps ends in the middle of one, and the next goes on from there.
+    settings = config(batch_size=64)
+    whole = take(training_rows(LISTED, settings, shuffle_buffer=SHUFFLE_BUFFER), first_step + 60)
+    rest = take(training_rows(LISTED, settings, shuffle_buffer=SHUFFLE_BUFFER, first_step=first_step), 60)
+    for one, other in zip(whole[first_step:], rest, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_buffer_lets_no_row_out_before_it_is_in() -> None:
+    passes = np.concatenate(take(training_rows(LISTED, config(batch_size=50), shuffle_buffer=SHUFFLE_BUFFER), 120))
+    for order in passes.reshape(2, LISTED):
+        assert sorted(order) == list(range(LISTED))
+        assert (order < np.arange(LISTED) + SHUFFLE_BUFFER).all()
+    assert (passes[:LISTED] != passes[LISTED:]).any()
+
+
+def test_the_stream_draws_the_rows_that_are_told(pixels: np.ndarray, targets: np.ndarray) -> None:
+    rows = take(training_rows(IMAGES, config(), first_step=3), 20)
+    for told, batch in zip(rows, take(training_stream(pixels, targets, config(), first_step=3), 20), strict=True):
+        assert told.tolist() == numbers(batch)
+
+
+def test_published_validation_is_drawn_anew_every_epoch(pixels: np.ndarray, targets: np.ndarray) -> None:
+    told = [list(published_rows(IMAGES, 30, config(), epoch).as_numpy_iterator()) for epoch in range(3)]
+    assert len(set(map(tuple, told))) == 3
+    under_way = iter((0, 1, 2, 2))
+    stream = published_validation(pixels, targets, 30, config(), lambda: next(under_way), batch=20)
+    drawn = [list(chain(*(numbers(batch) for batch in stream.as_numpy_iterator()))) for _ in range(4)]
+    assert drawn == [*told, told[2]]
+
+
+def test_keras_asks_for_the_epoch_under_way(pixels: np.ndarray, targets: np.ndarray) -> None:
+    import keras
+
+    model = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(5, "softmax")])
+    model.compile(keras.optimizers.SGD(0.0), "categorical_crossentropy")
+    under_way, scaled = [0], pixels // 12
+
+    class Count(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            under_way[0] += 1
+
+    history = model.fit(
+        training_stream(scaled, targets, config()),
+        steps_per_epoch=1,
+        epochs=3,
+        validation_data=published_validation(scaled, targets, 30, config(), lambda: under_way[0], batch=20),
+        shuffle=False,
+        callbacks=[Count()],
+        verbose=0,  # type: ignore[arg-type]
+    )
+    for epoch, loss in enumerate(history.history["val_loss"]):
+        rows = list(published_rows(IMAGES, 30, config(), epoch).as_numpy_iterator())
+        batches = evaluation_batches(scaled[rows], targets[rows], 48, 1)
+        assert model.evaluate(batches, verbose=0) == pytest.approx(loss, rel=1e-5)  # type: ignore[arg-type]
+    assert len(set(history.history["val_loss"])) == 3
+
+
+@pytest.mark.parametrize(("protocol", "told"), [("sound", 1.08), ("published", 1.0)])
+def test_the_published_crop_crops_nothing(protocol: str, told: float) -> None:
+    assert policy_of(config(augmentation="extended", protocol=protocol)).crop == told
 
 
 @pytest.mark.parametrize("replicas", [2, 3, 8])

@@ -224,8 +224,101 @@ def test_published_protocol_validates_on_a_part(settings: Callable[..., Training
     assert run.state == "completed"
     assert run.evaluation is not None
     assert run.evaluation["images"] == 14
-    assert run.evaluation["val_images"] == 4
+    assert run.evaluation["val_images"] == 12
+    assert sum(run.evaluation["val_counts"].values()) == 12
     assert "partial_validation" in {warning["code"] for warning in run.warnings}
+    # Known before the first epoch, and told without the figures that come later.
+    [early] = run.environment["warnings"]
+    assert early["code"] == "partial_validation"
+    assert "12 of the split's 14 images; the evaluation covers all" in early["message"]
+
+
+def test_published_refits_its_frequency_encoding_on_validation(tmp_path: Path) -> None:
+    # More happy than sad in train, more sad than happy in validation: each is the other's output.
+    root = tmp_path / "faces"
+    write_faces(root, per_class=10, seed=2)
+    for name in ("train/sad", "validation/happy"):
+        sorted((root / name).iterdir())[0].unlink()
+    fast = {**FAST, "data": root, "epochs": 1, "protocol": "published", "encoding": "frequency"}
+    data = load_data(resolve(fast), threading.Event())
+    assert data is not None
+    assert data.classes[0] == "sad"
+    assert data.validation_classes[0] == "happy"
+    assert data.validation_targets().sum(axis=0).tolist() == [1, 2, 2, 2, 2, 2, 2]
+    sound = load_data(resolve({**fast, "protocol": "sound"}), threading.Event())
+    assert sound is not None
+    assert sound.validation_classes == sound.classes
+    np.testing.assert_array_equal(sound.validation_targets(), sound.targets(sound.validation))
+    codes = [warning["code"] for warning in trained(resolve(fast), tmp_path / "runs").warnings]
+    assert "encoding_differs" in codes
+
+
+def test_a_resumed_published_run_goes_on_in_its_streams(
+    settings: Callable[..., TrainingConfig], tmp_path: Path
+) -> None:
+    # 56 images in batches of 16: three steps of a pass of four, so that every epoch begins elsewhere in a pass.
+    config = settings(protocol="published", epochs=3, patience=None, batch_size=16)
+    whole = trained(config, tmp_path / "whole")
+    run = create_run(config, tmp_path / "parts")
+    train(config, run, _StopAfter(run, epochs=1))
+    train(config, run, threading.Event())
+    for name in ("loss", "val_loss"):
+        one, other = ([row[name] for row in read_run(path).history] for path in (whole.path, run))
+        np.testing.assert_allclose(one, other, rtol=0.02)
+
+
+def test_a_control_trains_on_noise_with_the_same_labels(
+    settings: Callable[..., TrainingConfig], tmp_path: Path
+) -> None:
+    real, control, again, other = (
+        load_data(settings(**changed), threading.Event())
+        for changed in ({}, {"control": "noise"}, {"control": "noise"}, {"control": "noise", "seed": 24})
+    )
+    assert real is not None
+    assert control is not None
+    assert again is not None
+    assert other is not None
+    for split in ("train", "validation"):
+        images, noise = getattr(real, split), getattr(control, split)
+        assert images.frame.equals(noise.frame)
+        assert noise.values.dtype == np.uint8
+        assert noise.values.shape == images.values.shape
+        assert len(np.unique(noise.values, axis=0)) == len(noise.values)
+        assert abs(noise.values.mean() - 127.5) < 2
+        np.testing.assert_array_equal(noise.values, getattr(again, split).values)
+        assert (noise.values != getattr(other, split).values).mean() > 0.9
+    assert real.fingerprint == control.fingerprint
+    run = trained(settings(control="noise", epochs=1), tmp_path)
+    assert (run.state, run.config["control"]) == ("completed", "noise")
+
+
+def test_noise_is_a_function_of_the_image_and_not_of_its_place(settings: Callable[..., TrainingConfig]) -> None:
+    sound, listed = (
+        load_data(settings(control="noise", protocol=protocol), threading.Event())
+        for protocol in ("sound", "published")
+    )
+    assert sound is not None
+    assert listed is not None
+    assert sound.train.frame["path"].tolist() != listed.train.frame["path"].tolist()
+    place = {path: row for row, path in enumerate(sound.train.frame["path"])}
+    rows = [place[path] for path in listed.train.frame["path"]]
+    np.testing.assert_array_equal(sound.train.values[rows], listed.train.values)
+
+
+@pytest.mark.parametrize("monitor", ["accuracy", "val_precision"])
+def test_a_run_stops_when_two_epochs_are_the_same(
+    settings: Callable[..., TrainingConfig], tmp_path: Path, monitor: str
+) -> None:
+    # Without dropout, augmentation and a rate that changes anything, every epoch is the same.
+    same = {"dropout": 0.0, "augmentation": "none", "learning_rate": 1e-30, "schedule": "constant"}
+    run = trained(settings(epochs=9, patience=1, monitor=monitor, **same), tmp_path)
+    assert run.history[0][monitor] == run.history[1][monitor]
+    assert (len(run.history), run.message) == (2, f"ended after 2 of 9 epochs: no better {monitor}")
+
+
+def test_a_run_goes_on_while_epochs_differ(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
+    run = trained(settings(epochs=3, patience=1, monitor="loss", augmentation="none", dropout=0.0), tmp_path)
+    assert len(run.history) == 3
 
 
 def test_a_stop_while_the_images_are_read_is_a_stop(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
