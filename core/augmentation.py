@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    from core.config import TrainingConfig
 
 Fill = Literal["reflect", "nearest", "constant"]
 
@@ -80,6 +82,12 @@ POLICIES: dict[str, Policy] = {
 }
 
 
+def policy_of(config: TrainingConfig) -> Policy:
+    """The policy that a config names; under the published protocol with the article's crop, which crops nothing."""
+    policy = POLICIES[config.augmentation]
+    return replace(policy, crop=1.0) if config.protocol == "published" else policy
+
+
 class Placement(NamedTuple):
     """Where the images of a batch land; every field is float32 of shape (batch,).
 
@@ -100,9 +108,6 @@ class Placement(NamedTuple):
 
 def augmenter(policy: Policy, image_size: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Build the function that applies a policy to batches, for `tf.data.Dataset.map`.
-
-    For the article's published protocol, whose crop does nothing, give
-    `dataclasses.replace(POLICIES["extended"], crop=1.0)`.
 
     Args:
         policy: what to do to the images.

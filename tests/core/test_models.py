@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.config import resolve
+from core.config import TrainingConfig, resolve
 from core.models.registry import MODELS, find_model
 
-WIDTH = 0.25
+WIDTH = 0.125
 
 
-def config(name: str, **settings: Any) -> Any:
-    return resolve({"data": "unused", "model": name, "width": WIDTH, **settings})
+def config(name: str, **settings: Any) -> TrainingConfig:
+    """A narrow model's config, without pretrained weights."""
+    return resolve({"data": "unused", "model": name, "width": WIDTH, "weights": "none", **settings})
 
 
 @pytest.mark.parametrize("name", MODELS)
