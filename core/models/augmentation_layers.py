@@ -23,7 +23,8 @@ def augmentation_layers(policy: Policy, image_size: int) -> keras.Sequential:
         image_size: height and width of the images, pixels.
 
     Returns:
-        A layer of images 0-255, shape (batch, image_size, image_size, channels), that keeps shape and range.
+        One layer of images 0-255, shape (batch, image_size, image_size, channels), that keeps shape and range. Keras's
+        random layers take a call that says nothing for training: say `training=False`, as predict does by itself.
     """
     import keras
     from keras import layers
