@@ -13,16 +13,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from core import published
 from core.errors import ConfigError
-from core.models.registry import MODELS, find_model
+from core.models.registry import MODELS, ModelSpec, find_model
 
 Protocol = Literal["sound", "published"]
 Encoding = Literal["label", "frequency"]
 Augmentation = Literal["none", "basic", "extended"]
 Metric = Literal["loss", "accuracy", "precision", "recall", "val_loss", "val_accuracy", "val_precision", "val_recall"]
+IMAGENET = "imagenet"
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
 
@@ -86,8 +87,14 @@ class TrainingConfig(BaseModel):
     )
 
     width: float = _field(1.0, "Model", "Factor on the model's filters and units.", gt=0, le=16)
+    variant: Literal["text", "code"] = _field(
+        "text", "Model", "Models 3 and 4 as the article's text has them, or as its author's code has them."
+    )
+    weights: str | None = _field(
+        None, "Model", "Model 1's EfficientNet starts from imagenet, a weights file, or at random (none)."
+    )
     dropout: float | None = _field(
-        None, "Model", "Dropout before the last layer; 'none' leaves the model's own.", ge=0, lt=1
+        None, "Model", "Dropout of the dense layers; 'none' leaves the model's own.", ge=0, lt=1
     )
     l2: float = _field(0.0, "Model", "L2 penalty on kernels.", ge=0)
     output_bias: Literal["zero", "prior"] = _field(
@@ -134,6 +141,34 @@ class TrainingConfig(BaseModel):
     def _known_model(cls, name: str) -> str:
         return find_model(name).name
 
+    @field_validator("image_size")
+    @classmethod
+    def _large_enough(cls, size: int, info: ValidationInfo) -> int:
+        spec = _spec(info)
+        if spec and size < spec.smallest_image:
+            raise ValueError(f"{spec.name} needs {spec.smallest_image} or more")
+        return size
+
+    @field_validator("normalization")
+    @classmethod
+    def _scaled_once(cls, normalization: str, info: ValidationInfo) -> str:
+        spec = _spec(info)
+        if spec and spec.scales_pixels and normalization != "none":
+            raise ValueError(f"{spec.name} scales its pixels itself; leave it at none")
+        return normalization
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_fit(cls, weights: str | None, info: ValidationInfo) -> str | None:
+        spec = _spec(info)
+        if weights is None or spec is None:
+            return weights
+        if not spec.takes_weights:
+            raise ValueError(f"{spec.name} has no pretrained weights; leave it at none")
+        if weights == IMAGENET and (info.data.get("width"), info.data.get("channels")) != (1.0, 3):
+            raise ValueError("the ImageNet weights need width 1 and channels 3; else give --weights none")
+        return weights if weights == IMAGENET else str(Path(weights).expanduser().absolute())
+
     @field_validator("channels", mode="before")
     @classmethod
     def _number(cls, value: Any) -> Any:
@@ -152,10 +187,15 @@ class TrainingConfig(BaseModel):
     def _seconds(cls, value: Any) -> Any:
         return _duration(value) if isinstance(value, str) and value.strip().lower() != "none" else _none(value)
 
-    @field_validator("patience", "limit", "dropout", mode="before")
+    @field_validator("patience", "limit", "weights", "dropout", mode="before")
     @classmethod
     def _optional(cls, value: Any) -> Any:
         return _none(value)
+
+
+def _spec(info: ValidationInfo) -> ModelSpec | None:
+    """The model that a config under validation names; None where that name is the fault."""
+    return MODELS.get(info.data.get("model", ""))
 
 
 def _none(value: Any) -> Any:

@@ -34,6 +34,11 @@ class Epochs(Protocol):
         ...
 
 
+def random_states(model: keras.Model) -> list[keras.Variable]:
+    """The states of a model's random layers, those of layers within layers too, in the order of the layers."""
+    return [variable for variable in model.variables if variable.name == "seed_generator_state"]
+
+
 def epoch_callback(run: Epochs, seed: int) -> keras.callbacks.Callback:
     """A Keras callback that tells `run` of every epoch and batch, and ends the fit when it wants no more.
 
@@ -47,10 +52,8 @@ def epoch_callback(run: Epochs, seed: int) -> keras.callbacks.Callback:
         # at every batch.
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-            for index, layer in enumerate(self.model.layers):
-                generator = getattr(layer, "seed_generator", None)
-                if generator is not None:
-                    generator.state.assign([zlib.crc32(f"{seed}-{index}-{epoch}".encode()), 0])
+            for index, state in enumerate(random_states(self.model)):
+                state.assign([zlib.crc32(f"{seed}-{index}-{epoch}".encode()), 0])
             run.begin_epoch(epoch)
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:

@@ -15,3 +15,7 @@ class DatasetError(FerError):
 
 class RunError(FerError):
     """A run directory is missing, damaged, or another process is writing it."""
+
+
+class WeightsError(FerError):
+    """Pretrained weights can't be had, or do not fit the model."""

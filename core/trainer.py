@@ -154,6 +154,7 @@ class _Training:
         import keras
 
         from core.models.build import build_model, compile_model, pixel_statistics
+        from core.models.pretrained import load_pretrained
 
         keras.utils.set_random_seed(self.config.seed)
         needs_statistics = self.config.normalization == "dataset"
@@ -171,6 +172,9 @@ class _Training:
             model.optimizer.build(model.trainable_variables)
             model.load_weights(weights)
             log.say(f"going on after epoch {self.state.epoch}")
+        elif self.config.weights is not None:
+            self._say(f"loading weights: {self.config.weights}")
+            load_pretrained(model, self.config.weights)
         self.writer.truncate_history(self.state.epoch)
         return model
 

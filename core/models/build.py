@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.augmentation import policy_of
+from core.models.augmentation_layers import augmentation_layers
 from core.models.registry import find_model
 
 if TYPE_CHECKING:
@@ -22,15 +24,19 @@ class BodyOptions:
 
     Attributes:
         width: factor on filters and units; `filters` applies it.
-        dropout: the rate before the last layer, None for the model's own.
+        dropout: the rate of the dense layers' dropout, None for the model's own.
         l2: penalty on kernels.
         synchronized: whether batch statistics go over all devices.
+        variant: of Models 3 and 4: "text" or "code".
+        pretrained: whether weights will be loaded into a part of it (see `core.models.pretrained`).
     """
 
     width: float = 1.0
     dropout: float | None = None
     l2: float = 0.0
     synchronized: bool = False
+    variant: str = "text"
+    pretrained: bool = False
 
     def filters(self, count: int) -> int:
         """A number of filters or units at this width: a multiple of 8 from 8 up, so that groups divide it."""
@@ -80,7 +86,7 @@ def build_model(
     """Build the model that a config names, its preprocessing inside.
 
     Args:
-        config: model, input, width, normalization, precision and the like.
+        config: model, input, width, normalization, precision and the like; pretrained weights are not loaded here.
         classes: outputs.
         statistics: of the training pixels; needed for `normalization = dataset`.
         prior: the classes' shares in train in the order of the outputs; needed for `output_bias = prior`.
@@ -93,9 +99,15 @@ def build_model(
     import keras
 
     spec = find_model(config.model)
-    options = BodyOptions(config.width, config.dropout, config.l2, synchronized)
+    options = BodyOptions(
+        config.width, config.dropout, config.l2, synchronized, config.variant, config.weights is not None
+    )
     inputs = keras.Input((config.image_size, config.image_size, config.channels), name="pixels")
-    features = spec.body()(_preprocess(inputs, config, statistics), options)
+    pixels = inputs
+    if spec.augments:
+        extended = policy_of(config.model_copy(update={"augmentation": "extended"}))
+        pixels = augmentation_layers(extended, config.image_size)(inputs)
+    features = spec.body()(_preprocess(pixels, config, statistics), options)
     if config.output_bias == "prior":
         assert prior is not None
         bias: Any = keras.initializers.Constant(np.log(np.maximum(prior, 1e-8)).astype(np.float32).tolist())
@@ -113,6 +125,7 @@ def build_model(
 
 
 def _preprocess(inputs: Any, config: TrainingConfig, statistics: PixelStatistics | None) -> Any:
+    """Pixels of 0-255 as the normalization has them."""
     import keras
 
     if config.normalization == "none":
@@ -168,8 +181,32 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
     return keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.epsilon)
 
 
+def outline(config: TrainingConfig, classes: int) -> keras.Model:
+    """The model that a config names, without memory for its weights: for counting, not for use.
+
+    It is built in a graph of its own, where variables have a shape and no value.
+    """
+    import tensorflow as tf
+
+    unscaled = PixelStatistics((0.0,) * config.channels, (1.0,) * config.channels)
+    with tf.Graph().as_default():
+        return build_model(config, classes, statistics=unscaled, prior=np.full(classes, 1 / classes))
+
+
 def count_parameters(config: TrainingConfig, classes: int) -> int:
     """Weights of the model that a config names, non-trainable ones included."""
-    zeros = PixelStatistics((0.0,) * config.channels, (1.0,) * config.channels)
-    shares = np.full(classes, 1 / classes)
-    return int(build_model(config, classes, statistics=zeros, prior=shares).count_params())
+    return int(outline(config, classes).count_params())
+
+
+def count_macs(model: keras.Model) -> int:
+    """Multiply-accumulates of one forward pass of one image: convolutions and dense layers, nested models too."""
+    import keras
+
+    counted = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            counted += count_macs(layer)
+        elif isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
+            # Every weight of a kernel once at every place of the output.
+            counted += math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
+    return counted

@@ -22,6 +22,11 @@ class ModelSpec:
         parameters: weights at width 1 with seven classes and this input, non-trainable ones included.
         source: where it comes from.
         recipe: TrainingConfig fields that it trains best with, where they differ from the general defaults.
+        macs: multiply-accumulates of one forward pass of one image at width 1 with this input.
+        smallest_image: the least width and height that its layers leave something of, pixels.
+        augments: whether the extended augmentation is its first layer, active in training only.
+        scales_pixels: whether it scales pixels of 0-255 itself, so that its normalization must be none.
+        takes_weights: whether pretrained weights can be loaded into it.
         published_divisor: images a step by which the published protocol counts its steps.
         published_epoch: the epoch that the article reports, where it does.
     """
@@ -32,8 +37,13 @@ class ModelSpec:
     image_size: int
     channels: int
     parameters: int
+    macs: int
     source: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    smallest_image: int = 16
+    augments: bool = False
+    scales_pixels: bool = False
+    takes_weights: bool = False
     published_divisor: int = 64
     published_epoch: int | None = None
 
@@ -55,8 +65,24 @@ _SPECS = (
         image_size=48,
         channels=1,
         parameters=572_455,
+        macs=61_268_864,
         source="fer-tui, after He et al. 2016 (arXiv:1603.05027)",
         recipe={"batch_size": 64, "learning_rate": 2e-3, "schedule": "cosine", "warmup_epochs": 0.5},
+    ),
+    ModelSpec(
+        name="model1",
+        title="Article's Model 1, EfficientNetB2",
+        builder="core.models.model1:body",
+        image_size=96,
+        channels=3,
+        parameters=9_408_128,
+        macs=136_463_344,
+        source="M. Thumiki 2023, after S. Eslamifar",
+        recipe={"learning_rate": 1e-3, "normalization": "none", "weights": "imagenet"},
+        smallest_image=32,
+        scales_pixels=True,
+        takes_weights=True,
+        published_epoch=2,
     ),
     ModelSpec(
         name="model2",
@@ -65,8 +91,38 @@ _SPECS = (
         image_size=96,
         channels=3,
         parameters=1_732_679,
+        macs=76_089_600,
         source="M. Thumiki 2023, its author's code",
         recipe={"learning_rate": 1e-4},
+        smallest_image=22,
+        published_epoch=3,
+    ),
+    ModelSpec(
+        name="model3",
+        title="Article's Model 3",
+        builder="core.models.deep:model3",
+        image_size=96,
+        channels=3,
+        parameters=173_430_151,
+        macs=27_909_852_032,
+        source="M. Thumiki 2023",
+        recipe={"learning_rate": 1e-3},
+        published_divisor=128,
+        published_epoch=2,
+    ),
+    ModelSpec(
+        name="model4",
+        title="Article's Model 4",
+        builder="core.models.deep:model4",
+        image_size=96,
+        channels=3,
+        parameters=178_005_895,
+        macs=38_984_682_368,
+        source="M. Thumiki 2023",
+        # Its own first layer augments.
+        recipe={"learning_rate": 1e-4, "augmentation": "none"},
+        augments=True,
+        published_divisor=128,
         published_epoch=3,
     ),
 )

@@ -16,6 +16,7 @@ def models(json: JsonOption = False) -> int:
                     "name": spec.name,
                     "title": spec.title,
                     "parameters": spec.parameters,
+                    "macs": spec.macs,
                     "input": [spec.image_size, spec.image_size, spec.channels],
                     "source": spec.source,
                     "recipe": dict(spec.recipe),

@@ -15,7 +15,8 @@ import typer
 from core import config as configs
 from core.comparison import compare
 from core.config import TrainingConfig
-from core.errors import RunError
+from core.errors import ConfigError, RunError
+from core.models.pretrained import check_weights_file
 from core.run_writer import request_stop
 from core.runs import ENDED, RunSnapshot, find_run, read_run
 from fer_tui import output, terminal
@@ -47,12 +48,17 @@ def train(
     models = given.pop("model", None)
     names = models or settings.get("model")
     chosen = names if names and isinstance(names, list) else [names]
-    # Flags and the file each alone too, so that an error is told with the name of where it stands.
-    for name in chosen if models else ():
-        configs.resolve({**given, "model": name})
-    for name in chosen if config else ():
-        configs.resolve({**settings, "data": given["data"], "model": name}, source=source)
-    resolved = [configs.resolve({**settings, **given, "model": name}) for name in chosen]
+    try:
+        resolved = [configs.resolve({**settings, **given, "model": name}) for name in chosen]
+    except ConfigError:
+        # Flags and the file each alone, so that the error is told with the name of where it stands.
+        for name in chosen if models else ():
+            configs.resolve({**given, "model": name})
+        for name in chosen if config else ():
+            configs.resolve({**settings, "data": given["data"], "model": name}, source=source)
+        raise
+    for each in resolved:
+        check_weights_file(each)
     _check_data(resolved[0])
     from core.run_queue import create_runs
 

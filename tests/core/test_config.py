@@ -29,6 +29,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
         image_size=52,
         channels=3,
         parameters=1,
+        macs=1,
         source="",
         recipe={"batch_size": 7, "learning_rate": 0.5, "dropout": 0.25},
         published_epoch=2,
@@ -237,13 +238,13 @@ def test_every_duration_of_hours_minutes_and_seconds_is_read(hours: int, minutes
         assert refusal({"time_budget": text}).startswith("--time-budget: input should be greater than 0")
 
 
-@pytest.mark.parametrize("name", ["time_budget", "patience", "limit", "dropout"])
+@pytest.mark.parametrize("name", ["time_budget", "patience", "limit", "weights", "dropout"])
 @pytest.mark.parametrize("none", ["none", "None", " NONE ", None])
 def test_none_means_nothing(name: str, none: str | None):
     assert getattr(resolve(ASKED | {name: none}), name) is None
 
 
-@pytest.mark.parametrize("name", sorted(set(FIELDS) - {"time_budget", "patience", "limit", "dropout"}))
+@pytest.mark.parametrize("name", sorted(set(FIELDS) - {"time_budget", "patience", "limit", "weights", "dropout"}))
 def test_none_means_nothing_special_elsewhere(name: str):
     if "none" in choices(name):
         assert getattr(resolve(ASKED | {name: "none"}), name) == "none"

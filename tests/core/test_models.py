@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from core.config import resolve
+from core.config import TrainingConfig, resolve
+from core.errors import ConfigError
 from core.models.registry import MODELS, find_model
 
-WIDTH = 0.25
+WIDTH = 0.125
 
 
-def config(name: str, **settings: Any) -> Any:
-    return resolve({"data": "unused", "model": name, "width": WIDTH, **settings})
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_registry_tells_the_weights(name: str) -> None:
-    from core.models.build import count_parameters
-
-    assert count_parameters(resolve({"data": "unused", "model": name}), classes=7) == MODELS[name].parameters
+def config(model: str, **settings: Any) -> TrainingConfig:
+    """A narrow model's config, without pretrained weights."""
+    return resolve({"data": "unused", "model": model, "width": WIDTH, "weights": "none", **settings})
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -35,7 +29,7 @@ def test_recipe_is_a_valid_config(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize(("size", "channels", "classes"), [(48, 1, 2), (48, 3, 10), (64, 1, 7), (96, 3, 7)])
+@pytest.mark.parametrize(("size", "channels", "classes"), [(48, 1, 2), (48, 3, 10), (64, 1, 10), (96, 3, 2)])
 def test_builds_at_every_size(name: str, size: int, channels: int, classes: int) -> None:
     from core.models.build import build_model
 
@@ -53,6 +47,8 @@ def test_one_step_changes_every_trainable_weight(name: str) -> None:
     settings = config(name, image_size=48, learning_rate=0.05, dropout=0.0, schedule="constant")
     model = build_model(settings, 3)
     compile_model(model, settings, steps=1)
+    # Tracing would be most of the time.
+    model.run_eagerly = True
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (16, 48, 48, settings.channels)).astype("float32")
     before = [np.array(weight) for weight in model.trainable_weights]
@@ -65,37 +61,116 @@ def test_one_step_changes_every_trainable_weight(name: str) -> None:
     assert unchanged == []
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("normalization", ["none", "scale", "per_image", "dataset"])
-def test_saved_model_takes_raw_pixels_in_a_fresh_process(name: str, normalization: str, tmp_path: Path) -> None:
+LOAD_ALL = """
+import pathlib, sys, keras, numpy as np
+pixels = np.load(sys.argv[1] + "/pixels.npz")
+shares = {}
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    shares[path.stem] = np.asarray(model(pixels[str(model.input_shape[-1])], training=False))
+np.savez(sys.argv[1] + "/loaded.npz", **shares)
+assert not any(name.split(".")[0] in ("core", "fer_tui") for name in sys.modules)
+"""
+
+SAVED: dict[str, dict[str, Any]] = {
+    **{name: {"model": name} for name in MODELS},
+    **{kind: {"model": "compact", "normalization": kind} for kind in ("none", "per_image", "dataset")},
+    "model3 code": {"model": "model3", "variant": "code"},
+    "model4 published code": {"model": "model4", "variant": "code", "protocol": "published"},
+}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """What each of SAVED says to raw pixels here, and saved and loaded in one fresh process for all."""
     from core.models.build import PixelStatistics, build_model
 
-    settings = config(name, image_size=48, normalization=normalization)
-    statistics = PixelStatistics((120.0,) * settings.channels, (3000.0,) * settings.channels)
-    model = build_model(settings, 4, statistics=statistics)
-    pixels = np.random.default_rng(1).integers(0, 256, (3, 48, 48, settings.channels)).astype("float32")
-    np.save(tmp_path / "pixels.npy", pixels)
-    model.save(tmp_path / "model.keras")
-    code = (
-        "import sys, keras, numpy as np\n"
-        "folder = sys.argv[1]\n"
-        "model = keras.saving.load_model(folder + '/model.keras', compile=False, safe_mode=True)\n"
-        "np.save(folder + '/shares.npy', model.predict(np.load(folder + '/pixels.npy'), verbose=0))\n"
-        "assert not any(name.split('.')[0] in ('core', 'fer_tui') for name in sys.modules)\n"
-    )
-    if normalization != "scale":  # the process costs seconds: one normalization a model goes through it
-        shares = _loaded(tmp_path, pixels)
-    else:
-        subprocess.run([sys.executable, "-I", "-c", code, str(tmp_path)], check=True, capture_output=True)
-        shares = np.load(tmp_path / "shares.npy")
-    np.testing.assert_allclose(shares, model.predict(pixels, verbose=0), rtol=1e-4, atol=1e-6)
+    folder = tmp_path_factory.mktemp("saved")
+    rng = np.random.default_rng(1)
+    pixels = {str(c): rng.integers(0, 256, (3, 48, 48, c)).astype("float32") for c in (1, 3)}
+    np.savez(folder / "pixels.npz", **pixels)  # pyright: ignore[reportArgumentType]
+    here = {}
+    for case, settings in SAVED.items():
+        wanted = config(image_size=48, **settings)
+        statistics = PixelStatistics((120.0,) * wanted.channels, (3000.0,) * wanted.channels)
+        model = build_model(wanted, 4, statistics=statistics)
+        model.save(folder / f"{case}.keras")
+        here[case] = np.asarray(model(pixels[str(wanted.channels)], training=False))
+    code = [sys.executable, "-I", "-c", LOAD_ALL, str(folder)]
+    done = subprocess.run(code, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with np.load(folder / "loaded.npz") as loaded:
+        return {case: (here[case], loaded[case]) for case in SAVED}
 
 
-def _loaded(folder: Path, pixels: np.ndarray) -> np.ndarray:
+@pytest.mark.parametrize("case", SAVED)
+def test_saved_model_takes_raw_pixels_in_a_fresh_process(case: str, answers: Any) -> None:
+    here, loaded = answers[case]
+    np.testing.assert_allclose(loaded, here, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_registry_tells_weights_and_work(name: str) -> None:
+    from core.models.build import count_macs, outline
+
+    model = outline(resolve({"data": "unused", "model": name}), classes=7)
+    assert (model.count_params(), count_macs(model)) == (MODELS[name].parameters, MODELS[name].macs)
+
+
+def test_macs_by_hand() -> None:
     import keras
 
-    model = keras.saving.load_model(folder / "model.keras", compile=False, safe_mode=True)
-    return model.predict(pixels, verbose=0)
+    from core.models.build import count_macs
+
+    inner = keras.Sequential([keras.Input((5, 5, 2)), keras.layers.DepthwiseConv2D(3), keras.layers.Flatten()])
+    layers = [keras.layers.Conv2D(2, 2, strides=2), inner, keras.layers.Dense(7)]
+    # Conv 5x5 places of 2x2x3 weights to each of 2 filters; depthwise 3x3 places of 3x3 weights on 2 channels.
+    assert count_macs(keras.Sequential([keras.Input((10, 10, 3)), *layers])) == 25 * 24 + 9 * 18 + 18 * 7
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_too_small_an_image_is_refused_and_the_smallest_is_built(name: str) -> None:
+    from core.models.build import outline
+
+    smallest = MODELS[name].smallest_image
+    assert outline(config(name, image_size=smallest), 2).output.shape == (None, 2)
+    if smallest > 16:
+        with pytest.raises(ConfigError, match=f"--image-size: {name} needs {smallest} or more"):
+            config(name, image_size=smallest - 1)
+        with pytest.raises(ValueError, match=r"[Nn]egative|at least"):
+            outline(config(name).model_copy(update={"image_size": smallest - 1}), 2)
+
+
+def test_random_layers_within_layers_draw_by_seed_and_epoch() -> None:
+    import keras
+
+    from core.epochs import epoch_callback, random_states
+    from core.models.build import build_model
+
+    model = build_model(config("model4", image_size=32, channels=1), 2)
+    # Three dropouts, and six layers of the augmentation.
+    assert len(random_states(model)) == 9
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)).astype("float32")
+    inner = keras.Model(model.inputs, model.get_layer("augmentation").output)
+
+    def drawn(seed: int, epoch: int) -> np.ndarray:
+        callback = epoch_callback(_NoRun(), seed)
+        callback.set_model(model)
+        callback.on_epoch_begin(epoch)
+        return np.asarray(inner(pixels, training=True))
+
+    first = drawn(23, 4)
+    np.testing.assert_array_equal(drawn(23, 4), first)
+    assert np.abs(drawn(23, 5) - first).max() > 1
+    assert np.abs(drawn(24, 4) - first).max() > 1
+    assert len({tuple(np.asarray(state)) for state in random_states(model)}) == 9
+
+
+class _NoRun:
+    """Listens to nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
 
 
 @pytest.mark.parametrize(
