@@ -125,8 +125,9 @@ class ConfusionMatrix(ScrollView, can_focus=True):
 
     @property
     def _cell_lines(self) -> int:
-        """Lines of a cell: as many as leave half of the terminal to others."""
-        return min(max((self.app.size.height - 8) // 2 // max(len(self.matrix), 1), 1), TALLEST_CELL)
+        """Lines of a cell: as many as leave a line a class, and some, to what else there is; odd, to have a middle."""
+        count = max(len(self.matrix), 1)
+        return TALLEST_CELL if (self.app.size.height - 10 - count) // count >= TALLEST_CELL else 1
 
     def _measure(self) -> None:
         """Columns of the names at the left, columns and lines of a cell, and what is scrolled."""

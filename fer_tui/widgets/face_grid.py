@@ -59,7 +59,7 @@ class FaceGrid(Widget, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         """One line of the grid."""
-        wanted = (id(self.faces), self.size)
+        wanted = (id(self.faces), self.size, self.rich_style)
         if self._drawn[0] != wanted:
             self._drawn = (wanted, self._draw())
         lines = self._drawn[1]
