@@ -125,15 +125,16 @@ class InspectScreen(ModeScreen):
         """Follow the app's snapshots."""
         self.watch(self.app, "runs", self.show_run)
         self.watch(self.app, "inspected", self.show_run, init=False)
-        self.watch(self.app, "theme", self._repaint, init=False)
+        # Sent when the theme's colours hold, below a dialog too.
+        self.app.theme_changed_signal.subscribe(self, self._repaint)
 
     def on_screen_resume(self) -> None:
         """Show what came while another mode was open."""
         self.show_run()
 
-    def _repaint(self) -> None:
+    def _repaint(self, theme: object) -> None:
         self._of = ()
-        self.call_after_refresh(self.show_run)
+        self.show_run()
 
     # Which run
 
