@@ -114,20 +114,42 @@ def predict_images(run: Path, paths: list[Path]) -> list[dict[str, Any]]:
 
     Returns:
         A mapping an image: `image`; `predicted` and `probabilities` by class, most likely first; or `error`.
+
+    Raises:
+        RunError: the run has no model.
     """
-    classes = run_classes(run)
-    model = load_model(run)
-    _, size, _, channels = model.input_shape
-    answers: list[dict[str, Any]] = []
-    for path in paths:
-        try:
-            image = images.read_image(path)
-        except ImageError as error:
-            answers.append({"image": str(path), "error": str(error)})
-            continue
-        if max(image.size) > size or image.width != image.height:
-            image = images.fit(image, size)
-        shares = predict(model, images.to_pixels(image, channels)[None])[0]
-        ranked = sorted(zip(classes, shares.tolist(), strict=True), key=lambda pair: -pair[1])
-        answers.append({"image": str(path), "predicted": ranked[0][0], "probabilities": dict(ranked)})
-    return answers
+    return Predictor().predict(run, paths)
+
+
+class Predictor:
+    """`predict_images` again and again: the model is loaded once, for as long as its file stays as it is."""
+
+    def __init__(self) -> None:
+        self._loaded: tuple[Path, int, keras.Model] | None = None
+
+    def predict(self, run: Path, paths: list[Path]) -> list[dict[str, Any]]:
+        """See `predict_images`."""
+        classes = run_classes(run)
+        model = self._model(run)
+        _, size, _, channels = model.input_shape
+        answers: list[dict[str, Any]] = []
+        for path in paths:
+            try:
+                image = images.read_image(path)
+            except ImageError as error:
+                answers.append({"image": str(path), "error": str(error)})
+                continue
+            if max(image.size) > size or image.width != image.height:
+                image = images.fit(image, size)
+            shares = predict(model, images.to_pixels(image, channels)[None])[0]
+            ranked = sorted(zip(classes, shares.tolist(), strict=True), key=lambda pair: -pair[1])
+            answers.append({"image": str(path), "predicted": ranked[0][0], "probabilities": dict(ranked)})
+        return answers
+
+    def _model(self, run: Path) -> keras.Model:
+        file = run / "best.keras"
+        written = file.stat().st_mtime_ns if file.exists() else 0
+        if self._loaded is None or self._loaded[:2] != (run, written):
+            self._loaded = None
+            self._loaded = (run, written, load_model(run))
+        return self._loaded[2]

@@ -82,6 +82,7 @@ class FerApp(App[None]):
     runs: reactive[tuple[RunSnapshot, ...] | None] = reactive[tuple[RunSnapshot, ...] | None](None)
     runs_problem: reactive[str] = reactive("")
     marked: reactive[frozenset[str]] = reactive[frozenset[str]](frozenset())
+    inspected: reactive[str | None] = reactive[str | None](None)
 
     class RunsChanged(Message):
         """The folder of runs was looked at and is not as it was."""
@@ -311,6 +312,11 @@ class FerApp(App[None]):
     def action_mode(self, mode: str) -> None:
         """Switch to a mode."""
         self.switch_mode(mode)
+
+    def inspect_run(self, name: str) -> None:
+        """Open Inspect on a run."""
+        self.inspected = name
+        self.switch_mode("inspect")
 
     def action_help(self) -> None:
         """List the keys of the focused widget, the screen and the app."""

@@ -27,9 +27,15 @@ def _compare_screen() -> Screen[Any]:
     return CompareScreen()
 
 
+def _inspect_screen() -> Screen[Any]:
+    from fer_tui.screens.inspect import InspectScreen
+
+    return InspectScreen()
+
+
 def import_modes() -> None:
     """Import the modes while nobody waits for them, so that the first switch to one is as quick as the next."""
-    from fer_tui.screens import compare, data, runs  # noqa: F401
+    from fer_tui.screens import compare, data, inspect, runs  # noqa: F401
 
 
 @dataclass(frozen=True)
@@ -46,10 +52,12 @@ SHOWN_MODES = (
     Mode("data", "1", "Data", "Look at a folder of faces and what is wrong with it"),
     Mode("runs", "3", "Runs", "Watch every run, finished or under way"),
     Mode("compare", "4", "Compare", "Runs, baselines and the article's figures in one table"),
+    Mode("inspect", "5", "Inspect", "Where a run is right and wrong, face by face"),
 )
 
 SCREENS: Mapping[str, Callable[[], Screen[Any]]] = {
     "data": _data_screen,
     "runs": _runs_screen,
     "compare": _compare_screen,
+    "inspect": _inspect_screen,
 }

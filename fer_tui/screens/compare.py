@@ -42,6 +42,7 @@ class CompareScreen(ModeScreen):
             tooltip="By the cursor's column; again the other way; then as it was",
         ),
         Binding("a", "article", "Article", id="compare.article", tooltip="Hide or show the article's rows"),
+        Binding("i", "inspect", "Inspect", id="compare.inspect", tooltip="Where the cursor's run is right and wrong"),
         Binding("e", "export", "Export", id="compare.export", tooltip="Write the table to a file"),
         Binding("c", "copy", "Copy CSV", id="compare.copy", tooltip="Put the table on the clipboard as CSV"),
     ]
@@ -96,8 +97,24 @@ class CompareScreen(ModeScreen):
             self.query_one(ComparisonTable).show(self.rows)
             self._tell_row()
 
+    @property
+    def chosen(self) -> RunSnapshot | None:
+        """The run in the cursor's row, None where that is a baseline or the article's."""
+        row = self.query_one(ComparisonTable).chosen_row
+        return next((run for run in self.fer.runs or () if row and run.name == row["run"]), None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only runs can be inspected."""
+        return self.chosen is not None if action == "inspect" and self.is_mounted else True
+
+    def action_inspect(self) -> None:
+        """Open Inspect on the cursor's run."""
+        if self.chosen:
+            self.fer.inspect_run(self.chosen.name)
+
     @on(DataTable.CellHighlighted)
     def _tell_row(self) -> None:
+        self.refresh_bindings()
         row = self.query_one(ComparisonTable).chosen_row
         self.query_one("#row-note", Static).update(visible(self._note(row)) if row else "")
 
@@ -108,7 +125,7 @@ class CompareScreen(ModeScreen):
             return f"{row['model']} as printed in the article; {note}"
         if row["run"] in BASELINES:
             return f"{row['model']}: {BASELINE_NOTES[row['run']]}"
-        run = next((run for run in self.fer.runs or () if run.name == row["run"]), None)
+        run = self.chosen
         told = [str(warning.get("message", "")) for warning in run.warnings] if run else []
         return ". ".join([str(row["run"]), *told])
 

@@ -13,7 +13,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-_OURS = ("data.", "runs.", "compare.", "export.", "confirm.", "ask.", "leaving.")
+_OURS = ("data.", "runs.", "compare.", "inspect.", "export.", "confirm.", "choose_run.", "predict.", "ask.", "leaving.")
 _OF_A_WIDGET = {"DataTable": "Table", "Input": "Text field", "Tabs": "Tabs", "ContentTabs": "Tabs"}
 
 

@@ -47,6 +47,7 @@ class RunsScreen(ModeScreen):
         Binding("l", "log_axis", "Axis", id="runs.log_axis", tooltip="Logarithmic or linear axis"),
         Binding("s", "smooth", "Smooth", id="runs.smooth", tooltip="Running mean or the figures themselves"),
         Binding("o", "output", "Output", id="runs.output", tooltip="The run's log, or its plot again"),
+        Binding("i", "inspect", "Inspect", id="runs.inspect", tooltip="Where the run is right and wrong"),
         Binding("x", "stop", "Stop", id="runs.stop", tooltip="Stop after this batch and keep the last epoch"),
         Binding(
             "delete", "delete", "Delete", key_display="del", id="runs.delete", tooltip="Delete the run's directory"
@@ -128,7 +129,7 @@ class RunsScreen(ModeScreen):
             "stop": is_under_way,
             "delete": chosen is not None and not is_under_way,
         }
-        for name in ("mark", "metric", "log_axis", "smooth", "output"):
+        for name in ("mark", "metric", "log_axis", "smooth", "output", "inspect"):
             allowed[name] = chosen is not None
         return allowed.get(action, True)
 
@@ -175,6 +176,15 @@ class RunsScreen(ModeScreen):
     def action_output(self) -> None:
         """Show the log, or the plot again."""
         self.query_one(RunDetail).toggle_log()
+
+    @on(RunTable.Chosen)
+    def _look_at(self, event: RunTable.Chosen) -> None:
+        self.fer.inspected = event.name or self.fer.inspected
+
+    def action_inspect(self) -> None:
+        """Open Inspect on the chosen run."""
+        if self.chosen:
+            self.fer.inspect_run(self.chosen.name)
 
     def action_stop(self) -> None:
         """Ask, then ask the run to stop."""

@@ -30,6 +30,10 @@ class Face:
     label: str
     image: Image
 
+    def caption(self, room: int) -> str:
+        """The label in so many cells."""
+        return set_cell_size(visible(self.label), room)
+
 
 class FaceGrid(Widget, can_focus=False):
     """As many faces as have room, each with its class."""
@@ -44,6 +48,7 @@ class FaceGrid(Widget, can_focus=False):
     def show(self, faces: Sequence[Face]) -> None:
         """Take the faces."""
         self.faces = faces
+        self._drawn = (None, [])
         self.refresh()
 
     @property
@@ -54,7 +59,7 @@ class FaceGrid(Widget, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         """One line of the grid."""
-        wanted = (id(self.faces), self.size)
+        wanted = (id(self.faces), self.size, self.rich_style)
         if self._drawn[0] != wanted:
             self._drawn = (wanted, self._draw())
         lines = self._drawn[1]
@@ -78,7 +83,7 @@ class FaceGrid(Widget, can_focus=False):
             pictures = [half_blocks(face.image, lines) for face in faces]
             for y in range(lines):
                 drawn.append(Strip([segment for picture in pictures for segment in (*picture[y], space)]))
-            words = [Segment(set_cell_size(visible(face.label), 2 * lines), plain) for face in faces]
+            words = [Segment(face.caption(2 * lines), plain) for face in faces]
             drawn.append(Strip([segment for word in words for segment in (word, space)]))
         return drawn
 

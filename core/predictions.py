@@ -1,0 +1,149 @@
+"""What a finished run said to each image: its confusion matrix, its predictions.csv, and its mistakes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.errors import RunError
+
+if TYPE_CHECKING:
+    from core.dataset import Dataset
+
+Cell = tuple[str, str]
+"""A cell of a confusion matrix: the true class and the predicted one."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run's model said to one image.
+
+    Attributes:
+        path: relative to the data set's root.
+        label: the true class.
+        predicted: the class that was said.
+        share: its probability, how sure the model was.
+    """
+
+    path: str
+    label: str
+    predicted: str
+    share: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it said the true class."""
+        return self.label == self.predicted
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class in a run's per-class report; precision, recall and F1 from 0 to 1, support in images."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """evaluation.json's figures of the classes, checked.
+
+    Attributes:
+        classes: in the order of the matrix.
+        matrix: images, rows true and columns predicted.
+        figures: per class, in the same order.
+    """
+
+    classes: tuple[str, ...]
+    matrix: tuple[tuple[int, ...], ...]
+    figures: tuple[ClassFigures, ...]
+
+    def count(self, cell: Cell) -> int:
+        """The images of a cell."""
+        return self.matrix[self.classes.index(cell[0])][self.classes.index(cell[1])]
+
+
+def read_evaluation(evaluation: Mapping[str, Any] | None) -> Evaluation | None:
+    """The classes' figures of an evaluation.json; None where there is none or it is damaged."""
+    try:
+        assert evaluation is not None
+        classes = tuple(str(name) for name in evaluation["classes"])
+        matrix = tuple(tuple(int(count) for count in row) for row in evaluation["confusion_matrix"])
+        figures = tuple(_figures(name, evaluation["per_class"][name]) for name in classes)
+    except (AssertionError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+    is_square = len(matrix) == len(classes) and all(len(row) == len(classes) for row in matrix)
+    return Evaluation(classes, matrix, figures) if classes and is_square else None
+
+
+def _figures(name: str, row: Mapping[str, Any]) -> ClassFigures:
+    precision, recall, f1 = (float(row[figure]) for figure in ("precision", "recall", "f1"))
+    return ClassFigures(name, precision, recall, f1, int(row["support"]))
+
+
+def row_shares(matrix: Sequence[Sequence[int]]) -> tuple[tuple[float, ...], ...]:
+    """Every count of a confusion matrix as a share of its row, the true class's images; 0 in a row without any."""
+    return tuple(tuple(count / max(sum(row), 1) for count in row) for row in matrix)
+
+
+def commonest_mistake(matrix: Sequence[Sequence[int]]) -> tuple[int, int]:
+    """Row and column of the largest count beside the diagonal, the first of equals; (0, 0) where there is none."""
+    mistakes = [(count, -i, -j) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count]
+    _, i, j = max(mistakes, default=(0, 0, 0))
+    return -i, -j
+
+
+def read_predictions(run: Path) -> list[Prediction]:
+    """Read a run's predictions.csv.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    path = run / "predictions.csv"
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            return [_prediction(row) for row in reader]
+    except FileNotFoundError:
+        raise RunError(f"{path}: is missing; without it nothing tells which images were got wrong") from None
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}; it must be readable") from None
+    except (KeyError, TypeError, ValueError, csv.Error):
+        raise RunError(f"{path}: line {reader.line_num} is damaged; train the model again to have its faces") from None
+
+
+def _prediction(row: Mapping[str, str]) -> Prediction:
+    predicted = row["predicted"]
+    if None in row or None in row.values():
+        raise ValueError("a row of another length than the header")
+    return Prediction(row["path"], row["label"], predicted, float(row[f"p_{predicted}"]))
+
+
+def telling(predictions: Sequence[Prediction], cell: Cell | None) -> list[Prediction]:
+    """The predictions that tell most of a run.
+
+    Args:
+        predictions: all of them.
+        cell: the true and the predicted class that are looked at; None is every mistake.
+
+    Returns:
+        Mistakes with the surest first; for a cell of the diagonal, the right answers with the least sure first.
+    """
+    if cell is None:
+        found = [each for each in predictions if not each.is_right]
+    else:
+        found = [each for each in predictions if (each.label, each.predicted) == cell]
+    surest_first = cell is None or cell[0] != cell[1]
+    return sorted(found, key=lambda each: -each.share if surest_first else each.share)
+
+
+def still_there(predictions: Sequence[Prediction], dataset: Dataset) -> list[Prediction]:
+    """Those whose image a data set still has, in the same class."""
+    labels = dict(zip(dataset.frame["path"], dataset.frame["label"], strict=True))
+    return [each for each in predictions if labels.get(each.path) == each.label]

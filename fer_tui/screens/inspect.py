@@ -1,0 +1,404 @@
+"""Where a finished run is right and wrong: its confusion matrix, its classes, and the faces that it got most wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.message import Message
+from textual.widgets import Static
+from textual.worker import get_current_worker
+
+from core.errors import FerError
+from core.predictions import Cell, Evaluation, Prediction, read_evaluation, read_predictions, still_there, telling
+from core.runs import RunSnapshot
+from fer_tui.output import visible
+from fer_tui.screens.choose_run import ChooseRunScreen
+from fer_tui.screens.inspect_words import faces_title, run_title, without_figures
+from fer_tui.screens.mode_screen import ModeScreen
+from fer_tui.widgets.class_report import ClassReport
+from fer_tui.widgets.confusion_matrix import ConfusionMatrix
+from fer_tui.widgets.face_grid import Face, FaceGrid
+from fer_tui.widgets.judged_face import JudgedFace
+from fer_tui.widgets.mode_tabs import Corner
+
+if TYPE_CHECKING:
+    from core.dataset import Dataset
+
+SAMPLE = 48
+
+
+class _Superseded(Exception):
+    """Another run or cell is looked at, or the app ends."""
+
+
+class RunTitle(Static):
+    """The run; a click asks for another."""
+
+    async def on_click(self) -> None:
+        """Ask."""
+        await self.app.run_action("screen.choose_run")
+
+
+class InspectScreen(ModeScreen):
+    """One run's confusion matrix, per-class report, and faces."""
+
+    MODE = "inspect"
+    CSS_PATH = "inspect.tcss"
+    AUTO_FOCUS = "ConfusionMatrix"
+    BINDING_GROUP_TITLE = "The inspected run"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "choose_run", "Run", id="inspect.run", tooltip="Choose another run"),
+        Binding("left_square_bracket", "step(-1)", "Newer", show=False, id="inspect.newer", tooltip="The run after"),
+        Binding("right_square_bracket", "step(1)", "Older", show=False, id="inspect.older", tooltip="The run before"),
+        Binding("s", "shares", "Shares", id="inspect.shares", tooltip="Per cent of the true class, or counts"),
+        Binding("n", "more", "More faces", id="inspect.more", tooltip="Show the faces after these"),
+        Binding("c", "classes", "Classes", id="inspect.classes", tooltip="Precision, recall and F1, or the faces"),
+        Binding("p", "predict", "Predict", id="inspect.predict", tooltip="What the model says to an image file"),
+        Binding("escape", "clear", "All", id="inspect.clear", tooltip="Show the mistakes of every cell again"),
+    ]
+
+    class Told(Message):
+        """What stood in the worker's way."""
+
+        def __init__(self, job: int, text: str) -> None:
+            super().__init__()
+            self.job, self.text = job, text
+
+    class PredictionsRead(Message):
+        """predictions.csv was read."""
+
+        def __init__(self, job: int, predictions: Sequence[Prediction]) -> None:
+            super().__init__()
+            self.job, self.predictions = job, predictions
+
+    class DatasetRead(Message):
+        """The data set was found again; `predictions` are those of images that it still has."""
+
+        def __init__(self, job: int, dataset: Dataset, predictions: Sequence[Prediction]) -> None:
+            super().__init__()
+            self.job, self.dataset, self.predictions = job, dataset, predictions
+
+    class FacesDecoded(Message):
+        """Faces can be shown; `unread` of them could not be read."""
+
+        def __init__(self, view: int, faces: Sequence[Face], unread: int) -> None:
+            super().__init__()
+            self.view, self.faces, self.unread = view, faces, unread
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.evaluation: Evaluation | None = None
+        self.predictions: Sequence[Prediction] | None = None
+        self.dataset: Dataset | None = None
+        self.problem = ""
+        self.unread = 0
+        self.first_face = 0
+        # Messages of an older job are of another run, of an older view of other faces.
+        self.job = self.view = 0
+        self._of: tuple[object, ...] = ()
+        self._read_of: tuple[object, ...] = ()
+
+    def compose_mode(self) -> ComposeResult:
+        """Which run, what there is to say of it, its figures and its faces."""
+        with Horizontal(id="inspected-line"):
+            yield Corner("[", "newer", "screen.step(-1)")
+            yield RunTitle(id="inspected", markup=False)
+            yield Corner("]", "older", "screen.step(1)")
+        yield Static(id="inspect-note", markup=False)
+        yield Static(id="inspect-empty", markup=False)
+        with Container(id="inspect"):
+            with Vertical(id="figures"):
+                yield ConfusionMatrix(id="matrix")
+                with VerticalScroll(id="report-scroll", can_focus=False):
+                    yield ClassReport(id="report")
+            with Vertical(id="wrong"):
+                yield Static(id="faces-title", markup=False)
+                yield FaceGrid(id="wrong-faces")
+
+    def on_mount(self) -> None:
+        """Follow the app's snapshots."""
+        self.watch(self.app, "runs", self.show_run)
+        self.watch(self.app, "inspected", self.show_run, init=False)
+        # Sent when the theme's colours hold, below a dialog too.
+        self.app.theme_changed_signal.subscribe(self, self._repaint)
+
+    def on_screen_resume(self) -> None:
+        """Show what came while another mode was open."""
+        self.show_run()
+
+    def _repaint(self, theme: object) -> None:
+        self._of = ()
+        self.show_run()
+
+    # Which run
+
+    @property
+    def run_shown(self) -> RunSnapshot | None:
+        """The run that was asked for, else the newest that has figures, else the newest."""
+        runs = self.fer.runs or ()
+        asked = [run for run in runs if run.name == self.fer.inspected]
+        return next(iter((*asked, *self._evaluated(), *runs)), None)
+
+    def _evaluated(self) -> list[RunSnapshot]:
+        return [run for run in self.fer.runs or () if run.evaluation is not None]
+
+    def _beside(self, direction: int) -> RunSnapshot | None:
+        """The next run with figures that is newer (-1) or older (1)."""
+        run = self.run_shown
+        if run is None:
+            return None
+        if direction < 0:
+            return next((other for other in reversed(self._evaluated()) if other.name > run.name), None)
+        return next((other for other in self._evaluated() if other.name < run.name), None)
+
+    def show_run(self) -> None:
+        """Render the run's snapshot; read its predictions where they are not those that are shown."""
+        if self.fer.runs is None or not self.is_mounted or self.fer.mode_screen is not self:
+            return
+        run = self.run_shown
+        around = tuple(beside.name if beside else "" for beside in (self._beside(-1), self._beside(1)))
+        shown = (self.fer.runs_problem, around, *((run.path, run.state, run.status, run.evaluation) if run else ()))
+        if shown == self._of:
+            return
+        self._of = shown
+        self.evaluation = read_evaluation(run.evaluation) if run else None
+        is_other = self._read_of != ((run.path, run.evaluation) if run else ())
+        with self.app.batch_update():
+            if is_other:
+                self._begin(run)
+            for corner, name in zip(self.query(Corner).filter("#inspected-line Corner"), around, strict=True):
+                corner.display = bool(name)
+            self.set_class(self.evaluation is None, "-empty")
+            self.query_one("#inspect-empty", Static).update(
+                Text(visible(self.fer.runs_problem) or without_figures(run, self.fer.folder))
+            )
+            self.query_one("#inspected", Static).update(run_title(run) if run else "")
+            self._show_figures()
+            self._tell_note()
+        self.refresh_bindings()
+
+    def _begin(self, run: RunSnapshot | None) -> None:
+        """Forget the run before; read this one's predictions and data set."""
+        self._read_of = (run.path, run.evaluation) if run else ()
+        self.job += 1
+        self.predictions = self.dataset = None
+        self.problem, self.unread, self.first_face = "", 0, 0
+        matrix = self.query_one(ConfusionMatrix)
+        matrix.choose(None)
+        if run is not None and self.evaluation is not None:
+            matrix.show(self.evaluation.classes, self.evaluation.matrix)
+            job = self.job
+            self.run_worker(lambda: self._read(job, run), thread=True, group="inspect", name="read")
+        self._show_faces()
+
+    def _show_figures(self) -> None:
+        figures = self.evaluation.figures if self.evaluation else ()
+        self.query_one(ClassReport).show(figures, frozenset(self.cell or ()))
+        self.query_one(ConfusionMatrix).refresh()
+
+    def _tell_note(self) -> None:
+        """What stood in the way, else what the audit holds against the run's figures."""
+        run, colours = self.run_shown, self.app.theme_variables
+        unread = f"{self.unread} of these faces can't be read; 'fer-tui data check' names them." if self.unread else ""
+        warned = [str(warning.get("message", "")) for warning in run.warnings] if run and self.evaluation else []
+        text = " ".join(filter(None, (self.problem, unread))) or ". ".join(warned)
+        style = colours["error" if self.problem or unread else "warning"]
+        note = self.query_one("#inspect-note", Static)
+        note.display = bool(text)
+        note.update(Text(visible(text), style=style))
+
+    # In the worker threads: messages are all that leaves them
+
+    def _checked(self, is_wanted: Callable[[], bool]) -> Callable[[], None]:
+        worker = get_current_worker()
+
+        def check() -> None:
+            if worker.is_cancelled or not is_wanted():
+                raise _Superseded
+
+        return check
+
+    def _read(self, job: int, run: RunSnapshot) -> None:
+        from core.run_images import find_images, has_changed
+
+        check = self._checked(lambda: job == self.job)
+        try:
+            predictions = read_predictions(run.path)
+            self.post_message(self.PredictionsRead(job, predictions))
+            dataset = find_images(run)
+            check()
+            known = still_there(predictions, dataset)
+            self.post_message(self.DatasetRead(job, dataset, known))
+            if len(known) < len(predictions):
+                gone = len(predictions) - len(known)
+                said = f"{gone:,} of {len(predictions):,} images are gone or in another class; they are left out."
+                self.post_message(self.Told(job, f"{dataset.root}: {said}"))
+            elif has_changed(run, dataset, check):
+                said = "has changed since the run: its faces may not be those that the model saw."
+                self.post_message(self.Told(job, f"{dataset.root} {said}"))
+        except FerError as error:
+            self.post_message(self.Told(job, str(error)))
+        except _Superseded:
+            pass
+
+    def _decode(self, view: int, dataset: Dataset, predictions: Sequence[Prediction]) -> None:
+        from core.images import ImageError
+
+        check = self._checked(lambda: view == self.view)
+        faces: list[Face] = []
+        unread = 0
+        try:
+            for prediction in predictions:
+                check()
+                try:
+                    image = dataset.source.image(prediction.path)
+                except ImageError:
+                    unread += 1
+                else:
+                    faces.append(JudgedFace(prediction.label, image, prediction))
+        except _Superseded:
+            return
+        self.post_message(self.FacesDecoded(view, faces, unread))
+
+    # On the event loop
+
+    @on(Told)
+    def _on_told(self, message: Told) -> None:
+        if message.job == self.job:
+            self.problem = message.text
+            self._tell_note()
+            self._show_faces()
+
+    @on(PredictionsRead)
+    def _on_predictions(self, message: PredictionsRead) -> None:
+        if message.job == self.job:
+            self.predictions = message.predictions
+            self._show_faces()
+
+    @on(DatasetRead)
+    def _on_dataset(self, message: DatasetRead) -> None:
+        if message.job == self.job:
+            self.dataset, self.predictions = message.dataset, message.predictions
+            self._show_faces()
+            self.refresh_bindings()
+
+    @on(FacesDecoded)
+    def _on_faces(self, message: FacesDecoded) -> None:
+        if message.view == self.view:
+            self.unread = message.unread
+            self.query_one(FaceGrid).show(message.faces)
+            self._tell_note()
+            self.call_after_refresh(self._tell_faces)
+
+    @property
+    def cell(self) -> Cell | None:
+        """The chosen cell's true and predicted class."""
+        chosen = self.query_one(ConfusionMatrix).cell
+        if chosen is None or self.evaluation is None:
+            return None
+        return self.evaluation.classes[chosen[0]], self.evaluation.classes[chosen[1]]
+
+    @property
+    def faces_found(self) -> list[Prediction]:
+        """The predictions that the chosen cell, or none, leaves."""
+        return telling(self.predictions or (), self.cell)
+
+    def _show_faces(self) -> None:
+        """Decode the faces that are wanted now; until they come, the ones before stay."""
+        self.view += 1
+        view, dataset, found = self.view, self.dataset, self.faces_found
+        wanted = found[self.first_face : self.first_face + SAMPLE]
+        if dataset is not None and wanted:
+            self.run_worker(lambda: self._decode(view, dataset, wanted), thread=True, group="faces", name="faces")
+        else:
+            self.unread = 0
+            self.query_one(FaceGrid).show([])
+        self._tell_faces()
+
+    def _tell_faces(self) -> None:
+        found = len(self.faces_found)
+        if self.predictions is None:
+            text = "" if self.problem else "Reading the predictions …"
+        else:
+            text = faces_title(self.cell, found)
+            shown = self.query_one(FaceGrid).shown
+            if 0 < shown < found:
+                text += f"   {self.first_face + 1}-{min(self.first_face + shown, found)}"
+        self.query_one("#faces-title", Static).update(Text(visible(text), no_wrap=True, overflow="ellipsis"))
+
+    @on(ConfusionMatrix.CellChosen)
+    def _cell_chosen(self) -> None:
+        self.first_face = 0
+        self._show_figures()
+        self._show_faces()
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what can be done with the run is told of in the footer."""
+        if not self.is_mounted:
+            return True
+        run, has_figures = self.run_shown, self.evaluation is not None
+        allowed = {
+            "choose_run": len(self._evaluated()) > 1 or (not has_figures and bool(self._evaluated())),
+            "shares": has_figures,
+            "more": has_figures and self.dataset is not None and bool(self.faces_found),
+            "classes": has_figures and self.has_class("-narrow"),
+            "predict": run is not None and bool(run.history),
+            "clear": has_figures and self.cell is not None,
+        }
+        return allowed.get(action, True)
+
+    def on_resize(self) -> None:
+        """A wide terminal shows faces and classes at once."""
+        self.refresh_bindings()
+
+    def action_step(self, direction: int) -> None:
+        """Go on to the next run that has figures, newer (-1) or older (1)."""
+        beside = self._beside(direction)
+        if beside is not None:
+            self.fer.inspected = beside.name
+
+    def action_choose_run(self) -> None:
+        """Ask for a run."""
+        run = self.run_shown
+        if self._evaluated():
+            self.app.push_screen(ChooseRunScreen(self._evaluated(), run.name if run else None), self._run_chosen)
+
+    def _run_chosen(self, name: str | None) -> None:
+        if name is not None:
+            self.fer.inspected = name
+
+    def action_shares(self) -> None:
+        """Write shares, or counts."""
+        matrix = self.query_one(ConfusionMatrix)
+        matrix.show_shares(not matrix.with_shares)
+
+    def action_more(self) -> None:
+        """Show the faces after these, after the last the first again."""
+        self.first_face += max(self.query_one(FaceGrid).shown, 1)
+        if self.first_face >= len(self.faces_found):
+            self.first_face = 0
+        self.remove_class("-report")
+        self._show_faces()
+
+    def action_classes(self) -> None:
+        """Change between classes and faces, where there is no room for both."""
+        self.toggle_class("-report")
+
+    def action_clear(self) -> None:
+        """Look at every mistake again."""
+        self.query_one(ConfusionMatrix).choose(None)
+
+    def action_predict(self) -> None:
+        """Ask for an image and predict it."""
+        from fer_tui.screens.predict import PredictScreen
+
+        run = self.run_shown
+        if run is not None:
+            self.app.push_screen(PredictScreen(run))

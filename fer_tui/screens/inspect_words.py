@@ -1,0 +1,66 @@
+"""What the Inspect screen says in words: of a run, of what it lacks, of the faces below."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from core.predictions import Cell
+from core.runs import RunSnapshot
+from fer_tui.output import visible
+from fer_tui.widgets.run_table import short_name
+
+EMPTY = """No runs in {folder} yet, so there is nothing to inspect.
+
+Train a model; when it is done its mistakes are shown here:
+
+  fer-tui train --data PATH --model compact"""
+# What is to be said, by state, of a run that has no figures of its classes.
+WITHOUT_FIGURES = {
+    "queued": "It waits in a queue. Its confusion matrix comes when it is done.\n\nPress 3 to watch it.",
+    "running": "It is under way: epoch {epoch} of {epochs}. Its confusion matrix comes when it is done.\n\n"
+    "Press 3 to watch it.",
+    "completed": "Its evaluation.json is missing or damaged.\n\n'fer-tui resume {name}' evaluates it anew.",
+    "stopped": "It was stopped before it was evaluated.\n\n'fer-tui resume {name}' goes on with it.",
+    "interrupted": "It was interrupted before it was evaluated.\n\n'fer-tui resume {name}' goes on with it.",
+    "failed": "It failed{message}\n\nPress 3, then o, for its log; 'fer-tui resume {name}' tries again.",
+    "diverged": "It diverged before its first epoch was done{message}\n\nTrain it with a lower learning rate.",
+}
+
+
+def without_figures(run: RunSnapshot | None, folder: Path) -> str:
+    """What is to be seen of a run without a confusion matrix, or without any run, and what to do."""
+    if run is None:
+        return EMPTY.format(folder=visible(str(folder)))
+    state = run.state if run.evaluation is None else "completed"
+    return WITHOUT_FIGURES[state].format(
+        name=visible(run.name),
+        message=f": {visible(run.message)}" if run.message else ".",
+        epoch=visible(str(run.status.get("epoch") or 0)),
+        epochs=visible(str(run.config.get("epochs", "?"))),
+    )
+
+
+def run_title(run: RunSnapshot) -> Text:
+    """A run and its figures in one line."""
+    figures: Any = run.evaluation or {}
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{visible(short_name(run.name))}  {visible(run.model)}", style="bold").append(" ▾  ", style="dim")
+    if run.state != "completed":
+        text.append(f"{run.state}  ")
+    for heading, figure in (("acc", "accuracy"), ("macro F1", "macro_f1")):
+        if isinstance(figures.get(figure), float):
+            text.append(f"{heading} {figures[figure]:.4f}  ")
+    return text
+
+
+def faces_title(cell: Cell | None, found: int) -> str:
+    """What the faces below it are."""
+    if cell is None:
+        return f"{found:,} mistakes, the surest first" if found else "No mistakes: every image was told right"
+    label, said = cell
+    if label == said:
+        return f"{found:,} {label} told right, the least sure first" if found else f"No {label} was told right"
+    return f"{found:,} {label} taken for {said}, the surest first" if found else f"No {label} was taken for {said}"

@@ -1,0 +1,170 @@
+"""What a run's model says to image files."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from core.errors import FerError
+from core.runs import RunSnapshot
+from fer_tui.output import visible
+from fer_tui.widgets.face_grid import Face, FaceGrid
+from fer_tui.widgets.path_input import PathInput
+from fer_tui.widgets.probability_bars import ProbabilityBars
+from fer_tui.widgets.run_table import short_name
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from core.prediction import Predictor
+
+
+class PredictScreen(ModalScreen[None]):
+    """One image after another: the face, and a probability a class."""
+
+    CSS_PATH = "inspect.tcss"
+    BINDING_GROUP_TITLE = "Prediction"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Close", id="predict.close", tooltip="Back to the run"),
+    ]
+    AUTO_FOCUS = "#image-path"
+    # One model at work at a time, and the last one kept, so that the next image of the same run is quick.
+    _at_work: ClassVar[threading.Lock] = threading.Lock()
+    _predictor: ClassVar[Predictor | None] = None
+    _last_path: ClassVar[str] = ""
+
+    class Told(Message):
+        """How far the worker is, or why it could not go on."""
+
+        def __init__(self, job: int, text: str, *, is_problem: bool = False) -> None:
+            super().__init__()
+            self.job, self.text, self.is_problem = job, text, is_problem
+
+    class FaceRead(Message):
+        """The image was decoded."""
+
+        def __init__(self, job: int, image: Image) -> None:
+            super().__init__()
+            self.job, self.image = job, image
+
+    class Predicted(Message):
+        """The model has spoken."""
+
+        def __init__(self, job: int, path: Path, probabilities: dict[str, float]) -> None:
+            super().__init__()
+            self.job, self.path, self.probabilities = job, path, probabilities
+
+    def __init__(self, run: RunSnapshot) -> None:
+        """`run`: one that has a kept model."""
+        super().__init__()
+        self.run_asked = run
+        self.job = 0
+
+    def compose(self) -> ComposeResult:
+        """Field, what is going on, face and bars."""
+        folder = self.run_asked.environment.get("data")
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = Text(f"Predict with {visible(self.run_asked.model)}, {_name(self.run_asked)}").plain
+            yield PathInput(
+                PredictScreen._last_path or (f"{folder}/" if isinstance(folder, str) else ""),
+                id="image-path",
+                placeholder="a JPEG or PNG file of one face; Tab completes",
+            )
+            yield Static("Type the path of an image of one face, then Enter.", id="predict-state", markup=False)
+            with Horizontal(id="predicted"):
+                yield FaceGrid(id="predicted-face")
+                with VerticalScroll(can_focus=False):
+                    yield ProbabilityBars(id="probabilities")
+            with Horizontal(classes="buttons"):
+                yield Button("Predict", variant="primary", id="do-predict", compact=True)
+                yield Button("Close (esc)", id="close", compact=True)
+
+    @on(Button.Pressed, "#close")
+    def _close(self) -> None:
+        self.dismiss(None)
+
+    @on(Button.Pressed, "#do-predict")
+    @on(Input.Submitted)
+    def _asked(self) -> None:
+        text = self.query_one(Input).value.strip()
+        if not text:
+            return
+        PredictScreen._last_path = text
+        self.job += 1
+        job, path = self.job, Path(text).expanduser()
+        self.query_one(FaceGrid).show([])
+        self.query_one(ProbabilityBars).show({})
+        # Its import takes seconds, and is somebody else's to wait for if a training has begun it.
+        self._tell("Predicting …" if PredictScreen._predictor else "Loading TensorFlow …")
+        self.run_worker(lambda: self._predict(job, path), thread=True, group="predict", name="predict")
+
+    # In the worker thread: messages are all that leaves it
+
+    def _predict(self, job: int, path: Path) -> None:
+        from core import images
+        from core.prediction import Predictor
+
+        try:
+            self.post_message(self.FaceRead(job, images.read_image(path)))
+        except images.ImageError as error:
+            self.post_message(self.Told(job, f"{path}: {error}; name a JPEG or PNG file", is_problem=True))
+            return
+        with PredictScreen._at_work:
+            if job != self.job:
+                return
+            PredictScreen._predictor = predictor = PredictScreen._predictor or Predictor()
+            try:
+                answer: dict[str, Any] = predictor.predict(self.run_asked.path, [path])[0]
+            except FerError as error:
+                self.post_message(self.Told(job, str(error), is_problem=True))
+                return
+            except Exception as error:
+                # Whatever TensorFlow can't do with a model of unknown origin must not end the app.
+                traceback.print_exc(file=sys.stderr)
+                reason = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+                self.post_message(self.Told(job, f"The model can't predict: {reason}", is_problem=True))
+                return
+        if "error" in answer:
+            text = f"{path}: {answer['error']}; name a JPEG or PNG file"
+            self.post_message(self.Told(job, text, is_problem=True))
+        else:
+            self.post_message(self.Predicted(job, path, answer["probabilities"]))
+
+    # On the event loop
+
+    @on(Told)
+    def _on_told(self, message: Told) -> None:
+        if message.job == self.job:
+            self._tell(message.text, is_problem=message.is_problem)
+
+    @on(FaceRead)
+    def _on_face(self, message: FaceRead) -> None:
+        if message.job == self.job:
+            self.query_one(FaceGrid).show([Face("", message.image)])
+
+    @on(Predicted)
+    def _on_predicted(self, message: Predicted) -> None:
+        if message.job == self.job:
+            said, share = next(iter(message.probabilities.items()))
+            self.query_one(ProbabilityBars).show(message.probabilities)
+            self._tell(f"{said}, {share:.1%} sure   {message.path.name}")
+
+    def _tell(self, text: str, *, is_problem: bool = False) -> None:
+        style = self.app.theme_variables["error"] if is_problem else ""
+        self.query_one("#predict-state", Static).update(Text(visible(text), style=style))
+
+
+def _name(run: RunSnapshot) -> str:
+    return visible(short_name(run.name))

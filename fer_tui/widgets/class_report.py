@@ -1,0 +1,86 @@
+"""Precision, recall and F1 of every class, as bars with their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual.app import RenderResult
+from textual.geometry import Size
+from textual.widget import Widget
+
+from core.predictions import ClassFigures
+from fer_tui.output import visible
+from fer_tui.widgets.class_bars import BLOCK, LONGEST_NAME
+from fer_tui.widgets.confusion_matrix import fitted
+
+FIGURES = {"precision": "primary", "recall": "series-validation", "f1": "secondary"}
+HEADINGS = {"precision": "precision", "recall": "recall", "f1": "F1"}
+MEAN = "mean"
+
+
+def means(figures: Sequence[ClassFigures]) -> ClassFigures:
+    """The classes' mean precision, recall and F1, over those that have images, and the sum of the images.
+
+    The mean recall is the balanced accuracy, the mean F1 the macro F1.
+    """
+    present = [each for each in figures if each.support]
+    count = max(len(present), 1)
+    return ClassFigures(
+        MEAN,
+        sum(each.precision for each in present) / count,
+        sum(each.recall for each in present) / count,
+        sum(each.f1 for each in present) / count,
+        sum(each.support for each in figures),
+    )
+
+
+class ClassReport(Widget):
+    """A line a class, and one for their means."""
+
+    DEFAULT_CSS = "ClassReport { height: auto; width: 1fr; }"
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.figures: Sequence[ClassFigures] = ()
+        self.chosen: frozenset[str] = frozenset()
+
+    def show(self, figures: Sequence[ClassFigures], chosen: frozenset[str]) -> None:
+        """Take the figures, and the classes that are looked at."""
+        self.figures, self.chosen = figures, chosen
+        self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """A line a class, one for the headings and one for the means."""
+        return len(self.figures) + 2 if self.figures else 0
+
+    def render(self) -> RenderResult:
+        """Draw the lines."""
+        if not self.figures:
+            return Text("")
+        rows = [*self.figures, means(self.figures)]
+        label = min(max(*(cell_len(visible(row.name)) for row in rows), len(MEAN)), LONGEST_NAME)
+        support = max(len(f"{rows[-1].support:,}"), len("images"))
+        column = max((self.size.width - label - support - 2) // 3 - 2, len("precision"))
+        headings = Text(" " * (label + 2), style="dim", no_wrap=True)
+        for figure in FIGURES:
+            headings.append("  " + HEADINGS[figure].ljust(column))
+        lines = [headings.append(f"{'images':>{support}}")]
+        for row in rows:
+            lines.append(self._line(row, row is rows[-1], label, column).append(f"{row.support:>{support},}"))
+        return Text("\n").join(lines)
+
+    def _line(self, row: ClassFigures, is_mean: bool, label: int, column: int) -> Text:
+        is_chosen = row.name in self.chosen and not is_mean
+        colours = self.app.theme_variables
+        line = Text("▸ " if is_chosen else "  ", style="dim" if is_mean else "", no_wrap=True)
+        line.append(fitted(visible(row.name), label), style="bold" if is_chosen else "")
+        for figure, colour in FIGURES.items():
+            share = getattr(row, figure)
+            length = column - len("0.00 ")
+            filled = max(round(length * share), 1) if share else 0
+            line.append(f"  {share:.2f} ")
+            line.append(BLOCK * filled, style=colours[colour])
+            line.append(" " * (length - filled))
+        return line

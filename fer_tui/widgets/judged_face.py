@@ -1,0 +1,31 @@
+"""A face with what a model said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from core.predictions import Prediction
+from fer_tui.output import visible
+from fer_tui.widgets.confusion_matrix import fitted
+from fer_tui.widgets.face_grid import Face
+
+
+@dataclass(frozen=True)
+class JudgedFace(Face):
+    """A face with its prediction below it."""
+
+    prediction: Prediction
+
+    def caption(self, room: int) -> str:
+        """Both classes, each cut where there is no room for them, and how sure the model was."""
+        share = f" {self.prediction.share:.0%}"
+        label, said = visible(self.prediction.label), visible(self.prediction.predicted)
+        if self.prediction.is_right:
+            return fitted(fitted(label, min(cell_len(label), room - len(share))) + share, room)
+        names = room - len(share) - 1
+        # What the shorter name leaves is the longer one's.
+        first = min(cell_len(label), max(names // 2, names - cell_len(said)))
+        second = min(cell_len(said), names - first)
+        return fitted(f"{fitted(label, first)}→{fitted(said, second)}{share}", room)

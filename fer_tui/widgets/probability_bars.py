@@ -1,0 +1,46 @@
+"""What a model says to one image: a bar a class, most likely first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual.app import RenderResult
+from textual.geometry import Size
+from textual.widget import Widget
+
+from fer_tui.output import visible
+from fer_tui.widgets.class_bars import BLOCK, LONGEST_NAME
+from fer_tui.widgets.confusion_matrix import fitted
+
+
+class ProbabilityBars(Widget):
+    """A line a class, the first of them the answer."""
+
+    DEFAULT_CSS = "ProbabilityBars { height: auto; width: 1fr; }"
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.probabilities: Mapping[str, float] = {}
+
+    def show(self, probabilities: Mapping[str, float]) -> None:
+        """Take the probabilities of the classes, 0 to 1, most likely first."""
+        self.probabilities = probabilities
+        self.refresh(layout=True)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """A line a class."""
+        return len(self.probabilities)
+
+    def render(self) -> RenderResult:
+        """Draw the lines."""
+        label = min(max((cell_len(visible(name)) for name in self.probabilities), default=0), LONGEST_NAME)
+        room = max(self.size.width - label - len(" 100.0% "), 1)
+        colour = self.app.theme_variables["primary"]
+        lines = []
+        for place, (name, share) in enumerate(self.probabilities.items()):
+            line = Text(fitted(visible(name), label), style="" if place else "bold", no_wrap=True)
+            line.append(f" {share:>6.1%} ").append(BLOCK * round(room * share), style=colour)
+            lines.append(line)
+        return Text("\n").join(lines)
