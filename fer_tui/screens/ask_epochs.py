@@ -57,7 +57,9 @@ class AskEpochsScreen(ModalScreen[int | None]):
         if self.done < epochs <= MOST_EPOCHS:
             self.dismiss(epochs)
         else:
-            self.query_one("#epochs-problem", Static).update(f"name a whole number from {self.done + 1} to {MOST_EPOCHS}")
+            self.query_one("#epochs-problem", Static).update(
+                f"name a whole number from {self.done + 1} to {MOST_EPOCHS}"
+            )
 
 
 def _whole(value: object) -> int:

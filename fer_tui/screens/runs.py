@@ -92,7 +92,7 @@ class RunsScreen(RunsModeScreen):
             self._show_chosen()
 
     def _marks(self) -> dict[str, tuple[str, str]]:
-        """The marked runs' signs and colours, as the plot has them; the eighth and later ones have none of their own."""
+        """Sign and colour of each marked run, as in the plot; those beyond its places share one."""
         held = {name: (PLACES[place], f"series-{place + 1}") for name, place in self.places.items()}
         return {name: held.get(name, ("·", "accent")) for name in self.fer.marked}
 

@@ -11,6 +11,7 @@ from textual.style import Style
 from textual_plotext import PlotextPlot
 
 Points = Sequence[tuple[float, float]]
+GAP = Content("  ")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class Series:
 class LinePlot(PlotextPlot):
     """A plot that is drawn again only when what it shows, its size or the theme changed."""
 
+    DEFAULT_CSS = """
+    LinePlot {
+        link-color: $foreground;
+        link-style: none;
+        link-color-hover: $foreground;
+        link-background-hover: $primary 20%;
+        link-style-hover: none;
+    }
+    """
+
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self._drawn: tuple[object, Content] | None = None
@@ -57,12 +68,17 @@ class LinePlot(PlotextPlot):
         """Legend and plot, or why there is none."""
         raise NotImplementedError
 
-    def legend(self, series: Sequence[Series]) -> Content:
-        """Sign and name of each series in its colour."""
+    def legend(self, series: Sequence[Series]) -> list[Content]:
+        """Sign and name of each series in its colour, in as few lines as they need."""
         colours = self.app.theme_variables
-        return Content("  ").join(
-            Content.styled(f"{one.sign or one.marker} {one.label}", colours[one.colour]) for one in series
-        )
+        lines: list[Content] = []
+        for one in series:
+            part = Content.styled(f"{one.sign or one.marker} {one.label}", colours[one.colour])
+            if lines and lines[-1].cell_length + len(GAP) + part.cell_length <= self.size.width:
+                lines[-1] += GAP + part
+            else:
+                lines.append(part.truncate(self.size.width, ellipsis=True))
+        return lines
 
     def plotted(
         self,
@@ -70,6 +86,7 @@ class LinePlot(PlotextPlot):
         height: int,
         *,
         log: bool = False,
+        least: float | None = None,
         ticks: Sequence[float] | None = None,
         tick_labels: Sequence[str] | None = None,
     ) -> Content:
@@ -79,6 +96,7 @@ class LinePlot(PlotextPlot):
             series: later ones are drawn over earlier ones.
             height: lines that there is room for.
             log: whether the axis of the figures is logarithmic.
+            least: where that axis begins; at the least figure, if not given.
             ticks: where the lower axis is labelled; where plotext likes it to be, if not given.
             tick_labels: what stands there, if not the numbers.
         """
@@ -94,6 +112,7 @@ class LinePlot(PlotextPlot):
         plot.yaxes(True, False)
         if log:
             plot.yscale("log")
+        plot.ylim(least, None)
         for one in series:
             x, y = (list(values) for values in zip(*one.points, strict=True))
             draw = plot.plot if one.joined and len(x) > 1 else plot.scatter

@@ -11,7 +11,7 @@ from textual.content import Content
 from core.runs import METRICS
 from fer_tui.output import visible
 from fer_tui.themes import SERIES
-from fer_tui.widgets.line_plot import LinePlot, Points, Series
+from fer_tui.widgets.line_plot import GAP, LinePlot, Points, Series
 from fer_tui.widgets.run_table import run_digits
 
 SMOOTHING = 0.6
@@ -19,7 +19,9 @@ SMOOTHING = 0.6
 MARKERS = {"train": "•", "validation": "hd"}
 SIGNS = {"train": "••", "validation": "▀▀"}
 KEPT = "◆"
-PLACES = "●×○▲+■◇*"[:SERIES]
+PLACES = "●x○▲+■◇*"[:SERIES]
+# From so many lines on there is room for a legend of several.
+TALL = 20
 History = Sequence[Mapping[str, float]]
 
 
@@ -127,7 +129,7 @@ class MetricPlot(LinePlot):
     def series(self) -> list[Series]:
         """What is drawn, as it is drawn; a series without any point is left out."""
         if self.overlaid:
-            names = legend_names(self.overlaid, self.size.width)
+            names = legend_names(self.overlaid, *self.size)
             found = [
                 Series(name, self._points(one.history, self.column), PLACES[one.place], f"series-{one.place + 1}")
                 for name, one in zip(names, self.overlaid, strict=True)
@@ -159,13 +161,14 @@ class MetricPlot(LinePlot):
             return Content.styled((none if not series else "") if has_epochs else "No epoch is done yet.", "dim")
         heading, legend = self.heading(), self.legend(series)
         if self.beyond:
-            legend += Content.styled(f"  and {self.beyond} more", "dim")
+            legend[-1] += Content.styled(f"  and {self.beyond} more", "dim")
+        head = [heading, *legend]
         # One line where there is room, so that a small terminal has a larger plot.
-        is_short = heading.cell_length + 3 + legend.cell_length <= self.size.width
-        head = heading + (Content("   ") if is_short else Content("\n")) + legend
+        if len(legend) == 1 and heading.cell_length + 3 + legend[0].cell_length <= self.size.width:
+            head = [heading + Content("   ") + legend[0]]
         ticks = epoch_ticks(series, self.size.width)
-        plot = self.plotted(series, self.size.height - (1 if is_short else 2), log=self.view.log, ticks=ticks)
-        return head + Content("\n") + plot
+        plot = self.plotted(series, self.size.height - len(head), log=self.view.log, ticks=ticks)
+        return Content("\n").join([*head, plot])
 
     def heading(self) -> Content:
         """How it is looked at; each word changes at its key or a click."""
@@ -183,13 +186,15 @@ class MetricPlot(LinePlot):
         )
 
 
-def legend_names(overlaid: Sequence[Overlaid], width: int) -> list[str]:
-    """Names that fit into one line: model and digits, else the digits alone, else as much of them as has room."""
-    room = width - sum(len("● ") + len("  ") for _ in overlaid)
-    digits = [visible(run_digits(one.name)) for one in overlaid]
-    full = [f"{visible(one.model)} {digit}" for one, digit in zip(overlaid, digits, strict=True)]
-    names = next((names for names in (full, digits) if sum(Content(name).cell_length for name in names) <= room), None)
-    return names or [Content(name).truncate(max(room // len(overlaid), 2), ellipsis=True).plain for name in digits]
+def legend_names(overlaid: Sequence[Overlaid], width: int, height: int) -> list[str]:
+    """Model and digits; the digits alone, which the list of runs shows too, where that would take more than a line."""
+    short = [visible(run_digits(one.name)) for one in overlaid]
+    full = [f"{visible(one.model)} {digits}" for one, digits in zip(overlaid, short, strict=True)]
+    taken = sum(len("● ") + Content(name).cell_length + len(GAP) for name in full) - len(GAP)
+    most = max(width // 2 if height >= TALL else width // len(overlaid) - len("●   "), 4)
+    return [
+        Content(n).truncate(most, ellipsis=True).plain for n in (full if taken <= width or height >= TALL else short)
+    ]
 
 
 def smoothed(points: Points) -> Points:

@@ -131,9 +131,14 @@ async def test_the_keys_of_the_plot(
             await pilot.press("m")
             assert plot.view.metric == metric
         await pilot.press("l", "s")
-        await until(pilot, lambda: "loss, log axis, smoothed" in screen_text(pilot))
+        await until(pilot, lambda: "m loss  l log axis  s smoothed" in screen_text(pilot))
         await pilot.press("l", "s")
-        assert plot.heading == "loss"
+        await until(pilot, lambda: "m loss  l linear axis  s unsmoothed" in screen_text(pilot))
+        # The same by mouse: each word is clicked.
+        for word, after in (("loss", "m accuracy"), ("linear axis", "l log axis"), ("unsmoothed", "s smoothed")):
+            column = screen_text(pilot).split("m ")[-1].index(word) if word != "loss" else 0
+            await pilot.click(MetricPlot, offset=(column + 2, 0))
+            await until(pilot, lambda after=after: after in screen_text(pilot))
 
 
 async def test_a_history_without_figures_is_no_error(
