@@ -22,6 +22,7 @@ KEPT = "◆"
 PLACES = "●x○▲+■◇*"[:SERIES]
 # From so many lines on there is room for a legend of several.
 TALL = 20
+MODEL = 16
 History = Sequence[Mapping[str, float]]
 
 
@@ -189,12 +190,17 @@ class MetricPlot(LinePlot):
 def legend_names(overlaid: Sequence[Overlaid], width: int, height: int) -> list[str]:
     """Model and digits; the digits alone, which the list of runs shows too, where that would take more than a line."""
     short = [visible(run_digits(one.name)) for one in overlaid]
-    full = [f"{visible(one.model)} {digits}" for one, digits in zip(overlaid, short, strict=True)]
-    taken = sum(len("● ") + Content(name).cell_length + len(GAP) for name in full) - len(GAP)
-    most = max(width // 2 if height >= TALL else width // len(overlaid) - len("●   "), 4)
-    return [
-        Content(n).truncate(most, ellipsis=True).plain for n in (full if taken <= width or height >= TALL else short)
-    ]
+    full = [f"{_cut(visible(one.model), MODEL)} {digits}" for one, digits in zip(overlaid, short, strict=True)]
+    room = width - len("●   ") * len(overlaid) + len(GAP)
+    if sum(Content(name).cell_length for name in full) <= room:
+        return full
+    if height >= TALL:
+        return [_cut(name, width // 2) for name in full]
+    return [_cut(name, max(room // len(overlaid), 4)) for name in short]
+
+
+def _cut(text: str, cells: int) -> str:
+    return Content(text).truncate(cells, ellipsis=True).plain
 
 
 def smoothed(points: Points) -> Points:
