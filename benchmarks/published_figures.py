@@ -26,7 +26,9 @@ def main() -> None:
     for what, printed, name, divisor in rows:
         spread = figures.constant_answer(name, divisor, SEEDS)
         print(f"| {what} | {told(spread)} | {figures.whole_split_share(name):.4f} | {printed} |")
-    print(f"| the commonest class of the batch before, in training | {told(figures.previous_class())} | | 0.80 to 0.83 |")
+    print(
+        f"| the commonest class of the batch before, in training | {told(figures.previous_class())} | | 0.80 to 0.83 |"
+    )
     print(f"| label entropy of a training batch, bits | {told(pure)} | | |")
     print(f"| the same after a full shuffle | {told(mixed)} | | |")
     same = figures.frequency_order("train") == figures.frequency_order("validation")

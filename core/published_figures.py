@@ -108,9 +108,7 @@ def previous_class(seeds: int = 20) -> Spread:
 def label_entropy(seeds: int = 20) -> tuple[Spread, Spread]:
     """The mean label entropy of a training batch, in bits: as the article draws them, and after a full shuffle."""
     measures = list(_batches(seeds))
-    drawn, shuffled = (
-        [measure[name] for measure in measures] for name in ("label_entropy", "shuffled_label_entropy")
-    )
+    drawn, shuffled = ([measure[name] for measure in measures] for name in ("label_entropy", "shuffled_label_entropy"))
     return (
         Spread(float(np.mean(drawn)), float(np.std(drawn, ddof=1))),
         Spread(float(np.mean(shuffled)), float(np.std(shuffled, ddof=1))),

@@ -154,8 +154,13 @@ def find_run(name: str, folder: Path) -> Path:
     return found[0]
 
 
-def read_run(path: Path) -> RunSnapshot:
-    """Read a run directory as it is now; damaged files read as empty."""
+def read_run(path: Path, history: tuple[Mapping[str, float], ...] | None = None) -> RunSnapshot:
+    """Read a run directory as it is now; damaged files read as empty.
+
+    Args:
+        path: the run directory.
+        history: its history.csv, where that was read before and has not changed since.
+    """
     status = read_json(path / "status.json")
     return RunSnapshot(
         path=path,
@@ -163,7 +168,7 @@ def read_run(path: Path) -> RunSnapshot:
         config=read_json(path / "config.json"),
         environment=read_json(path / "environment.json"),
         status=status,
-        history=read_history(path / "history.csv"),
+        history=read_history(path / "history.csv") if history is None else history,
         evaluation=read_json(path / "evaluation.json") or None,
     )
 

@@ -20,13 +20,14 @@ from textual.screen import Screen
 from textual.worker import Worker, get_current_worker
 
 from core.errors import RunError
+from core.load import Load
 from core.run_queue import RunQueue, create_runs, requeue, start_worker
 from core.run_writer import request_stop
 from core.runs import ENDED, RunSnapshot, list_runs, runs_folder
 from fer_tui import output, terminal
 from fer_tui.modes import SCREENS, SHOWN_MODES, import_modes
-from fer_tui.themes import THEMES
-from fer_tui.watcher import LogTail, RunWatcher
+from fer_tui.themes import FALLBACK, THEMES
+from fer_tui.watcher import LoadMeter, LogTail, RunWatcher
 
 if TYPE_CHECKING:
     from core.config import TrainingConfig
@@ -83,6 +84,7 @@ class FerApp(App[None]):
     runs_problem: reactive[str] = reactive("")
     marked: reactive[frozenset[str]] = reactive[frozenset[str]](frozenset())
     inspected: reactive[str | None] = reactive[str | None](None)
+    load: reactive[Load | None] = reactive[Load | None](None)
 
     class RunsChanged(Message):
         """The folder of runs was looked at and is not as it was."""
@@ -100,6 +102,13 @@ class FerApp(App[None]):
             self.run = run
             self.lines = lines
             self.is_new = is_new
+
+    class LoadSampled(Message):
+        """The machine was looked at and is not as it was."""
+
+        def __init__(self, load: Load) -> None:
+            super().__init__()
+            self.load = load
 
     def __init__(self, data: Path | None = None, runs: Path | None = None) -> None:
         """Keep the data set and the folder of runs to open.
@@ -123,7 +132,7 @@ class FerApp(App[None]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """What our style sheet asks of themes that are not ours."""
-        return {"series-train": "#56B4E9", "series-validation": "#E69F00"}
+        return FALLBACK
 
     def on_mount(self) -> None:
         """Open the first mode and begin to follow the runs."""
@@ -264,6 +273,7 @@ class FerApp(App[None]):
         worker = get_current_worker()
         watcher, tail = RunWatcher(self.folder), None
         told: tuple[tuple[RunSnapshot, ...], str] | None = None
+        meter: LoadMeter | None = None
         while not (self._is_leaving.is_set() or worker.is_cancelled):
             self._wake.clear()
             seen: tuple[tuple[RunSnapshot, ...], str]
@@ -283,6 +293,11 @@ class FerApp(App[None]):
                 if lines or is_new:
                     self.post_message(self.LogGrown(run, lines, is_new=is_new))
             import_modes()
+            # The driver may take a second to answer first: the runs come before it.
+            meter = meter or LoadMeter()
+            load = meter.look()
+            if load is not None:
+                self.post_message(self.LoadSampled(load))
             self._wake.wait(LOOK_INTERVAL)
 
     def on_fer_app_runs_changed(self, message: RunsChanged) -> None:
@@ -300,6 +315,10 @@ class FerApp(App[None]):
         figure = f", val accuracy {kept['val_accuracy']:.4f}" if kept else ""
         severity = "information" if run.state in ("completed", "stopped") else "error"
         self.notify(output.visible(f"{run.model} {run.state}{figure}"), severity=severity, markup=False)
+
+    def on_fer_app_load_sampled(self, message: LoadSampled) -> None:
+        """Take the machine's load; the screens render from it."""
+        self.load = message.load
 
     def on_fer_app_log_grown(self, message: LogGrown) -> None:
         """Hand the lines to the screen that shows them."""

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from textual.theme import Theme
 
+# Series beyond these have no colour of their own.
+SERIES = 8
+
+
+def _series(colours: str) -> dict[str, str]:
+    """The colours of overlaid runs as theme variables, `series-1` to `series-8`."""
+    return {f"series-{place}": colour for place, colour in enumerate(colours.split(), 1)}
+
+
 THEMES = (
     Theme(
         name="fer-dark",
@@ -18,7 +27,8 @@ THEMES = (
         surface="#1A1E25",
         panel="#232934",
         dark=True,
-        variables={"series-train": "#6CA6E0", "series-validation": "#E8B04B", "footer-key-foreground": "#6CA6E0"},
+        variables=_series("#6CA6E0 #E8B04B #CC79A7 #99DDFF #D55E00 #F0E442 #EE8866 #E6E6E6")
+        | {"series-train": "#6CA6E0", "series-validation": "#E8B04B", "footer-key-foreground": "#6CA6E0"},
     ),
     Theme(
         name="fer-light",
@@ -33,7 +43,8 @@ THEMES = (
         surface="#FFFFFF",
         panel="#E7E9EC",
         dark=False,
-        variables={"series-train": "#1F5FA8", "series-validation": "#B35C00", "footer-key-foreground": "#1F5FA8"},
+        variables=_series("#1F5FA8 #B35C00 #882255 #009E73 #332288 #1E242C #117733 #5B6675")
+        | {"series-train": "#1F5FA8", "series-validation": "#B35C00", "footer-key-foreground": "#1F5FA8"},
     ),
     # M. Okabe and K. Ito, Color Universal Design, 2008: told apart with any kind of colour vision.
     Theme(
@@ -49,6 +60,10 @@ THEMES = (
         surface="#191919",
         panel="#262626",
         dark=True,
-        variables={"series-train": "#56B4E9", "series-validation": "#E69F00", "footer-key-foreground": "#56B4E9"},
+        variables=_series("#56B4E9 #E69F00 #009E73 #F0E442 #0072B2 #D55E00 #CC79A7 #E6E6E6")
+        | {"series-train": "#56B4E9", "series-validation": "#E69F00", "footer-key-foreground": "#56B4E9"},
     ),
 )
+
+# What our style sheet and plots ask of themes that are not ours.
+FALLBACK = {name: colour for name, colour in THEMES[-1].variables.items() if name.startswith("series-")}

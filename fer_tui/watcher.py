@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+from core.load import Load, sample
 from core.runs import ENDED, RunSnapshot, list_runs, read_run
 
 _TOLD_IN = ("status.json", "history.csv", "evaluation.json", "environment.json", "config.json")
+HISTORY = _TOLD_IN.index("history.csv")
 LOG_TAIL = 64 * 1024
+LOAD_INTERVAL = 2.0
 Stamp = tuple[tuple[int, int], ...]
 
 
@@ -35,11 +39,13 @@ class RunWatcher:
         stamp = _stamp(path)
         before = self._known.get(path)
         if before is None or before[0] != stamp:
-            return stamp, read_run(path)
+            # The same object says to the plots that no epoch was added.
+            is_known = before is not None and before[0][HISTORY] == stamp[HISTORY]
+            return stamp, read_run(path, before[1].history if before and is_known else None)
         if before[1].state in ENDED:
             return before
         # A run that goes on is read at each look: it may be interrupted without a file changing.
-        now = read_run(path)
+        now = read_run(path, before[1].history)
         return before if now.state == before[1].state else (stamp, now)
 
 
@@ -80,3 +86,23 @@ class LogTail:
         self._offset = start + len(whole)
         lines = whole.decode("utf-8", errors="replace").split("\n")[:-1]
         return lines[1:] if skipped else lines
+
+
+class LoadMeter:
+    """The machine's load, looked at no more often than every LOAD_INTERVAL seconds."""
+
+    def __init__(self) -> None:
+        sample()  # the first one only tells psutil from when on to count
+        self._due = time.monotonic() + LOAD_INTERVAL / 4
+        self._told: Load | None = None
+
+    def look(self) -> Load | None:
+        """The load, where it is due and not as it was told last."""
+        if time.monotonic() < self._due:
+            return None
+        self._due = time.monotonic() + LOAD_INTERVAL
+        load = sample()
+        if load == self._told:
+            return None
+        self._told = load
+        return load

@@ -13,7 +13,8 @@ from core import published
 from core.comparison import BASELINES, PUBLISHED, Row, compare, write_table
 from core.runs import RunSnapshot
 from fer_tui.output import visible
-from fer_tui.screens.mode_screen import ModeScreen
+from fer_tui.screens.mode_screen import RunsModeScreen
+from fer_tui.widgets.accuracy_graph import AccuracyGraph
 from fer_tui.widgets.comparison_table import BEST, ComparisonTable
 
 EMPTY = """Nothing to compare yet: a run comes into the table when its first epoch is done.
@@ -27,11 +28,12 @@ BASELINE_NOTES = {
 }
 
 
-class CompareScreen(ModeScreen):
+class CompareScreen(RunsModeScreen):
     """The comparison."""
 
     MODE = "compare"
     AUTO_FOCUS = "ComparisonTable"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (36, "-tall")]  # noqa: RUF012
     BINDING_GROUP_TITLE = "Comparison"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -41,6 +43,7 @@ class CompareScreen(ModeScreen):
             id="compare.sort",
             tooltip="By the cursor's column; again the other way; then as it was",
         ),
+        Binding("g", "graph", "Graph", id="compare.graph", tooltip="Accuracy by model as a graph, or the table alone"),
         Binding("a", "article", "Article", id="compare.article", tooltip="Hide or show the article's rows"),
         Binding("i", "inspect", "Inspect", id="compare.inspect", tooltip="Where the cursor's run is right and wrong"),
         Binding("e", "export", "Export", id="compare.export", tooltip="Write the table to a file"),
@@ -58,43 +61,33 @@ class CompareScreen(ModeScreen):
         yield Static(id="compared", classes="note", markup=False)
         yield Static(EMPTY, id="compare-empty", markup=False)
         yield ComparisonTable(id="comparison")
+        yield AccuracyGraph(id="accuracy")
         yield Static(id="row-note", markup=False)
 
-    def on_mount(self) -> None:
-        """Follow the app's snapshots."""
-        self.watch(self.app, "runs", self.show_runs)
-        self.watch(self.app, "marked", self.show_runs, init=False)
-        self.watch(self.app, "theme", self._repaint, init=False)
-
-    def on_screen_resume(self) -> None:
-        """Show what came while another mode was open."""
-        self.show_runs()
-
-    def _repaint(self) -> None:
+    def forget(self) -> None:
+        """Have the table's cells drawn anew."""
         self._of = ()
-        self.call_after_refresh(self.show_runs)
 
     def compared(self) -> list[RunSnapshot]:
         """The marked runs, else all that have an epoch."""
         runs = self.fer.runs or ()
         return [run for run in runs if run.name in self.fer.marked] or [run for run in runs if run.history]
 
-    def show_runs(self) -> None:
-        """Render the app's snapshots."""
-        if self.fer.runs is None or not self.is_mounted or self.fer.mode_screen is not self:
-            return
-        runs = self.compared()
+    def render_runs(self, runs: tuple[RunSnapshot, ...]) -> None:
+        """Compare the runs, where what stands in the table has changed."""
+        compared = self.compared()
         # A heartbeat changes a run's status, and nothing that stands in the table.
-        shown = (self.with_article, *((run.name, run.state, run.history, run.evaluation) for run in runs))
+        shown = (self.with_article, *((run.name, run.state, run.history, run.evaluation) for run in compared))
         if shown == self._of:
             return
         self._of = shown
-        self.rows = compare(runs, with_published=self.with_article)
+        self.rows = compare(compared, with_published=self.with_article)
         which = "marked" if self.fer.marked else "with an epoch"
         with self.app.batch_update():
-            self.set_class(not runs, "-empty")
-            self.query_one("#compared", Static).update(f"{len(runs)} runs ({which})   {BEST} the best of our runs")
+            self.set_class(not compared, "-empty")
+            self.query_one("#compared", Static).update(f"{len(compared)} runs ({which})   {BEST} the best of our runs")
             self.query_one(ComparisonTable).show(self.rows)
+            self.query_one(AccuracyGraph).show(self.rows)
             self._tell_row()
 
     @property
@@ -143,6 +136,21 @@ class CompareScreen(ModeScreen):
             table.sort_by(column)
             table.show(self.rows)
             self._tell_row()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is sorted where the graph has the table's place."""
+        return action != "sort" or not self.is_mounted or self.query_one(ComparisonTable).display
+
+    def action_graph(self) -> None:
+        """Show the graph, or the table alone."""
+        self.toggle_class("-toggled")
+        self.call_after_refresh(self._after_graph)
+
+    def _after_graph(self) -> None:
+        """The table that comes back has the focus again."""
+        if self.query_one(ComparisonTable).display:
+            self.query_one(ComparisonTable).focus()
+        self.refresh_bindings()
 
     def action_article(self) -> None:
         """Hide or show the article's rows."""

@@ -1,4 +1,4 @@
-"""What the screens of all modes have in common: the tabs above, the keys below."""
+"""What the screens of the modes have in common: the tabs above, the keys below, and following the runs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from textual.widgets import Footer
 from fer_tui.widgets.mode_tabs import ModeTabs
 
 if TYPE_CHECKING:
+    from core.runs import RunSnapshot
     from fer_tui.app import FerApp
 
 
@@ -33,3 +34,33 @@ class ModeScreen(Screen[None]):
     def compose_mode(self) -> ComposeResult:
         """The mode's own part."""
         raise NotImplementedError
+
+
+class RunsModeScreen(ModeScreen):
+    """A mode's screen that shows the app's runs as they are."""
+
+    def on_mount(self) -> None:
+        """Follow the app's snapshots."""
+        self.watch(self.app, "runs", self.show_runs)
+        self.watch(self.app, "marked", self.show_runs, init=False)
+        self.watch(self.app, "theme", self._repaint, init=False)
+
+    def on_screen_resume(self) -> None:
+        """Show what came while another mode was open."""
+        self.show_runs()
+
+    def _repaint(self) -> None:
+        self.forget()
+        self.call_after_refresh(self.show_runs)
+
+    def show_runs(self) -> None:
+        """Render the app's snapshots, unless another mode is open: that is done on coming back."""
+        if self.fer.runs is not None and self.is_mounted and self.fer.mode_screen is self:
+            self.render_runs(self.fer.runs)
+
+    def render_runs(self, runs: tuple[RunSnapshot, ...]) -> None:
+        """Show these runs, newest first."""
+        raise NotImplementedError
+
+    def forget(self) -> None:
+        """Have everything drawn anew at the next look: the colours changed."""

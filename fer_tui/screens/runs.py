@@ -12,12 +12,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from core.errors import RunError
-from core.runs import RunSnapshot, is_run, read_run
+from core.errors import ConfigError, RunError
+from core.runs import ENDED, RunSnapshot, is_run, read_run
 from fer_tui.output import visible
+from fer_tui.screens.ask_epochs import AskEpochsScreen
 from fer_tui.screens.confirm import ConfirmScreen
-from fer_tui.screens.mode_screen import ModeScreen
-from fer_tui.widgets.metric_plot import MetricPlot
+from fer_tui.screens.mode_screen import RunsModeScreen
+from fer_tui.widgets.metric_plot import PLACES, MetricPlot, Overlaid, hold_places
 from fer_tui.widgets.run_detail import RunDetail
 from fer_tui.widgets.run_table import RunTable, matches
 
@@ -28,10 +29,9 @@ Start one in another terminal, and it appears here:
   fer-tui train --data PATH --model compact
 
 No faces at hand?  Press 1, then d: the app draws some."""
-UNDER_WAY = ("queued", "running")
 
 
-class RunsScreen(ModeScreen):
+class RunsScreen(RunsModeScreen):
     """The list of runs and the chosen run."""
 
     MODE = "runs"
@@ -43,11 +43,15 @@ class RunsScreen(ModeScreen):
         ),
         Binding("escape", "clear_filter", "All", id="runs.clear_filter", tooltip="Show every run again"),
         Binding("space", "mark", "Mark", id="runs.mark", tooltip="Mark the run for the comparison, or unmark it"),
-        Binding("m", "metric", "Metric", id="runs.metric", tooltip="Plot the next metric"),
-        Binding("l", "log_axis", "Axis", id="runs.log_axis", tooltip="Logarithmic or linear axis"),
-        Binding("s", "smooth", "Smooth", id="runs.smooth", tooltip="Running mean or the figures themselves"),
+        # These four stand above the plot, and are clicked there.
+        Binding("m", "metric", "Metric", show=False, id="runs.metric", tooltip="Plot the next metric"),
+        Binding("l", "log_axis", "Axis", show=False, id="runs.log_axis", tooltip="Logarithmic or linear axis"),
+        Binding("s", "smooth", "Smooth", show=False, id="runs.smooth", tooltip="Running mean or the figures"),
+        Binding("v", "split", "Split", show=False, id="runs.split", tooltip="Marked runs by validation or training"),
         Binding("o", "output", "Output", id="runs.output", tooltip="The run's log, or its plot again"),
         Binding("i", "inspect", "Inspect", id="runs.inspect", tooltip="Where the run is right and wrong"),
+        Binding("w", "warnings", "Warnings", show=False, id="runs.warnings", tooltip="What is wrong, or the plot"),
+        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Go on with the run, or train it further"),
         Binding("x", "stop", "Stop", id="runs.stop", tooltip="Stop after this batch and keep the last epoch"),
         Binding(
             "delete", "delete", "Delete", key_display="del", id="runs.delete", tooltip="Delete the run's directory"
@@ -66,44 +70,52 @@ class RunsScreen(ModeScreen):
                 yield RunTable(id="run-table")
             yield RunDetail(id="detail")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: dict[str, int] = {}
+
     def on_mount(self) -> None:
-        """Follow the app's snapshots."""
+        """Follow the machine's load."""
         self.query_one("#filter-line").display = False
-        self.watch(self.app, "runs", self.show_runs)
-        self.watch(self.app, "marked", self.show_runs, init=False)
-        self.watch(self.app, "theme", self._repaint, init=False)
+        self.watch(self.app, "load", self._show_load)
 
-    def on_screen_resume(self) -> None:
-        """Show what came while another mode was open."""
-        self.show_runs()
-
-    def _repaint(self) -> None:
-        self.call_after_refresh(self.show_runs)
-
-    def show_runs(self) -> None:
-        """Render the app's snapshots."""
-        runs = self.fer.runs
-        if runs is None or not self.is_mounted or self.fer.mode_screen is not self:
-            return
+    def render_runs(self, runs: tuple[RunSnapshot, ...]) -> None:
+        """Show the runs that the filter lets through, and the chosen one."""
         words = self.query_one("#filter", Input).value
         found = [run for run in runs if matches(run, words)]
+        self.places = hold_places(self.places, self.fer.marked)
         with self.app.batch_update():
             self.set_class(not runs, "-empty")
             empty = EMPTY.format(folder=visible(str(self.fer.folder)))
             self.query_one("#empty", Static).update(visible(self.fer.runs_problem) or empty)
             self.query_one("#filter-count", Static).update(f"{len(found)} of {len(runs)}")
-            table = self.query_one(RunTable)
-            table.show(found, self.fer.marked)
+            self.query_one(RunTable).show(found, self._marks())
             self._show_chosen()
+
+    def _marks(self) -> dict[str, tuple[str, str]]:
+        """Sign and colour of each marked run, as in the plot; those beyond its places share one."""
+        held = {name: (PLACES[place], f"series-{place + 1}") for name, place in self.places.items()}
+        return {name: held.get(name, ("·", "accent")) for name in self.fer.marked}
 
     @on(RunTable.Chosen)
     def _show_chosen(self) -> None:
         run = self.chosen
         detail = self.query_one(RunDetail)
         detail.set_class(run is None, "-none")
-        detail.show(run)
+        overlaid = [
+            Overlaid(marked.name, marked.model, self.places[marked.name], marked.history)
+            for marked in self.fer.runs or ()
+            if marked.name in self.places
+        ]
+        overlaid.sort(key=lambda one: one.place)
+        detail.show(run, overlaid, len(self.fer.marked) - len(overlaid))
+        self._show_load()
         self.fer.follow_log(run.path if run else None)
         self.refresh_bindings()
+
+    def _show_load(self) -> None:
+        if self.is_mounted:
+            self.query_one(RunDetail).show_load(self.fer.load)
 
     @property
     def chosen(self) -> RunSnapshot | None:
@@ -122,14 +134,16 @@ class RunsScreen(ModeScreen):
         if not self.is_mounted:
             return True
         chosen = self.chosen
-        is_under_way = chosen is not None and chosen.state in UNDER_WAY
+        has_ended = chosen is not None and chosen.state in ENDED
         allowed = {
             "filter": bool(self.fer.runs),
             "clear_filter": bool(self.query_one("#filter-line").display),
-            "stop": is_under_way,
-            "delete": chosen is not None and not is_under_way,
+            "split": bool(self.query_one(MetricPlot).overlaid),
+            "resume": has_ended,
+            "stop": chosen is not None and not has_ended,
+            "delete": has_ended,
         }
-        for name in ("mark", "metric", "log_axis", "smooth", "output", "inspect"):
+        for name in ("mark", "metric", "log_axis", "smooth", "output", "warnings", "inspect"):
             allowed[name] = chosen is not None
         return allowed.get(action, True)
 
@@ -175,7 +189,36 @@ class RunsScreen(ModeScreen):
 
     def action_output(self) -> None:
         """Show the log, or the plot again."""
-        self.query_one(RunDetail).toggle_log()
+        self.query_one(RunDetail).toggle("log-pane")
+
+    def action_warnings(self) -> None:
+        """Show what is wrong with the run, or the plot again."""
+        self.query_one(RunDetail).toggle("warnings-pane")
+
+    def action_split(self) -> None:
+        """Compare the marked runs by their training figures, or by validation."""
+        self.query_one(MetricPlot).toggle_split()
+
+    async def action_resume(self) -> None:
+        """Go on with the chosen run; one that is completed, on to more epochs."""
+        run = self.chosen
+        if run is None:
+            return
+        if run.state != "completed":
+            await self._resume(run.path, None)
+            return
+
+        async def answered(epochs: int | None) -> None:
+            if epochs is not None:
+                await self._resume(run.path, epochs)
+
+        self.app.push_screen(AskEpochsScreen(run), answered)
+
+    async def _resume(self, run: Path, epochs: int | None) -> None:
+        try:
+            await self.fer.resume_run(run, epochs)
+        except (RunError, ConfigError) as error:
+            self.notify(visible(str(error)), severity="error", markup=False)
 
     @on(RunTable.Chosen)
     def _look_at(self, event: RunTable.Chosen) -> None:
@@ -225,7 +268,7 @@ def delete_run(path: Path) -> str:
     """Delete a run directory; what stood in the way, else nothing."""
     if path.is_symlink() or not is_run(path):
         return f"{path.name}: is no run directory; nothing was deleted"
-    if read_run(path).state in UNDER_WAY:
+    if read_run(path).state not in ENDED:
         return f"{path.name}: is under way; stop it first"
     try:
         shutil.rmtree(path)

@@ -1,56 +1,105 @@
-"""A run's metric over its epochs, train against validation; the one place that knows plotext."""
+"""A metric over the epochs: train against validation of one run, or the marked runs beside each other."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rich.style import Style
-from rich.text import Text
-from textual.app import RenderResult
-from textual.color import Color
-from textual_plotext import PlotextPlot
+from textual.content import Content
 
 from core.runs import METRICS
+from fer_tui.output import visible
+from fer_tui.themes import SERIES
+from fer_tui.widgets.line_plot import GAP, LinePlot, Points, Series
+from fer_tui.widgets.run_table import run_digits
 
 SMOOTHING = 0.6
 # Dots and blocks are told apart without colour; many fonts have no braille.
 MARKERS = {"train": "•", "validation": "hd"}
-LEGEND = {"train": "••", "validation": "▀▀"}
+SIGNS = {"train": "••", "validation": "▀▀"}
 KEPT = "◆"
-Points = list[tuple[float, float]]
+PLACES = "●x○▲+■◇*"[:SERIES]
+# From so many lines on there is room for a legend of several.
+TALL = 20
+MODEL = 16
+History = Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class View:
-    """How the history is looked at.
+    """How the histories are looked at.
 
     Attributes:
         metric: one of core.runs.METRICS.
         log: whether the axis of the figures is logarithmic.
         smooth: whether a running mean is drawn in place of the figures.
+        train: whether runs are compared by their training figures, not by validation.
     """
 
     metric: str = "loss"
     log: bool = False
     smooth: bool = False
+    train: bool = False
 
 
-class MetricPlot(PlotextPlot):
-    """The plot; drawn again only when history, view, size or theme changed."""
+@dataclass(frozen=True, eq=False)
+class Overlaid:
+    """A marked run in the common plot.
+
+    Attributes:
+        name: the run's.
+        model: its model's.
+        place: which of the markers and colours it has, from 0.
+        history: its epochs.
+    """
+
+    name: str
+    model: str
+    place: int
+    history: History
+
+
+def hold_places(places: Mapping[str, int], marked: Collection[str]) -> dict[str, int]:
+    """A place for each marked run: who has one keeps it, the others get what is free, by name, while any is."""
+    held = {name: place for name, place in places.items() if name in marked}
+    free = [place for place in range(SERIES) if place not in held.values()]
+    return held | dict(zip(sorted(set(marked) - set(held)), free, strict=False))
+
+
+class MetricPlot(LinePlot):
+    """The plot of the chosen run or of the marked ones."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.view = View()
-        self.history: Sequence[Mapping[str, float]] = ()
+        self.history: History = ()
         self.kept: float | None = None
+        self.overlaid: tuple[Overlaid, ...] = ()
+        self.beyond = 0
+        self._shown: tuple[object, ...] = ()
 
-    def show(self, history: Sequence[Mapping[str, float]], kept: float | None) -> None:
-        """Take a history and the number of its kept epoch."""
-        if history is not self.history or kept != self.kept:
-            self.history, self.kept = history, kept
-            self.refresh()
+    def show(self, history: History, kept: float | None, overlaid: Sequence[Overlaid] = (), beyond: int = 0) -> None:
+        """Take what is to be drawn.
+
+        Args:
+            history: the chosen run's.
+            kept: the number of its kept epoch.
+            overlaid: the marked runs; two or more are drawn in place of the chosen one.
+            beyond: how many more are marked than there are places.
+        """
+        self.history, self.kept = history, kept
+        self.overlaid, self.beyond = (tuple(overlaid), beyond) if len(overlaid) > 1 else ((), 0)
+        subject = self._subject()
+        if subject != self._shown:
+            self._shown = subject
+            self.outdate()
+
+    def _subject(self) -> tuple[object, ...]:
+        """What is drawn; histories by identity, since one that did not change stays the same object."""
+        if self.overlaid:
+            return self.beyond, *((one.name, one.place, id(one.history)) for one in self.overlaid)
+        return id(self.history), self.kept
 
     def next_metric(self) -> None:
         """Look at the next metric."""
@@ -65,71 +114,98 @@ class MetricPlot(PlotextPlot):
         """Change between the figures and their running mean."""
         self._look(replace(self.view, smooth=not self.view.smooth))
 
+    def toggle_split(self) -> None:
+        """Change between comparing by validation and by training figures."""
+        self._look(replace(self.view, train=not self.view.train))
+
     def _look(self, view: View) -> None:
         self.view = view
-        self.refresh()
+        self.outdate()
 
     @property
-    def heading(self) -> str:
-        """What is drawn."""
-        added = [word for word, on in (("log axis", self.view.log), ("smoothed", self.view.smooth)) if on]
-        return ", ".join([self.view.metric, *added])
+    def column(self) -> str:
+        """The column of the history by which runs are compared."""
+        return self.view.metric if self.view.train else f"val_{self.view.metric}"
 
-    def series(self) -> dict[str, Points]:
-        """The points of train and validation as they are drawn; a series without any is left out."""
-        found: dict[str, Points] = {}
-        for name, column in (("train", self.view.metric), ("validation", f"val_{self.view.metric}")):
-            points = [(row["epoch"], row[column]) for row in self.history if math.isfinite(row.get(column, math.nan))]
-            if self.view.smooth:
-                points = smoothed(points)
-            if self.view.log:
-                points = [point for point in points if point[1] > 0]
-            if points:
-                found[name] = thinned(points, max(self.size.width, 10))
-        return found
+    def series(self) -> list[Series]:
+        """What is drawn, as it is drawn; a series without any point is left out."""
+        if self.overlaid:
+            names = legend_names(self.overlaid, *self.size)
+            found = [
+                Series(name, self._points(one.history, self.column), PLACES[one.place], f"series-{one.place + 1}")
+                for name, one in zip(names, self.overlaid, strict=True)
+            ]
+        else:
+            columns = {"train": self.view.metric, "validation": f"val_{self.view.metric}"}
+            found = [
+                Series(name, self._points(self.history, column), MARKERS[name], f"series-{name}", SIGNS[name])
+                for name, column in columns.items()
+            ]
+            best = [point for point in found[1].points if point[0] == self.kept]
+            found.append(Series(f"kept, epoch {self.kept or 0:.0f}", best, KEPT, "accent", joined=False))
+        return [one for one in found if one.points]
 
-    def render(self) -> RenderResult:
-        """Draw legend and plot, or say why there is none."""
-        series = self.series()
-        if not series or self.size.width < 20 or self.size.height < 5:
-            return Text("" if self.history else "No epoch is done yet.", style="dim", justify="center")
-        colours = {name: Color.parse(self.app.theme_variables[f"series-{name}"]) for name in series}
-        accent = Color.parse(self.app.theme_variables["accent"])
-        best = dict(series.get("validation", ())).get(self.kept or 0)
-        legend = Text(f"{self.heading}  ", style="bold", no_wrap=True, overflow="ellipsis", end="")
-        for name, colour in colours.items():
-            legend.append(f"  {LEGEND[name]} {name}", Style(color=colour.rich_color, bold=False))
-        if best is not None:
-            legend.append(f"  {KEPT} kept, epoch {self.kept:.0f}", Style(color=accent.rich_color, bold=False))
-        plot = self.plt
-        plot.clear_figure()
-        plot.plotsize(self.size.width, self.size.height - 1)
-        # As textual-plotext does: plotsize alone keeps the size of the first drawing.
-        plot._set_size(self.size.width, self.size.height - 1)
-        self._draw(series, {name: colour.rgb for name, colour in colours.items()})
-        if best is not None:
-            plot.scatter([self.kept], [best], marker=KEPT, color=accent.rgb)
-        return Text.assemble(legend, "\n", Text.from_ansi(plot.build()))
-
-    def _draw(self, series: Mapping[str, Points], colours: Mapping[str, tuple[int, int, int]]) -> None:
-        plot = self.plt
-        plot.canvas_color("default")
-        plot.axes_color("default")
-        plot.ticks_color("default")
-        plot.xaxes(True, False)
-        plot.yaxes(True, False)
+    def _points(self, history: History, column: str) -> Points:
+        points = [(row["epoch"], row[column]) for row in history if math.isfinite(row.get(column, math.nan))]
+        if self.view.smooth:
+            points = smoothed(points)
         if self.view.log:
-            plot.yscale("log")
-        for name, points in series.items():
-            epochs, figures = (list(values) for values in zip(*points, strict=True))
-            draw = plot.plot if len(points) > 1 else plot.scatter
-            draw(epochs, figures, marker=MARKERS[name], color=colours[name])
-        plot.xticks(_ticks(series, self.size.width))
+            points = [point for point in points if point[1] > 0]
+        return thinned(points, max(self.size.width, 10), self.kept)
+
+    def draw(self) -> Content:
+        """How it is looked at, which series there are, and the plot."""
+        series = self.series()
+        if not series or self.size.width < 20 or self.size.height < 6:
+            has_epochs = self.history or any(one.history for one in self.overlaid)
+            none = f"no figure of {self.column if self.overlaid else self.view.metric} to draw"
+            return Content.styled((none if not series else "") if has_epochs else "No epoch is done yet.", "dim")
+        heading, legend = self.heading(), self.legend(series)
+        if self.beyond:
+            legend[-1] += Content.styled(f"  and {self.beyond} more", "dim")
+        head = [heading, *legend]
+        # One line where there is room, so that a small terminal has a larger plot.
+        if len(legend) == 1 and heading.cell_length + 3 + legend[0].cell_length <= self.size.width:
+            head = [heading + Content("   ") + legend[0]]
+        ticks = epoch_ticks(series, self.size.width)
+        plot = self.plotted(series, self.size.height - len(head), log=self.view.log, ticks=ticks)
+        return Content("\n").join([*head, plot])
+
+    def heading(self) -> Content:
+        """How it is looked at; each word changes at its key or a click."""
+        view = self.view
+        words = {
+            "m": ("metric", view.metric),
+            "l": ("log_axis", "log axis" if view.log else "linear axis"),
+            "s": ("smooth", "smoothed" if view.smooth else "unsmoothed"),
+        }
+        if self.overlaid:
+            words["v"] = ("split", "train" if view.train else "validation")
+        return Content("  ").join(
+            Content.from_markup(f"[@click='screen.{action}'][b $primary]{key}[/] {word}[/]")
+            for key, (action, word) in words.items()
+        )
+
+
+def legend_names(overlaid: Sequence[Overlaid], width: int, height: int) -> list[str]:
+    """Model and digits; the digits alone, which the list of runs shows too, where that would take more than a line."""
+    short = [visible(run_digits(one.name)) for one in overlaid]
+    full = [f"{_cut(visible(one.model), MODEL)} {digits}" for one, digits in zip(overlaid, short, strict=True)]
+    room = width - len("●   ") * len(overlaid) + len(GAP)
+    if sum(Content(name).cell_length for name in full) <= room:
+        return full
+    if height >= TALL:
+        return [_cut(name, width // 2) for name in full]
+    return [_cut(name, max(room // len(overlaid), 4)) for name in short]
+
+
+def _cut(text: str, cells: int) -> str:
+    return Content(text).truncate(cells, ellipsis=True).plain
 
 
 def smoothed(points: Points) -> Points:
     """The exponential mean of the figures, without the bias towards the first."""
-    made: Points = []
+    made: list[tuple[float, float]] = []
     mean = weight = 0.0
     for epoch, figure in points:
         mean = SMOOTHING * mean + (1 - SMOOTHING) * figure
@@ -138,16 +214,21 @@ def smoothed(points: Points) -> Points:
     return made
 
 
-def thinned(points: Points, most: int) -> Points:
-    """At most so many points, evenly, the first and the last among them."""
+def thinned(points: Points, most: int, kept: float | None = None) -> Points:
+    """At most so many points, evenly, the first, the last and the kept epoch's among them."""
     if len(points) <= most:
         return points
-    return [points[round(place * (len(points) - 1) / (most - 1))] for place in range(most)]
+    places = {round(place * (len(points) - 1) / (most - 1)) for place in range(most)}
+    at = next((place for place, point in enumerate(points) if point[0] == kept), None)
+    if at is not None and at not in places:
+        places = places - {min(places - {0, len(points) - 1}, key=lambda place: abs(place - at))} | {at}
+    return [points[place] for place in sorted(places)]
 
 
-def _ticks(series: Mapping[str, Points], width: int) -> list[float]:
+def epoch_ticks(series: Sequence[Series], width: int) -> list[float]:
     """Whole epochs, as many as have room."""
-    epochs = [epoch for points in series.values() for epoch, _ in points]
+    epochs = [epoch for one in series for epoch, _ in one.points]
     first, last = int(min(epochs)), int(max(epochs))
     step = max(1, math.ceil((last - first) / max(width // 10, 2)))
-    return [*range(first, last, step), last] if last > first else [first]
+    # The last but one makes room for the last.
+    return [*(tick for tick in range(first, last, step) if last - tick >= step / 2), last]

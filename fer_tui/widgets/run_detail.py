@@ -1,17 +1,20 @@
-"""The chosen run: what it says of itself, its plot, and the end of its log."""
+"""The chosen run: what it says of itself, its plot, the end of its log, and what is wrong with its figures."""
 
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Log, Static, TabbedContent, TabPane
 
+from core.load import Load
 from core.runs import RunSnapshot
 from fer_tui.output import visible
-from fer_tui.widgets.metric_plot import MetricPlot
+from fer_tui.widgets.device_strip import DeviceStrip
+from fer_tui.widgets.metric_plot import MetricPlot, Overlaid
 from fer_tui.widgets.run_table import STATE_COLOURS
 
 BAR = 12
@@ -44,7 +47,7 @@ def bar(done: float, total: float, width: int = BAR) -> str:
 
 
 class RunDetail(Vertical):
-    """Header, progress, plot and log of one run."""
+    """State, progress, plot, log and warnings of one run, and the machine's load."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -52,30 +55,40 @@ class RunDetail(Vertical):
         self.unread = 0
 
     def compose(self) -> ComposeResult:
-        """Three lines of words above plot and log."""
-        yield Static(id="run-name", markup=False)
+        """Lines of words above plot, log and warnings."""
         yield Static(id="run-state", markup=False)
+        yield Static(id="run-message", markup=False)
         yield Static(id="run-progress", markup=False)
+        yield DeviceStrip(id="device")
         with TabbedContent(id="run-tabs"):
             with TabPane("Plot", id="plot-pane"):
                 yield MetricPlot(id="plot")
             with TabPane("Log", id="log-pane"):
                 yield Log(id="log", max_lines=LOG_LINES, highlight=False)
+            with TabPane("Warnings", id="warnings-pane"), VerticalScroll(id="warnings-scroll"):
+                yield Static(id="warnings", markup=False)
 
-    def show(self, run: RunSnapshot | None) -> None:
-        """Take the chosen run's newest snapshot."""
+    def show(self, run: RunSnapshot | None, overlaid: Sequence[Overlaid] = (), beyond: int = 0) -> None:
+        """Take the chosen run's newest snapshot, the marked runs, and how many of them have no place in the plot."""
         self.run = run
         if run is None:
             return
         colours = self.app.theme_variables
-        self.query_one("#run-name", Static).update(Text(visible(run.name), style="bold"))
         state = Text(run.state, style=f"bold {colours.get(STATE_COLOURS.get(run.state, ''), '')}")
-        if run.message:
-            state.append(f"  {visible(run.message)}", style="not bold")
+        state.append(f"  {visible(run.name)}", style=f"not bold {colours['foreground']}")
         self.query_one("#run-state", Static).update(state)
+        message = self.query_one("#run-message", Static)
+        message.display = bool(run.message)
+        message.update(visible(run.message))
         self.query_one("#run-progress", Static).update(_progress(run))
+        self.query_one("#warnings", Static).update(told_warnings(run))
+        self._label("warnings-pane", f"Warnings ({len(run.warnings)})" if run.warnings else "Warnings")
         kept = run.kept_epoch()
-        self.query_one(MetricPlot).show(run.history, kept["epoch"] if kept else None)
+        self.query_one(MetricPlot).show(run.history, kept["epoch"] if kept else None, overlaid, beyond)
+
+    def show_load(self, load: Load | None) -> None:
+        """Take what the machine does."""
+        self.query_one(DeviceStrip).show(self.run, load)
 
     def show_log(self, lines: list[str], *, is_new: bool) -> None:
         """Add lines of the log; `is_new` where they are another run's."""
@@ -85,29 +98,40 @@ class RunDetail(Vertical):
             self.unread = 0
         if lines:
             log.write_lines([visible(line) for line in lines])
-        if not self._log_is_shown and not is_new:
+        if self._active != "log-pane" and not is_new:
             self.unread += len(lines)
         self._label_log()
 
     @property
-    def _log_is_shown(self) -> bool:
-        return self.query_one("#run-tabs", TabbedContent).active == "log-pane"
+    def _active(self) -> str:
+        return self.query_one("#run-tabs", TabbedContent).active
 
     def _label_log(self) -> None:
-        label = f"Log ({self.unread} new)" if self.unread else "Log"
-        tab = self.query_one("#run-tabs", TabbedContent).get_tab("log-pane")
+        self._label("log-pane", f"Log ({self.unread} new)" if self.unread else "Log")
+
+    def _label(self, pane: str, label: str) -> None:
+        tab = self.query_one("#run-tabs", TabbedContent).get_tab(pane)
         if str(tab.label) != label:
             tab.label = label
 
-    def toggle_log(self) -> None:
-        """Change between plot and log."""
-        self.query_one("#run-tabs", TabbedContent).active = "plot-pane" if self._log_is_shown else "log-pane"
+    def toggle(self, pane: str) -> None:
+        """Show `log-pane` or `warnings-pane`, or the plot again."""
+        self.query_one("#run-tabs", TabbedContent).active = "plot-pane" if self._active == pane else pane
 
     def on_tabbed_content_tab_activated(self) -> None:
         """What is shown is read."""
-        if self._log_is_shown:
+        if self._active == "log-pane":
             self.unread = 0
             self._label_log()
+
+
+def told_warnings(run: RunSnapshot) -> str:
+    """What is wrong with a run, in full: why it ended, and what the audit holds against its figures."""
+    told = [f"{run.state}: {run.message}"] if run.state in ("failed", "diverged") and run.message else []
+    told += [f"{warning.get('code', 'warning')}: {warning.get('message', '')}" for warning in run.warnings]
+    if told:
+        return "\n\n".join(visible(text) for text in told)
+    return "None: the audit found nothing." if run.evaluation else "The audit looks at a run when it is completed."
 
 
 def _progress(run: RunSnapshot) -> Text:

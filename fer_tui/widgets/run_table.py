@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -31,6 +31,12 @@ def short_name(name: str) -> str:
     """A run's name without what other columns say: month, day, time and its four hex digits."""
     parts = _NAME.fullmatch(name)
     return "{}-{} {}:{} {}".format(*parts.groups()) if parts else name
+
+
+def run_digits(name: str) -> str:
+    """The four hex digits that end a run's name; the name itself where it is not one of ours."""
+    parts = _NAME.fullmatch(name)
+    return parts[5] if parts else name
 
 
 def matches(run: RunSnapshot, words: str) -> bool:
@@ -64,8 +70,8 @@ class RunTable(DataTable[Cell]):
         for key, (title, width) in COLUMNS.items():
             self.add_column(Cell(title, right=key in ("epochs", "val_accuracy")), key=key, width=width)
 
-    def show(self, runs: Sequence[RunSnapshot], marked: frozenset[str]) -> None:
-        """Take the runs, newest first."""
+    def show(self, runs: Sequence[RunSnapshot], marks: Mapping[str, tuple[str, str]]) -> None:
+        """Take the runs, newest first, and the signs of the marked ones, each with its colour's variable."""
         colours = self.app.theme_variables
         wanted = {run.name: run for run in runs}
         before = [str(row.key.value) for row in self.ordered_rows]
@@ -77,7 +83,7 @@ class RunTable(DataTable[Cell]):
                 changed = True
         known = set(before)
         for order, run in enumerate(runs):
-            cells = _cells(run, order, run.name in marked, colours)
+            cells = _cells(run, order, marks.get(run.name, (" ", "accent")), colours)
             if run.name in known:
                 update_cells(self, run.name, list(COLUMNS), cells)
             else:
@@ -108,11 +114,11 @@ class RunTable(DataTable[Cell]):
             self.post_message(self.Chosen(chosen))
 
 
-def _cells(run: RunSnapshot, order: int, is_marked: bool, colours: dict[str, str]) -> list[Cell]:
+def _cells(run: RunSnapshot, order: int, mark: tuple[str, str], colours: dict[str, str]) -> list[Cell]:
     kept = run.kept_epoch() or {}
     accuracy = kept.get("val_accuracy", float("nan"))
     return [
-        Cell("●" if is_marked else " ", colours["accent"]),
+        Cell(mark[0], colours[mark[1]]),
         Cell(short_name(run.name), order=order),
         Cell(run.model),
         Cell(run.state, colours.get(STATE_COLOURS.get(run.state, ""), "")),

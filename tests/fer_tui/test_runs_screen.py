@@ -12,7 +12,7 @@ from textual.widgets import Input
 from core.run_writer import RunWriter
 from fer_tui.screens.confirm import ConfirmScreen
 from fer_tui.screens.runs import delete_run
-from fer_tui.widgets.metric_plot import MetricPlot, smoothed, thinned
+from fer_tui.widgets.metric_plot import MetricPlot
 from fer_tui.widgets.run_detail import RunDetail, bar, duration
 from fer_tui.widgets.run_table import RunTable, short_name
 
@@ -131,9 +131,14 @@ async def test_the_keys_of_the_plot(
             await pilot.press("m")
             assert plot.view.metric == metric
         await pilot.press("l", "s")
-        await until(pilot, lambda: "loss, log axis, smoothed" in screen_text(pilot))
+        await until(pilot, lambda: "m loss  l log axis  s smoothed" in screen_text(pilot))
         await pilot.press("l", "s")
-        assert plot.heading == "loss"
+        await until(pilot, lambda: "m loss  l linear axis  s unsmoothed" in screen_text(pilot))
+        # The same by mouse: each word is clicked.
+        for word, after in (("loss", "m accuracy"), ("linear axis", "l log axis"), ("unsmoothed", "s smoothed")):
+            column = screen_text(pilot).split("m ")[-1].index(word) if word != "loss" else 0
+            await pilot.click(MetricPlot, offset=(column + 2, 0))
+            await until(pilot, lambda after=after: after in screen_text(pilot))
 
 
 async def test_a_history_without_figures_is_no_error(
@@ -267,16 +272,6 @@ def test_durations(seconds: float, shown: str):
 def test_a_bar_is_empty_half_and_full():
     assert [bar(part, 4, 4) for part in (0, 2, 4, 9)] == ["░░░░", "██░░", "████", "████"]
     assert bar(1, 0, 2) == "░░"
-
-
-def test_smoothing_holds_a_constant():
-    assert [figure for _, figure in smoothed([(1, 3.0), (2, 3.0)])] == pytest.approx([3, 3])
-
-
-def test_thinning_keeps_the_ends():
-    points = [(float(n), 0.0) for n in range(1000)]
-    kept = thinned(points, 50)
-    assert len(kept) == 50 and kept[0] == points[0] and kept[-1] == points[-1]
 
 
 def test_a_run_is_called_by_its_time_and_digits():

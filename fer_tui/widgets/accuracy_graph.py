@@ -1,0 +1,106 @@
+"""The article's line graph, accuracy by model, with our runs beside its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from core import published
+from core.comparison import BASELINES, PUBLISHED, Row
+from fer_tui.output import visible
+from fer_tui.widgets.line_plot import LinePlot, Series
+
+# Column, label, marker and colour of each line; filled signs are validation, hollow ones training.
+OURS = (("val_accuracy", "our validation", "●", "series-1"), ("train_accuracy", "our training", "○", "series-1"))
+ARTICLE = (
+    ("val_accuracy", "article's validation", "■", "series-2"),
+    ("train_accuracy", "article's training", "□", "series-2"),
+)
+AS_PUBLISHED = ("val_accuracy", "by the article's protocol", "▲", "series-3")
+LEAST_WIDTH = 10
+
+
+def best_of_models(rows: Sequence[Row]) -> dict[str, Row]:
+    """The run of each model with the best validation accuracy."""
+    best: dict[str, Row] = {}
+    for row in rows:
+        known = best.get(row["model"])
+        if row["val_accuracy"] is not None and (known is None or row["val_accuracy"] > known["val_accuracy"]):
+            best[row["model"]] = row
+    return best
+
+
+def models_in_order(rows: Sequence[Row]) -> list[str]:
+    """The article's models in its order, then the others by name."""
+    of_article = [result.model for result in published.RESULTS]
+    models = {str(row["model"]) for row in rows if row["run"] not in BASELINES}
+    return [name for name in of_article if name in models] + sorted(models - set(of_article))
+
+
+class AccuracyGraph(LinePlot):
+    """A point a model: the best of our runs, the article's figures, and what always giving one class scores."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.rows: Sequence[Row] = ()
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Take the rows of the comparison."""
+        self.rows = rows
+        self.outdate()
+
+    def series(self, models: Sequence[str]) -> list[Series]:
+        """The lines over these models, at 1, 2, 3...; those without a point are left out."""
+        ours = [row for row in self.rows if row["run"] not in (*BASELINES, PUBLISHED)]
+        sound = best_of_models([row for row in ours if row["protocol"] != PUBLISHED])
+        as_published = best_of_models([row for row in ours if row["protocol"] == PUBLISHED])
+        article = {row["model"]: row for row in self.rows if row["run"] == PUBLISHED}
+        lines = [
+            *((line, article) for line in ARTICLE),
+            (AS_PUBLISHED, as_published),
+            *((line, sound) for line in reversed(OURS)),
+        ]
+        found = [_baseline(row, len(models)) for row in self.rows if row["run"] == "majority"]
+        for (column, label, marker, colour), of_model in lines:
+            points = [
+                (float(place), float(of_model[model][column]))
+                for place, model in enumerate(models, 1)
+                if model in of_model and of_model[model][column] is not None
+            ]
+            found.append(Series(label, points, marker, colour))
+        return [one for one in found if one.points]
+
+    def draw(self) -> Content:
+        """What is drawn, its legend, and the plot."""
+        models = models_in_order(self.rows)
+        series = self.series(models)
+        if not series or self.size.width < 30 or self.size.height < 8:
+            return Content.styled("No figure to draw." if not series else "", "dim")
+        counted = {model: sum(row["model"] == model for row in self.rows if _is_ours(row)) for model in models}
+        of_several = ", the best run of each by validation" if max(counted.values()) > 1 else ""
+        heading = Content.styled(f"Accuracy by model{of_several}", "bold").truncate(self.size.width, ellipsis=True)
+        lines = self.legend(series[::-1])
+        # A label of more than its share of the width would run into the next one.
+        room = max(self.size.width // (len(models) + 1), LEAST_WIDTH) - 1
+        labels = [Content(visible(model)).truncate(room, ellipsis=True).plain for model in models]
+        every = max(1, -(-len(models) * (room + 1) // self.size.width))
+        ticks = range(1, len(models) + 1)
+        plot = self.plotted(
+            series,
+            self.size.height - 1 - len(lines),
+            least=0,
+            ticks=list(ticks)[::every],
+            tick_labels=labels[::every],
+        )
+        return Content("\n").join([heading, *lines, plot])
+
+
+def _is_ours(row: Row) -> bool:
+    return row["run"] not in (*BASELINES, PUBLISHED)
+
+
+def _baseline(row: Row, models: int) -> Series:
+    share = float(row["val_accuracy"] or 0)
+    label = f"{visible(str(row['model']))}, {share:.4f}"
+    return Series(label, [(1.0, share), (float(max(models, 2)), share)], "─", "foreground", sign="──")
