@@ -96,10 +96,6 @@ class CompareScreen(RunsModeScreen):
         row = self.query_one(ComparisonTable).chosen_row
         return next((run for run in self.fer.runs or () if row and run.name == row["run"]), None)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only runs can be inspected."""
-        return self.chosen is not None if action == "inspect" and self.is_mounted else True
-
     def action_inspect(self) -> None:
         """Open Inspect on the cursor's run."""
         if self.chosen:
@@ -138,8 +134,12 @@ class CompareScreen(RunsModeScreen):
             self._tell_row()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing is sorted where the graph has the table's place."""
-        return action != "sort" or not self.is_mounted or self.query_one(ComparisonTable).display
+        """Only runs can be inspected, and nothing is sorted where the graph has the table's place."""
+        if not self.is_mounted:
+            return True
+        if action == "inspect":
+            return self.chosen is not None
+        return action != "sort" or self.query_one(ComparisonTable).display
 
     def action_graph(self) -> None:
         """Show the graph, or the table alone."""
