@@ -52,3 +52,10 @@ THEMES = (
         variables={"series-train": "#56B4E9", "series-validation": "#E69F00", "footer-key-foreground": "#56B4E9"},
     ),
 )
+
+
+def theme_names() -> tuple[str, ...]:
+    """Every theme that can be chosen, ours first, then Textual's."""
+    from textual.theme import BUILTIN_THEMES
+
+    return (*(theme.name for theme in THEMES), *sorted(BUILTIN_THEMES))
