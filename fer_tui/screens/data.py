@@ -17,6 +17,7 @@ from textual.widgets import Input, Static, TabbedContent, TabPane
 from textual.worker import get_current_worker
 
 from core.errors import FerError
+from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.ask_path import AskPathScreen
 from fer_tui.screens.mode_screen import ModeScreen
@@ -33,12 +34,12 @@ PATHS_SHOWN = 50
 REPORT_INTERVAL = 0.1
 EMPTY = """No data set is open.
 
-Press o and type a folder of faces, or a fer2013.csv; Tab completes.
+Press {open} and type a folder of faces, or a fer2013.csv; Tab completes.
 
   FOLDER/train/happy/*.jpg      FOLDER/validation/happy/*.jpg
   FOLDER/train/sad/*.png        FOLDER/validation/sad/*.png
 
-No faces at hand?  Press d: the app draws some."""
+No faces at hand?  Press {draw}: the app draws some."""
 
 
 class _Superseded(Exception):
@@ -107,11 +108,13 @@ class DataScreen(ModeScreen):
 
     def compose_mode(self) -> ComposeResult:
         """The folder, what is going on, and the data set."""
+        open_key = shown_key(self, "data.open")
         with Horizontal(id="folder-line"):
             yield Static("Folder", id="folder-label")
-            yield PathInput(id="folder", placeholder="press o to type a folder, or a fer2013.csv")
+            yield PathInput(id="folder", placeholder=f"press {open_key} to type a folder, or a fer2013.csv")
         yield Static(id="data-state", markup=False)
-        yield Static(EMPTY, id="data-empty", markup=False)
+        empty = EMPTY.format(open=open_key, draw=shown_key(self, "data.draw"))
+        yield Static(empty, id="data-empty", markup=False)
         with Container(id="dataset"):
             with VerticalScroll(id="classes"):
                 yield ClassBars(id="bars")
