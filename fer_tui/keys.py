@@ -148,7 +148,7 @@ def _cursor_keys() -> set[str]:
 
 
 def _screens() -> Iterable[frozenset[type[DOMNode]]]:
-    """The classes of ours whose keys work together: a screen, the widgets that it uses and, but for dialogs, the app."""
+    """The classes of ours whose keys work together: a screen, its widgets and, but for dialogs, the app."""
     from fer_tui.app import FerApp
 
     for module in _modules():

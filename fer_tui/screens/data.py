@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -125,12 +126,18 @@ class DataScreen(ModeScreen):
                     yield Static(id="findings", markup=False)
 
     def on_mount(self) -> None:
-        """Read what the command line named."""
+        """Read what the command line named, else what was open last."""
         self.add_class("-empty")
         self.watch(self.app, "theme", self._repaint, init=False)
-        if self.fer.data is not None:
-            self.query_one("#folder", Input).value = str(self.fer.data)
-            self.read(self.fer.data)
+        folder = self.fer.data or self._last()
+        if folder is not None:
+            self.query_one("#folder", Input).value = str(folder)
+            self.read(folder)
+
+    def _last(self) -> Path | None:
+        """The data set opened last, where it still is."""
+        last = self.fer.memory.state.data
+        return Path(last) if last and os.path.exists(last) else None  # noqa: PTH110
 
     def _repaint(self) -> None:
         self.call_after_refresh(self._show_counts)
@@ -238,6 +245,7 @@ class DataScreen(ModeScreen):
         if message.job == self.job:
             self.dataset, self.counts, self.problems = message.dataset, message.counts, ()
             self.chosen_class, self.draws = None, 0
+            self.fer.memory.remember(data=str(message.dataset.root.absolute()))
             with self.app.batch_update():
                 self.remove_class("-empty")
                 self._show_counts()

@@ -70,20 +70,19 @@ class RunsScreen(ModeScreen):
         self.query_one("#filter-line").display = False
         self.watch(self.app, "runs", self.show_runs)
         self.watch(self.app, "marked", self.show_runs, init=False)
-        self.watch(self.app, "wanted_run", self._open_wanted)
+        self.watch(self.app, "wanted_run", self.show_runs, init=False)
         self.watch(self.app, "theme", self._repaint, init=False)
 
     def on_screen_resume(self) -> None:
         """Show what came while another mode was open."""
         self.show_runs()
 
-    def _open_wanted(self, name: str) -> None:
-        """Put the cursor on the run that the palette asks for."""
-        if name and any(run.name == name for run in self.fer.runs or ()):
+    def _open_wanted(self) -> None:
+        """Put the cursor on the run that the palette asks for, once it is known."""
+        name, self.fer.wanted_run = self.fer.wanted_run, ""
+        if any(run.name == name for run in self.fer.runs or ()):
             self.action_clear_filter()
             self.query_one(RunTable).choose(name)
-        if name:
-            self.fer.wanted_run = ""
 
     def _repaint(self) -> None:
         self.call_after_refresh(self.show_runs)
@@ -103,6 +102,8 @@ class RunsScreen(ModeScreen):
             table = self.query_one(RunTable)
             table.show(found, self.fer.marked)
             self._show_chosen()
+        if self.fer.wanted_run:
+            self._open_wanted()
 
     @on(RunTable.Chosen)
     def _show_chosen(self) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import signal
 import socket
 import sys
@@ -157,5 +158,6 @@ def serve_app(command: str, host: str, port: int, *, is_exposed: bool) -> int:
     try:
         return 128 + asyncio.run(server.listen())
     except OSError as error:
-        why = error.strerror or str(error)
+        # asyncio and the resolver each have words of their own around the system's.
+        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
         raise FerError(f"--host {host} --port {port}: {why}; choose another with --port, or 0 for a free one") from None
