@@ -352,8 +352,8 @@ class FerApp(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: modes, what the screen can do now, themes, help and quitting."""
         for mode in SHOWN_MODES:
-            told = f"{shown_key(self, f'app.{mode.name}')}  {mode.purpose}"
-            yield SystemCommand(mode.title, escape(told), lambda name=mode.name: self.action_mode(name))
+            told = self._with_key(f"app.{mode.name}", mode.purpose)
+            yield SystemCommand(mode.title, told, lambda name=mode.name: self.action_mode(name))
         for active in screen.active_bindings.values():
             if active.node is screen and active.enabled and active.binding.id:
                 yield SystemCommand(
@@ -363,8 +363,12 @@ class FerApp(App[None]):
                 )
         yield SystemCommand("Next theme", "Dark, light, and safe for any colour vision in turn", self.action_next_theme)
         yield SystemCommand("Theme", "Dark, light, safe for any colour vision, and more", self.action_change_theme)
-        yield SystemCommand("Help", "The keys that work here", self.action_help)
-        yield SystemCommand("Quit", "Leave; runs of other processes go on", self.action_quit)
+        yield SystemCommand("Help", self._with_key("app.help", "The keys that work here"), self.action_help)
+        told = self._with_key("app.quit", "Leave; runs of other processes go on")
+        yield SystemCommand("Quit", told, self.action_quit)
+
+    def _with_key(self, binding_id: str, told: str) -> str:
+        return escape(f"{shown_key(self, binding_id)}  {told}")
 
     def _do(self, screen: Screen[Any], action: str) -> None:
         self.call_later(self.run_action, action, screen)

@@ -84,9 +84,10 @@ class LocalServer(Server):
         except ValueError:
             return False
         try:
-            return self.is_exposed or ipaddress.ip_address(name).is_loopback
+            address = ipaddress.ip_address(name)
         except ValueError:
             return name == "localhost" or (self.is_exposed and name in (socket.gethostname().lower(), self.host))
+        return self.is_exposed or address.is_loopback
 
     @aiohttp_jinja2.template("page.html")
     async def handle_index(self, request: web.Request) -> dict[str, Any]:
@@ -160,4 +161,6 @@ def serve_app(command: str, host: str, port: int, *, is_exposed: bool) -> int:
     except OSError as error:
         # asyncio and the resolver each have words of their own around the system's.
         why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
-        raise FerError(f"--host {host} --port {port}: {why}; choose another with --port, or 0 for a free one") from None
+        raise FerError(
+            f"--host {host} --port {port}: {why}; choose another address or port; --port 0 takes a free one"
+        ) from None
