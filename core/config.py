@@ -244,6 +244,21 @@ def resolve(settings: Mapping[str, Any], *, source: str = "flag") -> TrainingCon
         raise ConfigError(_one_line(error, source)) from None
 
 
+def check_settings(settings: Mapping[str, Any], *, source: str) -> None:
+    """Check settings that are not a whole run's, such as a form's defaults: their names and values, as `resolve` does.
+
+    Args:
+        settings: field names of TrainingConfig to values; `model` may be a list of names.
+        source: what an error names.
+
+    Raises:
+        ConfigError: a key is unknown, or its value is not allowed.
+    """
+    models = settings.get("model") or next(iter(MODELS))
+    for model in models if isinstance(models, list) else [models]:
+        resolve({"data": ".", **settings, "model": model}, source=source)
+
+
 def _one_line(error: ValidationError, source: str) -> str:
     """The first fault that pydantic found, as `--flag: what is wrong (got value)`."""
     first = error.errors(include_url=False)[0]

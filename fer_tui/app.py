@@ -7,26 +7,30 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import constants
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import Provider
+from textual.markup import escape
 from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import Worker, get_current_worker
 
-from core.errors import RunError
+from core.errors import ConfigError, RunError
 from core.load import Load
 from core.run_queue import RunQueue, create_runs, requeue, start_worker
 from core.run_writer import request_stop
 from core.runs import ENDED, RunSnapshot, list_runs, runs_folder
 from fer_tui import output, terminal
+from fer_tui.keys import shown_key
 from fer_tui.modes import SCREENS, SHOWN_MODES, import_modes
-from fer_tui.themes import FALLBACK, THEMES
+from fer_tui.settings import Settings, load_settings, unknown_theme
+from fer_tui.state import Memory, state_path
+from fer_tui.themes import FALLBACK, THEMES, theme_names
 from fer_tui.watcher import LoadMeter, LogTail, RunWatcher
 
 if TYPE_CHECKING:
@@ -36,12 +40,10 @@ if TYPE_CHECKING:
 LOOK_INTERVAL = 0.5
 
 
-@dataclass(frozen=True)
-class ExportChoice:
-    """What the export dialog was last told, for as long as the app runs."""
+def _open_commands() -> type[Provider]:
+    from fer_tui.palette import OpenCommands
 
-    form: str = "csv"
-    path: str = "comparison.csv"
+    return OpenCommands
 
 
 class FerApp(App[None]):
@@ -50,6 +52,7 @@ class FerApp(App[None]):
     TITLE = "fer-tui"
     CSS_PATH = "app.tcss"
     MODES: ClassVar = dict(SCREENS)
+    COMMANDS = App.COMMANDS | {_open_commands}
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     BINDING_GROUP_TITLE = "Everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -85,6 +88,8 @@ class FerApp(App[None]):
     marked: reactive[frozenset[str]] = reactive[frozenset[str]](frozenset())
     inspected: reactive[str | None] = reactive[str | None](None)
     load: reactive[Load | None] = reactive[Load | None](None)
+    wanted_run: reactive[str] = reactive("")
+    wanted_model: reactive[str] = reactive("")
 
     class RunsChanged(Message):
         """The folder of runs was looked at and is not as it was."""
@@ -110,17 +115,19 @@ class FerApp(App[None]):
             super().__init__()
             self.load = load
 
-    def __init__(self, data: Path | None = None, runs: Path | None = None) -> None:
+    def __init__(self, data: Path | None = None, runs: Path | None = None, *, settings: Settings | None = None) -> None:
         """Keep the data set and the folder of runs to open.
 
         Args:
             data: a data set to read at once.
             runs: RUNS, else $FER_TUI_RUNS, else ./runs.
+            settings: the user's own, already checked; else the defaults.
         """
         super().__init__()
+        self.settings = settings or Settings()
+        self.memory = Memory(state_path())
         self.data = data
         self.folder = runs_folder(runs)
-        self.export_choice = ExportChoice()
         self.followed: Path | None = None
         self.queue = RunQueue(is_shared=True)
         self._signals: list[int] = []
@@ -128,7 +135,14 @@ class FerApp(App[None]):
         self._is_leaving = threading.Event()
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = THEMES[0].name
+        themes = (self.settings.theme, self.memory.state.theme)
+        self.theme = next((name for name in themes if name in self.available_themes), THEMES[0].name)
+        self.set_keymap(self.settings.keys)
+
+    def watch_theme(self) -> None:
+        """Begin with the chosen theme the next time too."""
+        if self.is_running:
+            self.memory.remember(theme=self.theme)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """What our style sheet asks of themes that are not ours."""
@@ -147,6 +161,7 @@ class FerApp(App[None]):
         self._is_leaving.set()
         self._wake.set()
         self.queue.stop()
+        self.memory.close()
 
     def _has_runs(self) -> bool:
         try:
@@ -337,6 +352,21 @@ class FerApp(App[None]):
         self.inspected = name
         self.switch_mode("inspect")
 
+    def open_run(self, name: str) -> None:
+        """Show the runs with the cursor on this one; the screen takes the wish back when it is done."""
+        self.action_mode("runs")
+        self.wanted_run = name
+
+    def open_train(self, model: str) -> None:
+        """Show the form of a training with this model chosen; the screen takes the wish back when it is done."""
+        self.action_mode("train")
+        self.wanted_model = model
+
+    def action_next_theme(self) -> None:
+        """Change to the next theme of ours."""
+        names = [theme.name for theme in THEMES]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+
     def action_help(self) -> None:
         """List the keys of the focused widget, the screen and the app."""
         from fer_tui.screens.help import HelpScreen
@@ -347,17 +377,23 @@ class FerApp(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: modes, what the screen can do now, themes, help and quitting."""
         for mode in SHOWN_MODES:
-            yield SystemCommand(mode.title, mode.purpose, lambda name=mode.name: self.action_mode(name))
+            told = self._with_key(f"app.{mode.name}", mode.purpose)
+            yield SystemCommand(mode.title, told, lambda name=mode.name: self.action_mode(name))
         for active in screen.active_bindings.values():
             if active.node is screen and active.enabled and active.binding.id:
                 yield SystemCommand(
                     active.binding.description,
-                    active.tooltip,
+                    escape(f"{self.get_key_display(active.binding)}  {active.tooltip}"),
                     lambda action=active.binding.action: self._do(screen, action),
                 )
+        yield SystemCommand("Next theme", "Dark, light, and safe for any colour vision in turn", self.action_next_theme)
         yield SystemCommand("Theme", "Dark, light, safe for any colour vision, and more", self.action_change_theme)
-        yield SystemCommand("Help", "The keys that work here", self.action_help)
-        yield SystemCommand("Quit", "Leave; runs of other processes go on", self.action_quit)
+        yield SystemCommand("Help", self._with_key("app.help", "The keys that work here"), self.action_help)
+        told = self._with_key("app.quit", "Leave; runs of other processes go on")
+        yield SystemCommand("Quit", told, self.action_quit)
+
+    def _with_key(self, binding_id: str, told: str) -> str:
+        return escape(f"{shown_key(self, binding_id)}  {told}")
 
     def _do(self, screen: Screen[Any], action: str) -> None:
         self.call_later(self.run_action, action, screen)
@@ -370,20 +406,31 @@ class FerApp(App[None]):
         return next((screen for screen in self.screen_stack if isinstance(screen, ModeScreen)), None)
 
 
-def run(data: Path | None = None, runs: Path | None = None) -> int:
+def run(data: Path | None = None, runs: Path | None = None, *, theme: str | None = None, mouse: bool = True) -> int:
     """Open the screens.
 
     Args:
-        data: a data set to read at once.
-        runs: RUNS, else $FER_TUI_RUNS, else ./runs.
+        data: a data set to read at once, else the settings'.
+        runs: RUNS, else $FER_TUI_RUNS, else the settings', else ./runs.
+        theme: a theme's name, else the settings' or the one chosen last.
+        mouse: whether to take the mouse where the settings do.
 
     Returns:
         The exit status.
+
+    Raises:
+        ConfigError: the settings or the theme's name are wrong.
     """
+    if theme is not None and theme not in theme_names():
+        raise ConfigError(f"--theme: {unknown_theme(theme)}")
+    settings = load_settings()
+    if theme is not None:
+        settings = settings.model_copy(update={"theme": theme})
+    folder = runs or (None if os.environ.get("FER_TUI_RUNS") else settings.runs)
     if not constants.DRIVER and not (sys.stdin.isatty() and sys.stdout.isatty()):
         output.fail("the screens need a terminal; 'fer-tui --help' lists the commands, which don't")
         return 2
     with terminal.own_screen():
-        app = FerApp(data, runs)
-        app.run()
+        app = FerApp(data or settings.data, folder, settings=settings)
+        app.run(mouse=mouse and settings.mouse)
     return app.exit_status

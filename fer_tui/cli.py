@@ -13,7 +13,7 @@ import typer
 from core import log
 from core.errors import ConfigError, FerError
 from fer_tui import output, terminal
-from fer_tui.commands import data, inspect, models, runs, train
+from fer_tui.commands import data, inspect, models, runs, serve, settings, train
 from fer_tui.commands.options import Defaults
 
 app = typer.Typer(
@@ -28,7 +28,15 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 for command in (train.train, train.resume, train.stop):
     app.command()(command)
-for command in (runs.runs, runs.compare, inspect.evaluate, inspect.predict, models.models):
+for command in (
+    runs.runs,
+    runs.compare,
+    inspect.evaluate,
+    inspect.predict,
+    models.models,
+    settings.settings,
+    serve.serve,
+):
     app.command()(command)
 
 
@@ -48,16 +56,20 @@ def root(
         Path | None,
         typer.Option("--runs", help="Folder of runs; else $FER_TUI_RUNS, else ./runs.", show_default=False),
     ] = None,
+    theme: Annotated[
+        str | None, typer.Option("--theme", metavar="NAME", help="Theme of the screens.", show_default=False)
+    ] = None,
+    no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Keep what stands before the command for the command to use."""
-    context.obj = Defaults(data=data, runs=runs)
+    context.obj = Defaults(data=data, runs=runs, theme=theme, mouse=not no_mouse)
     if context.invoked_subcommand is None:
         from fer_tui.app import run
 
-        raise typer.Exit(run(data, runs))
+        raise typer.Exit(run(data, runs, theme=theme, mouse=not no_mouse))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

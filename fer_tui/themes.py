@@ -67,3 +67,10 @@ THEMES = (
 
 # What our style sheet and plots ask of themes that are not ours.
 FALLBACK = {name: colour for name, colour in THEMES[-1].variables.items() if name.startswith("series-")}
+
+
+def theme_names() -> tuple[str, ...]:
+    """Every theme that can be chosen, ours first, then Textual's."""
+    from textual.theme import BUILTIN_THEMES
+
+    return (*(theme.name for theme in THEMES), *sorted(BUILTIN_THEMES))

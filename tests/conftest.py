@@ -20,6 +20,16 @@ settings.register_profile("fer-tui", deadline=None, max_examples=50)
 settings.load_profile("fer-tui")
 
 
+@pytest.fixture(autouse=True)
+def no_own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Settings and memory in folders of the test's own, whatever the person who runs it has; the folder of both."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.delenv("FER_TUI_CONFIG", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    return home
+
+
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn faces: seven classes, eight of each in train and two in validation."""

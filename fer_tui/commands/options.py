@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -18,11 +19,18 @@ class Defaults:
 
     data: Path | None = None
     runs: Path | None = None
+    theme: str | None = None
+    mouse: bool = True
 
 
 def folder(context: typer.Context, option: Path | None) -> Path:
-    """RUNS, from the command's option, the one before the command, the environment, or ./runs."""
-    return runs_folder(option or context.obj.runs)
+    """RUNS, from the command's option, the one before the command, the environment, the settings, or ./runs."""
+    given = option or context.obj.runs
+    if given is None and not os.environ.get("FER_TUI_RUNS"):
+        from fer_tui.settings import load_settings
+
+        given = load_settings().runs
+    return runs_folder(given)
 
 
 def complete_run(incomplete: str) -> list[str]:

@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from fer_tui.keys import shown_key
 from fer_tui.widgets.path_input import PathInput
 
 
@@ -44,7 +45,7 @@ class AskPathScreen(ModalScreen[str | None]):
             yield PathInput(value, id="asked-path", folders_only=True)
             with Horizontal(classes="buttons"):
                 yield Button(action, variant="primary", id="do", compact=True)
-                yield Button("Cancel (esc)", id="cancel", compact=True)
+                yield Button(f"Cancel ({shown_key(self, 'ask.cancel')})", id="cancel", compact=True)
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:

@@ -169,7 +169,7 @@ class CompareScreen(RunsModeScreen):
 
     def _exported(self, path: str | None) -> None:
         if path:
-            self.notify(visible(path), title="Written", markup=False)
+            self.notify(visible(path), title="Downloaded" if self.app.is_web else "Written", markup=False)
 
     def action_copy(self) -> None:
         """Copy the table as CSV."""

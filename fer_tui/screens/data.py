@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from textual.widgets import Input, Static, TabbedContent, TabPane
 from textual.worker import get_current_worker
 
 from core.errors import FerError
+from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.ask_path import AskPathScreen
 from fer_tui.screens.mode_screen import ModeScreen
@@ -33,12 +35,12 @@ PATHS_SHOWN = 50
 REPORT_INTERVAL = 0.1
 EMPTY = """No data set is open.
 
-Press o and type a folder of faces, or a fer2013.csv; Tab completes.
+Press {open} and type a folder of faces, or a fer2013.csv; Tab completes.
 
   FOLDER/train/happy/*.jpg      FOLDER/validation/happy/*.jpg
   FOLDER/train/sad/*.png        FOLDER/validation/sad/*.png
 
-No faces at hand?  Press d: the app draws some."""
+No faces at hand?  Press {draw}: the app draws some."""
 
 
 class _Superseded(Exception):
@@ -107,11 +109,13 @@ class DataScreen(ModeScreen):
 
     def compose_mode(self) -> ComposeResult:
         """The folder, what is going on, and the data set."""
+        open_key = shown_key(self, "data.open")
         with Horizontal(id="folder-line"):
             yield Static("Folder", id="folder-label")
-            yield PathInput(id="folder", placeholder="press o to type a folder, or a fer2013.csv")
+            yield PathInput(id="folder", placeholder=f"press {open_key} to type a folder, or a fer2013.csv")
         yield Static(id="data-state", markup=False)
-        yield Static(EMPTY, id="data-empty", markup=False)
+        empty = EMPTY.format(open=open_key, draw=shown_key(self, "data.draw"))
+        yield Static(empty, id="data-empty", markup=False)
         with Container(id="dataset"):
             with VerticalScroll(id="classes"):
                 yield ClassBars(id="bars")
@@ -122,12 +126,18 @@ class DataScreen(ModeScreen):
                     yield Static(id="findings", markup=False)
 
     def on_mount(self) -> None:
-        """Read what the command line named."""
+        """Read what the command line named, else what was open last."""
         self.add_class("-empty")
         self.watch(self.app, "theme", self._repaint, init=False)
-        if self.fer.data is not None:
-            self.query_one("#folder", Input).value = str(self.fer.data)
-            self.read(self.fer.data)
+        folder = self.fer.data or self._last()
+        if folder is not None:
+            self.query_one("#folder", Input).value = str(folder)
+            self.read(folder)
+
+    def _last(self) -> Path | None:
+        """The data set opened last, where it still is."""
+        last = self.fer.memory.state.data
+        return Path(last) if last and os.path.exists(last) else None  # noqa: PTH110
 
     def _repaint(self) -> None:
         self.call_after_refresh(self._show_counts)
@@ -235,6 +245,7 @@ class DataScreen(ModeScreen):
         if message.job == self.job:
             self.dataset, self.counts, self.problems = message.dataset, message.counts, ()
             self.chosen_class, self.draws = None, 0
+            self.fer.memory.remember(data=str(message.dataset.root.absolute()))
             with self.app.batch_update():
                 self.remove_class("-empty")
                 self._show_counts()

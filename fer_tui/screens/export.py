@@ -1,8 +1,9 @@
-"""Where the comparison is written to, and as what."""
+"""Where the comparison is written to, and as what; in a browser, what is downloaded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -15,14 +16,21 @@ from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 
 from core.comparison import Row, write_table
 from core.files import write_bytes
+from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.confirm import ConfirmScreen
+from fer_tui.state import ExportChoice
 from fer_tui.widgets.path_input import PathInput
 
 if TYPE_CHECKING:
     from fer_tui.app import FerApp
 
-FORMS = {"csv": ("CSV", ".csv"), "markdown": ("Markdown", ".md"), "latex": ("LaTeX", ".tex"), "json": ("JSON", ".json")}
+FORMS = {
+    "csv": ("CSV", ".csv", "text/csv"),
+    "markdown": ("Markdown", ".md", "text/markdown"),
+    "latex": ("LaTeX", ".tex", "application/x-tex"),
+    "json": ("JSON", ".json", "application/json"),
+}
 
 
 class FormButton(RadioButton):
@@ -35,7 +43,7 @@ class FormButton(RadioButton):
 
 
 class ExportScreen(ModalScreen[str | None]):
-    """Format and path, remembered as long as the app runs; gives the path that was written."""
+    """Format and path, remembered from one export to the next; gives the path that was written, or the file's name."""
 
     BINDING_GROUP_TITLE = "Export"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,19 +58,29 @@ class ExportScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Path, format, what is wrong, buttons."""
-        choice = cast("FerApp", self.app).export_choice
+        choice = self.fer.memory.state.export
+        verb = "Download" if self.app.is_web else "Export"
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = f"Export {len(self.rows)} rows"
+            dialog.border_title = f"{verb} {len(self.rows)} rows"
             yield Static("File")
-            yield PathInput(choice.path, id="export-path")
+            if self.app.is_web:
+                # The browser has its own folder for downloads.
+                yield Input(Path(choice.path).name, id="export-path", compact=True, select_on_focus=False)
+            else:
+                yield PathInput(choice.path, id="export-path")
             yield Static("Format")
             with RadioSet(id="export-form", compact=True):
-                for form, (title, _) in FORMS.items():
+                for form, (title, *_) in FORMS.items():
                     yield FormButton(title, value=form == choice.form, name=form, compact=True)
             yield Static(id="export-problem", classes="problem", markup=False)
             with Horizontal(classes="buttons"):
-                yield Button("Export", variant="primary", id="export", compact=True)
-                yield Button("Cancel (esc)", id="cancel", compact=True)
+                yield Button(verb, variant="primary", id="export", compact=True)
+                yield Button(f"Cancel ({shown_key(self, 'export.cancel')})", id="cancel", compact=True)
+
+    @property
+    def fer(self) -> FerApp:
+        """The app, by its own type."""
+        return cast("FerApp", self.app)
 
     @property
     def form(self) -> str:
@@ -75,7 +93,7 @@ class ExportScreen(ModalScreen[str | None]):
         """Let the file's ending follow the format, where it is one of ours."""
         field = self.query_one(Input)
         path = Path(field.value)
-        if path.suffix in {ending for _, ending in FORMS.values()}:
+        if path.suffix in {ending for _, ending, _ in FORMS.values()}:
             field.value = str(path.with_suffix(FORMS[self.form][1]))
 
     @on(Button.Pressed, "#cancel")
@@ -88,7 +106,9 @@ class ExportScreen(ModalScreen[str | None]):
     def _export(self) -> None:
         text = self.query_one(Input).value.strip()
         path = Path(text).expanduser()
-        if not text or path.is_dir():
+        if self.app.is_web:
+            self._download(path.name)
+        elif not text or path.is_dir():
             self._tell(f"{text}: is a folder; name a file" if text else "name a file")
         elif path.exists():
             question = f"{visible(str(path))} exists.\nReplace it?"
@@ -96,16 +116,27 @@ class ExportScreen(ModalScreen[str | None]):
         else:
             self._write(path)
 
-    def _write(self, path: Path) -> None:
-        from fer_tui.app import ExportChoice
+    def _content(self) -> bytes:
+        return write_table(self.rows, self.form).encode(errors="surrogateescape")
 
+    def _write(self, path: Path) -> None:
         try:
-            write_bytes(path, write_table(self.rows, self.form).encode(errors="surrogateescape"))
+            write_bytes(path, self._content())
         except OSError as error:
             self._tell(f"{path}: {error.strerror}; name a file that can be written")
             return
-        cast("FerApp", self.app).export_choice = ExportChoice(self.form, self.query_one(Input).value.strip())
+        self.fer.memory.remember(export=ExportChoice(form=self.form, path=self.query_one(Input).value.strip()))
         self.dismiss(str(path.absolute()))
+
+    def _download(self, name: str) -> None:
+        """Hand the table to the browser; the path that was remembered in a terminal stays."""
+        if not name:
+            self._tell("name the file")
+            return
+        mime_type = FORMS[self.form][2]
+        self.app.deliver_binary(BytesIO(self._content()), save_filename=name, mime_type=mime_type)
+        self.fer.memory.remember(export=self.fer.memory.state.export.model_copy(update={"form": self.form}))
+        self.dismiss(name)
 
     def _tell(self, problem: str) -> None:
         self.query_one("#export-problem", Static).update(visible(problem))

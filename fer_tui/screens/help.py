@@ -13,6 +13,8 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from fer_tui.keys import shown_key
+
 _OURS = ("data.", "runs.", "compare.", "inspect.", "export.", "confirm.", "choose_run.", "predict.", "ask.", "leaving.")
 _OF_A_WIDGET = {"DataTable": "Table", "Input": "Text field", "Tabs": "Tabs", "ContentTabs": "Tabs"}
 
@@ -34,7 +36,7 @@ class HelpScreen(ModalScreen[None]):
         """A table a group of keys."""
         with VerticalScroll(classes="dialog help") as dialog:
             dialog.border_title = "Keys"
-            dialog.border_subtitle = "esc closes"
+            dialog.border_subtitle = f"{shown_key(self, 'help.close')} closes"
             yield Static(self._table())
 
     def _table(self) -> Table:

@@ -10,6 +10,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from fer_tui.keys import shown_key
+
 if TYPE_CHECKING:
     from fer_tui.app import FerApp
 
@@ -33,7 +35,9 @@ class LeavingScreen(ModalScreen[None]):
             dialog.border_title = "Leaving"
             yield Static(TEXT, markup=False, classes="question")
             with Horizontal(classes="buttons"):
-                yield Button("Leave at once (q)", variant="error", id="force", compact=True)
+                yield Button(
+                    f"Leave at once ({shown_key(self, 'leaving.force')})", variant="error", id="force", compact=True
+                )
 
     def on_button_pressed(self) -> None:
         """Leave by mouse or Enter."""

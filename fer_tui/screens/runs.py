@@ -78,6 +78,14 @@ class RunsScreen(RunsModeScreen):
         """Follow the machine's load."""
         self.query_one("#filter-line").display = False
         self.watch(self.app, "load", self._show_load)
+        self.watch(self.app, "wanted_run", self.show_runs, init=False)
+
+    def _open_wanted(self) -> None:
+        """Put the cursor on the run that the palette asks for, once it is known."""
+        name, self.fer.wanted_run = self.fer.wanted_run, ""
+        if any(run.name == name for run in self.fer.runs or ()):
+            self.action_clear_filter()
+            self.query_one(RunTable).choose(name)
 
     def render_runs(self, runs: tuple[RunSnapshot, ...]) -> None:
         """Show the runs that the filter lets through, and the chosen one."""
@@ -91,6 +99,8 @@ class RunsScreen(RunsModeScreen):
             self.query_one("#filter-count", Static).update(f"{len(found)} of {len(runs)}")
             self.query_one(RunTable).show(found, self._marks())
             self._show_chosen()
+        if self.fer.wanted_run:
+            self._open_wanted()
 
     def _marks(self) -> dict[str, tuple[str, str]]:
         """Sign and colour of each marked run, as in the plot; those beyond its places share one."""

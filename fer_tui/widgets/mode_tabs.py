@@ -7,6 +7,8 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
+from fer_tui.keys import shown_key
+
 
 class ModeTab(Static):
     """A mode's key and title; a click switches to it."""
@@ -47,7 +49,9 @@ class ModeTabs(Horizontal):
 
         yield Static("fer-tui", id="name")
         for mode in SHOWN_MODES:
-            yield ModeTab(mode.name, mode.key, mode.title, is_current=mode.name == self.current)
+            yield ModeTab(
+                mode.name, shown_key(self, f"app.{mode.name}"), mode.title, is_current=mode.name == self.current
+            )
         yield Static(id="tab-gap")
-        yield Corner("?", "Help", "app.help")
-        yield Corner("q", "Quit", "app.quit")
+        yield Corner(shown_key(self, "app.help"), "Help", "app.help")
+        yield Corner(shown_key(self, "app.quit"), "Quit", "app.quit")

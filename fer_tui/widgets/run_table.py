@@ -101,6 +101,11 @@ class RunTable(DataTable[Cell]):
             self.move_cursor(row=min(at, self.row_count - 1))
         self._tell()
 
+    def choose(self, name: str) -> None:
+        """Put the cursor on a run that is in the list."""
+        self.move_cursor(row=self.get_row_index(name))
+        self._tell()
+
     def on_data_table_row_highlighted(self) -> None:
         """Tell which run is chosen."""
         self._tell()

@@ -1,0 +1,45 @@
+"""`fer-tui settings`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fer_tui import output
+from fer_tui.commands.options import JsonOption
+
+
+def settings(
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a settings file with every key and its default, commented out.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Show the settings in force and the file that they come from."""
+    from fer_tui import settings as user
+
+    if example:
+        output.print_lines(user.example())
+        return 0
+    path = user.settings_path()
+    values = user.load_settings().model_dump(mode="json")
+    if json:
+        output.print_json({"path": str(path), "exists": path.is_file(), "settings": values})
+        return 0
+    there = "" if path.is_file() else " (not there: these are the defaults; 'fer-tui settings --example' prints one)"
+    output.print_lines(f"{path}{there}\n")
+    output.print_table(
+        {"setting": "left", "value": "left", "meaning": "left"},
+        [
+            ((name, _told(value), user.Settings.model_fields[name].description or ""), "")
+            for name, value in values.items()
+        ],
+    )
+    return 0
+
+
+def _told(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {item}" for key, item in value.items()) or "-"
+    return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,179 @@
+"""The keys of every action of ours, and the user's own in their place."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+import string
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+
+from textual.binding import Binding, InvalidBinding
+from textual.dom import DOMNode
+from textual.keys import REPLACED_KEYS, Keys, key_to_character
+from textual.screen import ModalScreen, Screen
+
+from core.errors import ConfigError
+
+_SIGNS = set(string.ascii_lowercase + string.digits + string.punctuation) - {","}
+_MODIFIERS = {"ctrl", "shift", "alt", "super", "hyper", "meta"}
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a binding of ours does: its id, its keys as Textual names them, its words, and the class that has it."""
+
+    id: str
+    keys: tuple[str, ...]
+    description: str
+    tooltip: str
+    action: str
+    owner: type[DOMNode]
+
+
+def _modules() -> list[ModuleType]:
+    from fer_tui import app, screens, widgets
+
+    found = [app]
+    for package in (screens, widgets):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            found.append(importlib.import_module(module.name))
+    return found
+
+
+def _classes(module: ModuleType) -> list[type[DOMNode]]:
+    """The nodes that a module defines."""
+    return [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, DOMNode) and value.__module__ == module.__name__
+    ]
+
+
+def _own_bindings(kind: type[DOMNode]) -> Iterator[Binding]:
+    if kind.__module__.startswith("fer_tui."):
+        for binding in vars(kind).get("BINDINGS", ()):
+            if isinstance(binding, Binding) and binding.id:
+                yield binding
+
+
+def actions() -> dict[str, Action]:
+    """Every action of ours by its binding's id, the app's first; imports every screen and widget."""
+    return {
+        str(binding.id): Action(
+            str(binding.id), _split(binding.key), binding.description, binding.tooltip, binding.action, kind
+        )
+        for module in _modules()
+        for kind in _classes(module)
+        for binding in _own_bindings(kind)
+    }
+
+
+def _split(keys: str) -> tuple[str, ...]:
+    """Comma separated keys, each as Textual names it: `?` is `question_mark`.
+
+    Raises:
+        InvalidBinding: there is nothing between two commas.
+    """
+    return tuple(binding.key for binding in Binding.make_bindings([Binding(keys, "")]))
+
+
+def written(keys: Iterable[str]) -> str:
+    """Keys as a person would write them in a settings file: `?` for `question_mark`."""
+    return ",".join(character if (character := _character(key)) and character in _SIGNS else key for key in keys)
+
+
+def _character(key: str) -> str | None:
+    return key_to_character(REPLACED_KEYS.get(key, key))
+
+
+def _is_key(key: str) -> bool:
+    *modifiers, last = key.split("+")
+    is_known = _character(last) is not None or last in {str(name.value) for name in Keys}
+    return is_known and set(modifiers) <= _MODIFIERS
+
+
+def check_keys(keymap: Mapping[str, str], *, source: str) -> None:
+    """Check the user's keys: that every id and key is one, and that no two actions of one screen share a key.
+
+    Args:
+        keymap: binding ids to comma separated keys.
+        source: what an error names.
+
+    Raises:
+        ConfigError: an id or a key is unknown, or a key would do two things.
+    """
+    if not keymap:
+        return
+    known = actions()
+    for name, keys in keymap.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+            hint = f"did you mean '{near[0]}'?" if near else "'fer-tui settings --example' lists them"
+            raise ConfigError(f"{source}: unknown action '{name}'; {hint}")
+        try:
+            wrong = next((key for key in _split(keys) if not _is_key(key)), None)
+        except InvalidBinding:
+            wrong = keys
+        if wrong is not None:
+            raise ConfigError(f"{source}: {name}: '{wrong}' is no key; write it like x, f2, ctrl+s or 'x,f2'")
+    for screen in _screens():
+        _check_screen(screen, known, {name: _split(keys) for name, keys in keymap.items()}, source)
+
+
+def _check_screen(
+    screen: frozenset[type[DOMNode]], known: Mapping[str, Action], remapped: Mapping[str, tuple[str, ...]], source: str
+) -> None:
+    """Refuse a key of the user's that another action of the screen has, or a table needs for its cursor."""
+    here = [action for action in known.values() if action.owner in screen]
+    reserved = _cursor_keys()
+    for action in here:
+        for key in set(remapped.get(action.id, ())) - set(action.keys):
+            if key in reserved:
+                raise ConfigError(f"{source}: {action.id}: '{key}' moves the cursor or the focus; choose another key")
+            for other in here:
+                if other.action != action.action and key in remapped.get(other.id, other.keys):
+                    raise ConfigError(
+                        f"{source}: '{key}' would be both {action.id} and {other.id} on one screen; change one of them"
+                    )
+
+
+def _cursor_keys() -> set[str]:
+    """The keys that tables and screens need for themselves; Textual gives their bindings no id."""
+    from textual.widgets import DataTable
+
+    return {binding.key for kind in (DataTable, Screen) for binding in Binding.make_bindings(kind.BINDINGS)}
+
+
+def _screens() -> Iterable[frozenset[type[DOMNode]]]:
+    """The classes of ours whose keys work together: a screen, its widgets and, but for dialogs, the app."""
+    from fer_tui.app import FerApp
+
+    for module in _modules():
+        for kind in _classes(module):
+            if issubclass(kind, Screen):
+                app = () if issubclass(kind, ModalScreen) else (FerApp,)
+                yield frozenset((*kind.__mro__, *_used(module, set()), *app))  # pyright: ignore[reportArgumentType]
+
+
+def _used(module: ModuleType, seen: set[str]) -> Iterator[type[DOMNode]]:
+    """The widgets that a module's classes are made of, as far as its imports tell."""
+    seen.add(module.__name__)
+    for value in list(vars(module).values()):
+        if isinstance(value, type) and value.__module__.startswith("fer_tui.widgets."):
+            yield value
+            if value.__module__ not in seen:
+                yield from _used(importlib.import_module(value.__module__), seen)
+
+
+def shown_key(node: DOMNode, binding_id: str) -> str:
+    """The key in force for an action of a node or of the app, as the footer shows it; empty where there is none."""
+    app = node.app
+    for owner in (node, app):
+        for _, binding in owner._bindings:
+            if binding.id == binding_id:
+                keys = app._keymap.get(binding_id)
+                return app.get_key_display(binding.with_key(keys.split(",")[0]) if keys else binding)
+    return ""
