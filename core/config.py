@@ -187,7 +187,7 @@ class TrainingConfig(BaseModel):
     @field_validator("time_budget", mode="before")
     @classmethod
     def _seconds(cls, value: Any) -> Any:
-        return _duration(value) if isinstance(value, str) and value.strip().lower() != "none" else _none(value)
+        return duration(value) if isinstance(value, str) and value.strip().lower() != "none" else _none(value)
 
     @field_validator("patience", "limit", "weights", "dropout", mode="before")
     @classmethod
@@ -205,7 +205,7 @@ def _none(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() == "none" else value
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
     """Seconds of a duration such as 90, 90s, 60m, 1.5h or 1h30m."""
     match = _DURATION.fullmatch(text.strip().lower())
     if not match or not any(match.groups()):
