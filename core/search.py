@@ -129,7 +129,8 @@ class Search:
         told = 0
         while worker.is_alive():
             worker.join(TICK)
-            if time.monotonic() > self.deadline:
+            # Once: a second request would force the trial's process to end.
+            if time.monotonic() > self.deadline and not self._ending.is_set():
                 self.stop()
             told = self._report(trial, run, told)
 
