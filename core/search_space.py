@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SYNTAX = "LOW..HIGH, LOW..HIGH:log, LOW..HIGH:STEP or A,B,C"
 # A trial's figure is compared with the others': what it is a figure of must not differ between them.
-FIXED = ("data", "protocol", "monitor", "keep", "validation_share")
+FIXED = ("data", "protocol", "control", "monitor", "keep", "validation_share")
 # Part of val_loss itself, which a search would lower by having less of them.
 IN_LOSS = ("l2", "label_smoothing")
 

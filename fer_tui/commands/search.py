@@ -13,6 +13,7 @@ import typer
 
 from core import config as configs
 from core.errors import ConfigError
+from core.models.pretrained import check_weights_file
 from core.models.registry import MODELS
 from core.runs import read_run
 from core.search_space import Space, first_values, read_space
@@ -88,7 +89,9 @@ def search(
     settings, chosen = _settings(config, given, space or [])
     where = folder(context, runs)
     seconds = math.inf if time_budget is None else _seconds(time_budget)
-    check_data(configs.resolve({**settings, **first_values(chosen)}))
+    first = configs.resolve({**settings, **first_values(chosen)})
+    check_weights_file(first)
+    check_data(first)
     work = Search(settings, chosen, where, study or study_file(where), prune=prune)
     work.deadline = time.monotonic() + seconds
     with terminal.own_messages(), terminal.signals_to(work.stop, work.kill) as signals:
