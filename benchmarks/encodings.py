@@ -1,8 +1,9 @@
-"""Label against frequency encoding over a few seeds: `python benchmarks/encodings.py --data DATA --epochs 6`.
+"""Label against frequency encoding over a few seeds: `python benchmarks/encodings.py --data DATA --epochs 8 --limit 8000`.
 
 Every figure is an ordinary run of `fer-tui train`, one after another. A class has the same initial weights in both
 encodings, so that a label run and a frequency run of one seed are the same computation in another order of the outputs:
-their accuracies differ by rounding and what it grows to, the seeds' by what chance does.
+rounding is all that sets them apart at first, and within some hundred steps it grows as any small change does. Their
+accuracies then differ as those of two seeds do, not by more. About eleven minutes on two cores.
 """
 
 from __future__ import annotations
