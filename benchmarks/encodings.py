@@ -1,9 +1,11 @@
-"""Label against frequency encoding over a few seeds: `python benchmarks/encodings.py --data DATA --epochs 8 --limit 8000`.
+"""Label against frequency encoding over a few seeds: `python benchmarks/encodings.py --data DATA`.
+
+With `--epochs 8 --limit 8000` about eleven minutes on two cores.
 
 Every figure is an ordinary run of `fer-tui train`, one after another. A class has the same initial weights in both
 encodings, so that a label run and a frequency run of one seed are the same computation in another order of the outputs:
 rounding is all that sets them apart at first, and within some hundred steps it grows as any small change does. Their
-accuracies then differ as those of two seeds do, not by more. About eleven minutes on two cores.
+accuracies then differ as those of two seeds do, not by more.
 """
 
 from __future__ import annotations
