@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -185,7 +187,7 @@ class TrainingConfig(BaseModel):
     @field_validator("time_budget", mode="before")
     @classmethod
     def _seconds(cls, value: Any) -> Any:
-        return _duration(value) if isinstance(value, str) and value.strip().lower() != "none" else _none(value)
+        return duration(value) if isinstance(value, str) and value.strip().lower() != "none" else _none(value)
 
     @field_validator("patience", "limit", "weights", "dropout", mode="before")
     @classmethod
@@ -203,7 +205,7 @@ def _none(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() == "none" else value
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
     """Seconds of a duration such as 90, 90s, 60m, 1.5h or 1h30m."""
     match = _DURATION.fullmatch(text.strip().lower())
     if not match or not any(match.groups()):
@@ -257,6 +259,36 @@ def check_settings(settings: Mapping[str, Any], *, source: str) -> None:
     models = settings.get("model") or next(iter(MODELS))
     for model in models if isinstance(models, list) else [models]:
         resolve({"data": ".", **settings, "model": model}, source=source)
+
+
+def command_line(config: TrainingConfig) -> str:
+    """The `fer-tui train` that gives this config again, quoted for a shell.
+
+    Besides data and model it has the protocol where that is not the default, and the settings that differ from what
+    `resolve` makes of these three.
+    """
+    settings = config.model_dump()
+    asked = {name: settings[name] for name in ("data", "model", "protocol")}
+    usual = resolve(asked).model_dump() | {"data": None, "model": None}
+    usual["protocol"] = TrainingConfig.model_fields["protocol"].default
+    words = ["fer-tui", "train"]
+    for name, value in settings.items():
+        if value == usual[name]:
+            continue
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", _flag_text(name, value)]
+    return shlex.join(words)
+
+
+def _flag_text(name: str, value: Any) -> str:
+    """A value as its flag takes it, without loss."""
+    if value is None:
+        return "none"
+    # A duration knows no exponent.
+    return f"{Decimal(repr(value)):f}s" if name == "time_budget" else str(value)
 
 
 def _one_line(error: ValidationError, source: str) -> str:

@@ -163,6 +163,7 @@ class _Training:
             len(data.classes),
             statistics=pixel_statistics(data.train.values, self.config.channels) if needs_statistics else None,
             prior=data.targets(data.train).mean(axis=0),
+            names=data.classes,
             synchronized=used.mirrored,
         )
         compile_model(model, self.config, self.steps)

@@ -13,7 +13,7 @@ import typer
 from core import log
 from core.errors import ConfigError, FerError
 from fer_tui import output, terminal
-from fer_tui.commands import data, inspect, models, runs, serve, settings, train
+from fer_tui.commands import data, inspect, models, runs, search, serve, settings, train
 from fer_tui.commands.options import Defaults
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app = typer.Typer(
     "Without a command the screens open.",
 )
 app.add_typer(data.app, name="data")
-for command in (train.train, train.resume, train.stop):
+for command in (train.train, train.resume, train.stop, search.search):
     app.command()(command)
 for command in (
     runs.runs,

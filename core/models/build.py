@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,7 @@ def build_model(
     *,
     statistics: PixelStatistics | None = None,
     prior: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
     synchronized: bool = False,
 ) -> keras.Model:
     """Build the model that a config names, its preprocessing inside.
@@ -90,6 +92,9 @@ def build_model(
         classes: outputs.
         statistics: of the training pixels; needed for `normalization = dataset`.
         prior: the classes' shares in train in the order of the outputs; needed for `output_bias = prior`.
+        names: the classes in the order of the outputs. The last layer's kernel is drawn for them in alphabetical order
+            and put into this one, so that two runs that differ in encoding alone start as the same function of the
+            pixels: each class has the same initial weights, whatever its position.
         synchronized: whether batch statistics go over all devices.
 
     Returns:
@@ -113,15 +118,19 @@ def build_model(
         bias: Any = keras.initializers.Constant(np.log(np.maximum(prior, 1e-8)).astype(np.float32).tolist())
     else:
         bias = "zeros"
-    outputs = keras.layers.Dense(
+    last = keras.layers.Dense(
         classes,
         activation="softmax",
         bias_initializer=bias,
         kernel_regularizer=options.regularizer(),
         dtype="float32",
         name="probabilities",
-    )(features)
-    return keras.Model(inputs, outputs, name=config.model)
+    )
+    model = keras.Model(inputs, last(features), name=config.model)
+    if names is not None:
+        drawn, first = last.get_weights()
+        last.set_weights([drawn[:, [sorted(names).index(name) for name in names]], first])
+    return model
 
 
 def _preprocess(inputs: Any, config: TrainingConfig, statistics: PixelStatistics | None) -> Any:

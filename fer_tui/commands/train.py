@@ -59,13 +59,13 @@ def train(
         raise
     for each in resolved:
         check_weights_file(each)
-    _check_data(resolved[0])
+    check_data(resolved[0])
     from core.run_queue import create_runs
 
     return work(create_runs(resolved, folder(context, runs)), json=json)
 
 
-def _check_data(config: TrainingConfig) -> None:
+def check_data(config: TrainingConfig) -> None:
     """Read the names of the data set, so that what is wrong with it is told before there is a run."""
     from core.dataset import for_training, read_dataset
 
@@ -96,15 +96,15 @@ def _option(name: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _with_config_options(command: Any) -> None:
-    """Give a command an option for every field of TrainingConfig, in place of its `**flags`."""
+def with_config_options(command: Any) -> None:
+    """Give a command an option for every field of TrainingConfig that is no parameter of its own, for its `**flags`."""
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "flags"]
-    options = [_option(name) for name in TrainingConfig.model_fields]
+    options = [_option(name) for name in TrainingConfig.model_fields if name not in {p.name for p in own}]
     command.__signature__ = inspect.Signature([*own, *options])
     command.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
 
 
-_with_config_options(train)
+with_config_options(train)
 
 
 def resume(

@@ -211,6 +211,64 @@ def test_output_bias_prior_starts_at_the_shares() -> None:
     np.testing.assert_allclose(np.asarray(model.layers[-1].bias), np.log(prior), rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_output_bias_prior_lowers_the_loss_before_the_first_step(name: str) -> None:
+    import keras
+
+    from core.models.build import build_model
+
+    # As unequal as FER2013: the commonest class has sixteen times the rarest.
+    counts = [2, 8, 32]
+    targets = np.eye(3, dtype="float32")[np.repeat(np.arange(3), counts)]
+    prior = targets.mean(axis=0)
+    pixels = np.random.default_rng(4).integers(0, 256, (sum(counts), 48, 48, 1)).astype("float32")
+    losses: dict[str, list[float]] = {"zero": [], "prior": []}
+    # One seed's untrained network may happen to favour the commonest class.
+    for bias, found in losses.items():
+        for seed in range(5):
+            keras.utils.set_random_seed(seed)
+            model = build_model(config(name, image_size=48, channels=1, output_bias=bias), 3, prior=prior)
+            found.append(float(np.mean(keras.losses.categorical_crossentropy(targets, model(pixels)))))
+    assert np.mean(losses["prior"]) < np.mean(losses["zero"]) - 0.1
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_l2_of_every_kernel_is_in_the_loss(name: str) -> None:
+    from core.models.build import build_model, compile_model
+
+    pixels = np.random.default_rng(5).integers(0, 256, (4, 48, 48, 1)).astype("float32")
+    targets = np.eye(2, dtype="float32")[[0, 1, 0, 1]]
+    plain_settings = config(name, image_size=48, channels=1)
+    plain = build_model(plain_settings, 2)
+    settings = plain_settings.model_copy(update={"l2": 0.01})
+    model = build_model(settings, 2)
+    model.set_weights(plain.get_weights())
+    losses = []
+    for each, its in ((plain, plain_settings), (model, settings)):
+        compile_model(each, its, steps=1)
+        losses.append(each.evaluate(pixels, targets, verbose=0, return_dict=True)["loss"])
+    kernels = [weight for weight in model.trainable_weights if "kernel" in weight.name]
+    assert len(kernels) > 3
+    penalty = 0.01 * sum(np.square(np.asarray(kernel, dtype="float64")).sum() for kernel in kernels)
+    np.testing.assert_allclose(losses[1] - losses[0], penalty, rtol=1e-3)
+
+
+def test_a_class_has_the_same_initial_weights_in_every_order() -> None:
+    import keras
+
+    from core.models.build import build_model
+
+    kernels = {}
+    for names in (("a", "b", "c", "d"), ("c", "a", "d", "b")):
+        keras.utils.set_random_seed(3)
+        model = build_model(config("model2", image_size=48, channels=1), 4, names=names)
+        kernels[names] = dict(zip(names, np.asarray(model.layers[-1].kernel).T, strict=True))
+    one, other = kernels.values()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+    assert not np.array_equal(one["a"], one["b"])
+
+
 def test_width_scales_the_weights() -> None:
     from core.models.build import count_parameters
 

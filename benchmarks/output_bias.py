@@ -1,0 +1,63 @@
+"""The loss before the first step with `output_bias` zero and prior: `python benchmarks/output_bias.py --data DATA`.
+
+Mean and range over a few seeds of the untrained model's cross-entropy over the training images, beside what a model
+that knows only the shares of the classes has (their entropy), and one that knows nothing (log of their number).
+About a minute on two cores with the defaults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+from core.config import resolve
+from core.models.build import build_model, pixel_statistics
+from core.models.registry import MODELS
+from core.pipeline import evaluation_batches
+from core.training_data import load_data
+
+
+def main(data: Path, models: list[str], limit: int, seeds: int) -> None:
+    """Print a row a model: both losses and their difference."""
+    for position, name in enumerate(models):
+        config = resolve({"data": data, "model": name, "limit": limit})
+        loaded = load_data(config, threading.Event())
+        assert loaded is not None
+        targets = loaded.targets(loaded.train)
+        prior = targets.mean(axis=0)
+        if position == 0:
+            print(f"{len(targets):,} training images, {seeds} seeds; mean (lowest - highest)")
+            print(f"entropy of the shares {-(prior * np.log(prior)).sum():.4f}, log of {len(prior)} classes ", end="")
+            print(f"{np.log(len(prior)):.4f}")
+            print("model      zero                        prior                       difference")
+        losses: dict[str, list[float]] = {"zero": [], "prior": []}
+        batches = evaluation_batches(loaded.train.values, None, config.image_size, config.channels)
+        statistics = pixel_statistics(loaded.train.values, config.channels)
+        for bias, found in losses.items():
+            for seed in range(seeds):
+                keras.utils.set_random_seed(seed)
+                settings = config.model_copy(update={"output_bias": bias})
+                model = build_model(settings, len(prior), statistics=statistics, prior=prior, names=loaded.classes)
+                shares = model.predict(batches, verbose=0)
+                each = -np.log(np.maximum((shares * targets).sum(axis=1), 1e-7))
+                found.append(float(each.mean()))
+        zero, primed = (np.array(found) for found in losses.values())
+        cells = [f"{x.mean():.4f} ({x.min():.4f} - {x.max():.4f})" for x in (zero, primed)]
+        print(f"{name:9s}  {cells[0]:26s}  {cells[1]:26s}  {(primed - zero).mean():+.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", action="append", choices=list(MODELS), help="several in a row; else all")
+    parser.add_argument("--limit", type=int, default=2_000)
+    parser.add_argument("--seeds", type=int, default=5)
+    given = parser.parse_args()
+    main(given.data, given.model or list(MODELS), given.limit, given.seeds)

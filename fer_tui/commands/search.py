@@ -1,0 +1,235 @@
+"""`fer-tui search`."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core import config as configs
+from core.errors import ConfigError
+from core.models.pretrained import check_weights_file
+from core.models.registry import MODELS
+from core.runs import read_run
+from core.search_space import Space, first_values, read_space
+from fer_tui import output, terminal
+from fer_tui.commands.options import JsonOption, RunsOption, folder
+from fer_tui.commands.train import check_data, result, with_config_options
+from fer_tui.progress import follow
+
+if TYPE_CHECKING:
+    from core.search import Search, TrialResult
+
+STYLES = {"completed": "green", "failed": "red", "pruned": "dim", "running": "cyan"}
+
+
+def search(
+    context: typer.Context,
+    space: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--space",
+            metavar="FIELD=LOW..HIGH[:log|:STEP]|A,B,C",
+            help="What to choose a setting from, such as learning_rate=1e-4..1e-2:log. Several in a row.",
+            show_default=False,
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            "--trials",
+            metavar="N",
+            min=1,
+            help="Trials that the study shall have in all; none goes on until Ctrl+C.",
+            show_default=False,
+        ),
+    ] = None,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(
+            "--time-budget", metavar="VALUE", help="End after this long: 90s, 60m, 1h30m.", show_default=False
+        ),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune/--no-prune", help="Stop a trial that is worse than the median of earlier ones.")
+    ] = True,
+    study: Annotated[
+        Path | None,
+        typer.Option(
+            "--study", metavar="FILE", help="The study's file; else RUNS with .study after it.", show_default=False
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE.toml",
+            help="Settings by their names, and a table [search] with a space; flags win over it.",
+            show_default=False,
+        ),
+    ] = None,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+    **flags: Any,
+) -> int:
+    """Search for the best settings: each trial is a run, judged by its validation figures.
+
+    The same command again, here or in another process, goes on with the same study.
+    """
+    from core.search import Search, study_file
+
+    given = {name: value for name, value in flags.items() if value not in (None, [])}
+    if context.obj.data:
+        given.setdefault("data", context.obj.data)
+    settings, chosen = _settings(config, given, space or [])
+    where = folder(context, runs)
+    seconds = math.inf if time_budget is None else _seconds(time_budget)
+    first = configs.resolve({**settings, **first_values(chosen)})
+    check_weights_file(first)
+    check_data(first)
+    work = Search(settings, chosen, where, study or study_file(where), prune=prune)
+    work.deadline = time.monotonic() + seconds
+    with terminal.own_messages(), terminal.signals_to(work.stop, work.kill) as signals:
+        _work(work, trials)
+        try:
+            _report(work, json=json)
+        except OSError:
+            if not signals:
+                raise
+            output.give_up_stdout()
+    if signals:
+        return 128 + signals[0]
+    return 1 if work.best() is None and "failed" in {trial.state for trial in work.results()} else 0
+
+
+with_config_options(search)
+
+
+def _settings(file: Path | None, given: dict[str, Any], told: list[str]) -> tuple[dict[str, Any], Space]:
+    """What all trials share, and what they choose from: the file's, and the flags' over it.
+
+    Raises:
+        ConfigError: a value is not allowed, or a field is told twice.
+    """
+    settings = configs.read_toml(file) if file else {}
+    name = file.name if file else ""
+    table = settings.pop("search", {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{name}: search: must be a table, [search], of fields to search over")
+    wishes = {field: (values, f"{name}: [search]") for field, values in table.items() if field not in given}
+    models = given.pop("model", None) or settings.pop("model", None) or []
+    if isinstance(models, list) and len(models) > 1:
+        wishes["model"] = (models, "--model")
+    elif models:
+        given["model"] = models[0] if isinstance(models, list) else models
+    flags = _flags(told)
+    for field in flags:
+        if field in given:
+            raise ConfigError(f"--space: {field} has a value of its own as a flag; leave one of them out")
+    wishes |= {field: (values, "--space") for field, values in flags.items()}
+    settings = {field: value for field, value in settings.items() if field not in wishes}
+    if not wishes:
+        raise ConfigError("--space: nothing to search over; give one, such as --space learning_rate=1e-4..1e-2:log")
+    # What all share first, flags and the file each alone, so that an error is told with the name of where it stands.
+    asked = {"data": settings.get("data"), "model": settings.get("model")}
+    if "model" in wishes:
+        asked["model"] = next(iter(MODELS))
+    configs.resolve({**asked, **given})
+    if file:
+        named = {field: given[field] for field in asked if field in given}
+        configs.resolve({**asked, **settings, **named}, source=name)
+    space = read_space(wishes, {**settings, **given})
+    return {**settings, **given}, space
+
+
+def _flags(told: list[str]) -> dict[str, str]:
+    """What stands in --space, field by field."""
+    flags: dict[str, str] = {}
+    for text in told:
+        field, equals, values = text.partition("=")
+        field = field.strip().replace("-", "_")
+        if not equals:
+            raise ConfigError(f"--space: must be FIELD=VALUES, such as width=0.5,1,2 (got {text!r})")
+        if field in flags:
+            raise ConfigError(f"--space: {field} is told twice")
+        flags[field] = values.strip()
+    return flags
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = configs.duration(text)
+    except ValueError as error:
+        raise ConfigError(f"--time-budget: {error} (got {text!r})") from None
+    if not seconds > 0:
+        raise ConfigError(f"--time-budget: must be above 0 (got {text!r})")
+    return seconds
+
+
+def _work(work: Search, trials: int | None) -> None:
+    """Train trial after trial, each shown as it goes."""
+    while (begun := work.begin(trials)) is not None:
+        trial, run = begun
+        output.say(f"trial {trial.number}: {parameters(trial.params)}")
+        began = time.time()
+        worker = threading.Thread(target=work.train, args=(trial, run), name="search", daemon=True)
+        worker.start()
+        follow([run], worker.is_alive, began)
+        while worker.is_alive():
+            worker.join(0.2)
+        told = work.tell(trial, run)
+        figure = "" if told.value is None else f": {work.monitor} {told.value:.4f}"
+        why = f"; {told.message}" if told.message else ""
+        output.say(f"trial {told.number}: {told.state}{figure}{why}")
+
+
+def parameters(chosen: Any) -> str:
+    """A place in the space in a few words, numbers to four digits."""
+    return "  ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) and math.isfinite(value) else f"{name} {value}"
+        for name, value in chosen.items()
+    )
+
+
+def _report(work: Search, *, json: bool) -> None:
+    """Every trial, then the best one's figures and the command that trains it again."""
+    found, best = work.results(), work.best()
+    run = read_run(best.run) if best and best.run else None
+    command = configs.command_line(work.config(best.parameters)) if best else None
+    if json:
+        told = {"number": best.number, "value": best.value, **result(run), "command": command} if best and run else None
+        output.print_json(
+            {"study": work.name, "monitor": work.monitor, "trials": list(map(_told, found)), "best": told}
+        )
+    else:
+        output.print_table(
+            {"trial": "right", "state": "left", work.monitor: "right", "run": "left", "settings": "left"},
+            [(_cells(trial), "bold" if trial == best else STYLES[trial.state]) for trial in found],
+        )
+        if best and run:
+            kept = run.kept_epoch() or {}
+            figures = "  ".join(f"{name} {kept[name]:.4f}" for name in ("val_loss", "val_accuracy") if name in kept)
+            output.print_lines(f"best: trial {best.number}  {figures}  epoch {kept.get('epoch', 0):.0f}\n{command}\n")
+    sys.stdout.flush()
+
+
+def _told(trial: TrialResult) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "value": trial.value,
+        "settings": dict(trial.parameters),
+        "run": trial.run.name if trial.run else None,
+        "message": trial.message,
+    }
+
+
+def _cells(trial: TrialResult) -> tuple[str, ...]:
+    value = "" if trial.value is None else f"{trial.value:.4f}"
+    name = trial.run.name if trial.run else ""
+    return str(trial.number), trial.state, value, name, trial.message or parameters(trial.parameters)
