@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -27,8 +28,14 @@ COLUMNS = (
     "seconds",
     "run",
     "warnings",
+    "control",
+    "control_val_accuracy",
 )
 FIGURES = ("train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
+NUMBERS = (*FIGURES, "epochs", "params", "val_images", "seconds", "control_val_accuracy")
+# Settings that a run and its control may differ in: where and how fast they compute, and the path of the data, which
+# the fingerprint stands for.
+APART = ("control", "data", "time_budget", "devices", "precision", "jit_compile", "deterministic")
 # What a column is called where room is short; the others go by their own names.
 HEADINGS = {
     "augmentation": "augment",
@@ -38,6 +45,7 @@ HEADINGS = {
     "val_balanced_accuracy": "balanced",
     "val_macro_f1": "macro F1",
     "val_images": "val images",
+    "control_val_accuracy": "on noise",
 }
 BASELINES = ("majority", "chance")
 PUBLISHED = "published"
@@ -53,9 +61,11 @@ def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True) -> list
         with_published: whether the article's rows follow.
 
     Returns:
-        Mappings of COLUMNS; None where a figure is not known. `warnings` is a list of codes.
+        Mappings of COLUMNS; None where a figure is not known. `warnings` is a list of codes. A run's control is one
+        among `runs` with the same settings and data but for noise in place of the images.
     """
-    rows: list[Row] = [run_row(run) for run in runs]
+    controls = {_settings(run): run for run in sorted(runs, key=lambda run: run.name) if is_control(run)}
+    rows: list[Row] = [run_row(run, controls.get(_settings(run))) for run in runs]
     seen: dict[str, RunSnapshot] = {}
     for run in runs:
         if run.environment.get("counts"):
@@ -69,8 +79,25 @@ def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True) -> list
     return rows
 
 
-def run_row(run: RunSnapshot) -> Row:
-    """A run's row: figures of its kept epoch, and over the whole split where the column says so."""
+def is_control(run: RunSnapshot) -> bool:
+    """Whether a run was trained on noise in place of the images."""
+    return run.config.get("control", "none") != "none"
+
+
+def _settings(run: RunSnapshot) -> tuple[str, str]:
+    """What a run and its control have in common: the data and all settings but APART."""
+    settings = {name: value for name, value in run.config.items() if name not in APART}
+    return str(run.environment.get("fingerprint")), json.dumps(settings, sort_keys=True)
+
+
+def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
+    """A run's row: figures of its kept epoch, and over the whole split where the column says so.
+
+    Args:
+        run: the run.
+        control: the run on noise that it is to be held against, if there is one; not for a control itself.
+    """
+    beside: Mapping[str, float] = (control.kept_epoch() or {}) if control and not is_control(run) else {}
     kept: Mapping[str, float] = run.kept_epoch() or {}
     evaluation = run.evaluation or {}
     warnings = [str(warning.get("code")) for warning in run.warnings]
@@ -92,6 +119,8 @@ def run_row(run: RunSnapshot) -> Row:
         "seconds": round(run.seconds, 1) if run.history else None,
         "run": run.name,
         "warnings": warnings,
+        "control": run.config.get("control") if is_control(run) else None,
+        "control_val_accuracy": _known(beside.get("val_accuracy")),
     }
 
 
@@ -175,11 +204,17 @@ def cell(column: str, value: Any) -> str:
         return ""
     if column == "warnings":
         return "; ".join(value)
-    if column in FIGURES:
+    if column in (*FIGURES, "control_val_accuracy"):
         return f"{value:.4f}"
     if column == "seconds":
         return f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def model_cell(row: Row) -> str:
+    """The model as people read it, where a row of the article or a control's must not be taken for a run's."""
+    told = "article" if row["run"] == PUBLISHED else row["control"]
+    return f"{row['model']} ({told})" if told else row["model"]
 
 
 def _csv(rows: list[Row]) -> str:
@@ -210,7 +245,7 @@ _MARKDOWN = str.maketrans({"\\": r"\\", "|": r"\|", "<": r"\<", "*": r"\*", "`":
 def _markdown(rows: list[Row]) -> str:
     lines = [
         COLUMNS,
-        ["--:" if c in (*FIGURES, "epochs", "params", "val_images", "seconds") else "---" for c in COLUMNS],
+        ["--:" if c in NUMBERS else "---" for c in COLUMNS],
     ]
     lines += [[cell(c, row[c]).translate(_MARKDOWN) for c in COLUMNS] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -232,7 +267,7 @@ _LATEX = str.maketrans(
 
 def _latex(rows: list[Row]) -> str:
     """A booktabs table."""
-    layout = "".join("r" if c in (*FIGURES, "epochs", "params", "val_images", "seconds") else "l" for c in COLUMNS)
+    layout = "".join("r" if c in NUMBERS else "l" for c in COLUMNS)
     lines = [" & ".join(c.replace("_", " ") for c in COLUMNS) + r" \\"]
     body = [" & ".join(cell(c, row[c]).translate(_LATEX) for c in COLUMNS) + r" \\" for row in rows]
     return "\n".join(

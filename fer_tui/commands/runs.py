@@ -119,7 +119,7 @@ def compare(
 
 
 # The whole table is in every export; a terminal has room for what decides.
-WIDE = tuple(c for c in comparison.COLUMNS if c not in ("encoding", "augmentation"))
+WIDE = tuple(c for c in comparison.COLUMNS if c not in ("encoding", "augmentation", "control", "control_val_accuracy"))
 NARROW = ("model", "epochs", "train_accuracy", "val_accuracy", "val_loss", "val_macro_f1", "warnings")
 WIDE_FROM = 160
 
@@ -128,6 +128,9 @@ def print_comparison(rows: list[comparison.Row]) -> None:
     """The table for people: ours first, baselines and the article's rows dimmed."""
     left = ("model", "protocol", "run", "warnings")
     shown = WIDE if output.console().width >= WIDE_FROM else NARROW
+    if any(row["control_val_accuracy"] is not None for row in rows):
+        beside = shown.index("val_accuracy") + 1
+        shown = (*shown[:beside], "control_val_accuracy", *shown[beside:])
     output.print_table(
         {comparison.HEADINGS.get(c, c): "left" if c in left else "right" for c in shown},
         [
@@ -141,6 +144,4 @@ def print_comparison(rows: list[comparison.Row]) -> None:
 
 
 def _cell(column: str, row: comparison.Row) -> str:
-    """A cell; where `run` has no column of its own the article's rows say whose they are."""
-    text = comparison.cell(column, row[column])
-    return f"{text} (article)" if column == "model" and row["run"] == comparison.PUBLISHED else text
+    return comparison.model_cell(row) if column == "model" else comparison.cell(column, row[column])

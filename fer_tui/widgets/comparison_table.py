@@ -10,11 +10,11 @@ from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
 from core import comparison
-from core.comparison import BASELINES, COLUMNS, FIGURES, HEADINGS, PUBLISHED, Row
+from core.comparison import BASELINES, COLUMNS, FIGURES, HEADINGS, NUMBERS, PUBLISHED, Row
 from fer_tui.widgets.cells import Cell, update_cells
 from fer_tui.widgets.run_table import short_name
 
-LEFT = ("model", "protocol", "encoding", "augmentation", "run", "warnings")
+LEFT = ("model", "protocol", "encoding", "augmentation", "run", "warnings", "control")
 # What decides stands first; the rest is a few keys to the right.
 ORDER = ("model", *(c for c in ("val_accuracy", "val_loss", "val_macro_f1", "val_balanced_accuracy", "train_accuracy")))
 ORDER = (*ORDER, "epochs", "run", "warnings", *(c for c in COLUMNS if c not in (*ORDER, "epochs", "run", "warnings")))
@@ -29,8 +29,8 @@ def row_key(row: Row) -> str:
 
 
 def best_figures(rows: Sequence[Row]) -> dict[str, float]:
-    """The best figure of each column among our runs: the lowest loss, the highest of the others."""
-    ours = [row for row in rows if row["run"] not in (*BASELINES, PUBLISHED)]
+    """The best figure of each column among our runs, controls left out: the lowest loss, the highest of the others."""
+    ours = [row for row in rows if row["run"] not in (*BASELINES, PUBLISHED) and not row["control"]]
     best: dict[str, float] = {}
     for column in FIGURES:
         figures = [row[column] for row in ours if row[column] is not None]
@@ -94,7 +94,7 @@ class ComparisonTable(DataTable[Cell]):
 
     def sort_by(self, column: str) -> None:
         """Sort by a column, the best first; by the same one again, the other way round; a third time, not at all."""
-        first = column in (*FIGURES, "params", "val_images", "seconds", "epochs") and not column.endswith("loss")
+        first = column in NUMBERS and not column.endswith("loss")
         if self.sorted_by != column:
             self.sorted_by, self.descending = column, first
         elif self.descending == first:
@@ -133,11 +133,11 @@ def _cell(column: str, row: Row, best: Mapping[str, float], colours: Mapping[str
     style = "" if is_ours else "dim italic" if row["run"] == PUBLISHED else "dim"
     if column == "run":
         text = short_name(text) if is_ours else "article" if row["run"] == PUBLISHED else text
-    if column == "model" and row["run"] == PUBLISHED:
-        text = f"{text} (article)"
+    if column == "model":
+        text = comparison.model_cell(row)
     if column == "warnings" and text:
         style = colours["warning"] if is_ours else style
     if column in FIGURES:
-        is_best = is_ours and row[column] is not None and row[column] == best.get(column)
+        is_best = is_ours and not row["control"] and row[column] is not None and row[column] == best.get(column)
         text, style = f"{text} {BEST if is_best else ' '}", f"bold {colours['success']}" if is_best else style
     return Cell(text, style, right=column not in LEFT, order=order)

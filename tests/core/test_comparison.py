@@ -20,7 +20,7 @@ WriteRun = Callable[..., Path]
 
 HEADER = (
     "model,protocol,encoding,augmentation,epochs,params,train_accuracy,val_accuracy,val_loss,"
-    "val_balanced_accuracy,val_macro_f1,val_images,seconds,run,warnings"
+    "val_balanced_accuracy,val_macro_f1,val_images,seconds,run,warnings,control,control_val_accuracy"
 )
 COUNTS = {"train": {"a": 60, "b": 30, "c": 10}, "validation": {"a": 5, "b": 4, "c": 1}}
 ENVIRONMENT = {"fingerprint": "f1", "counts": COUNTS, "parameters": 1234}
@@ -79,6 +79,8 @@ def test_a_run_has_one_row_with_the_figures_of_its_kept_epoch(snapshot: Snapshot
         "seconds": 3.8,
         "run": "run-1",
         "warnings": [],
+        "control": None,
+        "control_val_accuracy": None,
     }
 
 
@@ -107,6 +109,32 @@ def test_the_articles_rows_are_as_printed():
 def test_the_article_can_be_left_out(snapshot: Snapshot):
     assert [found["run"] for found in compare([snapshot()], with_published=False)] == ["run-1", "majority", "chance"]
     assert compare([], with_published=False) == []
+
+
+def test_a_run_stands_beside_its_control(snapshot: Snapshot):
+    noise = [epoch(1, accuracy=0.5, val_accuracy=0.25, val_loss=2.0)]
+    run = snapshot("2-real", config={"seed": 1, "control": "none", "devices": "auto"})
+    older = snapshot("1-noise", config={"seed": 1, "control": "noise", "devices": "auto"}, history=HISTORY)
+    control = snapshot("3-noise", config={"seed": 1, "control": "noise", "devices": "cpu"}, history=noise)
+    rows = by_run(compare([run, control, older]))
+    assert (rows["2-real"]["control"], rows["2-real"]["control_val_accuracy"]) == (None, 0.25)
+    assert (rows["3-noise"]["control"], rows["3-noise"]["val_accuracy"]) == ("noise", 0.25)
+    assert rows["3-noise"]["control_val_accuracy"] is None, "a control has no control"
+    assert compare([run])[0]["control_val_accuracy"] is None
+
+
+@pytest.mark.parametrize("other", [{"config": {"seed": 2}}, {"config": {"epochs": 9}}, {"environment": {"counts": {}}}])
+def test_a_control_of_other_settings_or_data_is_none_of_a_runs(snapshot: Snapshot, other: dict[str, Any]):
+    run = snapshot("1-real", config={"seed": 1})
+    control = snapshot("2-noise", **{**other, "config": {"seed": 1, "control": "noise", **other.get("config", {})}})
+    assert compare([run, control])[0]["control_val_accuracy"] is None
+
+
+def test_people_are_told_whose_a_row_is():
+    assert comparison.model_cell(row(control="noise")) == "compact (noise)"
+    assert comparison.model_cell(row(run="published")) == "compact (article)"
+    assert comparison.model_cell(row()) == "compact"
+    assert cell("control_val_accuracy", 0.5) == "0.5000"
 
 
 @pytest.mark.parametrize("state", ["stopped", "failed", "diverged", "interrupted"])
@@ -249,8 +277,8 @@ def test_the_csv_header_is_that_of_the_design_to_the_letter(snapshot: Snapshot):
 def test_a_csv_row_to_the_letter(snapshot: Snapshot):
     evaluation = {**EVALUATION, "warnings": [{"code": "one"}, {"code": "two"}]}
     text = write_table(compare([snapshot(evaluation=evaluation)]), "csv")
-    assert text.splitlines()[1] == "compact,sound,label,basic,3,1234,0.7,0.65,1.0,0.55,0.5,10,3.8,run-1,one;two"
-    assert text.splitlines()[-4] == "model1,published,,,2,,0.8317,0.1428,0.7835,,,7040,,published,"
+    assert text.splitlines()[1] == "compact,sound,label,basic,3,1234,0.7,0.65,1.0,0.55,0.5,10,3.8,run-1,one;two,,"
+    assert text.splitlines()[-4] == "model1,published,,,2,,0.8317,0.1428,0.7835,,,7040,,published,,,"
     assert text.endswith("\n")
     assert "\r" not in text
 
@@ -367,11 +395,11 @@ def test_latex_shows_a_name_and_does_not_obey_it(name: str, shown: str):
 
 def test_latex_is_a_whole_booktabs_table(snapshot: Snapshot):
     lines = write_table(compare([snapshot()]), "latex").splitlines()
-    assert lines[0] == r"\begin{tabular}{llllrrrrrrrrrll}"
+    assert lines[0] == r"\begin{tabular}{llllrrrrrrrrrlllr}"
     assert lines[1] == r"\toprule"
     assert lines[2] == HEADER.replace("_", " ").replace(",", " & ") + r" \\"
     assert lines[3] == r"\midrule"
-    assert [line.count(" & ") for line in lines[4:-2]] == [14] * 7
+    assert [line.count(" & ") for line in lines[4:-2]] == [len(COLUMNS) - 1] * 7
     assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
 
 
