@@ -64,10 +64,6 @@ class Evaluation:
     matrix: tuple[tuple[int, ...], ...]
     figures: tuple[ClassFigures, ...]
 
-    def count(self, cell: Cell) -> int:
-        """The images of a cell."""
-        return self.matrix[self.classes.index(cell[0])][self.classes.index(cell[1])]
-
 
 def read_evaluation(evaluation: Mapping[str, Any] | None) -> Evaluation | None:
     """The classes' figures of an evaluation.json; None where there is none or it is damaged."""

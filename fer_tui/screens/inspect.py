@@ -236,8 +236,7 @@ class InspectScreen(ModeScreen):
             known = still_there(predictions, dataset)
             self.post_message(self.DatasetRead(job, dataset, known))
             if len(known) < len(predictions):
-                gone = len(predictions) - len(known)
-                said = f"{gone:,} of {len(predictions):,} images are gone or in another class; they are left out."
+                said = f"{len(predictions) - len(known):,} of {len(predictions):,} images are gone or in another class; they are left out."
                 self.post_message(self.Told(job, f"{dataset.root}: {said}"))
             elif has_changed(run, dataset, check):
                 said = "has changed since the run: its faces may not be those that the model saw."
@@ -345,7 +344,7 @@ class InspectScreen(ModeScreen):
             return True
         run, has_figures = self.run_shown, self.evaluation is not None
         allowed = {
-            "choose_run": len(self._evaluated()) > 1 or (not has_figures and bool(self._evaluated())),
+            "choose_run": any(other is not run for other in self._evaluated()),
             "shares": has_figures,
             "more": has_figures and self.dataset is not None and bool(self.faces_found),
             "classes": has_figures and self.has_class("-narrow"),

@@ -146,6 +146,7 @@ async def test_what_is_no_image_is_one_line(
             type_in(pilot, path)
             await pilot.press("enter")
             await until(pilot, lambda words=words: words in said(pilot))
+            type_in(pilot, "")
             await pilot.pause()
             assert not shown.query_one(FaceGrid).faces and "\x1b" not in screen_text(pilot)
 
