@@ -236,7 +236,8 @@ class InspectScreen(ModeScreen):
             known = still_there(predictions, dataset)
             self.post_message(self.DatasetRead(job, dataset, known))
             if len(known) < len(predictions):
-                said = f"{len(predictions) - len(known):,} of {len(predictions):,} images are gone or in another class; they are left out."
+                gone = len(predictions) - len(known)
+                said = f"{gone:,} of {len(predictions):,} images are gone or in another class; they are left out."
                 self.post_message(self.Told(job, f"{dataset.root}: {said}"))
             elif has_changed(run, dataset, check):
                 said = "has changed since the run: its faces may not be those that the model saw."

@@ -53,6 +53,7 @@ async def ask(pilot: Pilot[Any], until: Callable[..., Any]):
         await until(pilot, lambda: isinstance(pilot.app.screen, InspectScreen) and pilot.app.screen.run_shown)
         await pilot.press("p")
         await until(pilot, lambda: isinstance(pilot.app.screen, PredictScreen))
+    assert isinstance(pilot.app.screen, PredictScreen)
     return pilot.app.screen
 
 
