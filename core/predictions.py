@@ -64,10 +64,6 @@ class Evaluation:
     matrix: tuple[tuple[int, ...], ...]
     figures: tuple[ClassFigures, ...]
 
-    def count(self, cell: Cell) -> int:
-        """The images of a cell."""
-        return self.matrix[self.classes.index(cell[0])][self.classes.index(cell[1])]
-
 
 def read_evaluation(evaluation: Mapping[str, Any] | None) -> Evaluation | None:
     """The classes' figures of an evaluation.json; None where there is none or it is damaged."""
@@ -106,16 +102,21 @@ def read_predictions(run: Path) -> list[Prediction]:
         RunError: it is missing or damaged.
     """
     path = run / "predictions.csv"
+    line = 1
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file, strict=True)
-            return [_prediction(row) for row in reader]
+            predictions = []
+            for row in reader:
+                line = reader.line_num
+                predictions.append(_prediction(row))
     except FileNotFoundError:
         raise RunError(f"{path}: is missing; without it nothing tells which images were got wrong") from None
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}; it must be readable") from None
     except (KeyError, TypeError, ValueError, csv.Error):
-        raise RunError(f"{path}: line {reader.line_num} is damaged; train the model again to have its faces") from None
+        raise RunError(f"{path}: line {line} is damaged; train the model again to have its faces") from None
+    return predictions
 
 
 def _prediction(row: Mapping[str, str]) -> Prediction:

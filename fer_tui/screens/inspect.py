@@ -345,7 +345,7 @@ class InspectScreen(ModeScreen):
             return True
         run, has_figures = self.run_shown, self.evaluation is not None
         allowed = {
-            "choose_run": len(self._evaluated()) > 1 or (not has_figures and bool(self._evaluated())),
+            "choose_run": any(other is not run for other in self._evaluated()),
             "shares": has_figures,
             "more": has_figures and self.dataset is not None and bool(self.faces_found),
             "classes": has_figures and self.has_class("-narrow"),

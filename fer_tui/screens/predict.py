@@ -75,10 +75,12 @@ class PredictScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Field, what is going on, face and bars."""
         folder = self.run_asked.environment.get("data")
+        # A text field sends what it holds to the terminal as it is.
+        begin = f"{folder}/" if isinstance(folder, str) and folder.isprintable() else ""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Text(f"Predict with {visible(self.run_asked.model)}, {_name(self.run_asked)}").plain
             yield PathInput(
-                PredictScreen._last_path or (f"{folder}/" if isinstance(folder, str) else ""),
+                PredictScreen._last_path or begin,
                 id="image-path",
                 placeholder="a JPEG or PNG file of one face; Tab completes",
             )

@@ -53,6 +53,7 @@ async def ask(pilot: Pilot[Any], until: Callable[..., Any]):
         await until(pilot, lambda: isinstance(pilot.app.screen, InspectScreen) and pilot.app.screen.run_shown)
         await pilot.press("p")
         await until(pilot, lambda: isinstance(pilot.app.screen, PredictScreen))
+    assert isinstance(pilot.app.screen, PredictScreen)
     return pilot.app.screen
 
 
@@ -146,6 +147,7 @@ async def test_what_is_no_image_is_one_line(
             type_in(pilot, path)
             await pilot.press("enter")
             await until(pilot, lambda words=words: words in said(pilot))
+            type_in(pilot, "")
             await pilot.pause()
             assert not shown.query_one(FaceGrid).faces and "\x1b" not in screen_text(pilot)
 
