@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from core import config as configs
 from core.augmentation import POLICIES
-from core.config import TrainingConfig, choices, read_toml, resolve
+from core.config import TrainingConfig, choices, command_line, read_toml, resolve
 from core.encoding import ENCODINGS
 from core.errors import ConfigError
 from core.models.registry import MODELS, ModelSpec
@@ -310,3 +311,53 @@ def test_a_file_that_is_no_toml_is_told_by_name(tmp_path: Path, content: bytes |
 def test_a_folder_is_no_toml_file(tmp_path: Path):
     with pytest.raises(ConfigError, match=f"--config: {tmp_path}: Is a directory; name a TOML file"):
         read_toml(tmp_path)
+
+
+# A config as a command line
+
+
+def read_back(line: str) -> TrainingConfig:
+    """The config that `fer-tui train` makes of a command line."""
+    program, command, *words = shlex.split(line)
+    assert (program, command) == ("fer-tui", "train")
+    settings: dict[str, Any] = {}
+    name = ""
+    for word in words:
+        if word.startswith("--"):
+            flag = word.removeprefix("--").replace("-", "_")
+            name = flag.removeprefix("no_")
+            settings[name] = flag == name
+        else:
+            settings[name] = word
+    return resolve(settings)
+
+
+def test_a_command_line_has_only_what_is_not_usual():
+    usual = resolve(ASKED | {"data": "/a folder/faces"})
+    assert command_line(usual) == "fer-tui train --data '/a folder/faces' --model compact"
+    published = resolve(ASKED | {"data": "/faces", "model": "model2", "protocol": "published", "learning_rate": 0.01})
+    assert command_line(published) == (
+        "fer-tui train --data /faces --model model2 --protocol published --learning-rate 0.01"
+    )
+
+
+@given(
+    st.fixed_dictionaries(
+        {"model": st.sampled_from(sorted(MODELS)), "protocol": st.sampled_from(["sound", "published"])},
+        optional={
+            "time_budget": st.none() | st.floats(1e-9, 1e20),
+            "patience": st.none() | st.integers(0, 50),
+            "dropout": st.none() | st.floats(0, 0.99),
+            "l2": st.floats(0, 1),
+            "learning_rate": st.floats(1e-9, 10),
+            "channels": st.sampled_from([1, 3]),
+            "batch_size": st.integers(1, 4096),
+            "output_bias": st.sampled_from(["zero", "prior"]),
+            "deterministic": st.booleans(),
+            "data": st.sampled_from(["/it's here", "/$HOME", "/a b", "/-x"]),
+        },
+    )
+)
+def test_a_command_line_gives_the_config_again(settings: dict[str, Any]):
+    config = resolve(ASKED | settings)
+    assert read_back(command_line(config)) == config
