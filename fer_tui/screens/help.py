@@ -13,7 +13,8 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-_OURS = ("data.", "runs.", "compare.", "inspect.", "export.", "confirm.", "choose_run.", "predict.", "ask.", "leaving.")
+_MODES = ("data.", "train.", "runs.", "compare.", "inspect.")
+_OURS = (*_MODES, "export.", "confirm.", "choose_run.", "predict.", "ask.", "leaving.")
 _OF_A_WIDGET = {"DataTable": "Table", "Input": "Text field", "Tabs": "Tabs", "ContentTabs": "Tabs"}
 
 
