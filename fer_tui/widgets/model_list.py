@@ -13,7 +13,7 @@ from textual.widgets import DataTable
 from core.models.registry import MODELS, ModelSpec
 from fer_tui.widgets.cells import Cell, update_cells
 
-COLUMNS = {"mark": ("   ", 3), "model": ("model", 8), "title": ("title", 23), "weights": ("weights", 7)} | {
+COLUMNS = {"mark": ("   ", 3), "model": ("model", 8), "title": ("title", 32), "weights": ("weights", 7)} | {
     "input": ("input", 8),
     "epoch": ("an epoch", 8),
 }
@@ -26,7 +26,12 @@ class ModelList(DataTable[Cell]):
     BINDING_GROUP_TITLE = "Models"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "space,enter", "select_cursor", "Choose", id="train.choose", tooltip="Choose the model, or leave it out"
+            "space,enter",
+            "select_cursor",
+            "Choose",
+            key_display="space",
+            id="train.choose",
+            tooltip="Choose the model, or leave it out",
         ),
         Binding("j", "cursor_down", "Next", show=False, id="model_list.down", tooltip="One model down"),
         Binding("k", "cursor_up", "Previous", show=False, id="model_list.up", tooltip="One model up"),
