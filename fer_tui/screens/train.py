@@ -191,6 +191,7 @@ class TrainScreen(ModeScreen):
     def _show_help(self) -> None:
         if not self.is_mounted:
             return
+        self.form.show_visited()
         name = self.form.visited
         line = self.query_one("#setting-help", Static)
         line.set_class(name in self.faults, "-wrong")

@@ -10,8 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
+from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input, Select, Static, Switch
+from textual.widgets import Input, Select, Static
 
 from core.config import TrainingConfig, as_text, choices
 from core.presets import Preset
@@ -37,6 +38,47 @@ class Choice(Select[str]):
         Binding("down", "app.focus_next", show=False, id="form.menu_down", tooltip="Next setting"),
         Binding("up", "app.focus_previous", show=False, id="form.menu_up", tooltip="Setting before"),
     ]
+
+
+class Toggle(Static, can_focus=True):
+    """A setting that is on or off."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "toggle", "On or off", id="form.toggle", tooltip="Turn it on or off"),
+    ]
+    value: reactive[bool] = reactive(False)
+
+    class Changed(Message):
+        """It was turned on or off."""
+
+        def __init__(self, toggle: Toggle) -> None:
+            super().__init__()
+            self.toggle = toggle
+
+        @property
+        def control(self) -> Toggle:
+            """The one that was."""
+            return self.toggle
+
+    def __init__(self, value: bool = False, *, id: str) -> None:
+        super().__init__(id=id, markup=False)
+        self.set_reactive(Toggle.value, value)
+
+    def render(self) -> str:
+        """A sign and a word."""
+        return "[x] on" if self.value else "[ ] off"
+
+    def watch_value(self) -> None:
+        """Tell of it."""
+        self.post_message(self.Changed(self))
+
+    def action_toggle(self) -> None:
+        """Turn it."""
+        self.value = not self.value
+
+    def on_click(self) -> None:
+        """Turn it."""
+        self.action_toggle()
 
 
 class SettingsForm(VerticalScroll, can_focus=False):
@@ -65,7 +107,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
         """The preset, the settings by their groups, and who trains."""
         named = [(f"{preset.name}: {preset.summary}", preset.name) for preset in self.presets]
         yield from _row(PRESET, Choice([*named, (OWN, OWN)], allow_blank=False, compact=True, id=f"set-{PRESET}"))
-        yield from _row(DETACHED, Switch(id=f"set-{DETACHED}"))
+        yield from _row(DETACHED, Toggle(id=f"set-{DETACHED}"))
         group = ""
         for name, field in SETTINGS.items():
             extra = field.json_schema_extra
@@ -76,7 +118,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
 
     def _control(self, name: str) -> Widget:
         if SETTINGS[name].annotation is bool:
-            return Switch(bool(self._defaults[name]), id=f"set-{name}")
+            return Toggle(bool(self._defaults[name]), id=f"set-{name}")
         if choices(name):
             return Choice(self._offers(name), allow_blank=False, compact=True, id=f"set-{name}")
         return Input(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
@@ -93,7 +135,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
         found: dict[str, Any] = {}
         for name in SETTINGS:
             control = self.query_one(f"#set-{name}")
-            if isinstance(control, Switch):
+            if isinstance(control, Toggle):
                 if control.value != self._defaults[name]:
                     found[name] = control.value
             elif isinstance(control, Choice | Input):
@@ -105,10 +147,10 @@ class SettingsForm(VerticalScroll, can_focus=False):
     def take(self, values: Mapping[str, Any]) -> None:
         """Set these settings and leave all others to the recipe; names of no setting are passed over."""
         self._is_taking = True
-        with self.prevent(Input.Changed, Select.Changed, Switch.Changed):
+        with self.prevent(Input.Changed, Select.Changed, Toggle.Changed):
             for name in SETTINGS:
                 control = self.query_one(f"#set-{name}")
-                if isinstance(control, Switch):
+                if isinstance(control, Toggle):
                     control.value = bool(values.get(name, self._defaults[name]))
                 elif isinstance(control, Input):
                     control.value = as_text(name, values[name]) if name in values else ""
@@ -121,7 +163,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
     @property
     def is_detached(self) -> bool:
         """Whether the training shall go on when the app ends."""
-        return self.query_one(f"#set-{DETACHED}", Switch).value
+        return self.query_one(f"#set-{DETACHED}", Toggle).value
 
     def show_defaults(self, recipe: TrainingConfig) -> None:
         """Show what the settings are that are left alone.
@@ -130,14 +172,14 @@ class SettingsForm(VerticalScroll, can_focus=False):
             recipe: the first chosen model's config with the protocol that is set.
         """
         defaults = recipe.model_dump()
-        with self.prevent(Select.Changed, Switch.Changed):
+        with self.prevent(Select.Changed, Toggle.Changed):
             for name in SETTINGS:
                 before, default = self._defaults[name], defaults[name]
                 if before == default:
                     continue
                 self._defaults[name] = default
                 control = self.query_one(f"#set-{name}")
-                if isinstance(control, Switch) and control.value == before:
+                if isinstance(control, Toggle) and control.value == before:
                     control.value = default
                 elif isinstance(control, Input):
                     control.placeholder = as_text(name, default)
@@ -166,6 +208,12 @@ class SettingsForm(VerticalScroll, can_focus=False):
                 return node.id.removeprefix("set-")
         return ""
 
+    def show_visited(self) -> None:
+        """Let the label of the setting with the focus stand out."""
+        visited = self.visited
+        for label in self.query(".label"):
+            label.set_class(label.id == f"label-{visited}", "-visited")
+
     def help_of(self, name: str) -> str:
         """What a setting is for, and its default."""
         if name in _HELP:
@@ -182,8 +230,8 @@ class SettingsForm(VerticalScroll, can_focus=False):
 
     @on(Input.Changed)
     @on(Select.Changed)
-    @on(Switch.Changed)
-    def _edited(self, event: Input.Changed | Select.Changed | Switch.Changed) -> None:
+    @on(Toggle.Changed)
+    def _edited(self, event: Input.Changed | Select.Changed | Toggle.Changed) -> None:
         event.stop()
         preset = self.query_one(f"#set-{PRESET}", Choice)
         if event.control is preset:
