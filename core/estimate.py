@@ -48,8 +48,9 @@ def epoch_work(config: TrainingConfig, train: int, validation: int) -> float:
     spec = MODELS[config.model]
     images = min(train, config.limit or train)
     if config.protocol == "published":
-        images = published.steps(images, spec.published_divisor) * config.batch_size
-        validation = published.steps(validation, spec.published_divisor) * config.batch_size
+        batch, divisor = config.batch_size, spec.published_divisor
+        images = published.steps(images, batch, divisor) * batch
+        validation = min(published.steps(validation, batch, divisor) * batch, validation)
     an_image = spec.macs * (config.image_size / spec.image_size) ** 2 * config.width**2
     return an_image * (TRAINING_PASSES * images + validation)
 

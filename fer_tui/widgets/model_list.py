@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import DataTable
@@ -79,6 +79,15 @@ class ModelList(DataTable[Cell]):
         event.stop()
         self._chosen ^= {str(event.row_key.value)}
         self._show()
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the model or leave it out at the first click, where the table would but move the cursor."""
+        row = event.style.meta.get("row", -1)
+        if self.is_valid_row_index(row):
+            event.prevent_default()
+            event.stop()
+            self.move_cursor(row=row)
+            self.action_select_cursor()
 
     @on(DataTable.RowHighlighted)
     def _moved(self, event: DataTable.RowHighlighted) -> None:

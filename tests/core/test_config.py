@@ -359,6 +359,9 @@ def test_a_command_line_has_only_what_is_not_usual():
     )
 )
 def test_a_command_line_gives_the_config_again(settings: dict[str, Any]):
+    if settings["model"] == "model1":
+        # The weights that its recipe names fit one input alone.
+        settings = {"weights": "none"} | settings
     config = resolve(ASKED | settings)
     assert read_back(command_line(config)) == config
 
