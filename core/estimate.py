@@ -91,14 +91,14 @@ def _pace_of(run: RunSnapshot) -> float | None:
         return None
     # The first epoch also traces the graph.
     seconds = [row["seconds"] for row in run.history[1:] or run.history if row["seconds"] > 0]
-    images = (run.environment.get("train_images"), run.environment.get("validation_images"))
-    if not seconds or not all(isinstance(count, int) and count > 0 for count in images):
+    train, validation = run.environment.get("train_images"), run.environment.get("validation_images")
+    if not (seconds and isinstance(train, int) and isinstance(validation, int) and train > 0):
         return None
     try:
         config = TrainingConfig.model_validate(dict(run.config))
     except ValueError:
         return None
-    return median(seconds) / epoch_work(config, *images)
+    return median(seconds) / epoch_work(config, train, validation)
 
 
 def measured_pace() -> Pace:

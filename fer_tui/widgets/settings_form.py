@@ -44,7 +44,7 @@ class Toggle(Static, can_focus=True):
     """A setting that is on or off."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "toggle", "On or off", id="form.toggle", tooltip="Turn it on or off"),
+        Binding("enter,space", "turn", "On or off", id="form.toggle", tooltip="Turn it on or off"),
     ]
     value: reactive[bool] = reactive(False)
 
@@ -72,13 +72,13 @@ class Toggle(Static, can_focus=True):
         """Tell of it."""
         self.post_message(self.Changed(self))
 
-    def action_toggle(self) -> None:
+    def action_turn(self) -> None:
         """Turn it."""
         self.value = not self.value
 
     def on_click(self) -> None:
         """Turn it."""
-        self.action_toggle()
+        self.action_turn()
 
 
 class SettingsForm(VerticalScroll, can_focus=False):
@@ -185,6 +185,8 @@ class SettingsForm(VerticalScroll, can_focus=False):
                     control.placeholder = as_text(name, default)
                 elif isinstance(control, Choice):
                     chosen = control.value
+                    # A menu writes its words anew only where its value changes.
+                    control.value = str(choices(name)[-1])
                     control.set_options(self._offers(name))
                     control.value = chosen
 
