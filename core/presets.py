@@ -32,7 +32,7 @@ PRESETS: Mapping[str, Preset] = {
         Preset("quick", "3 epochs on 2,000 images: does it work?", {"epochs": 3, "limit": 2000}),
         Preset(
             "thorough",
-            "up to 100 epochs, the learning rate falling to zero",
+            "up to 100 epochs, rate falling to zero",
             {"epochs": 100, "patience": 20, "schedule": "cosine", "warmup_epochs": 1.0},
         ),
         Preset("published", "as the article did it, flaws included", {"protocol": "published"}),
