@@ -243,7 +243,69 @@ def resolve(settings: Mapping[str, Any], *, source: str = "flag") -> TrainingCon
     try:
         return TrainingConfig.model_validate(layers)
     except ValidationError as error:
-        raise ConfigError(_one_line(error, source)) from None
+        raise ConfigError(_one_line(error, source)) from error
+
+
+def faults(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with each setting of a form that is being filled in: field names to a line each.
+
+    Args:
+        settings: field names of TrainingConfig to values or to what was typed; without `data` or `model` the others
+            are checked as they would be with some data set and the first model.
+    """
+    model = str(settings.get("model") or next(iter(MODELS)))
+    try:
+        resolve({**settings, "data": settings.get("data") or ".", "model": model})
+    except ConfigError as error:
+        if isinstance(error.__cause__, ValidationError):
+            return {_field_of(fault): _fault(fault) for fault in reversed(error.__cause__.errors(include_url=False))}
+        return {"model": str(error).removeprefix("--model: ")}
+    return {}
+
+
+def command_line(config: TrainingConfig, *others: TrainingConfig) -> str:
+    """The `fer-tui train` that gives this config again, quoted for a shell; with several, these one after another.
+
+    Besides data and model it has the protocol where that is not the default, and the settings that differ from what
+    `resolve` makes of these three. Configs that can't share their settings take a line each.
+    """
+    configs = (config, *others)
+    settings: dict[str, Any] = {}
+    for each in configs:
+        settings |= _unusual(each)
+    shared = [resolve({**settings, "data": config.data, "model": each.model}) for each in configs]
+    if shared != list(configs):
+        return "\n".join(command_line(each) for each in configs)
+    words = ["fer-tui", "train", "--data", str(config.data)]
+    for each in configs:
+        words += ["--model", each.model]
+    for name in TrainingConfig.model_fields:
+        if name not in settings:
+            continue
+        flag = name.replace("_", "-")
+        value = settings[name]
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", as_text(name, value)]
+    return shlex.join(words)
+
+
+def _unusual(config: TrainingConfig) -> dict[str, Any]:
+    """The settings, besides data and model, that a command line has to have."""
+    settings = config.model_dump()
+    usual = resolve({name: settings[name] for name in ("data", "model", "protocol")}).model_dump()
+    usual["protocol"] = TrainingConfig.model_fields["protocol"].default
+    return {name: value for name, value in settings.items() if value != usual[name]}
+
+
+def as_text(name: str, value: Any) -> str:
+    """A setting's value as its flag and the form take it, without loss."""
+    if value is None:
+        return "none"
+    # A duration knows no exponent.
+    is_seconds = name == "time_budget" and isinstance(value, int | float)
+    return f"{Decimal(repr(value)):f}s" if is_seconds else str(value)
 
 
 def check_settings(settings: Mapping[str, Any], *, source: str) -> None:
@@ -294,11 +356,19 @@ def _flag_text(name: str, value: Any) -> str:
 def _one_line(error: ValidationError, source: str) -> str:
     """The first fault that pydantic found, as `--flag: what is wrong (got value)`."""
     first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else "config"
+    name = _field_of(first)
     flag = f"--{name.replace('_', '-')}" if source == "flag" else f"{source}: {name}"
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    return f"{flag}: {message} (got {first['input']!r})"
+    return f"{flag}: {_fault(first)}"
+
+
+def _field_of(fault: Any) -> str:
+    return str(fault["loc"][0]) if fault["loc"] else "config"
+
+
+def _fault(fault: Any) -> str:
+    """What pydantic found, as `what is wrong (got value)`."""
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{message[0].lower()}{message[1:]} (got {fault['input']!r})"
 
 
 def read_toml(path: Path) -> dict[str, Any]:

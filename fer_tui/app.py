@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -86,10 +86,12 @@ class FerApp(App[None]):
     runs: reactive[tuple[RunSnapshot, ...] | None] = reactive[tuple[RunSnapshot, ...] | None](None)
     runs_problem: reactive[str] = reactive("")
     marked: reactive[frozenset[str]] = reactive[frozenset[str]](frozenset())
+    wanted_model: reactive[str] = reactive("")
+    # Of the open data set, `data`: split to class to images; empty while none was read.
+    counts: reactive[Mapping[str, Mapping[str, int]]] = reactive[Mapping[str, Mapping[str, int]]]({})
     inspected: reactive[str | None] = reactive[str | None](None)
     load: reactive[Load | None] = reactive[Load | None](None)
     wanted_run: reactive[str] = reactive("")
-    wanted_model: reactive[str] = reactive("")
 
     class RunsChanged(Message):
         """The folder of runs was looked at and is not as it was."""

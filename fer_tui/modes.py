@@ -15,6 +15,12 @@ def _data_screen() -> Screen[Any]:
     return DataScreen()
 
 
+def _train_screen() -> Screen[Any]:
+    from fer_tui.screens.train import TrainScreen
+
+    return TrainScreen()
+
+
 def _runs_screen() -> Screen[Any]:
     from fer_tui.screens.runs import RunsScreen
 
@@ -35,7 +41,7 @@ def _inspect_screen() -> Screen[Any]:
 
 def import_modes() -> None:
     """Import the modes while nobody waits for them, so that the first switch to one is as quick as the next."""
-    from fer_tui.screens import compare, data, inspect, runs  # noqa: F401
+    from fer_tui.screens import compare, data, inspect, runs, train  # noqa: F401
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,7 @@ class Mode:
 
 SHOWN_MODES = (
     Mode("data", "1", "Data", "Look at a folder of faces and what is wrong with it"),
+    Mode("train", "2", "Train", "Choose models and settings, and start their training"),
     Mode("runs", "3", "Runs", "Watch every run, finished or under way"),
     Mode("compare", "4", "Compare", "Runs, baselines and the article's figures in one table"),
     Mode("inspect", "5", "Inspect", "Where a run is right and wrong, face by face"),
@@ -57,6 +64,7 @@ SHOWN_MODES = (
 
 SCREENS: Mapping[str, Callable[[], Screen[Any]]] = {
     "data": _data_screen,
+    "train": _train_screen,
     "runs": _runs_screen,
     "compare": _compare_screen,
     "inspect": _inspect_screen,

@@ -17,6 +17,7 @@ from core.comparison import compare
 from core.config import TrainingConfig
 from core.errors import ConfigError, RunError
 from core.models.pretrained import check_weights_file
+from core.presets import PRESETS, find_preset
 from core.run_writer import request_stop
 from core.runs import ENDED, RunSnapshot, find_run, read_run
 from fer_tui import output, terminal
@@ -36,6 +37,18 @@ def train(
             show_default=False,
         ),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="|".join(PRESETS),
+            help="Settings to begin with; file and flags win over them: "
+            + "; ".join(f"{preset.name}: {preset.summary}" for preset in PRESETS.values())
+            + ".",
+            autocompletion=lambda: list(PRESETS),
+            show_default=False,
+        ),
+    ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
     **flags: Any,
@@ -48,8 +61,9 @@ def train(
     models = given.pop("model", None)
     names = models or settings.get("model")
     chosen = names if names and isinstance(names, list) else [names]
+    begun = find_preset(preset).settings if preset is not None else {}
     try:
-        resolved = [configs.resolve({**settings, **given, "model": name}) for name in chosen]
+        resolved = [configs.resolve({**begun, **settings, **given, "model": name}) for name in chosen]
     except ConfigError:
         # Flags and the file each alone, so that the error is told with the name of where it stands.
         for name in chosen if models else ():

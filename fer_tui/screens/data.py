@@ -246,6 +246,7 @@ class DataScreen(ModeScreen):
             self.dataset, self.counts, self.problems = message.dataset, message.counts, ()
             self.chosen_class, self.draws = None, 0
             self.fer.memory.remember(data=str(message.dataset.root.absolute()))
+            self.fer.data, self.fer.counts = message.dataset.root.absolute(), message.counts
             with self.app.batch_update():
                 self.remove_class("-empty")
                 self._show_counts()

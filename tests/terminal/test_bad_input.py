@@ -89,6 +89,10 @@ def test_an_unknown_model(train: Train):
     is_refused(train(model="compakt"), 2, "--model: no model is called 'compakt'; did you mean 'compact'?")
 
 
+def test_an_unknown_preset(train: Train):
+    is_refused(train("--preset", "quik"), 2, "--preset: no preset is called 'quik'; did you mean 'quick'?")
+
+
 def test_flags_are_checked_before_data(train: Train, tmp_path: Path):
     is_refused(train("--epochs", "0", data=tmp_path / "nowhere"), 2, "--epochs: input should be greater than")
 

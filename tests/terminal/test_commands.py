@@ -19,6 +19,7 @@ import core
 import fer_tui
 from core.comparison import COLUMNS
 from core.models.registry import MODELS
+from core.presets import PRESETS
 
 HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "scipy")
 MODULES = [
@@ -206,6 +207,21 @@ def completed(*words: str) -> list[str]:
     answer = fer(env=variables)
     assert answer.err == ""
     return answer.out.split()
+
+
+def test_file_and_flags_win_over_the_preset(faces: Path, tmp_path: Path):
+    (tmp_path / "settings.toml").write_text("epochs = 1\npatience = 5")
+    given = ["--data", faces, "--model", "compact", "--preset", "thorough", "--runs", tmp_path / "runs"]
+    answer = fer("train", *given, "--config", tmp_path / "settings.toml", "--patience", "7", "--json")
+    assert answer.status == 0
+    (run,) = answer.json()
+    config = json.loads((tmp_path / "runs" / run["run"] / "config.json").read_text())
+    told = [config[name] for name in ("schedule", "warmup_epochs", "epochs", "patience")]
+    assert told == ["cosine", 1.0, 1, 7]
+
+
+def test_presets_are_told_in_the_help():
+    assert all(preset.summary in " ".join(fer("train", "--help").out.split()) for preset in PRESETS.values())
 
 
 def test_the_completion_script_for_bash():

@@ -1,0 +1,303 @@
+"""Models and settings of the trainings to start."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.message import Message
+from textual.widgets import Button, Static
+
+from core import estimate
+from core.config import TrainingConfig, command_line, faults, resolve
+from core.errors import ConfigError, FerError
+from core.models.pretrained import check_weights_file
+from core.presets import PRESETS
+from fer_tui.output import visible
+from fer_tui.screens.mode_screen import ModeScreen
+from fer_tui.widgets.model_list import ModelList
+from fer_tui.widgets.settings_form import FAULT_SIGN, SettingsForm
+
+
+class TrainScreen(ModeScreen):
+    """The models, the form of their settings, and the command that does the same."""
+
+    MODE = "train"
+    AUTO_FOCUS = "ModelList"
+    CSS_PATH = "train.tcss"
+    BINDING_GROUP_TITLE = "Training"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "start", "Start", id="train.start", tooltip="Train the chosen models, one after another"),
+        Binding("e", "edit", "Settings", id="train.edit", tooltip="Go to the settings"),
+        Binding("r", "reset", "Reset", id="train.reset", tooltip="Leave every setting to the models' recipes again"),
+        Binding("c", "copy", "Copy", id="train.copy", tooltip="Copy the command that does the same"),
+        Binding("escape", "leave_field", "Models", id="train.leave", tooltip="Back to the list of models"),
+    ]
+
+    class PaceMeasured(Message):
+        """The processor was tested."""
+
+        def __init__(self, pace: estimate.Pace) -> None:
+            super().__init__()
+            self.pace = pace
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.measured: estimate.Pace | None = None
+        self._is_measuring = False
+        self.faults: dict[str, str] = {}
+        self.problem = ""
+        self.is_starting = False
+        self._is_stale = False
+
+    def compose_mode(self) -> ComposeResult:
+        """The models, their settings, and what comes of them."""
+        with Container(id="train"):
+            with Vertical(id="model-pane"):
+                yield ModelList(id="model-list")
+                yield Static(id="model-note", markup=False)
+            yield SettingsForm(PRESETS.values(), id="form")
+        yield Static(id="setting-help", markup=False)
+        with VerticalScroll(id="command-scroll", can_focus=False):
+            yield Static(id="command", markup=False)
+        with Horizontal(id="start-line"):
+            yield Static(id="start-state", markup=False)
+            yield Button("Start", variant="primary", id="start", compact=True, tooltip="Train the chosen models")
+
+    def on_mount(self) -> None:
+        """Follow what the figures depend on."""
+        self.watch(self.app, "counts", self.show_later)
+        self.watch(self.app, "runs", self.show_later, init=False)
+        self.watch(self.app, "wanted_model", self._take_wanted)
+        self.watch(self.app, "theme", self.show_later, init=False)
+
+    def on_screen_resume(self) -> None:
+        """Show what came while another mode was open."""
+        self.problem = ""
+        self.show_later()
+
+    def _take_wanted(self) -> None:
+        """Choose the model that the palette asks for."""
+        if self.fer.wanted_model:
+            name, self.fer.wanted_model = self.fer.wanted_model, ""
+            self.call_after_refresh(self._choose, name)
+
+    def _choose(self, name: str) -> None:
+        self.query_one(ModelList).choose(name)
+
+    # What is asked for
+
+    @property
+    def form(self) -> SettingsForm:
+        """The settings."""
+        return self.query_one(SettingsForm)
+
+    @property
+    def data(self) -> Path | None:
+        """The open data set; None while none was read."""
+        return self.fer.data if self.fer.counts else None
+
+    @property
+    def models(self) -> list[str]:
+        """The chosen models, else the one at the cursor: what the form is filled in for."""
+        models = self.query_one(ModelList)
+        return models.chosen or [models.at_cursor.name]
+
+    def configs(self) -> list[TrainingConfig]:
+        """A config for every chosen model.
+
+        Raises:
+            ConfigError: a setting can't be so.
+        """
+        return [self._config(name) for name in self.query_one(ModelList).chosen]
+
+    def _config(self, model: str) -> TrainingConfig:
+        return resolve({**self.form.values(), "data": str(self.data or "DATA"), "model": model})
+
+    @property
+    def obstacle(self) -> str:
+        """What has to be done before a start; empty where nothing has."""
+        chosen = self.query_one(ModelList).chosen
+        if self.data is None:
+            return "open a data set first: press 1"
+        if self.faults:
+            return f"{FAULT_SIGN} mend {', '.join(name.replace('_', ' ') for name in self.faults)}"
+        return "" if chosen else "choose a model: press space on it"
+
+    # What is shown
+
+    @on(ModelList.Changed)
+    @on(SettingsForm.Changed)
+    def _on_changed(self) -> None:
+        self.problem = ""
+        self.show_later()
+
+    def show_later(self) -> None:
+        """Show everything once what is being changed is changed."""
+        if not self._is_stale:
+            self._is_stale = True
+            self.call_after_refresh(self.show)
+
+    def show(self) -> None:
+        """Show what follows from the models and settings as they are."""
+        self._is_stale = False
+        if not self.is_mounted or self.fer.mode_screen is not self:
+            return
+        values = self.form.values()
+        self.faults = {}
+        for name in self.models:
+            self.faults |= {key: text for key, text in faults({**values, "model": name}).items() if key in values}
+        with self.app.batch_update():
+            self._show_defaults(values)
+            self.form.show_faults(self.faults)
+            self._show_times()
+            self._show_command()
+            self._show_help()
+            self._show_state()
+        self.refresh_bindings()
+
+    def _show_defaults(self, values: dict[str, Any]) -> None:
+        protocol = {name: values[name] for name in ("protocol",) if name in values and name not in self.faults}
+        self.form.show_defaults(resolve({"data": "DATA", "model": self.models[0], **protocol}))
+
+    def _show_command(self) -> None:
+        configs = [] if self.faults else [self._config(name) for name in self.models]
+        told = visible(command_line(*configs).replace("\n", " ; ")) if configs and self.data else ""
+        self.query_one("#command", Static).update(f"$ {told}" if told else "")
+        self.query_one("#command-scroll").display = bool(told)
+
+    def _show_state(self) -> None:
+        chosen = len(self.query_one(ModelList).chosen)
+        obstacle = self.obstacle
+        runs = "1 run" if chosen == 1 else f"{chosen} runs"
+        if self.is_starting:
+            text = f"Starting {runs} …"
+        else:
+            text = f"{FAULT_SIGN} {self.problem}" if self.problem else obstacle or f"{runs} on {self.data}"
+        state = self.query_one("#start-state", Static)
+        state.update(visible(text))
+        state.styles.color = self.app.theme_variables["error"] if self.problem or self.faults else None
+        state.tooltip = visible(text)
+        button = self.query_one("#start", Button)
+        button.disabled = bool(obstacle) or self.is_starting
+        button.label = f"Start {runs} (s)" if chosen else "Start (s)"
+
+    @on(SettingsForm.Visited)
+    def _show_help(self) -> None:
+        if not self.is_mounted:
+            return
+        self.form.show_visited()
+        name = self.form.visited
+        line = self.query_one("#setting-help", Static)
+        line.set_class(name in self.faults, "-wrong")
+        if name in self.faults:
+            line.update(visible(f"{FAULT_SIGN} {self.faults[name]}"))
+        else:
+            line.update(visible(self.form.help_of(name)) if name else "")
+
+    # How long it takes
+
+    def _show_times(self) -> None:
+        models = self.query_one(ModelList)
+        spec = models.at_cursor
+        times: dict[str, str] = {}
+        basis = ""
+        for row in range(models.row_count if self.data else 0):
+            name = str(models.ordered_rows[row].key.value)
+            try:
+                config = self._config(name)
+            except ConfigError:
+                continue
+            pace = estimate.past_pace(config, self.fer.runs or ()) or self.measured
+            if pace is None:
+                self._measure()
+                continue
+            train, validation = estimate.training_images(self.fer.counts, config.validation_share)
+            seconds = pace.seconds * estimate.epoch_work(config, train, validation)
+            times[name] = estimate.rough(seconds)
+            if name == spec.name:
+                basis = f"About {times[name][1:]} an epoch, {pace.basis}."
+        models.show_times(times)
+        self.query_one("#model-note", Static).update(f"{spec.source}\n{basis}".strip())
+
+    def _measure(self) -> None:
+        if not self._is_measuring:
+            self._is_measuring = True
+            self.run_worker(self._measure_pace, thread=True, group="pace", name="pace")
+
+    def _measure_pace(self) -> None:
+        self.post_message(self.PaceMeasured(estimate.measured_pace()))
+
+    @on(PaceMeasured)
+    def _on_measured(self, message: PaceMeasured) -> None:
+        self.measured = message.pace
+        self.show_later()
+
+    # What can be done
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what can be done now is told of in the footer."""
+        if not self.is_mounted:
+            return True
+        if action == "start":
+            return not self.obstacle and not self.is_starting
+        if action == "copy":
+            return self.data is not None and not self.faults
+        if action == "reset":
+            return bool(self.form.values())
+        if action == "leave_field":
+            return not isinstance(self.focused, ModelList)
+        return True
+
+    def action_edit(self) -> None:
+        """Go to the first setting that is wrong, else to the first."""
+        wrong = next(iter(self.faults), "preset")
+        self.query_one(f"#set-{wrong}").focus()
+
+    def action_reset(self) -> None:
+        """Leave every setting to the recipes."""
+        self.form.take({})
+
+    def action_leave_field(self) -> None:
+        """Give the digits back to the modes."""
+        self.query_one(ModelList).focus()
+
+    def action_copy(self) -> None:
+        """Copy the command."""
+        self.app.copy_to_clipboard(command_line(*(self._config(name) for name in self.models)))
+        self.notify("The command is in the clipboard, where the terminal allows it.", title="Copied", markup=False)
+
+    @on(Button.Pressed, "#start")
+    def action_start(self) -> None:
+        """Check the data set, queue the runs and show them."""
+        if self.check_action("start", ()):
+            self.is_starting, self.problem = True, ""
+            self._show_state()
+            self.run_worker(self._start(self.configs()), group="start", name="start")
+
+    async def _start(self, configs: list[TrainingConfig]) -> None:
+        try:
+            await asyncio.to_thread(_check, configs)
+            await self.fer.submit(configs, detached=self.form.is_detached)
+        except FerError as error:
+            self.problem = str(error)
+        finally:
+            self.is_starting = False
+            self.show_later()
+        if not self.problem:
+            self.query_one(ModelList).choose()
+            self.fer.action_mode("runs")
+
+
+def _check(configs: list[TrainingConfig]) -> None:
+    """Read the names of the data set anew, so that what has become wrong with it is told before there is a run."""
+    from core.dataset import for_training, read_dataset
+
+    for config in configs:
+        check_weights_file(config)
+    for_training(read_dataset(configs[0].data), configs[0].validation_share)

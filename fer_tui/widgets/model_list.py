@@ -1,0 +1,121 @@
+"""The list of models, several of which can be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual import events, on
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import DataTable
+
+from core.models.registry import MODELS, ModelSpec
+from fer_tui.widgets.cells import Cell, update_cells
+
+COLUMNS = {"mark": ("   ", 3), "model": ("model", 8), "title": ("title", 32), "weights": ("weights", 7)} | {
+    "input": ("input", 8),
+    "epoch": ("an epoch", 8),
+}
+RIGHT = ("weights", "input", "epoch")
+
+
+class ModelList(DataTable[Cell]):
+    """A row a model; a sign marks those that are chosen."""
+
+    BINDING_GROUP_TITLE = "Models"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "space,enter",
+            "select_cursor",
+            "Choose",
+            key_display="space",
+            id="train.choose",
+            tooltip="Choose the model, or leave it out",
+        ),
+        Binding("j", "cursor_down", "Next", show=False, id="model_list.down", tooltip="One model down"),
+        Binding("k", "cursor_up", "Previous", show=False, id="model_list.up", tooltip="One model up"),
+    ]
+
+    class Changed(Message):
+        """Other models are chosen, or the cursor is on another one."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False)
+        self._chosen: set[str] = set()
+        self._times: Mapping[str, str] = {}
+
+    def on_mount(self) -> None:
+        """A row a model, in the registry's order."""
+        for key, (title, width) in COLUMNS.items():
+            self.add_column(Cell(title, right=key in RIGHT), key=key, width=width)
+        for spec in MODELS.values():
+            self.add_row(*self._cells(spec), key=spec.name)
+
+    @property
+    def chosen(self) -> list[str]:
+        """Names of the chosen models, in the order of the list."""
+        return [name for name in MODELS if name in self._chosen]
+
+    @property
+    def at_cursor(self) -> ModelSpec:
+        """The model that the cursor is on."""
+        return list(MODELS.values())[self.cursor_row]
+
+    def choose(self, *names: str) -> None:
+        """Choose these models and no others, and put the cursor on the first; names of no model are passed over."""
+        self._chosen = {name for name in names if name in MODELS}
+        if self._chosen:
+            self.move_cursor(row=list(MODELS).index(self.chosen[0]))
+        self._show()
+
+    def show_times(self, times: Mapping[str, str]) -> None:
+        """Take how long an epoch of each model is thought to last."""
+        self._times = times
+        self._show_cells()
+
+    @on(DataTable.RowSelected)
+    def _toggle(self, event: DataTable.RowSelected) -> None:
+        event.stop()
+        self._chosen ^= {str(event.row_key.value)}
+        self._show()
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the model or leave it out at the first click, where the table would but move the cursor."""
+        row = event.style.meta.get("row", -1)
+        if self.is_valid_row_index(row):
+            event.prevent_default()
+            event.stop()
+            self.move_cursor(row=row)
+            self.action_select_cursor()
+
+    @on(DataTable.RowHighlighted)
+    def _moved(self, event: DataTable.RowHighlighted) -> None:
+        event.stop()
+        self.post_message(self.Changed())
+
+    def _show(self) -> None:
+        self._show_cells()
+        self.post_message(self.Changed())
+
+    def _show_cells(self) -> None:
+        for spec in MODELS.values():
+            update_cells(self, spec.name, list(COLUMNS), self._cells(spec))
+
+    def _cells(self, spec: ModelSpec) -> list[Cell]:
+        is_chosen = spec.name in self._chosen
+        side = spec.image_size
+        return [
+            Cell("[x]" if is_chosen else "[ ]", self.app.theme_variables["accent"] if is_chosen else ""),
+            Cell(spec.name, "bold" if is_chosen else ""),
+            Cell(spec.title),
+            Cell(_in_thousands(spec.parameters), right=True),
+            Cell(f"{side}x{side}x{spec.channels}", right=True),
+            Cell(self._times.get(spec.name, ""), right=True),
+        ]
+
+
+def _in_thousands(count: int) -> str:
+    """A number of weights in three digits: 572 k, 1.73 M, 173 M."""
+    amount, unit = (count / 1e6, "M") if count >= 999_500 else (count / 1e3, "k")
+    return f"{amount:.{0 if amount >= 99.95 else 1 if amount >= 9.995 else 2}f} {unit}"

@@ -1,0 +1,272 @@
+"""A form of a run's settings, made from TrainingConfig itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Input, Select, Static
+
+from core.config import TrainingConfig, as_text, choices
+from core.presets import Preset
+
+# The screen has its own ways to choose these.
+ELSEWHERE = ("data", "model")
+SETTINGS = {name: field for name, field in TrainingConfig.model_fields.items() if name not in ELSEWHERE}
+PRESET = "preset"
+DETACHED = "keep_training"
+OWN = "own settings"
+FAULT_SIGN = "✗"
+_HELP = {
+    PRESET: "Settings to begin with; choosing one replaces what is set below.",
+    DETACHED: "Keep training when I leave: a process of its own trains, which outlives the app and the terminal.",
+}
+
+
+class Choice(Select[str]):
+    """A menu that opens at enter, space or a click; up and down go on to the next setting."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "show_overlay", "Menu", id="form.menu", tooltip="Show what may be chosen"),
+        Binding("down", "app.focus_next", show=False, id="form.menu_down", tooltip="Next setting"),
+        Binding("up", "app.focus_previous", show=False, id="form.menu_up", tooltip="Setting before"),
+    ]
+
+
+class Toggle(Static, can_focus=True):
+    """A setting that is on or off."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "turn", "On or off", id="form.toggle", tooltip="Turn it on or off"),
+    ]
+    value: reactive[bool] = reactive(False)
+
+    class Changed(Message):
+        """It was turned on or off."""
+
+        def __init__(self, toggle: Toggle) -> None:
+            super().__init__()
+            self.toggle = toggle
+
+        @property
+        def control(self) -> Toggle:
+            """The one that was."""
+            return self.toggle
+
+    def __init__(self, value: bool = False, *, id: str) -> None:
+        super().__init__(id=id, markup=False)
+        self.set_reactive(Toggle.value, value)
+
+    def render(self) -> str:
+        """A sign and a word."""
+        return "[x] on" if self.value else "[ ] off"
+
+    def watch_value(self) -> None:
+        """Tell of it."""
+        self.post_message(self.Changed(self))
+
+    def action_turn(self) -> None:
+        """Turn it."""
+        self.value = not self.value
+
+    def on_click(self) -> None:
+        """Turn it."""
+        self.action_turn()
+
+
+class SettingsForm(VerticalScroll, can_focus=False):
+    """A row a setting, under the headings of their groups; what is left alone follows each model's recipe."""
+
+    BINDING_GROUP_TITLE = "Settings"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "app.focus_next", show=False, id="form.down", tooltip="Next setting"),
+        Binding("up", "app.focus_previous", show=False, id="form.up", tooltip="Setting before"),
+    ]
+
+    class Changed(Message):
+        """A setting was changed."""
+
+    class Visited(Message):
+        """The focus came to a setting or left it."""
+
+    def __init__(self, presets: Iterable[Preset], *, id: str) -> None:
+        """`presets`: what can be chosen to begin with."""
+        super().__init__(id=id)
+        self.presets = tuple(presets)
+        self._defaults: dict[str, Any] = {name: field.default for name, field in SETTINGS.items()}
+        self._is_taking = False
+
+    def compose(self) -> ComposeResult:
+        """The preset, the settings by their groups, and who trains."""
+        named = [(f"{preset.name}: {preset.summary}", preset.name) for preset in self.presets]
+        yield from _row(PRESET, Choice([*named, (OWN, OWN)], allow_blank=False, compact=True, id=f"set-{PRESET}"))
+        yield from _row(DETACHED, Toggle(id=f"set-{DETACHED}"))
+        group = ""
+        for name, field in SETTINGS.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and extra["group"] != group:
+                group = str(extra["group"])
+                yield Static(group, classes="group", markup=False)
+            yield from _row(name, self._control(name))
+
+    def _control(self, name: str) -> Widget:
+        if SETTINGS[name].annotation is bool:
+            return Toggle(bool(self._defaults[name]), id=f"set-{name}")
+        if choices(name):
+            return Choice(self._offers(name), allow_blank=False, compact=True, id=f"set-{name}")
+        return Input(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
+
+    def _offers(self, name: str) -> list[tuple[str, str]]:
+        """What a menu offers: leaving it to the recipe, then every value."""
+        left = f"{as_text(name, self._defaults[name])} (recipe)"
+        return [(left, ""), *((str(choice), str(choice)) for choice in choices(name))]
+
+    # What is set
+
+    def values(self) -> dict[str, Any]:
+        """What the user set: field names to what was typed or chosen; what follows the recipe is not among it."""
+        found: dict[str, Any] = {}
+        for name in SETTINGS:
+            control = self.query_one(f"#set-{name}")
+            if isinstance(control, Toggle):
+                if control.value != self._defaults[name]:
+                    found[name] = control.value
+            elif isinstance(control, Choice | Input):
+                text = str(control.value).strip()
+                if text:
+                    found[name] = text
+        return found
+
+    def take(self, values: Mapping[str, Any]) -> None:
+        """Set these settings and leave all others to the recipe; names of no setting are passed over."""
+        self._is_taking = True
+        with self.prevent(Input.Changed, Select.Changed, Toggle.Changed):
+            for name in SETTINGS:
+                control = self.query_one(f"#set-{name}")
+                if isinstance(control, Toggle):
+                    control.value = bool(values.get(name, self._defaults[name]))
+                elif isinstance(control, Input):
+                    control.value = as_text(name, values[name]) if name in values else ""
+                elif isinstance(control, Choice):
+                    text = as_text(name, values[name]) if name in values else ""
+                    control.value = text if text in map(str, choices(name)) else ""
+        self._is_taking = False
+        self._changed()
+
+    @property
+    def is_detached(self) -> bool:
+        """Whether the training shall go on when the app ends."""
+        return self.query_one(f"#set-{DETACHED}", Toggle).value
+
+    def show_defaults(self, recipe: TrainingConfig) -> None:
+        """Show what the settings are that are left alone.
+
+        Args:
+            recipe: the first chosen model's config with the protocol that is set.
+        """
+        defaults = recipe.model_dump()
+        with self.prevent(Select.Changed, Toggle.Changed):
+            for name in SETTINGS:
+                before, default = self._defaults[name], defaults[name]
+                if before == default:
+                    continue
+                self._defaults[name] = default
+                control = self.query_one(f"#set-{name}")
+                if isinstance(control, Toggle) and control.value == before:
+                    control.value = default
+                elif isinstance(control, Input):
+                    control.placeholder = as_text(name, default)
+                elif isinstance(control, Choice):
+                    chosen = control.value
+                    # A menu writes its words anew only where its value changes.
+                    control.value = str(choices(name)[-1])
+                    control.set_options(self._offers(name))
+                    control.value = chosen
+
+    # What is said of it
+
+    def show_faults(self, faults: Mapping[str, str]) -> None:
+        """Mark the settings that can't be so."""
+        for name in SETTINGS:
+            label = self.query_one(f"#label-{name}", Static)
+            is_wrong = name in faults
+            if label.has_class("-wrong") != is_wrong:
+                label.set_class(is_wrong, "-wrong")
+                label.update(f"{FAULT_SIGN if is_wrong else ' '} {_title(name)}")
+
+    @property
+    def visited(self) -> str:
+        """The setting that has the focus, by its field's name; empty where none has."""
+        focused = self.screen.focused
+        for node in focused.ancestors_with_self if focused is not None else ():
+            if node.parent is not None and node.parent.has_class("setting") and node.id:
+                return node.id.removeprefix("set-")
+        return ""
+
+    def show_visited(self) -> None:
+        """Let the label of the setting with the focus stand out."""
+        visited = self.visited
+        for label in self.query(".label"):
+            label.set_class(label.id == f"label-{visited}", "-visited")
+
+    def help_of(self, name: str) -> str:
+        """What a setting is for, and its default."""
+        if name in _HELP:
+            return _HELP[name]
+        return f"{SETTINGS[name].description} [{as_text(name, self._defaults[name])}]"
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Tell which setting it is."""
+        self.post_message(self.Visited())
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        """Tell that it was left."""
+        self.post_message(self.Visited())
+
+    @on(Input.Changed)
+    @on(Select.Changed)
+    @on(Toggle.Changed)
+    def _edited(self, event: Input.Changed | Select.Changed | Toggle.Changed) -> None:
+        event.stop()
+        preset = self.query_one(f"#set-{PRESET}", Choice)
+        if event.control is preset:
+            for each in self.presets:
+                if each.name == preset.value and not self._is(each):
+                    self.take(each.settings)
+        elif not self._is_taking:
+            self._changed()
+
+    def _is(self, preset: Preset) -> bool:
+        return self.values() == _as_typed(preset.settings)
+
+    def _changed(self) -> None:
+        with self.prevent(Select.Changed):
+            names = [preset.name for preset in self.presets if self._is(preset)]
+            self.query_one(f"#set-{PRESET}", Choice).value = names[0] if names else OWN
+        self.post_message(self.Changed())
+
+    @on(Input.Submitted)
+    def _next(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.screen.focus_next()
+
+
+def _as_typed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value if isinstance(value, bool) else as_text(name, value) for name, value in settings.items()}
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _row(name: str, control: Widget) -> ComposeResult:
+    with Horizontal(classes="setting"):
+        yield Static(f"  {_title(name)}", id=f"label-{name}", classes="label", markup=False)
+        yield control
