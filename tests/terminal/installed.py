@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import struct
 import subprocess
@@ -16,7 +17,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, ClassVar
@@ -147,29 +148,48 @@ class Started:
 
     every: ClassVar[list[Started]] = []
 
-    def __init__(self, *arguments: str | Path, on_terminal: bool = False) -> None:
-        """`on_terminal`: stdin, stdout and stderr are one terminal of 100 x 30, the process' controlling one."""
+    def __init__(
+        self,
+        *arguments: str | Path,
+        on_terminal: bool = False,
+        size: tuple[int, int] = (100, 30),
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        command: Sequence[str | Path] = (COMMAND,),
+    ) -> None:
+        """Start it.
+
+        Args:
+            arguments: of the command.
+            on_terminal: stdin, stdout and stderr are one terminal, the process' controlling one.
+            size: of that terminal, columns and rows.
+            env: besides our own environment.
+            cwd: where it is started.
+            command: what is started with these arguments.
+        """
         self._read: dict[str, bytes] = {"out": b"", "err": b""}
         self._master: int | None = None
         if on_terminal:
             self._master, slave = pty.openpty()
-            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _TAKE_TERMINAL, COMMAND, *arguments],
+                [sys.executable, "-ISc", _TAKE_TERMINAL, *command, *arguments],
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,
-                env=environment({"TERM": "xterm-256color"}),
+                env=environment({"TERM": "xterm-256color", **(env or {})}),
+                cwd=cwd,
             )
             os.close(slave)
             sources: dict[str, IO[bytes]] = {"out": os.fdopen(os.dup(self._master), "rb", buffering=0)}
         else:
             self.process = subprocess.Popen(
-                [COMMAND, *arguments],
+                [*command, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=environment(),
+                env=environment(env),
+                cwd=cwd,
                 bufsize=0,
             )
             assert self.process.stdout
@@ -197,6 +217,11 @@ class Started:
     def signal(self, number: int) -> None:
         """Send a signal."""
         self.process.send_signal(number)
+
+    def write(self, content: bytes) -> None:
+        """Type on the terminal."""
+        assert self._master is not None
+        os.write(self._master, content)
 
     def leave(self) -> None:
         """Stop reading, for good: the pipes break, or the line of the terminal drops."""
@@ -229,13 +254,16 @@ class Started:
         with contextlib.suppress(OSError):
             os.set_blocking(source.fileno(), False)
             while not self._left.is_set():
+                if not select.select([source], [], [], 0.1)[0]:
+                    continue
                 content = source.read(65_536)
-                if content == b"":
+                if not content:
                     return
-                if content is None:
-                    time.sleep(0.02)
-                else:
-                    self._read[name] += content
+                self._take(name, content)
+
+    def _take(self, name: str, content: bytes) -> None:
+        """Keep what has come."""
+        self._read[name] += content
 
 
 def _text(content: bytes) -> str:

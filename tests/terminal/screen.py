@@ -1,0 +1,115 @@
+"""The app as a person has it: a terminal of some size, what stands on it, keys and clicks."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pyte
+from installed import COMMAND, DEADLINE, Started
+
+SIZES = ((80, 24), (132, 43))
+# What TensorFlow, its libraries and Python write by themselves; our own "loading TensorFlow" is none of it.
+CHATTER = re.compile(r"tensorflow/|[IWEF]0000 |absl|oneDNN|\bXLA\b|Warning:|Traceback")
+# Sequences that pyte would print: the keyboard protocols of Kitty and xterm.
+_PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]")
+_UNFINISHED = re.compile(rb"\x1b[^a-zA-Z\x1b]*$")
+KEYS: Mapping[str, str] = {
+    "enter": "\r",
+    "tab": "\t",
+    "shift+tab": "\x1b[Z",
+    "escape": "\x1b",
+    "space": " ",
+    "up": "\x1b[A",
+    "down": "\x1b[B",
+    "right": "\x1b[C",
+    "left": "\x1b[D",
+    "home": "\x1b[H",
+    "end": "\x1b[F",
+    "pageup": "\x1b[5~",
+    "pagedown": "\x1b[6~",
+    "backspace": "\x7f",
+    "delete": "\x1b[3~",
+    "ctrl+p": "\x10",
+    "ctrl+q": "\x11",
+    "ctrl+s": "\x13",
+    "ctrl+u": "\x15",
+}
+
+
+class Screen(Started):
+    """The app on a terminal of its own."""
+
+    def __init__(
+        self,
+        *arguments: str | Path,
+        size: tuple[int, int] = (80, 24),
+        cwd: Path | None = None,
+        command: Sequence[str | Path] = (COMMAND,),
+    ) -> None:
+        """Open the app.
+
+        Args:
+            arguments: of the command, without a subcommand.
+            size: columns and rows.
+            cwd: where it is started.
+            command: what is started with these arguments.
+        """
+        self._model = pyte.Screen(*size)
+        self._stream = pyte.ByteStream(self._model)
+        self._rest = b""
+        self._changed = threading.Condition()
+        super().__init__(
+            *arguments, on_terminal=True, size=size, env={"COLORTERM": "truecolor"}, cwd=cwd, command=command
+        )
+
+    @property
+    def text(self) -> str:
+        """What stands on the screen, a line a row."""
+        with self._changed:
+            return "\n".join(self._model.display)
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after another: names of KEYS, or characters."""
+        for key in keys:
+            self.write(KEYS.get(key, key).encode())
+
+    def click(self, text: str, *, last: bool = False) -> None:
+        """Click in the middle of a text, as soon as it stands on the screen: its first place, or its last."""
+        self.wait_for(text)
+        rows = self.text.split("\n")
+        row = (max if last else min)(number for number, line in enumerate(rows) if text in line)
+        column = (rows[row].rindex if last else rows[row].index)(text) + len(text) // 2
+        self.click_at(column, row)
+
+    def click_at(self, column: int, row: int) -> None:
+        """Click a cell, counted from 0."""
+        self.write(f"\x1b[<0;{column + 1};{row + 1}M\x1b[<0;{column + 1};{row + 1}m".encode())
+
+    def wait_for(self, wanted: str | Callable[[str], object], seconds: float = DEADLINE) -> str:
+        """Wait until a text stands on the screen, or what is on it fulfils a condition; the screen then.
+
+        Raises:
+            TimeoutError: it does not come, or the process has ended.
+        """
+        is_there = wanted if callable(wanted) else lambda text: wanted in text
+        end = time.monotonic() + seconds
+        with self._changed:
+            while not is_there(text := "\n".join(self._model.display)):
+                if time.monotonic() > end or self.has_ended:
+                    why = "has ended" if self.has_ended else "shows no such thing"
+                    raise TimeoutError(f"{wanted!r}: the app {why}:\n{text}")
+                self._changed.wait(0.1)
+        return text
+
+    def _take(self, name: str, content: bytes) -> None:
+        super()._take(name, content)
+        content = self._rest + content
+        unfinished = _UNFINISHED.search(content)
+        self._rest = content[unfinished.start() :] if unfinished else b""
+        with self._changed:
+            self._stream.feed(_PRIVATE.sub(b"", content[: len(content) - len(self._rest)]))
+            self._changed.notify_all()
