@@ -323,36 +323,6 @@ def check_settings(settings: Mapping[str, Any], *, source: str) -> None:
         resolve({"data": ".", **settings, "model": model}, source=source)
 
 
-def command_line(config: TrainingConfig) -> str:
-    """The `fer-tui train` that gives this config again, quoted for a shell.
-
-    Besides data and model it has the protocol where that is not the default, and the settings that differ from what
-    `resolve` makes of these three.
-    """
-    settings = config.model_dump()
-    asked = {name: settings[name] for name in ("data", "model", "protocol")}
-    usual = resolve(asked).model_dump() | {"data": None, "model": None}
-    usual["protocol"] = TrainingConfig.model_fields["protocol"].default
-    words = ["fer-tui", "train"]
-    for name, value in settings.items():
-        if value == usual[name]:
-            continue
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            words += [f"--{flag}", _flag_text(name, value)]
-    return shlex.join(words)
-
-
-def _flag_text(name: str, value: Any) -> str:
-    """A value as its flag takes it, without loss."""
-    if value is None:
-        return "none"
-    # A duration knows no exponent.
-    return f"{Decimal(repr(value)):f}s" if name == "time_budget" else str(value)
-
-
 def _one_line(error: ValidationError, source: str) -> str:
     """The first fault that pydantic found, as `--flag: what is wrong (got value)`."""
     first = error.errors(include_url=False)[0]
