@@ -146,7 +146,11 @@ def published_validation(
 
     # Keras iterates anew every epoch: a generator is what can then ask for its number.
     epochs = tf.data.Dataset.from_generator(lambda: iter([epoch()]), output_signature=tf.TensorSpec((), tf.int64))
-    rows = epochs.flat_map(lambda number: published_rows(len(pixels), taken, config, number).batch(batch))
+
+    def one_epoch(number: Any) -> tf.data.Dataset:
+        return published_rows(len(pixels), taken, config, number).batch(batch)
+
+    rows = epochs.flat_map(one_epoch)
     rows = rows.apply(tf.data.experimental.assert_cardinality(-(-taken // batch)))
     return _unaugmented(rows, pixels, targets, config.image_size, config.channels)
 

@@ -68,7 +68,7 @@ def measure_batches(labels: NDArray[np.integer], batches: Iterable[NDArray[np.in
     right = sum(int(now[before.argmax()]) for before, now in pairwise(counts))
     later = sum(len(batch) for batch in drawn[1:])
     return {
-        "label_entropy": _mean_entropy(counts),
+        "label_entropy": _mean_entropy(counts),  # pyright: ignore
         "shuffled_label_entropy": _mean_entropy(
             [np.bincount(batch, minlength=classes) for batch in np.split(shuffled, ends)]
         ),
@@ -150,7 +150,7 @@ def _class_share(run: RunSnapshot) -> Iterator[str]:
         images = sum(counts.values())
         if not images or accuracy is None or not math.isfinite(accuracy):
             continue
-        name = min(counts, key=lambda name: abs(counts[name] - accuracy * images))
+        name = min(counts, key=lambda name: abs(counts[name] - accuracy * images))  # pyright: ignore
         # Below a thousand images nothing but the very count.
         if abs(counts[name] - accuracy * images) <= max(SAME_SHARE * images, 0.5):
             yield (

@@ -155,7 +155,7 @@ def _screens() -> Iterable[frozenset[type[DOMNode]]]:
         for kind in _classes(module):
             if issubclass(kind, Screen):
                 app = () if issubclass(kind, ModalScreen) else (FerApp,)
-                yield frozenset((*kind.__mro__, *_used(module, set()), *app))  # pyright: ignore[reportArgumentType]
+                yield frozenset((*kind.__mro__, *_used(module, set()), *app))
 
 
 def _used(module: ModuleType, seen: set[str]) -> Iterator[type[DOMNode]]:

@@ -25,16 +25,25 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    theme: str | None = Field(None, description="Theme; else the one last chosen in the palette, else fer-dark.")
-    mouse: bool = Field(True, description="Whether the screens take the mouse; --no-mouse leaves it to the terminal.")
-    runs: Path | None = Field(None, description="Folder of runs; --runs and $FER_TUI_RUNS win over it, else ./runs.")
-    data: Path | None = Field(None, description="Data set that the screens open; --data wins over it.")
-    keys: dict[str, str] = Field(
-        {}, description="Keys of actions by their ids, several with commas: they stand in for the keys shown here."
+    theme: str | None = Field(
+        default=None, description="Theme; else the one last chosen in the palette, else fer-dark."
     )
-    train: dict[str, Any] = Field({}, description="What the Train form begins with, by the names of a run's settings.")
+    mouse: bool = Field(
+        default=True, description="Whether the screens take the mouse; --no-mouse leaves it to the terminal."
+    )
+    runs: Path | None = Field(
+        default=None, description="Folder of runs; --runs and $FER_TUI_RUNS win over it, else ./runs."
+    )
+    data: Path | None = Field(default=None, description="Data set that the screens open; --data wins over it.")
+    keys: dict[str, str] = Field(
+        default={},
+        description="Keys of actions by their ids, several with commas: they stand in for the keys shown here.",
+    )
+    train: dict[str, Any] = Field(
+        default={}, description="What the Train form begins with, by the names of a run's settings."
+    )
     presets: dict[str, dict[str, Any]] = Field(
-        {},
+        default={},
         description="Presets of the Train form by their names, each a table like [train].",
         examples=[{"quick": {"epochs": 3, "limit": 2000}}],
     )

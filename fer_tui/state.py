@@ -27,10 +27,10 @@ class State(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    theme: str = Field("", description="Theme chosen in the palette.")
-    data: str = Field("", description="Data set opened last.")
-    export: ExportChoice = Field(ExportChoice(), description="Format and path of the last export.")
-    train: dict[str, Any] = Field({}, description="The Train form as it was left.")
+    theme: str = Field(default="", description="Theme chosen in the palette.")
+    data: str = Field(default="", description="Data set opened last.")
+    export: ExportChoice = Field(default=ExportChoice(), description="Format and path of the last export.")
+    train: dict[str, Any] = Field(default={}, description="The Train form as it was left.")
 
 
 def state_path() -> Path:

@@ -160,7 +160,7 @@ def serve_app(command: str, host: str, port: int, *, is_exposed: bool) -> int:
         return 128 + asyncio.run(server.listen())
     except OSError as error:
         # asyncio and the resolver each have words of their own around the system's.
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+        why = os.strerror(number) if (number := error.errno or 0) > 0 else error.strerror or str(error)
         raise FerError(
             f"--host {host} --port {port}: {why}; choose another address or port; --port 0 takes a free one"
         ) from None

@@ -116,7 +116,7 @@ class LinePlot(PlotextPlot):
         for one in series:
             x, y = (list(values) for values in zip(*one.points, strict=True))
             draw = plot.plot if one.joined and len(x) > 1 else plot.scatter
-            draw(x, y, marker=one.marker, color=Style.parse(variables[one.colour]).foreground.rgb)
+            draw(x, y, marker=one.marker, color=Style.parse(variables[one.colour]).foreground.rgb)  # pyright: ignore
         if ticks is not None:
             plot.xticks(list(ticks), list(tick_labels or [f"{tick:.0f}" for tick in ticks]))
         return Content.from_rich_text(Text.from_ansi(plot.build()))

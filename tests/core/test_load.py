@@ -28,7 +28,7 @@ def fake_nvml(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         def handle(index: int) -> int:
             found = gpus[index]
             if isinstance(found, pynvml.NVMLError):
-                raise found
+                raise found  # pyright: ignore
             return index
 
         def busy(index: int) -> Any:

@@ -27,7 +27,7 @@ async def test_the_users_keys_work_in_place_of_ours_and_are_shown(
     epochs: Callable[[int], list[dict[str, float]]],
 ):
     write_run(history=epochs(2))
-    app = FerApp(None, tmp_path / "runs", settings=Settings(keys=KEYS))
+    app: Any = FerApp(None, tmp_path / "runs", settings=Settings(keys=KEYS))
     async with app.run_test(size=(132, 43)) as pilot:
         await until(pilot, lambda: app.runs is not None and app.mode_screen is not None)
         await pilot.press("1")

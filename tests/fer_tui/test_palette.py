@@ -54,7 +54,7 @@ async def test_hostile_names_are_shown_as_they_are(
         write_run(f"20260102-03040{number}-006-{name.replace('/', '|')}-abcd", config={"model": name})
     async with open_app() as pilot:
         provider = OpenCommands(pilot.app.screen)
-        hits = [hit async for hit in provider.search("run")]
+        hits: list[Any] = [hit async for hit in provider.search("run")]
         shown = {str(hit.match_display) for hit in hits}
         assert len(shown) == len(hostile) and any("[red]x[|]" in text for text in shown)
         assert all(text.isprintable() for text in shown)
@@ -73,7 +73,7 @@ async def test_a_model_opens_the_form_with_it_chosen(tmp_path: Path, until: Call
     app = _AppThatTrains(None, tmp_path)
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.mode_screen is not None)
-        hits = [hit async for hit in OpenCommands(app.screen).search("train comp")]
+        hits: list[Any] = [hit async for hit in OpenCommands(app.screen).search("train comp")]
         assert [str(hit.match_display) for hit in hits] == ["Train compact"]
         hits[0].command()
         await until(pilot, lambda: isinstance(app.screen, _TrainScreen))

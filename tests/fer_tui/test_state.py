@@ -56,7 +56,7 @@ def test_where_nothing_can_be_written_the_choice_lasts_as_long_as_the_app(tmp_pa
     memory = Memory(tmp_path / "file" / "state.json")
     memory.remember(theme="nord")
     memory.close(20)
-    assert memory.state.theme == "nord" and not memory._writer.is_alive()
+    assert memory.state.theme == "nord" and not memory._writer.is_alive()  # pyright: ignore
 
 
 async def test_a_theme_chosen_in_the_palette_comes_back(tmp_path: Path, until: Callable[..., Any]):
