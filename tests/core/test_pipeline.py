@@ -179,12 +179,12 @@ def test_keras_asks_for_the_epoch_under_way(pixels: np.ndarray, targets: np.ndar
         validation_data=published_validation(scaled, targets, 30, config(), lambda: under_way[0], batch=20),
         shuffle=False,
         callbacks=[Count()],
-        verbose=0,  # type: ignore[arg-type]
+        verbose=0,
     )
     for epoch, loss in enumerate(history.history["val_loss"]):
         rows = list(published_rows(IMAGES, 30, config(), epoch).as_numpy_iterator())
         batches = evaluation_batches(scaled[rows], targets[rows], 48, 1)
-        assert model.evaluate(batches, verbose=0) == pytest.approx(loss, rel=1e-5)  # type: ignore[arg-type]
+        assert model.evaluate(batches, verbose=0) == pytest.approx(loss, rel=1e-5)
     assert len(set(history.history["val_loss"])) == 3
 
 
