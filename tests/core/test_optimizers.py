@@ -24,7 +24,7 @@ def optimizer(steps: int = 10, **settings: Any) -> Any:
 def test_adams_four_parameters() -> None:
     import keras
 
-    asked = {"learning_rate": 0.5, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}
+    asked: dict[str, Any] = {"learning_rate": 0.5, "beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-3}
     adam = optimizer(**asked)
     assert isinstance(adam, keras.optimizers.Adam)
     assert {name: pytest.approx(float(getattr(adam, name))) for name in asked} == asked
