@@ -109,7 +109,7 @@ def _pass_seed(config: TrainingConfig, number: Any) -> Any:
     return config.seed * 1_000_003 + number
 
 
-def published_rows(images: int, taken: int, config: TrainingConfig, epoch: int) -> tf.data.Dataset:
+def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) -> tf.data.Dataset:
     """The rows that the published protocol validates on in an epoch: the first ones of the shuffle buffer.
 
     Args:

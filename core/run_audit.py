@@ -7,7 +7,7 @@ known of it so far.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -68,7 +68,7 @@ def measure_batches(labels: NDArray[np.integer], batches: Iterable[NDArray[np.in
     right = sum(int(now[before.argmax()]) for before, now in pairwise(counts))
     later = sum(len(batch) for batch in drawn[1:])
     return {
-        "label_entropy": _mean_entropy(counts),  # pyright: ignore
+        "label_entropy": _mean_entropy(counts),
         "shuffled_label_entropy": _mean_entropy(
             [np.bincount(batch, minlength=classes) for batch in np.split(shuffled, ends)]
         ),
@@ -76,7 +76,7 @@ def measure_batches(labels: NDArray[np.integer], batches: Iterable[NDArray[np.in
     }
 
 
-def _mean_entropy(counts: list[NDArray[np.integer]]) -> float:
+def _mean_entropy(counts: Sequence[NDArray[np.integer]]) -> float:
     """The mean entropy, in bits, of each batch's counts."""
     shares = np.array(counts) / np.sum(counts, axis=1, keepdims=True)
     return float(-(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=1).mean())
@@ -150,9 +150,11 @@ def _class_share(run: RunSnapshot) -> Iterator[str]:
         images = sum(counts.values())
         if not images or accuracy is None or not math.isfinite(accuracy):
             continue
-        name = min(counts, key=lambda name: abs(counts[name] - accuracy * images))  # pyright: ignore
+        right = accuracy * images
+        distances = {name: abs(count - right) for name, count in counts.items()}
+        name = min(distances, key=distances.__getitem__)
         # Below a thousand images nothing but the very count.
-        if abs(counts[name] - accuracy * images) <= max(SAME_SHARE * images, 0.5):
+        if distances[name] <= max(SAME_SHARE * images, 0.5):
             yield (
                 f"{figure} {accuracy:.4f} is the share of '{name}' ({counts[name]:,} of {images:,} images): what "
                 f"always saying '{name}' scores; look at the confusion matrix before believing it"

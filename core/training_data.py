@@ -85,8 +85,8 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
     validation = Pixels(validation.values[known], validation.frame[known].reset_index(drop=True), validation.problems)
     if config.control == "noise":
         train, validation = _as_noise(train, config.seed), _as_noise(validation, config.seed)
-    order = _validation_order(config, encoding, validation)
-    return TrainingData(dataset, fingerprint(dataset), train, validation, encoding, order)
+    validation_classes = _validation_order(config, encoding, validation)
+    return TrainingData(dataset, fingerprint(dataset), train, validation, encoding, validation_classes)
 
 
 def _validation_order(config: TrainingConfig, encoding: Encoding, validation: Pixels) -> list[str]:
