@@ -31,10 +31,10 @@ async def test_the_users_keys_work_in_place_of_ours_and_are_shown(
     async with app.run_test(size=(132, 43)) as pilot:
         await until(pilot, lambda: app.runs is not None and app.mode_screen is not None)
         await pilot.press("1")
-        await until(pilot, lambda: app.screen.MODE == "data")
+        await until(pilot, lambda: app.current_mode == "data")
         await pilot.press("3", "question_mark")
         await pilot.pause()
-        assert app.screen.MODE == "data"
+        assert app.current_mode == "data"
         await pilot.press("f3")
         await until(pilot, lambda: "T Metric" in screen_text(pilot))
         head, *_ = screen_text(pilot).splitlines()
@@ -44,7 +44,7 @@ async def test_the_users_keys_work_in_place_of_ours_and_are_shown(
         await pilot.press("delete")
         await until(pilot, lambda: "Cancel (z)" in screen_text(pilot))
         await pilot.press("z")
-        await until(pilot, lambda: app.screen.MODE == "runs")
+        await until(pilot, lambda: app.current_mode == "runs")
         await pilot.press("h")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "f3" in screen_text(pilot))
         await pilot.press("escape", "w")

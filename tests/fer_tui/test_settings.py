@@ -107,6 +107,14 @@ def test_the_example_without_its_marks_is_a_file_with_the_defaults(write: Callab
     assert settings.train == {name: defaults[name] for name, field in fields if not field.is_required()}
 
 
+def test_the_documented_file_is_one(write: Callable[[str], Path]):
+    text = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    write(blocks[0])
+    settings = load_settings()
+    assert settings.theme and settings.keys and settings.train and settings.presets
+
+
 def test_the_command_shows_what_is_in_force(write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]):
     path = write('theme = "fer-light"\n[keys]\nruns.stop = "ctrl+s"')
     assert cli.main(["settings", "--json"]) == 0
