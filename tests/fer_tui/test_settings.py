@@ -80,7 +80,8 @@ def test_what_is_wrong_is_one_line_with_file_key_and_remedy(
 
 
 @pytest.mark.parametrize(
-    "keys", ['runs.stop = "s"\nruns.smooth = "x"', 'compare.sort = "space"', '"app.help" = "f1,h"', 'runs.stop = "x,S"']
+    "keys",
+    ['runs.stop = "s"\nruns.smooth = "x"', 'compare.sort = "space"', 'app.help = "f1,f2"', 'runs.stop = "x,S"'],
 )
 def test_keys_may_change_places_and_be_used_on_other_screens(write: Callable[[str], Path], keys: str):
     write(f"[keys]\n{keys}")
