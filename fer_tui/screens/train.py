@@ -18,6 +18,7 @@ from core.config import TrainingConfig, command_line, faults, resolve
 from core.errors import ConfigError, FerError
 from core.models.pretrained import check_weights_file
 from core.presets import PRESETS
+from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.model_list import ModelList
@@ -124,7 +125,7 @@ class TrainScreen(ModeScreen):
         """What has to be done before a start; empty where nothing has."""
         chosen = self.query_one(ModelList).chosen
         if self.data is None:
-            return "open a data set first: press 1"
+            return f"open a data set first: press {shown_key(self, 'app.data')}"
         if self.faults:
             return f"{FAULT_SIGN} mend {', '.join(name.replace('_', ' ') for name in self.faults)}"
         return "" if chosen else "choose a model: press space on it"
