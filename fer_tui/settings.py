@@ -40,11 +40,12 @@ class Settings(BaseModel):
         description="Keys of actions by their ids, several with commas: they stand in for the keys shown here.",
     )
     train: dict[str, Any] = Field(
-        default={}, description="What the Train form begins with, by the names of a run's settings."
+        default={},
+        description="What the Train form begins with: names of a run's settings; 'model' may be a list.",
     )
     presets: dict[str, dict[str, Any]] = Field(
         default={},
-        description="Presets of the Train form by their names, each a table like [train].",
+        description="Presets of the Train form by their names, each a table of a run's settings.",
         examples=[{"quick": {"epochs": 3, "limit": 2000}}],
     )
 
@@ -124,10 +125,17 @@ def load_settings(path: Path | None = None) -> Settings:
     except ValidationError as error:
         raise ConfigError(f"{path}: {_one_line(error)}") from None
     bindings.check_keys(settings.keys, source=f"{path}: [keys]")
-    configs.check_settings(settings.train, source=f"{path}: [train]")
+    _check_form(settings.train, ("data",), f"{path}: [train]")
     for name, preset in settings.presets.items():
-        configs.check_settings(preset, source=f"{path}: [presets.{name}]")
+        _check_form(preset, ("data", "model"), f"{path}: [presets.{name}]")
     return settings
+
+
+def _check_form(values: dict[str, Any], elsewhere: tuple[str, ...], source: str) -> None:
+    for name in elsewhere:
+        if name in values:
+            raise ConfigError(f"{source}: '{name}' is chosen on the screens; take it out of this table")
+    configs.check_settings(values, source=source)
 
 
 def _one_line(error: ValidationError) -> str:

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from core.runs import RunSnapshot
+from fer_tui.keys import shown_key
 from fer_tui.output import visible
 
 MOST_EPOCHS = 100_000
@@ -43,7 +44,7 @@ class AskEpochsScreen(ModalScreen[int | None]):
             yield Static(id="epochs-problem", classes="problem", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Train on", variant="primary", id="do", compact=True)
-                yield Button("Cancel (esc)", id="cancel", compact=True)
+                yield Button(f"Cancel ({shown_key(self, 'ask.cancel_epochs')})", id="cancel", compact=True)
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:

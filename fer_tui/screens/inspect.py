@@ -17,6 +17,7 @@ from textual.worker import get_current_worker
 from core.errors import FerError
 from core.predictions import Cell, Evaluation, Prediction, read_evaluation, read_predictions, still_there, telling
 from core.runs import RunSnapshot
+from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.choose_run import ChooseRunScreen
 from fer_tui.screens.inspect_words import faces_title, run_title, without_figures
@@ -107,9 +108,9 @@ class InspectScreen(ModeScreen):
     def compose_mode(self) -> ComposeResult:
         """Which run, what there is to say of it, its figures and its faces."""
         with Horizontal(id="inspected-line"):
-            yield Corner("[", "newer", "screen.step(-1)")
+            yield Corner(shown_key(self, "inspect.newer"), "newer", "screen.step(-1)")
             yield RunTitle(id="inspected", markup=False)
-            yield Corner("]", "older", "screen.step(1)")
+            yield Corner(shown_key(self, "inspect.older"), "older", "screen.step(1)")
         yield Static(id="inspect-note", markup=False)
         yield Static(id="inspect-empty", markup=False)
         with Container(id="inspect"):

@@ -19,13 +19,13 @@ Train a model; when it is done its mistakes are shown here:
   fer-tui train --data PATH --model compact"""
 # What is to be said, by state, of a run that has no figures of its classes.
 WITHOUT_FIGURES = {
-    "queued": "It waits in a queue. Its confusion matrix comes when it is done.\n\nPress 3 to watch it.",
+    "queued": "It waits in a queue. Its confusion matrix comes when it is done.\n\nRuns shows how it goes.",
     "running": "It is under way: epoch {epoch} of {epochs}. Its confusion matrix comes when it is done.\n\n"
-    "Press 3 to watch it.",
+    "Runs shows how it goes.",
     "completed": "Its evaluation.json is missing or damaged.\n\n'fer-tui resume {name}' evaluates it anew.",
     "stopped": "It was stopped before it was evaluated.\n\n'fer-tui resume {name}' goes on with it.",
     "interrupted": "It was interrupted before it was evaluated.\n\n'fer-tui resume {name}' goes on with it.",
-    "failed": "It failed{message}\n\nPress 3, then o, for its log; 'fer-tui resume {name}' tries again.",
+    "failed": "It failed{message}\n\nIts log is in Runs; 'fer-tui resume {name}' tries again.",
     "diverged": "It diverged before its first epoch was done{message}\n\nTrain it with a lower learning rate.",
 }
 

@@ -19,6 +19,7 @@ from textual.widgets import Button, Input, Static
 
 from core.errors import FerError
 from core.runs import RunSnapshot
+from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.path_input import PathInput
@@ -91,7 +92,7 @@ class PredictScreen(ModalScreen[None]):
                     yield ProbabilityBars(id="probabilities")
             with Horizontal(classes="buttons"):
                 yield Button("Predict", variant="primary", id="do-predict", compact=True)
-                yield Button("Close (esc)", id="close", compact=True)
+                yield Button(f"Close ({shown_key(self, 'predict.close')})", id="close", compact=True)
 
     @on(Button.Pressed, "#close")
     def _close(self) -> None:

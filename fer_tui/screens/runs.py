@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from core.errors import ConfigError, RunError
 from core.runs import ENDED, RunSnapshot, is_run, read_run
+from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.ask_epochs import AskEpochsScreen
 from fer_tui.screens.confirm import ConfirmScreen
@@ -28,7 +29,7 @@ Start one in another terminal, and it appears here:
 
   fer-tui train --data PATH --model compact
 
-No faces at hand?  Press 1, then d: the app draws some."""
+No faces at hand?  Press {key}: the Data screen draws some."""
 
 
 class RunsScreen(RunsModeScreen):
@@ -94,7 +95,7 @@ class RunsScreen(RunsModeScreen):
         self.places = hold_places(self.places, self.fer.marked)
         with self.app.batch_update():
             self.set_class(not runs, "-empty")
-            empty = EMPTY.format(folder=visible(str(self.fer.folder)))
+            empty = EMPTY.format(folder=visible(str(self.fer.folder)), key=shown_key(self, "app.data"))
             self.query_one("#empty", Static).update(visible(self.fer.runs_problem) or empty)
             self.query_one("#filter-count", Static).update(f"{len(found)} of {len(runs)}")
             self.query_one(RunTable).show(found, self._marks())

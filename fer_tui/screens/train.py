@@ -17,7 +17,8 @@ from core import estimate
 from core.config import TrainingConfig, command_line, faults, resolve
 from core.errors import ConfigError, FerError
 from core.models.pretrained import check_weights_file
-from core.presets import PRESETS
+from core.presets import PRESETS, Preset
+from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.model_list import ModelList
@@ -61,7 +62,7 @@ class TrainScreen(ModeScreen):
             with Vertical(id="model-pane"):
                 yield ModelList(id="model-list")
                 yield Static(id="model-note", markup=False)
-            yield SettingsForm(PRESETS.values(), id="form")
+            yield SettingsForm(self._presets(), id="form")
         yield Static(id="setting-help", markup=False)
         with VerticalScroll(id="command-scroll", can_focus=False):
             yield Static(id="command", markup=False)
@@ -75,6 +76,20 @@ class TrainScreen(ModeScreen):
         self.watch(self.app, "runs", self.show_later, init=False)
         self.watch(self.app, "wanted_model", self._take_wanted)
         self.watch(self.app, "theme", self.show_later, init=False)
+        self.call_after_refresh(self._begin)
+
+    def _presets(self) -> list[Preset]:
+        """Ours and the user's; the user's take the place of ours with the same names."""
+        own = {name: Preset(name, "your own", values) for name, values in self.fer.settings.presets.items()}
+        return list({**PRESETS, **own}.values())
+
+    def _begin(self) -> None:
+        """Begin with the form as it was at the last start, and over it with what the user's settings say."""
+        left, wanted = self.fer.memory.state.train, self.fer.settings.train
+        self.form.take({**{name: value for name, value in left.items() if isinstance(value, str | bool)}, **wanted})
+        models = wanted.get("model", [])
+        if models and not self.query_one(ModelList).chosen:
+            self.query_one(ModelList).choose(*([models] if isinstance(models, str) else models))
 
     def on_screen_resume(self) -> None:
         """Show what came while another mode was open."""
@@ -124,7 +139,7 @@ class TrainScreen(ModeScreen):
         """What has to be done before a start; empty where nothing has."""
         chosen = self.query_one(ModelList).chosen
         if self.data is None:
-            return "open a data set first: press 1"
+            return f"open a data set first: press {shown_key(self, 'app.data')}"
         if self.faults:
             return f"{FAULT_SIGN} mend {', '.join(name.replace('_', ' ') for name in self.faults)}"
         return "" if chosen else "choose a model: press space on it"
@@ -290,6 +305,7 @@ class TrainScreen(ModeScreen):
             self.is_starting = False
             self.show_later()
         if not self.problem:
+            self.fer.memory.remember(train=self.form.values())
             self.query_one(ModelList).choose()
             self.fer.action_mode("runs")
 

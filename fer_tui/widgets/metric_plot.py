@@ -7,8 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from textual.content import Content
+from textual.markup import escape
 
 from core.runs import METRICS
+from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.themes import SERIES
 from fer_tui.widgets.line_plot import GAP, LinePlot, Points, Series
@@ -175,16 +177,19 @@ class MetricPlot(LinePlot):
         """How it is looked at; each word changes at its key or a click."""
         view = self.view
         words = {
-            "m": ("metric", view.metric),
-            "l": ("log_axis", "log axis" if view.log else "linear axis"),
-            "s": ("smooth", "smoothed" if view.smooth else "unsmoothed"),
+            "metric": view.metric,
+            "log_axis": "log axis" if view.log else "linear axis",
+            "smooth": "smoothed" if view.smooth else "unsmoothed",
         }
         if self.overlaid:
-            words["v"] = ("split", "train" if view.train else "validation")
+            words["split"] = "train" if view.train else "validation"
         return Content("  ").join(
-            Content.from_markup(f"[@click='screen.{action}'][b $primary]{key}[/] {word}[/]")
-            for key, (action, word) in words.items()
+            Content.from_markup(f"[@click='screen.{action}'][b $primary]{escape(self._key(action))}[/] {word}[/]")
+            for action, word in words.items()
         )
+
+    def _key(self, action: str) -> str:
+        return shown_key(self.screen, f"runs.{action}")
 
 
 def legend_names(overlaid: Sequence[Overlaid], width: int, height: int) -> list[str]:

@@ -9,6 +9,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -16,6 +17,7 @@ from textual.widgets import Input, Select, Static
 
 from core.config import TrainingConfig, as_text, choices
 from core.presets import Preset
+from fer_tui.output import visible
 
 # The screen has its own ways to choose these.
 ELSEWHERE = ("data", "model")
@@ -105,7 +107,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
 
     def compose(self) -> ComposeResult:
         """The preset, the settings by their groups, and who trains."""
-        named = [(f"{preset.name}: {preset.summary}", preset.name) for preset in self.presets]
+        named = [(Content(visible(f"{preset.name}: {preset.summary}")), preset.name) for preset in self.presets]
         yield from _row(PRESET, Choice([*named, (OWN, OWN)], allow_blank=False, compact=True, id=f"set-{PRESET}"))
         yield from _row(DETACHED, Toggle(id=f"set-{DETACHED}"))
         group = ""

@@ -21,7 +21,9 @@ BAD = {
     "train = 3": ("train: ", "(got 3)"),
     "[train]\nepochs = 0": ("[train]: epochs: ", "(got 0)"),
     "[train]\nepoch = 1": ("[train]: unknown key 'epoch'", "did you mean 'epochs'?"),
-    '[presets.quick]\nmodel = ["compact", "nope"]': ("[presets.quick]: model: ", "'nope'", "compact"),
+    '[train]\nmodel = ["compact", "nope"]': ("[train]: model: ", "'nope'", "compact"),
+    '[train]\ndata = "x"': ("[train]: 'data' is chosen on the screens",),
+    '[presets.quick]\nmodel = "compact"': ("[presets.quick]: 'model' is chosen on the screens", "take it out"),
     '[keys]\nruns.stpo = "x"': ("[keys]: unknown action 'runs.stpo'", "did you mean 'runs.stop'?"),
     '[keys]\nruns.stop = ""': ("[keys]: runs.stop: '' is no key",),
     '[keys]\nruns.stop = "ctrl+shfit+x"': ("'ctrl+shfit+x' is no key", "ctrl+s"),
@@ -53,10 +55,10 @@ def test_without_a_file_the_defaults_stand():
 def test_the_file_in_the_users_folder_is_read(no_own_settings: Path):
     path = no_own_settings / "config" / "fer-tui" / "config.toml"
     path.parent.mkdir(parents=True)
-    path.write_text('theme = "nord"\nruns = "~/runs"\n[presets.quick]\nepochs = 3\nmodel = ["compact", "model2"]')
+    path.write_text('theme = "nord"\nruns = "~/runs"\n[presets.quick]\nepochs = 3')
     settings = load_settings()
     assert settings.theme == "nord" and settings.runs == Path("~/runs").expanduser()
-    assert settings.presets == {"quick": {"epochs": 3, "model": ["compact", "model2"]}}
+    assert settings.presets == {"quick": {"epochs": 3}}
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -80,7 +82,8 @@ def test_what_is_wrong_is_one_line_with_file_key_and_remedy(
 
 
 @pytest.mark.parametrize(
-    "keys", ['runs.stop = "s"\nruns.smooth = "x"', 'compare.sort = "space"', '"app.help" = "f1,h"', 'runs.stop = "x,S"']
+    "keys",
+    ['runs.stop = "s"\nruns.smooth = "x"', 'compare.sort = "space"', 'app.help = "f1,f2"', 'runs.stop = "x,S"'],
 )
 def test_keys_may_change_places_and_be_used_on_other_screens(write: Callable[[str], Path], keys: str):
     write(f"[keys]\n{keys}")
@@ -105,6 +108,14 @@ def test_the_example_without_its_marks_is_a_file_with_the_defaults(write: Callab
     fields = TrainingConfig.model_fields.items()
     defaults = {name: "none" if field.default is None else field.default for name, field in fields}
     assert settings.train == {name: defaults[name] for name, field in fields if not field.is_required()}
+
+
+def test_the_documented_file_is_one(write: Callable[[str], Path]):
+    text = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    write(blocks[0])
+    settings = load_settings()
+    assert settings.theme and settings.keys and settings.train and settings.presets
 
 
 def test_the_command_shows_what_is_in_force(write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]):
