@@ -65,7 +65,7 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
     if config.protocol == "published":
         for split, frame in frames.items():
             order = {name: i for i, name in enumerate(published.listing(dataset.classes, split))}
-            frames[split] = frame.sort_values("label", key=lambda column: column.map(order), kind="stable")  # pyright: ignore
+            frames[split] = frame.sort_values("label", key=lambda column: column.map(order), kind="stable")
     train, validation = (
         load_pixels(dataset, frame, config.image_size, config.channels, stop.is_set) for frame in frames.values()
     )
