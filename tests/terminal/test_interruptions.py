@@ -39,7 +39,7 @@ def test_a_second_process_on_a_run_is_refused(interruptions: Interruptions):
 
 def test_one_of_two_that_resume_at_the_same_moment_is_refused(interruptions: Interruptions):
     is_refused(interruptions.loser, 1)
-    assert re.search("is running; watch it|is working on it; wait for it", interruptions.loser.err)
+    assert re.search("is (running|queued); watch it|is working on it; wait for it", interruptions.loser.err)
 
 
 def test_a_second_signal_leaves_at_once(interruptions: Interruptions):
