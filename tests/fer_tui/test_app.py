@@ -153,3 +153,24 @@ def test_without_a_terminal_it_says_so():
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 2 and "need a terminal" in done.stderr and not done.stdout
+
+
+async def test_a_mode_that_was_left_has_the_theme_and_the_width_of_now(
+    open_app: Callable[..., Any], until: Callable[..., Any]
+):
+    async with open_app((132, 43)) as pilot:
+        app = pilot.app
+        for mode in SHOWN_MODES:
+            await pilot.press(mode.key)
+            await until(pilot, lambda mode=mode: mode.name == app.screen.MODE)
+        await pilot.resize_terminal(80, 24)
+        before = app.screen.styles.background
+        app.theme = next(theme.name for theme in THEMES if not theme.dark)
+        for mode in SHOWN_MODES:
+            await pilot.press(mode.key)
+            await until(pilot, lambda mode=mode: mode.name == app.screen.MODE)
+            await until(pilot, lambda: app.screen.has_class("-narrow") and not app.screen.has_class("-wide"))
+            await until(pilot, lambda: app.screen.styles.background != before)
+            footer = app.screen.query_one(Footer)
+            assert footer.styles.background.hex == app.theme_variables["footer-background"]
+            assert footer.region.right == 80

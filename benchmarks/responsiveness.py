@@ -1,0 +1,163 @@
+"""How quick the screen is while it trains, and what it costs: `python benchmarks/responsiveness.py DATA`.
+
+The installed command is opened in a pseudo-terminal of 132 x 43 and trains compact in its worker thread. During its
+second epoch keys are pressed, and the time from each to the bytes that show its effect is taken: letters in the filter of
+the runs, the cursor in their table, and the modes. Its later epochs, which nobody disturbs, are held against those of the
+same training by `fer-tui train`, before and after. About fifteen minutes on two idle cores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "terminal"))
+
+import pandas as pd
+from installed import COMMAND  # pyright: ignore
+from screen import KEYS, Screen  # pyright: ignore
+
+from core.config import resolve
+from core.run_writer import create_run
+
+EPOCHS, LIMIT, KEYS_PRESSED = 4, 6000, 150
+SETTINGS = f"[train]\nepochs = {EPOCHS}\nlimit = {LIMIT}\n"
+MODES = {"1": "faces", "4": "majority", "3": "Filter"}
+
+
+class Timed(Screen):
+    """The app's terminal, which can tell when a text was written to it; it is painted until then."""
+
+    def __init__(self, *arguments: str | Path, cwd: Path) -> None:
+        self._came = threading.Condition()
+        self._since = b""
+        self.is_painted = True
+        super().__init__(*arguments, size=(132, 43), cwd=cwd)
+
+    def answer(self, key: str, effect: str) -> float:
+        """Seconds from a key to the bytes that hold its effect.
+
+        Raises:
+            TimeoutError: they do not come within ten seconds.
+        """
+        with self._came:
+            self._since = b""
+            began = time.perf_counter()
+            self.write(KEYS.get(key, key).encode())
+            if not self._came.wait_for(lambda: effect.encode() in self._since, 10):
+                raise TimeoutError(f"{key}: {effect!r} is not written")
+            return time.perf_counter() - began
+
+    def _take(self, name: str, content: bytes) -> None:
+        with self._came:
+            self._since += content
+            self._came.notify_all()
+        # To paint costs this process more than the app has to do.
+        if self.is_painted:
+            super()._take(name, content)
+
+
+def press_keys(app: Timed, names: list[str]) -> dict[str, list[float]]:
+    """Seconds by kind of key, at the pace of a person who knows what they want."""
+    taken: dict[str, list[float]] = {"letter in the filter": [], "cursor in the table": [], "mode": []}
+    draw = random.Random(0)
+    while sum(map(len, taken.values())) < KEYS_PRESSED:
+        app.press("/")
+        time.sleep(0.5)
+        typed = ""
+        for letter in "compact":
+            typed += letter
+            taken["letter in the filter"].append(app.answer(letter, typed))
+            time.sleep(draw.uniform(0.1, 0.3))
+        app.press("escape", "escape", "home")
+        time.sleep(0.5)
+        for name in names[1:8]:
+            taken["cursor in the table"].append(app.answer("down", name))
+            time.sleep(draw.uniform(0.1, 0.3))
+        for key, text in MODES.items():
+            taken["mode"].append(app.answer(key, text))
+            time.sleep(draw.uniform(0.3, 0.6))
+    return taken
+
+
+def wait_for_epoch(run: Path, number: int) -> None:
+    """Wait until a run has that many rows of history."""
+    while len(seconds_of(run)) < number:
+        time.sleep(0.2)
+
+
+def seconds_of(run: Path) -> list[float]:
+    """Seconds of every finished epoch."""
+    try:
+        return pd.read_csv(run / "history.csv")["seconds"].tolist()
+    except (FileNotFoundError, pd.errors.EmptyDataError):
+        return []
+
+
+def by_command(data: Path, folder: Path) -> list[float]:
+    """Seconds of the epochs of a training on the command line."""
+    flags = ["--data", data, "--model", "compact", "--epochs", str(EPOCHS), "--limit", str(LIMIT), "--runs", folder]
+    told = subprocess.run([COMMAND, "train", *flags, "--json"], check=True, capture_output=True).stdout
+    return seconds_of(folder / json.loads(told)[0]["run"])
+
+
+def in_app(data: Path, folder: Path) -> tuple[list[float], dict[str, list[float]]]:
+    """Seconds of the epochs of a training on the screen, and how long keys took in its second."""
+    names = [create_run(resolve({"data": data, "model": "compact"}), folder).name for _ in range(20)][::-1]
+    before = set(folder.iterdir())
+    app = Timed("--data", data, "--runs", folder, cwd=folder.parent)
+    try:
+        app.wait_for("28,709")
+        app.press("2")
+        app.wait_for("An epoch of")
+        if "0 models" in app.text or "Choose" in app.text and "✓" not in app.text:
+            app.press("space")
+        app.press("s")
+        while not (new := set(folder.iterdir()) - before):
+            time.sleep(0.1)
+        (run,) = new
+        app.press("3")
+        wait_for_epoch(run, 1)
+        app.is_painted = False
+        taken = press_keys(app, names)
+        wait_for_epoch(run, EPOCHS)
+        time.sleep(5)
+    finally:
+        app.close()
+    return seconds_of(run), taken
+
+
+def main(data: Path) -> None:
+    """Print both tables."""
+    data = data.resolve()
+    with tempfile.TemporaryDirectory() as place:
+        settings = Path(place) / "config.toml"
+        settings.write_text(SETTINGS)
+        os.environ |= {"FER_TUI_CONFIG": str(settings), "XDG_STATE_HOME": place}
+        folder = Path(place) / "runs"
+        command = by_command(data, Path(place) / "before")[2:]
+        app, taken = in_app(data, folder)
+        command += by_command(data, Path(place) / "after")[2:]
+    print(f"compact on {LIMIT:,} images while keys are pressed    median ms    95 % ms    worst ms    keys")
+    for kind, seconds in [*taken.items(), ("all", sum(taken.values(), []))]:
+        ms = [1000 * one for one in seconds]
+        high = statistics.quantiles(ms, n=20)[-1]
+        print(f"{kind:48s} {statistics.median(ms):12.0f} {high:10.0f} {max(ms):11.0f} {len(ms):7d}")
+    ours, theirs = statistics.mean(app[2:]), statistics.mean(command)
+    print(f"\nan epoch: {ours:.2f} s on the screen ({app[1]:.2f} s with keys), {theirs:.2f} s by the command", end="; ")
+    print(f"ratio {ours / theirs:.3f}")
+    print("epochs:", " ".join(f"{one:.2f}" for one in app), "|", " ".join(f"{one:.2f}" for one in command))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python benchmarks/responsiveness.py DATA    (such as ../shared/data, unpacked)")
+    main(Path(sys.argv[1]))
