@@ -1,9 +1,9 @@
 """How quick the screen is while it trains, and what it costs: `python benchmarks/responsiveness.py DATA`.
 
 The installed command is opened in a pseudo-terminal of 132 x 43 and trains compact in its worker thread. During its
-second epoch keys are pressed, and the time from each to the bytes that show its effect is taken: letters in the filter of
-the runs, the cursor in their table, and the modes. Its later epochs, which nobody disturbs, are held against those of the
-same training by `fer-tui train`, before and after. About fifteen minutes on two idle cores.
+second epoch keys are pressed, and the time from each to the bytes that show its effect is taken: letters in the filter
+of the runs, the cursor in their table, and the modes. Its later epochs, which nobody disturbs, are held against those
+of the same training by `fer-tui train`, before and after. About fifteen minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def in_app(data: Path, folder: Path) -> tuple[list[float], dict[str, list[float]
         app.wait_for("28,709")
         app.press("2")
         app.wait_for("An epoch of")
-        if "0 models" in app.text or "Choose" in app.text and "✓" not in app.text:
+        if "0 models" in app.text or ("Choose" in app.text and "✓" not in app.text):
             app.press("space")
         app.press("s")
         while not (new := set(folder.iterdir()) - before):
@@ -147,7 +147,7 @@ def main(data: Path) -> None:
         app, taken = in_app(data, folder)
         command += by_command(data, Path(place) / "after")[2:]
     print(f"compact on {LIMIT:,} images while keys are pressed    median ms    95 % ms    worst ms    keys")
-    for kind, seconds in [*taken.items(), ("all", sum(taken.values(), []))]:
+    for kind, seconds in [*taken.items(), ("all", [one for each in taken.values() for one in each])]:
         ms = [1000 * one for one in seconds]
         high = statistics.quantiles(ms, n=20)[-1]
         print(f"{kind:48s} {statistics.median(ms):12.0f} {high:10.0f} {max(ms):11.0f} {len(ms):7d}")

@@ -16,7 +16,7 @@ from textual.widgets import Static
 from fer_tui.keys import shown_key
 
 _MODES = ("data.", "train.", "runs.", "compare.", "inspect.")
-_OURS = (*_MODES, "export.", "confirm.", "choose_run.", "predict.", "ask.", "leaving.")
+_OURS = (*_MODES, "export.", "confirm.", "menu.", "predict.", "ask.", "leaving.")
 _OF_A_WIDGET = {"DataTable": "Table", "Input": "Text field", "Tabs": "Tabs", "ContentTabs": "Tabs"}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
@@ -19,8 +19,8 @@ from core.predictions import Cell, Evaluation, Prediction, read_evaluation, read
 from core.runs import RunSnapshot
 from fer_tui.keys import shown_key
 from fer_tui.output import visible
-from fer_tui.screens.choose_run import ChooseRunScreen
-from fer_tui.screens.inspect_words import faces_title, run_title, without_figures
+from fer_tui.screens.inspect_words import faces_title, run_line, run_title, without_figures
+from fer_tui.screens.menu import MenuScreen
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.class_report import ClassReport
 from fer_tui.widgets.confusion_matrix import ConfusionMatrix
@@ -129,7 +129,7 @@ class InspectScreen(ModeScreen):
         # Sent when the theme's colours hold, below a dialog too.
         self.app.theme_changed_signal.subscribe(self, self._repaint)
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Show what came while another mode was open."""
         self.show_run()
 
@@ -369,7 +369,8 @@ class InspectScreen(ModeScreen):
         """Ask for a run."""
         run = self.run_shown
         if self._evaluated():
-            self.app.push_screen(ChooseRunScreen(self._evaluated(), run.name if run else None), self._run_chosen)
+            runs = [(run_line(each), each.name) for each in self._evaluated()]
+            self.app.push_screen(MenuScreen("Inspect a run", runs, run.name if run else None), self._run_chosen)
 
     def _run_chosen(self, name: str | None) -> None:
         if name is not None:

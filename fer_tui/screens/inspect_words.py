@@ -30,6 +30,13 @@ WITHOUT_FIGURES = {
 }
 
 
+def run_line(run: RunSnapshot) -> str:
+    """A run in one line, for a menu."""
+    accuracy = (run.evaluation or {}).get("accuracy")
+    figure = f"{accuracy:.4f}" if isinstance(accuracy, float) else ""
+    return f"{short_name(run.name):<16}  {run.model:<12}  {run.state:<11}  {figure}"
+
+
 def without_figures(run: RunSnapshot | None, folder: Path) -> str:
     """What is to be seen of a run without a confusion matrix, or without any run, and what to do."""
     if run is None:

@@ -53,7 +53,7 @@ class RunsModeScreen(ModeScreen):
         self.watch(self.app, "marked", self.show_runs, init=False)
         self.watch(self.app, "theme", self._repaint, init=False)
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Show what came while another mode was open."""
         self.show_runs()
 

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
@@ -91,7 +91,7 @@ class TrainScreen(ModeScreen):
         if models and not self.query_one(ModelList).chosen:
             self.query_one(ModelList).choose(*([models] if isinstance(models, str) else models))
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Show what came while another mode was open."""
         self.problem = ""
         self.show_later()

@@ -8,16 +8,14 @@ from typing import Any, ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
+from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input, Select, Static
+from textual.widgets import Input, Static
 
 from core.config import TrainingConfig, as_text, choices
 from core.presets import Preset
-from fer_tui.output import visible
+from fer_tui.widgets.choice import Choice, Control, Toggle
 
 # The screen has its own ways to choose these.
 ELSEWHERE = ("data", "model")
@@ -30,57 +28,6 @@ _HELP = {
     PRESET: "Settings to begin with; choosing one replaces what is set below.",
     DETACHED: "Keep training when I leave: a process of its own trains, which outlives the app and the terminal.",
 }
-
-
-class Choice(Select[str]):
-    """A menu that opens at enter, space or a click; up and down go on to the next setting."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "show_overlay", "Menu", id="form.menu", tooltip="Show what may be chosen"),
-        Binding("down", "app.focus_next", show=False, id="form.menu_down", tooltip="Next setting"),
-        Binding("up", "app.focus_previous", show=False, id="form.menu_up", tooltip="Setting before"),
-    ]
-
-
-class Toggle(Static, can_focus=True):
-    """A setting that is on or off."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "turn", "On or off", id="form.toggle", tooltip="Turn it on or off"),
-    ]
-    value: reactive[bool] = reactive(False)
-
-    class Changed(Message):
-        """It was turned on or off."""
-
-        def __init__(self, toggle: Toggle) -> None:
-            super().__init__()
-            self.toggle = toggle
-
-        @property
-        def control(self) -> Toggle:
-            """The one that was."""
-            return self.toggle
-
-    def __init__(self, value: bool = False, *, id: str) -> None:
-        super().__init__(id=id, markup=False)
-        self.set_reactive(Toggle.value, value)
-
-    def render(self) -> str:
-        """A sign and a word."""
-        return "[x] on" if self.value else "[ ] off"
-
-    def watch_value(self) -> None:
-        """Tell of it."""
-        self.post_message(self.Changed(self))
-
-    def action_turn(self) -> None:
-        """Turn it."""
-        self.value = not self.value
-
-    def on_click(self) -> None:
-        """Turn it."""
-        self.action_turn()
 
 
 class SettingsForm(VerticalScroll, can_focus=False):
@@ -107,8 +54,8 @@ class SettingsForm(VerticalScroll, can_focus=False):
 
     def compose(self) -> ComposeResult:
         """The preset, the settings by their groups, and who trains."""
-        named = [(Content(visible(f"{preset.name}: {preset.summary}")), preset.name) for preset in self.presets]
-        yield from _row(PRESET, Choice([*named, (OWN, OWN)], allow_blank=False, compact=True, id=f"set-{PRESET}"))
+        named = [(f"{preset.name}: {preset.summary}", preset.name) for preset in self.presets]
+        yield from _row(PRESET, Choice(PRESET, [*named, (OWN, OWN)], id=f"set-{PRESET}"))
         yield from _row(DETACHED, Toggle(id=f"set-{DETACHED}"))
         group = ""
         for name, field in SETTINGS.items():
@@ -122,7 +69,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
         if SETTINGS[name].annotation is bool:
             return Toggle(bool(self._defaults[name]), id=f"set-{name}")
         if choices(name):
-            return Choice(self._offers(name), allow_blank=False, compact=True, id=f"set-{name}")
+            return Choice(_title(name), self._offers(name), id=f"set-{name}")
         return Input(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
 
     def _offers(self, name: str) -> list[tuple[str, str]]:
@@ -149,7 +96,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
     def take(self, values: Mapping[str, Any]) -> None:
         """Set these settings and leave all others to the recipe; names of no setting are passed over."""
         self._is_taking = True
-        with self.prevent(Input.Changed, Select.Changed, Toggle.Changed):
+        with self.prevent(Input.Changed, Control.Changed):
             for name in SETTINGS:
                 control = self.query_one(f"#set-{name}")
                 if isinstance(control, Toggle):
@@ -174,7 +121,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
             recipe: the first chosen model's config with the protocol that is set.
         """
         defaults = recipe.model_dump()
-        with self.prevent(Select.Changed, Toggle.Changed):
+        with self.prevent(Control.Changed):
             for name in SETTINGS:
                 before, default = self._defaults[name], defaults[name]
                 if before == default:
@@ -186,11 +133,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
                 elif isinstance(control, Input):
                     control.placeholder = as_text(name, default)
                 elif isinstance(control, Choice):
-                    chosen = control.value
-                    # A menu writes its words anew only where its value changes.
-                    control.value = str(choices(name)[-1])
                     control.set_options(self._offers(name))
-                    control.value = chosen
 
     # What is said of it
 
@@ -207,10 +150,8 @@ class SettingsForm(VerticalScroll, can_focus=False):
     def visited(self) -> str:
         """The setting that has the focus, by its field's name; empty where none has."""
         focused = self.screen.focused
-        for node in focused.ancestors_with_self if focused is not None else ():
-            if node.parent is not None and node.parent.has_class("setting") and node.id:
-                return node.id.removeprefix("set-")
-        return ""
+        is_setting = focused is not None and focused.parent is self and focused.id
+        return str(focused.id).removeprefix("set-") if focused is not None and is_setting else ""
 
     def show_visited(self) -> None:
         """Let the label of the setting with the focus stand out."""
@@ -233,9 +174,8 @@ class SettingsForm(VerticalScroll, can_focus=False):
         self.post_message(self.Visited())
 
     @on(Input.Changed)
-    @on(Select.Changed)
-    @on(Toggle.Changed)
-    def _edited(self, event: Input.Changed | Select.Changed | Toggle.Changed) -> None:
+    @on(Control.Changed)
+    def _edited(self, event: Input.Changed | Control.Changed) -> None:
         event.stop()
         preset = self.query_one(f"#set-{PRESET}", Choice)
         if event.control is preset:
@@ -249,7 +189,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
         return self.values() == _as_typed(preset.settings)
 
     def _changed(self) -> None:
-        with self.prevent(Select.Changed):
+        with self.prevent(Control.Changed):
             names = [preset.name for preset in self.presets if self._is(preset)]
             self.query_one(f"#set-{PRESET}", Choice).value = names[0] if names else OWN
         self.post_message(self.Changed())
@@ -269,6 +209,5 @@ def _title(name: str) -> str:
 
 
 def _row(name: str, control: Widget) -> ComposeResult:
-    with Horizontal(classes="setting"):
-        yield Static(f"  {_title(name)}", id=f"label-{name}", classes="label", markup=False)
-        yield control
+    yield Static(f"  {_title(name)}", id=f"label-{name}", classes="label", markup=False)
+    yield control

@@ -15,8 +15,8 @@ from core.dataset import fingerprint, for_training, read_dataset
 from core.evaluation import evaluate, predictions_table
 from core.files import write_json
 from core.predictions import read_predictions, telling
-from fer_tui.screens.choose_run import ChooseRunScreen
 from fer_tui.screens.inspect import InspectScreen
+from fer_tui.screens.menu import MenuScreen
 from fer_tui.widgets.class_report import ClassReport
 from fer_tui.widgets.confusion_matrix import ConfusionMatrix
 from fer_tui.widgets.face_grid import FaceGrid
@@ -205,17 +205,17 @@ async def test_another_run_by_bracket_mouse_and_list(
         await pilot.click(next(c for c in screen(pilot).query(Corner) if c.action == "screen.step(1)"))
         await until(pilot, lambda: "01-01 00:00 aaa1" in screen_text(pilot))
         await pilot.press("r")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChooseRunScreen))
+        await until(pilot, lambda: isinstance(pilot.app.screen, MenuScreen))
         assert pilot.app.screen.query_one(OptionList).highlighted == 1
         await pilot.press("k", "enter")
         await until(pilot, lambda: "01-03 00:00 aaa3" in screen_text(pilot))
         await pilot.click("#inspected")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChooseRunScreen))
+        await until(pilot, lambda: isinstance(pilot.app.screen, MenuScreen))
         await pilot.press("j", "escape")
         await until(pilot, lambda: "01-03 00:00 aaa3" in screen_text(pilot) and pilot.app.screen is screen(pilot))
         await pilot.press("r")
-        await until(pilot, lambda: isinstance(pilot.app.screen, ChooseRunScreen))
-        await pilot.click("#run-choices", offset=(4, 1))
+        await until(pilot, lambda: isinstance(pilot.app.screen, MenuScreen))
+        await pilot.click("#menu", offset=(4, 1))
         await until(pilot, lambda: "01-01 00:00 aaa1" in screen_text(pilot) and shown_faces(pilot))
 
 

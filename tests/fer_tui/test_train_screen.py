@@ -22,8 +22,9 @@ from core.presets import PRESETS
 from fer_tui.app import FerApp
 from fer_tui.cli import app as commands
 from fer_tui.screens.train import TrainScreen
+from fer_tui.widgets.choice import Choice, Toggle
 from fer_tui.widgets.model_list import ModelList
-from fer_tui.widgets.settings_form import OWN, SETTINGS, Choice, SettingsForm, Toggle
+from fer_tui.widgets.settings_form import OWN, SETTINGS, SettingsForm
 
 
 def form(pilot: Pilot[Any]) -> SettingsForm:
@@ -127,7 +128,9 @@ async def test_a_data_set_read_later_is_taken(
         await until(pilot, lambda: "choose a model" in screen_text(pilot))
 
 
-async def test_every_setting_has_its_row_and_help(open_train: Callable[..., Any], size: tuple[int, int]):
+async def test_every_setting_has_its_row_and_help(
+    open_train: Callable[..., Any], until: Callable[..., Any], size: tuple[int, int]
+):
     async with open_train(size) as pilot:
         assert set(SETTINGS) == set(TrainingConfig.model_fields) - {"data", "model"}
         for name, field in SETTINGS.items():
@@ -137,7 +140,8 @@ async def test_every_setting_has_its_row_and_help(open_train: Callable[..., Any]
             await pilot.pause()
             help_line = str(pilot.app.screen.query_one("#setting-help").render())
             assert str(field.description).split()[0] in help_line
-            assert pilot.app.screen.query_one("#form").region.contains_region(control(pilot, name).region)
+            shown = pilot.app.screen.query_one("#form").region
+            await until(pilot, lambda name=name, shown=shown: shown.contains_region(control(pilot, name).region))
 
 
 async def test_hostile_paths_show_harmlessly(
