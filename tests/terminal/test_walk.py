@@ -97,16 +97,14 @@ class Pointer:
 
     def hasten(self) -> None:
         """Take the preset that is made for it."""
-        self.screen.click("each model's own recipe")
+        self.screen.click("recipe: ")
         self.screen.click("hasty: ")
         self.screen.wait_for(lambda text: "hasty: " in text and "quick: " not in text)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("hand", [Typist, Pointer])
-def test_from_an_empty_folder_to_a_table_on_disk(
-    tmp_path: Path, hand: type[Typist | Pointer], size: tuple[int, int]
-):
+def test_from_an_empty_folder_to_a_table_on_disk(tmp_path: Path, hand: type[Typist | Pointer], size: tuple[int, int]):
     (tmp_path / "empty").mkdir()
     places = {f"XDG_{name.upper()}_HOME": str(tmp_path / name) for name in ("config", "state", "data", "cache")}
     screen = Screen(size=size, cwd=tmp_path / "empty", env=places)
@@ -153,6 +151,7 @@ def check_table(path: Path) -> None:
             assert 0 <= float(row[share]) <= 1
         # The drawn faces have as many of each class.
         assert float(row["val_accuracy"]) == pytest.approx(float(row["val_balanced_accuracy"]), abs=1e-6)
-        assert float(row["val_accuracy"]) * IMAGES == pytest.approx(round(float(row["val_accuracy"]) * IMAGES), abs=0.01)
+        right = float(row["val_accuracy"]) * IMAGES
+        assert right == pytest.approx(round(right), abs=0.01)
     others = [row["run"] for row in rows if row not in ours]
     assert others == ["majority", "chance", *["published"] * 4]
