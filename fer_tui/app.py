@@ -183,7 +183,10 @@ class FerApp(App[None]):
         Raises:
             RunError: the folder of runs can't be written.
         """
-        await self._begin(await asyncio.to_thread(create_runs, configs, self.folder), detached=detached)
+        runs = await asyncio.to_thread(create_runs, configs, self.folder)
+        # The first is under way while the others wait: it is the one to watch.
+        self.wanted_run = runs[0].name
+        await self._begin(runs, detached=detached)
 
     async def resume_run(self, run: Path, epochs: int | None = None) -> None:
         """Queue an ended run again, with more epochs where they are given.

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from textual.dom import DOMNode
 from textual.screen import Screen
+
+from fer_tui.keys import shown_key
 
 
 def _data_screen() -> Screen[Any]:
@@ -61,6 +64,13 @@ SHOWN_MODES = (
     Mode("compare", "4", "Compare", "Runs, baselines and the article's figures in one table"),
     Mode("inspect", "5", "Inspect", "Where a run is right and wrong, face by face"),
 )
+
+
+def shown_tab(node: DOMNode, name: str) -> str:
+    """A mode as its tab shows it: the key in force and the title."""
+    title = next(mode.title for mode in SHOWN_MODES if mode.name == name)
+    return f"{shown_key(node, f'app.{name}')} {title}".strip()
+
 
 SCREENS: Mapping[str, Callable[[], Screen[Any]]] = {
     "data": _data_screen,

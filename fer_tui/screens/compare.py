@@ -12,12 +12,15 @@ from textual.widgets import DataTable, Static
 from core import published
 from core.comparison import BASELINES, PUBLISHED, Row, compare, write_table
 from core.runs import RunSnapshot
+from fer_tui.modes import shown_tab
 from fer_tui.output import visible
 from fer_tui.screens.mode_screen import RunsModeScreen
 from fer_tui.widgets.accuracy_graph import AccuracyGraph
 from fer_tui.widgets.comparison_table import BEST, ComparisonTable
 
 EMPTY = """Nothing to compare yet: a run comes into the table when its first epoch is done.
+
+{train}: choose models and start their training. The same by a command:
 
   fer-tui train --data PATH --model compact --model model2
 
@@ -59,7 +62,7 @@ class CompareScreen(RunsModeScreen):
     def compose_mode(self) -> ComposeResult:
         """What is compared, the table, and what there is to say of the cursor's row."""
         yield Static(id="compared", classes="note", markup=False)
-        yield Static(EMPTY, id="compare-empty", markup=False)
+        yield Static(EMPTY.format(train=shown_tab(self, "train")), id="compare-empty", markup=False)
         yield ComparisonTable(id="comparison")
         yield AccuracyGraph(id="accuracy")
         yield Static(id="row-note", markup=False)

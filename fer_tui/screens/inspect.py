@@ -18,6 +18,7 @@ from core.errors import FerError
 from core.predictions import Cell, Evaluation, Prediction, read_evaluation, read_predictions, still_there, telling
 from core.runs import RunSnapshot
 from fer_tui.keys import shown_key
+from fer_tui.modes import shown_tab
 from fer_tui.output import visible
 from fer_tui.screens.inspect_words import faces_title, run_line, run_title, without_figures
 from fer_tui.screens.menu import MenuScreen
@@ -177,7 +178,7 @@ class InspectScreen(ModeScreen):
                 corner.display = bool(name)
             self.set_class(self.evaluation is None, "-empty")
             self.query_one("#inspect-empty", Static).update(
-                Text(visible(self.fer.runs_problem) or without_figures(run, self.fer.folder))
+                Text(visible(self.fer.runs_problem) or without_figures(run, self.fer.folder, shown_tab(self, "train")))
             )
             self.query_one("#inspected", Static).update(run_title(run) if run else "")
             self._show_figures()

@@ -14,7 +14,7 @@ from fer_tui.widgets.run_table import short_name
 
 EMPTY = """No runs in {folder} yet, so there is nothing to inspect.
 
-Train a model; when it is done its mistakes are shown here:
+{train}: choose a model and start its training; when it is done its mistakes are shown here. The same by a command:
 
   fer-tui train --data PATH --model compact"""
 # What is to be said, by state, of a run that has no figures of its classes.
@@ -37,10 +37,16 @@ def run_line(run: RunSnapshot) -> str:
     return f"{short_name(run.name):<16}  {run.model:<12}  {run.state:<11}  {figure}"
 
 
-def without_figures(run: RunSnapshot | None, folder: Path) -> str:
-    """What is to be seen of a run without a confusion matrix, or without any run, and what to do."""
+def without_figures(run: RunSnapshot | None, folder: Path, train: str) -> str:
+    """What is to be seen of a run without a confusion matrix, or without any run, and what to do.
+
+    Args:
+        run: the run, None where the folder has none.
+        folder: of the runs.
+        train: the tab of the mode that starts one.
+    """
     if run is None:
-        return EMPTY.format(folder=visible(str(folder)))
+        return EMPTY.format(folder=visible(str(folder)), train=train)
     state = run.state if run.evaluation is None else "completed"
     return WITHOUT_FIGURES[state].format(
         name=visible(run.name),

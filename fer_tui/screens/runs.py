@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from core.errors import ConfigError, RunError
 from core.runs import ENDED, RunSnapshot, is_run, read_run
-from fer_tui.keys import shown_key
+from fer_tui.modes import shown_tab
 from fer_tui.output import visible
 from fer_tui.screens.ask_epochs import AskEpochsScreen
 from fer_tui.screens.confirm import ConfirmScreen
@@ -25,11 +25,12 @@ from fer_tui.widgets.run_table import RunTable, matches
 
 EMPTY = """No runs in {folder} yet.
 
-Start one in another terminal, and it appears here:
+{train}: choose models and start their training; you then watch it here.
+No faces at hand?  {data}: the app draws some.
 
-  fer-tui train --data PATH --model compact
+A run that is started in another terminal appears here too:
 
-No faces at hand?  Press {key}: the Data screen draws some."""
+  fer-tui train --data PATH --model compact"""
 
 
 class RunsScreen(RunsModeScreen):
@@ -82,9 +83,10 @@ class RunsScreen(RunsModeScreen):
         self.watch(self.app, "wanted_run", self.show_runs, init=False)
 
     def _open_wanted(self) -> None:
-        """Put the cursor on the run that the palette asks for, once it is known."""
-        name, self.fer.wanted_run = self.fer.wanted_run, ""
+        """Put the cursor on the run that was started or that the palette asks for, once it is known."""
+        name = self.fer.wanted_run
         if any(run.name == name for run in self.fer.runs or ()):
+            self.fer.wanted_run = ""
             self.action_clear_filter()
             self.query_one(RunTable).choose(name)
 
@@ -95,7 +97,8 @@ class RunsScreen(RunsModeScreen):
         self.places = hold_places(self.places, self.fer.marked)
         with self.app.batch_update():
             self.set_class(not runs, "-empty")
-            empty = EMPTY.format(folder=visible(str(self.fer.folder)), key=shown_key(self, "app.data"))
+            tabs = {name: shown_tab(self, name) for name in ("train", "data")}
+            empty = EMPTY.format(folder=visible(str(self.fer.folder)), **tabs)
             self.query_one("#empty", Static).update(visible(self.fer.runs_problem) or empty)
             self.query_one("#filter-count", Static).update(f"{len(found)} of {len(runs)}")
             self.query_one(RunTable).show(found, self._marks())

@@ -18,7 +18,7 @@ from core.config import TrainingConfig, command_line, faults, resolve
 from core.errors import ConfigError, FerError
 from core.models.pretrained import check_weights_file
 from core.presets import PRESETS, Preset
-from fer_tui.keys import shown_key
+from fer_tui.modes import shown_tab
 from fer_tui.output import visible
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.model_list import ModelList
@@ -139,10 +139,10 @@ class TrainScreen(ModeScreen):
         """What has to be done before a start; empty where nothing has."""
         chosen = self.query_one(ModelList).chosen
         if self.data is None:
-            return f"open a data set first: press {shown_key(self, 'app.data')}"
+            return f"open a data set first: {shown_tab(self, 'data')}"
         if self.faults:
             return f"{FAULT_SIGN} mend {', '.join(name.replace('_', ' ') for name in self.faults)}"
-        return "" if chosen else "choose a model: press space on it"
+        return "" if chosen else "choose a model: space or a click on it"
 
     # What is shown
 

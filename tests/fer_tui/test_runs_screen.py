@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from core.run_writer import RunWriter
 from fer_tui.screens.confirm import ConfirmScreen
-from fer_tui.screens.runs import delete_run
+from fer_tui.screens.runs import RunsScreen, delete_run
 from fer_tui.widgets.metric_plot import MetricPlot
 from fer_tui.widgets.run_detail import RunDetail, bar, duration
 from fer_tui.widgets.run_table import RunTable, short_name
@@ -93,6 +93,22 @@ async def test_a_new_run_leaves_the_cursor_on_its_run(
         write_run(SECOND)
         await until(pilot, lambda: names(pilot) == [SECOND, FIRST])
         assert pilot.app.screen.chosen.name == FIRST
+
+
+async def test_the_first_of_the_runs_that_are_started_together_has_the_cursor(
+    open_app: Callable[..., Any], begin_run: Callable[..., Path], until: Callable[..., Any]
+):
+    async with open_app() as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+        first = begin_run("compact")
+        # The screen knows nothing of it yet: the wish has to wait.
+        pilot.app.wanted_run = first.name
+        begin_run("model2")
+        pilot.app.look_now()
+        table = pilot.app.screen.query_one(RunTable)
+        await until(pilot, lambda: table.row_count == 2 and table.chosen == first.name)
+        assert pilot.app.wanted_run == ""
 
 
 async def test_the_filter(open_app: Callable[..., Any], write_run: Callable[..., Path], until: Callable[..., Any]):

@@ -97,7 +97,7 @@ async def test_models_with_what_decides(
             assert f"{spec.image_size}x{spec.image_size}x{spec.channels}" in line and "~" in line
         assert "572 k" in shown and "173 M" in shown and "9.41 M" in shown
         assert next(iter(MODELS.values())).source in shown
-        assert "choose a model: press space on it" in shown
+        assert "choose a model: space or a click on it" in shown
         assert "--model compact" in one_line(shown)
         assert "batch size" in shown
 
@@ -108,7 +108,7 @@ async def test_without_a_data_set_it_says_what_to_do(
     async with open_train(size, data=None) as pilot:
         await pilot.press("space")
         await pilot.pause()
-        assert "open a data set first: press 1" in screen_text(pilot)
+        assert "open a data set first: 1 Data" in screen_text(pilot)
         assert control_of_start(pilot).disabled
         for key in ("s", "c", "r"):  # nothing to do, and no harm
             await pilot.press(key)

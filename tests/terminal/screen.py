@@ -47,6 +47,7 @@ class Screen(Started):
         self,
         *arguments: str | Path,
         size: tuple[int, int] = (80, 24),
+        env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         command: Sequence[str | Path] = (COMMAND,),
     ) -> None:
@@ -55,6 +56,7 @@ class Screen(Started):
         Args:
             arguments: of the command, without a subcommand.
             size: columns and rows.
+            env: besides our own environment.
             cwd: where it is started.
             command: what is started with these arguments.
         """
@@ -62,15 +64,20 @@ class Screen(Started):
         self._stream = pyte.ByteStream(self._model)
         self._rest = b""
         self._changed = threading.Condition()
-        super().__init__(
-            *arguments, on_terminal=True, size=size, env={"COLORTERM": "truecolor"}, cwd=cwd, command=command
-        )
+        env = {"COLORTERM": "truecolor", **(env or {})}
+        super().__init__(*arguments, on_terminal=True, size=size, env=env, cwd=cwd, command=command)
 
     @property
     def text(self) -> str:
         """What stands on the screen, a line a row."""
         with self._changed:
             return "\n".join(self._model.display)
+
+    def background(self, text: str) -> str:
+        """The colour behind the middle of a text that stands on the screen, at its first place."""
+        with self._changed:
+            row, column = self._place(text, self._model.display)
+            return self._model.buffer[row][column].bg
 
     def press(self, *keys: str) -> None:
         """Press keys one after another: names of KEYS, or characters."""
@@ -79,10 +86,7 @@ class Screen(Started):
 
     def click(self, text: str, *, last: bool = False) -> None:
         """Click in the middle of a text, as soon as it stands on the screen: its first place, or its last."""
-        self.wait_for(text)
-        rows = self.text.split("\n")
-        row = (max if last else min)(number for number, line in enumerate(rows) if text in line)
-        column = (rows[row].rindex if last else rows[row].index)(text) + len(text) // 2
+        row, column = self._place(text, self.wait_for(text).split("\n"), last=last)
         self.click_at(column, row)
 
     def click_at(self, column: int, row: int) -> None:
@@ -104,6 +108,11 @@ class Screen(Started):
                     raise TimeoutError(f"{wanted!r}: the app {why}:\n{text}")
                 self._changed.wait(0.1)
         return text
+
+    @staticmethod
+    def _place(text: str, rows: Sequence[str], *, last: bool = False) -> tuple[int, int]:
+        row = (max if last else min)(number for number, line in enumerate(rows) if text in line)
+        return row, (rows[row].rindex if last else rows[row].index)(text) + len(text) // 2
 
     def _take(self, name: str, content: bytes) -> None:
         super()._take(name, content)

@@ -1,0 +1,157 @@
+"""A newcomer's way from an empty folder to a table on disk, by keyboard alone and by mouse alone.
+
+Whoever walks knows what is to be done and reads from the screen how: keys and buttons are found by their words.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from pathlib import Path
+
+import pytest
+from screen import SIZES, Screen
+
+from core.comparison import COLUMNS
+
+MODELS = ("compact", "model2")
+IMAGES = 280  # a fifth of the 1,400 that are drawn
+PRESET = "[presets.hasty]\nepochs = 2\nimage_size = 32\nwidth = 0.1\n"
+
+
+class Typist:
+    """Presses the keys that the screen names, and has no mouse."""
+
+    # What the line below the form says of a setting, and what to type there so that a training takes seconds.
+    SETTINGS = (
+        ("Passes over the training images", "2"),
+        ("Width and height of the model's input", "32"),
+        ("Factor on the model's filters", "0.1"),
+    )
+
+    def __init__(self, screen: Screen, configs: Path) -> None:
+        self.screen = screen
+
+    def choose(self, title: str) -> None:
+        """Do what a tab or the footer names beside its key."""
+        named = re.compile(rf"(\S+) {title}\b")
+        found = named.search(self.screen.wait_for(named.search))
+        assert found
+        self.screen.press({"esc": "escape"}.get(found[1], found[1]))
+
+    def accept(self, button: str) -> None:
+        """Answer the dialog that has this button, as it stands."""
+        self.screen.wait_for(lambda text: re.search(rf"{button} +Cancel", text))
+        self.screen.press("enter")
+
+    def mark(self, model: str) -> None:
+        """Go down the list to a model and choose it."""
+        models = re.findall(r"\[.\]  (\w+)", self.screen.wait_for(f"[ ]  {model}"))
+        colours = [self.screen.background(f"]  {name}") for name in models]
+        (at,) = (row for row, colour in enumerate(colours) if colours.count(colour) == 1)
+        self.screen.press(*["down"] * (models.index(model) - at), "space")
+
+    def hasten(self) -> None:
+        """Fill in the form."""
+        self.choose("Settings")
+        self.screen.wait_for("Settings to begin with")
+        for meaning, value in self.SETTINGS:
+            while meaning not in (before := self._help()):
+                self.screen.press("down")
+                self.screen.wait_for(lambda _, before=before: self._help() not in (before, ""))
+            self.screen.press(value)
+        self.choose("Models")
+        self.screen.wait_for("space Choose")
+
+    def _help(self) -> str:
+        """The words about the setting that the cursor is on: they stand above the command."""
+        rows = self.screen.text.split("\n")
+        command = next(number for number, row in enumerate(rows) if "$ fer-tui train" in row)
+        return rows[command - 2].strip() or rows[command - 3].strip()
+
+
+class Pointer:
+    """Clicks what the screen shows, and touches no key."""
+
+    def __init__(self, screen: Screen, configs: Path) -> None:
+        self.screen = screen
+        # Figures can't be clicked: there is a preset for them.
+        (configs / "fer-tui").mkdir(parents=True)
+        (configs / "fer-tui" / "config.toml").write_text(PRESET)
+
+    def choose(self, title: str) -> None:
+        """Do what a tab, the footer or a button names."""
+        self.screen.click(title)
+
+    def accept(self, button: str) -> None:
+        """Answer the dialog that has this button, as it stands."""
+        row = re.compile(rf"{button} +Cancel")
+        found = row.search(self.screen.wait_for(row.search))
+        assert found
+        self.screen.click(found[0].rpartition("Cancel")[0])
+
+    def mark(self, model: str) -> None:
+        """Choose a model of the list."""
+        self.screen.click(f"[ ]  {model}")
+
+    def hasten(self) -> None:
+        """Take the preset that is made for it."""
+        self.screen.click("recipe: ")
+        self.screen.click("hasty: ")
+        self.screen.wait_for(lambda text: "hasty: " in text and "quick: " not in text)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("hand", [Typist, Pointer])
+def test_from_an_empty_folder_to_a_table_on_disk(tmp_path: Path, hand: type[Typist | Pointer], size: tuple[int, int]):
+    (tmp_path / "empty").mkdir()
+    places = {f"XDG_{name.upper()}_HOME": str(tmp_path / name) for name in ("config", "state", "data", "cache")}
+    screen = Screen(size=size, cwd=tmp_path / "empty", env=places)
+    person = hand(screen, tmp_path / "config")
+
+    person.choose("Draw faces")
+    person.accept("Draw")
+    screen.wait_for(f"{5 * IMAGES:,} images   7 classes   nothing found wrong")
+
+    person.choose("Train")
+    for model in MODELS:
+        person.mark(model)
+        screen.wait_for(f"[x]  {model}")
+    person.hasten()
+    person.choose("Start")
+    screen.wait_for(lambda text: all(re.search(rf"{model} +completed +2/2 ", text) for model in MODELS))
+
+    person.choose("Compare")
+    screen.wait_for(lambda text: all(re.search(rf"^ {model} .*0\.\d{{4}}", text, re.MULTILINE) for model in MODELS))
+    person.choose("Export")
+    person.accept("Export")
+    screen.wait_for("Written")
+    person.choose("Quit")
+    answer = screen.wait()
+
+    assert answer.status == 0
+    check_table(tmp_path / "empty" / "comparison.csv")
+
+
+def check_table(path: Path) -> None:
+    """The file that was exported: our two runs with figures that can be, then the baselines and the article's rows."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+        file.seek(0)
+        assert file.readline().rstrip() == ",".join(COLUMNS)
+    ours = [row for row in rows if (path.parent / "runs" / row["run"]).is_dir()]
+    assert sorted(row["model"] for row in ours) == sorted(MODELS)
+    for row in ours:
+        assert (row["protocol"], row["encoding"], row["epochs"], row["val_images"]) == ("sound", "label", "2", "280")
+        assert int(row["params"]) > 1000
+        assert float(row["seconds"]) > 0
+        assert 0 < float(row["val_loss"]) < math.inf
+        for share in ("train_accuracy", "val_accuracy", "val_balanced_accuracy", "val_macro_f1"):
+            assert 0 <= float(row[share]) <= 1
+        # The drawn faces have as many of each class.
+        assert float(row["val_accuracy"]) == pytest.approx(float(row["val_balanced_accuracy"]), abs=1e-6)
+        right = float(row["val_accuracy"]) * IMAGES
+        assert right == pytest.approx(round(right), abs=0.01)
+    others = [row["run"] for row in rows if row not in ours]
+    assert others == ["majority", "chance", *["published"] * 4]
