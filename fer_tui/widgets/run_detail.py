@@ -142,8 +142,9 @@ def _progress(run: RunSnapshot) -> Text:
         parts = [f"epoch {run.status.get('epoch') or 0}/{epochs}", f"{bar(batch, batches)} {batch}/{batches or '?'}"]
         speed = run.history[-1]["images_per_second"] if run.history else float("nan")
         left = time_left(run)
-        parts += [f"{speed:,.0f} images/s"] if speed == speed else []
+        # In a narrow terminal the line ends early: what is asked most comes first.
         parts += [f"{duration(left)} left"] if left is not None else []
+        parts += [f"{speed:,.0f} images/s"] if speed == speed else []
         return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
     if run.state == "queued":
         return Text("waits for the run before it")
