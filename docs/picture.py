@@ -1,4 +1,4 @@
-"""A Textual screen as an SVG picture: cells and blocks as paths, one a colour; words as text in the reader's own font."""
+"""A Textual screen as an SVG: cells and blocks as paths, one a colour; words as text in the reader's own font."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import os
 import re
 import socket
@@ -106,8 +107,14 @@ class Album:
     def take(self, pilot: Pilot[Any], name: str, told: str) -> None:
         """Draw the screen into NAME.svg; refuse one that tells of the machine."""
         drawn = svg(pilot.app, told)
-        for secret in {str(Path.cwd()), str(Path.home()), tempfile.gettempdir(), socket.gethostname()} - {"/", ""}:
-            if secret in drawn:
+        for secret in {
+            str(Path.cwd()),
+            str(Path.home()),
+            tempfile.gettempdir(),
+            socket.gethostname(),
+            getpass.getuser(),
+        }:
+            if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", drawn):
                 raise ValueError(f"{name}: the picture tells '{secret}', which is of this machine")
         if re.search(r"https?://(?!www\.w3\.org/2000/svg)", drawn):
             raise ValueError(f"{name}: the picture names an address")
@@ -145,7 +152,9 @@ async def take_finished(album: Album) -> None:
         # Past the noise control, whose mistakes say nothing, and model2.
         await pilot.press("right_square_bracket", "right_square_bracket")
         await until(pilot, lambda: "mistakes" in said(pilot, "#faces-title") and "-" in said(pilot, "#faces-title"))
-        album.take(pilot, "inspect", "The Inspect screen: a confusion matrix beside the faces that the run got most wrong")
+        album.take(
+            pilot, "inspect", "The Inspect screen: a confusion matrix beside the faces that the run got most wrong"
+        )
 
 
 async def take_live(album: Album) -> None:
