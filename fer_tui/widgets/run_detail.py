@@ -17,7 +17,7 @@ from fer_tui.widgets.device_strip import DeviceStrip
 from fer_tui.widgets.metric_plot import MetricPlot, Overlaid
 from fer_tui.widgets.run_table import STATE_COLOURS
 
-BAR = 12
+BAR = 8
 LOG_LINES = 2_000
 
 
