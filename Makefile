@@ -31,7 +31,7 @@ lint: .venv/.installed
 run: .venv/.installed
 	$(BIN)/fer-tui
 
-# The guide's pictures, of small trainings on drawn faces: some three minutes on two cores.
+# The guide's pictures, of small trainings on drawn faces: a few minutes on two cores.
 screenshots: .venv/.installed
 	$(BIN)/python docs/screenshots.py
 

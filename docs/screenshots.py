@@ -2,7 +2,7 @@
 
     python docs/screenshots.py [FOLDER]      # docs/images, if no folder is named
 
-It takes some three minutes on two cores. Everything happens in a temporary folder, with relative paths, so that no
+It takes a few minutes on two cores. Everything happens in a temporary folder, with relative paths, so that no
 picture tells where or by whom it was made.
 """
 
