@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo
 
-.PHONY: demo test lint run lock clean
+.PHONY: demo test lint run screenshots lock clean
 
 .venv/.installed: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -30,6 +30,10 @@ lint: .venv/.installed
 
 run: .venv/.installed
 	$(BIN)/fer-tui
+
+# The guide's pictures, of small trainings on drawn faces: a few minutes on two cores.
+screenshots: .venv/.installed
+	$(BIN)/python docs/screenshots.py
 
 # The lock holds exact versions and no index: what a fresh environment gets today.
 lock:

@@ -31,6 +31,8 @@ class TrainScreen(ModeScreen):
     MODE = "train"
     AUTO_FOCUS = "ModelList"
     CSS_PATH = "train.tcss"
+    # Beside the list of models the form needs more columns than what other screens show side by side.
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
     BINDING_GROUP_TITLE = "Training"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "start", "Start", id="train.start", tooltip="Train the chosen models, one after another"),

@@ -164,7 +164,11 @@ class MetricPlot(LinePlot):
             return Content.styled((none if not series else "") if has_epochs else "No epoch is done yet.", "dim")
         heading, legend = self.heading(), self.legend(series)
         if self.beyond:
-            legend[-1] += Content.styled(f"  and {self.beyond} more", "dim")
+            more = Content.styled(f"and {self.beyond} more", "dim")
+            if legend[-1].cell_length + len(GAP) + more.cell_length <= self.size.width:
+                legend[-1] += GAP + more
+            else:
+                legend.append(more)
         head = [heading, *legend]
         # One line where there is room, so that a small terminal has a larger plot.
         if len(legend) == 1 and heading.cell_length + 3 + legend[0].cell_length <= self.size.width:

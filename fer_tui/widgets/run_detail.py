@@ -17,7 +17,7 @@ from fer_tui.widgets.device_strip import DeviceStrip
 from fer_tui.widgets.metric_plot import MetricPlot, Overlaid
 from fer_tui.widgets.run_table import STATE_COLOURS
 
-BAR = 12
+BAR = 8
 LOG_LINES = 2_000
 
 
@@ -142,8 +142,9 @@ def _progress(run: RunSnapshot) -> Text:
         parts = [f"epoch {run.status.get('epoch') or 0}/{epochs}", f"{bar(batch, batches)} {batch}/{batches or '?'}"]
         speed = run.history[-1]["images_per_second"] if run.history else float("nan")
         left = time_left(run)
-        parts += [f"{speed:,.0f} images/s"] if speed == speed else []
+        # In a narrow terminal the line ends early: what is asked most comes first.
         parts += [f"{duration(left)} left"] if left is not None else []
+        parts += [f"{speed:,.0f} images/s"] if speed == speed else []
         return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
     if run.state == "queued":
         return Text("waits for the run before it")

@@ -13,9 +13,10 @@ from textual.widgets import DataTable
 from core.runs import RunSnapshot
 from fer_tui.widgets.cells import Cell, update_cells
 
-COLUMNS = {"mark": (" ", 1), "run": ("run (UTC)", 16), "model": ("model", 12), "state": ("state", 11)} | {
+# Titles and widths, the gap to the next column included: one cell, so that 100 columns have room for a plot beside it.
+COLUMNS = {"mark": (" ", 3), "run": ("run (UTC)", 17), "model": ("model", 13), "state": ("state", 12)} | {
     "epochs": ("epochs", 7),
-    "val_accuracy": ("val acc", 7),
+    "val_accuracy": ("val acc", 8),
 }
 STATE_COLOURS = {
     "completed": "success",
@@ -62,7 +63,7 @@ class RunTable(DataTable[Cell]):
             self.name = name
 
     def __init__(self, *, id: str) -> None:
-        super().__init__(id=id, cursor_type="row", zebra_stripes=False)
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=0)
         self.chosen: str | None = None
 
     def on_mount(self) -> None:
@@ -123,7 +124,7 @@ def _cells(run: RunSnapshot, order: int, mark: tuple[str, str], colours: dict[st
     kept = run.kept_epoch() or {}
     accuracy = kept.get("val_accuracy", float("nan"))
     return [
-        Cell(mark[0], colours[mark[1]]),
+        Cell(f" {mark[0]}", colours[mark[1]]),
         Cell(short_name(run.name), order=order),
         Cell(run.model),
         Cell(run.state, colours.get(STATE_COLOURS.get(run.state, ""), "")),

@@ -1,0 +1,196 @@
+"""The pictures of the guide: `make screenshots` trains small models on drawn faces and draws the app's real screens.
+
+    python docs/screenshots.py [FOLDER]      # docs/images, if no folder is named
+
+It takes a few minutes on two cores. Everything happens in a temporary folder, with relative paths, so that no
+picture tells where or by whom it was made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from picture import svg
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from core.runs import RunSnapshot, list_runs
+from fer_tui.app import FerApp
+
+IMAGES = Path(__file__).parent / "images"
+# Columns and rows: the smallest that the screens are made for, and what a page shows well.
+SMALL, USUAL, WIDE = (80, 24), (116, 32), (132, 38)
+# Far more than a busy machine needs.
+DEADLINE = 1200.0
+SHARED = "--data faces --width 0.5 --image-size 48 --channels 1 --batch-size 32 --learning-rate 2e-3"
+TRAININGS = (
+    f"{SHARED} --model compact --model model2 --augmentation none --epochs 15",
+    f"{SHARED} --model compact --augmentation none --epochs 15 --control noise",
+)
+LIVE = f"{SHARED} --model compact --augmentation none --epochs 30"
+LIVE_EPOCHS = 11
+
+
+def fer_tui(*arguments: str) -> list[str]:
+    """The command line of ours, by this Python."""
+    return [sys.executable, "-m", "fer_tui", *arguments]
+
+
+@contextlib.contextmanager
+def own_place() -> Iterator[None]:
+    """A temporary folder as the current one, with settings and memory of its own."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="fer-tui-pictures-") as place:
+        kept = dict(os.environ)
+        for name in ("FER_TUI_CONFIG", "FER_TUI_RUNS", "NO_COLOR"):
+            os.environ.pop(name, None)
+        for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+            os.environ[name] = str(Path(place) / ".own")
+        os.chdir(place)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+            os.environ.clear()
+            os.environ.update(kept)
+
+
+@contextlib.asynccontextmanager
+async def opened(size: tuple[int, int]) -> AsyncIterator[Pilot[Any]]:
+    """The app on `faces` and `runs`, with everything read."""
+    app = FerApp(Path("faces"), Path("runs"))
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.runs is not None and app.counts and app.load is not None)
+        yield pilot
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
+    """Wait until there is to be seen what is wanted, and until it is drawn."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the screen did not come to show what the picture is of")
+        await pilot.pause(0.05)
+    await pilot.pause(0.3)
+
+
+def said(pilot: Pilot[Any], selector: str) -> str:
+    """The words of a widget."""
+    return str(pilot.app.screen.query_one(selector).render())
+
+
+def shorten(pilot: Pilot[Any], *selectors: str) -> None:
+    """Tell paths from the current folder on, where the app tells them whole."""
+    for selector in selectors:
+        widget = pilot.app.screen.query_one(selector, Static)
+        widget.update(str(widget.render()).replace(f"{Path.cwd()}/", ""))
+
+
+class Album:
+    """The pictures, and where they go."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+
+    def take(self, pilot: Pilot[Any], name: str, told: str) -> None:
+        """Draw the screen into NAME.svg; refuse one that tells of the machine."""
+        drawn = svg(pilot.app, told)
+        for secret in {
+            str(Path.cwd()),
+            str(Path.home()),
+            tempfile.gettempdir(),
+            socket.gethostname(),
+            getpass.getuser(),
+        }:
+            if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", drawn):
+                raise ValueError(f"{name}: the picture tells '{secret}', which is of this machine")
+        if re.search(r"https?://(?!www\.w3\.org/2000/svg)", drawn):
+            raise ValueError(f"{name}: the picture names an address")
+        (self.folder / f"{name}.svg").write_text(drawn, encoding="utf-8")
+        print(f"{name}.svg: {len(drawn.encode()) / 1000:.0f} kB", flush=True)
+
+
+async def take_finished(album: Album) -> None:
+    """Pictures of what is there when every training is done."""
+    for size, name in ((USUAL, "data"), (SMALL, "data-80x24")):
+        async with opened(size) as pilot:
+            await until(pilot, lambda: "wrong" in said(pilot, "#data-state") or "finding" in said(pilot, "#data-state"))
+            album.take(pilot, name, "The Data screen: counts of every class and split beside a grid of drawn faces")
+    async with opened(USUAL) as pilot:
+        await pilot.press("2", "space", "down", "down", "space")
+        await until(pilot, lambda: "About" in said(pilot, "#model-note") and "2 runs" in said(pilot, "#start-state"))
+        shorten(pilot, "#command", "#start-state")
+        album.take(pilot, "train", "The Train screen: models to choose beside the form of their settings")
+        await pilot.press("3", "question_mark")
+        await pilot.pause(0.3)
+        album.take(pilot, "help", "The help: the keys of the Runs screen, each with what it does")
+        await pilot.press("escape", "ctrl+p", *"comp")
+        await until(pilot, lambda: pilot.app.screen.query("CommandList").first().has_class("--visible"))
+        album.take(pilot, "palette", "The palette with what 'comp' finds: modes, actions, models and runs")
+        await pilot.press("escape")
+    async with opened(WIDE) as pilot:
+        await pilot.press("4")
+        await pilot.pause(0.3)
+        album.take(pilot, "compare", "The Compare screen: runs, baselines and the article's rows in one table")
+        await pilot.press("e")
+        await pilot.pause(0.3)
+        album.take(pilot, "export", "The export dialog: a file's name and four formats")
+    async with opened(WIDE) as pilot:
+        await pilot.press("5")
+        # Past the noise control, whose mistakes say nothing, and model2.
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        await until(pilot, lambda: "mistakes" in said(pilot, "#faces-title") and "-" in said(pilot, "#faces-title"))
+        album.take(
+            pilot, "inspect", "The Inspect screen: a confusion matrix beside the faces that the run got most wrong"
+        )
+
+
+async def take_live(album: Album) -> None:
+    """Pictures of a run that is under way while they are taken."""
+
+    def is_under_way(run: RunSnapshot) -> bool:
+        batch, batches = run.status.get("batch") or 0, run.status.get("batches") or 1
+        return run.state == "running" and len(run.history) >= LIVE_EPOCHS and 0.3 <= batch / batches <= 0.8
+
+    for size, name in ((USUAL, "runs"), (SMALL, "runs-80x24")):
+        async with opened(size) as pilot:
+            await pilot.press("3")
+            await until(pilot, lambda: is_under_way(pilot.app.runs[0]))  # pyright: ignore
+            album.take(pilot, name, "The Runs screen: the list of runs and one of them live, with its loss over epochs")
+
+
+def main(folder: Path) -> None:
+    """Train, look, draw."""
+    album = Album(folder.absolute())
+    with own_place():
+        subprocess.run(fer_tui("data", "demo", "faces", "--per-class", "100"), check=True)
+        for flags in TRAININGS:
+            subprocess.run(fer_tui("train", *flags.split()), check=True, stdout=subprocess.DEVNULL)
+        asyncio.run(take_finished(album))
+        before = list_runs(Path("runs"))
+        live = subprocess.Popen(fer_tui("train", *LIVE.split()), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            # The app opens with the cursor on the newest run.
+            while list_runs(Path("runs")) == before and live.poll() is None:
+                time.sleep(0.1)
+            asyncio.run(take_live(album))
+        finally:
+            live.terminate()
+            live.wait()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else IMAGES)
