@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,6 +17,9 @@ from core.config import resolve
 from core.run_writer import RunWriter, create_run
 from core.runs import HISTORY_COLUMNS
 from fer_tui.app import FerApp
+
+sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite("picture")
 
 SIZES = ((80, 24), (132, 43))
 HOSTILE = ("[red]x[/]", "\x1b[31mred", "x" * 200, "高兴的脸", "[/not closed", "اسم")
