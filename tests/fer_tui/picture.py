@@ -64,7 +64,8 @@ def described(screens: Sequence[Screen]) -> str:
         screens: the same screen in several themes; its text is the same in all of them.
     """
     first, *others = screens
-    assert all(text_of(other) == text_of(first) for other in others), "a theme changes colours, not words"
+    for other in others:
+        assert text_of(other) == text_of(first), "a theme changes colours, not words"
     lines = [
         [" | ".join(dict.fromkeys(styles)) for styles in zip(*([c.style for c in line] for line in same), strict=True)]
         for same in zip(*screens, strict=True)

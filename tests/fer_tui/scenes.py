@@ -63,7 +63,7 @@ def prefer(settings: str) -> Callable[[Pilot[Any]], None]:
 
 TYPED = '{"epochs": "30", "learning_rate": "0.0005", "augmentation": "strong"}'
 WRONG = '{"epochs": "many", "learning_rate": "-1"}'
-DAMAGED_RUN = ("down", "down", "down", f"see:{worlds.DAMAGED[-4:]}")
+TO_COMPACT = ("3", "see:waits", *"jjjj", f"see:completed  {worlds.COMPACT}", "i")
 
 SCENES = (
     Scene("data-empty", ("1", "see:No data set is open")),
@@ -87,18 +87,18 @@ SCENES = (
     Scene("runs-filter", ("3", "see:waits", "slash", *"compact", "see:2 of 5", "see:no GPU"), worlds.full),
     Scene("runs-failed", ("3", *"jjjj", "see:out of memory", "see:no GPU"), worlds.failed),
     Scene("runs-diverged", ("3", *"jjj", "see:not a number", "see:no GPU"), worlds.failed),
-    Scene("runs-damaged", ("3", "j", "see:no epoch was done", "see:no GPU"), worlds.failed),
+    Scene("runs-damaged", ("3", "j", f"see:interrupted  {worlds.DAMAGED}", "see:no GPU"), worlds.failed),
     Scene("compare-empty", ("4", "see:Nothing to compare yet")),
     Scene("compare-full", ("4", "see:always"), worlds.full),
     Scene("compare-sorted", ("4", "see:always", "right", "s", "see:▼", "j"), worlds.full),
     Scene("compare-graph", ("4", "see:always", "g"), worlds.full),
     Scene("compare-failed", ("4", "see:always"), worlds.failed),
     Scene("inspect-empty", ("5", "see:nothing to inspect")),
-    Scene("inspect-full", ("5", "see:7 mistakes"), worlds.full),
-    Scene("inspect-cell", ("5", "see:7 mistakes", "s", "down", "see:taken for"), worlds.full),
-    Scene("inspect-classes", ("5", "see:7 mistakes", "c"), worlds.full),
+    Scene("inspect-full", (*TO_COMPACT, "see:7 mistakes"), worlds.full),
+    Scene("inspect-cell", (*TO_COMPACT, "see:7 mistakes", "s", "down", "see:taken for"), worlds.full),
+    Scene("inspect-classes", (*TO_COMPACT, "see:7 mistakes", "c"), worlds.full),
     Scene("inspect-failed", ("3", *"jjjj", "see:out of memory", "i", "see:It failed"), worlds.failed),
-    Scene("inspect-damaged", ("3", "j", "i", "see:It was interrupted"), worlds.failed),
+    Scene("inspect-damaged", ("3", "j", "i", "see:missing or damaged"), worlds.failed),
     Scene("inspect-missing", ("5", "see:predictions.csv"), worlds.failed),
     Scene("dialog-export", ("4", "see:always", "e", "see:LaTeX"), worlds.full),
     Scene("dialog-export-failed", ("4", "see:always", damage_export, "e", "enter", "see:is a folder"), worlds.full),
@@ -107,14 +107,16 @@ SCENES = (
     Scene("dialog-stop", ("3", "see:waits", "j", "x", "see:The last whole epoch"), worlds.full),
     Scene("dialog-delete", ("3", "see:waits", *"jjjj", "delete", "see:This can't be taken back"), worlds.full),
     Scene("dialog-epochs", ("3", "see:waits", *"jjjj", "r", "see:Train on to how many"), worlds.full),
-    Scene("dialog-draw", ("1", "see:No data set", "d", "see:expressions into a new folder")),
-    Scene("dialog-run", ("5", "see:7 mistakes", "r", "see:enter opens"), worlds.full),
-    Scene("dialog-predict", ("5", "see:7 mistakes", "p", "see:of one face, then Enter"), worlds.full),
+    Scene("dialog-draw", ("1", "see:No data set", "d", "see:expressions into")),
+    Scene("dialog-run", (*TO_COMPACT, "see:7 mistakes", "r", "see:enter opens"), worlds.full),
+    Scene("dialog-predict", (*TO_COMPACT, "see:7 mistakes", "p", "see:of one face, then Enter"), worlds.full),
     Scene("help-data", ("1", "see:nothing found", "question_mark", "see:Everywhere"), data="faces"),
     Scene("help-train", ("2", "see:open a data set", "question_mark", "see:closes")),
     Scene("help-runs", ("3", "see:waits", "question_mark", "see:closes"), worlds.full),
     Scene("help-compare", ("4", "see:always", "question_mark", "see:closes"), worlds.full),
-    Scene("help-inspect", ("5", "see:7 mistakes", "question_mark", "see:closes"), worlds.full),
-    Scene("palette", ("3", "see:waits", "ctrl+p", "see:Watch every run"), worlds.full),
-    Scene("palette-found", ("3", "see:waits", "ctrl+p", "see:Watch every run", *"b2c4", "see:Run 2026"), worlds.full),
+    Scene("help-inspect", (*TO_COMPACT, "see:7 mistakes", "question_mark", "see:closes"), worlds.full),
+    Scene("palette", ("3", "see:waits", "ctrl+p", "see:Search for commands"), worlds.full),
+    Scene(
+        "palette-found", ("3", "see:waits", "ctrl+p", "see:Search for commands", *"b2c4", "see:Run 2026"), worlds.full
+    ),
 )
