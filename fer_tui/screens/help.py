@@ -46,7 +46,7 @@ class HelpScreen(ModalScreen[None]):
         table.add_column(no_wrap=True)
         table.add_column()
         node: DOMNode | None = None
-        for node_now, rows in _by_action(self.bindings):
+        for node_now, rows in by_action(self.bindings):
             if node is not None:
                 table.add_row()
             node = node_now
@@ -61,7 +61,7 @@ class HelpScreen(ModalScreen[None]):
             self.dismiss()
 
 
-def _by_action(bindings: list[ActiveBinding]) -> list[tuple[DOMNode, list[tuple[str, str, str]]]]:
+def by_action(bindings: list[ActiveBinding]) -> list[tuple[DOMNode, list[tuple[str, str, str]]]]:
     """Bindings by the widget that has them, keys of one action together."""
     groups: dict[DOMNode, dict[str, list[ActiveBinding]]] = {}
     # The screen's own keys come first, what Textual gives every screen and widget after them.

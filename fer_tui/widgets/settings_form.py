@@ -37,8 +37,8 @@ class Choice(Select[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "show_overlay", "Menu", id="form.menu", tooltip="Show what may be chosen"),
-        Binding("down", "app.focus_next", show=False, id="form.menu_down", tooltip="Next setting"),
-        Binding("up", "app.focus_previous", show=False, id="form.menu_up", tooltip="Setting before"),
+        Binding("down", "app.focus_next", "Next", show=False, id="form.menu_down", tooltip="Next setting"),
+        Binding("up", "app.focus_previous", "Previous", show=False, id="form.menu_up", tooltip="Setting before"),
     ]
 
 
@@ -88,8 +88,8 @@ class SettingsForm(VerticalScroll, can_focus=False):
 
     BINDING_GROUP_TITLE = "Settings"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "app.focus_next", show=False, id="form.down", tooltip="Next setting"),
-        Binding("up", "app.focus_previous", show=False, id="form.up", tooltip="Setting before"),
+        Binding("down", "app.focus_next", "Next", show=False, id="form.down", tooltip="Next setting"),
+        Binding("up", "app.focus_previous", "Previous", show=False, id="form.up", tooltip="Setting before"),
     ]
 
     class Changed(Message):

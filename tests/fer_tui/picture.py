@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,12 +39,13 @@ def taken(app: App[Any]) -> Screen:
 def _cells(strip: Any) -> Iterator[Cell]:
     for segment in strip:
         style = _described(segment.style or Style())
+        assert segment.text.isprintable(), f"{segment.text!r} would steer the terminal"
         for character in segment.text:
-            assert character.isprintable(), f"{character!r} would steer the terminal"
             width = cell_len(character)
             yield from [Cell(character, style), Cell("", style)][:width] if width else ()
 
 
+@cache
 def _described(style: Style) -> str:
     words = [name for name in ATTRIBUTES if getattr(style, name)]
     for sign, colour in (("", style.color), ("on ", style.bgcolor)):
@@ -90,5 +92,5 @@ class Pictures(SingleFileSnapshotExtension):
 
     @classmethod
     def dirname(cls, *, test_location: PyTestLocation) -> str:
-        """Where the pictures of a test file are."""
+        """Where the pictures are."""
         return str(Path(test_location.filepath).parents[1] / "snapshots" / test_location.basename)
