@@ -68,20 +68,14 @@ def by_action(bindings: list[ActiveBinding]) -> list[tuple[DOMNode, list[tuple[s
     for active in sorted(bindings, key=lambda active: not (active.binding.id or "").startswith(_OURS)):
         if active.binding.description and not active.binding.system:
             groups.setdefault(active.node, {}).setdefault(active.binding.action, []).append(active)
-    return [
-        (
-            node,
-            [
-                (
-                    " ".join(dict.fromkeys(node.app.get_key_display(active.binding) for active in same)),
-                    same[0].binding.description,
-                    same[0].tooltip or "",
-                )
-                for same in actions.values()
-            ],
-        )
-        for node, actions in groups.items()
-    ]
+    return [(node, [_row(same) for same in actions.values()]) for node, actions in groups.items()]
+
+
+def _row(same: list[ActiveBinding]) -> tuple[str, str, str]:
+    """The keys of one action, its name and what it does; ours where Textual has a key for it too."""
+    keys = " ".join(dict.fromkeys(active.node.app.get_key_display(active.binding) for active in same))
+    told = next((active for active in same if active.tooltip), same[0])
+    return keys, told.binding.description, told.tooltip
 
 
 def _title(node: DOMNode) -> str:

@@ -30,12 +30,19 @@ class Press:
 
 
 @dataclass(frozen=True)
+class Until:
+    """Something to wait for, before the next key."""
+
+    seen: Seen
+
+
+@dataclass(frozen=True)
 class Walk:
     """Keys from a scene on; what stands between them, a callable, is done without a key of ours."""
 
     name: str
     scene: str
-    steps: tuple[Press | Callable[[Any], None], ...]
+    steps: tuple[Press | Until | Callable[[Any], None], ...]
 
 
 def words(text: str) -> Seen:
@@ -145,6 +152,7 @@ WALKS = (
         (
             Press("data.open", "o", focused("#folder")),
             type_path,
+            Until(lambda app: app.screen.query_one("#folder")._suggestion),
             Press("path.complete", "tab", lambda app: app.screen.query_one("#folder").value == "faces/"),
             Press("data.leave", "escape", lambda app: app.screen.focused is None),
             Press("data.new_faces", "n", lambda app: app.screen.draws == 1),
