@@ -344,8 +344,9 @@ class InspectScreen(ModeScreen):
         return allowed.get(action, True)
 
     def on_resize(self) -> None:
-        """A wide terminal shows faces and classes at once."""
+        """A wide terminal shows faces and classes at once, and more faces."""
         self.refresh_bindings()
+        self.call_after_refresh(self._tell_faces)
 
     def action_step(self, direction: int) -> None:
         """Go on to the next run that has figures, newer (-1) or older (1)."""

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from picture import taken, text_of
 from textual.binding import Binding
 from textual.dom import DOMNode
+from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from walks import WALKS, Press, Until, Walk
 
@@ -56,6 +58,14 @@ def told(app: FerApp, key: str) -> bool:
     return any(shown in keys.split() and name and does for _, rows in listed for keys, name, does in rows)
 
 
+async def reach(pilot: Pilot[Any], until: Callable[..., Any], condition: Callable[[], object], otherwise: str) -> None:
+    """Wait for something; what is on the screen tells why it does not come."""
+    try:
+        await until(pilot, condition)
+    except AssertionError as error:
+        raise AssertionError(f"{otherwise}:\n{text_of(taken(pilot.app))}") from error
+
+
 def doing(app: FerApp, key: str) -> tuple[str | None, DOMNode]:
     """The id of the binding that a key stands for now, and whose it is."""
     active = app.screen.active_bindings.get(key)
@@ -82,23 +92,23 @@ async def test_a_key_does_what_it_says(
         for step in walk.steps:
             await pilot.pause()
             if isinstance(step, Until):
-                await until(pilot, lambda step=step: step.seen(app))
+                await reach(pilot, until, lambda step=step: step.seen(app), "it never came")
+                continue
+            if isinstance(step, str):
+                await pilot.press(step)
                 continue
             if not isinstance(step, Press):
                 step(app)
                 continue
             key = keys.get(step.action, step.key)
             # What can be done follows what is chosen, which is told a moment later.
-            await until(pilot, lambda key=key: key in app.screen.active_bindings)
+            await reach(pilot, until, lambda key=key: key in app.screen.active_bindings, f"{step.action} is not there")
             assert doing(app, key)[0] == step.action
             if not isinstance(app.screen, ModalScreen):
                 assert told(app, key), f"Help does not tell of {step.action}"
             assert not step.seen(app) or step.action in SAME_AGAIN, f"{step.action}: that is so already"
             await pilot.press(key)
-            try:
-                await until(pilot, lambda step=step: step.seen(app))
-            except AssertionError as error:
-                raise AssertionError(f"{step.action}: {key} had no such effect") from error
+            await reach(pilot, until, lambda step=step: step.seen(app), f"{step.action}: {key} had no such effect")
 
 
 # Pressed a second time, or at the end of a list, they leave what is seen as it is.
@@ -108,8 +118,6 @@ SAME_AGAIN = ("choose_run.up",)
 async def test_without_colours_everything_is_told_by_signs_and_words(
     open_scene: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    from picture import taken, text_of
-
     with_colours = {}
     for name in NO_COLOUR:
         async with open_scene(name) as pilot:

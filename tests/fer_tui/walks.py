@@ -38,11 +38,11 @@ class Until:
 
 @dataclass(frozen=True)
 class Walk:
-    """Keys from a scene on; what stands between them, a callable, is done without a key of ours."""
+    """Keys from a scene on; what stands between them, typed signs and callables, is done without a key of ours."""
 
     name: str
     scene: str
-    steps: tuple[Press | Until | Callable[[Any], None], ...]
+    steps: tuple[Press | Until | str | Callable[[Any], None], ...]
 
 
 def words(text: str) -> Seen:
@@ -98,9 +98,8 @@ def focus(selector: str) -> Callable[[Any], None]:
     return lambda app: app.screen.query_one(selector).focus()
 
 
-def type_path(app: Any) -> None:
-    field = app.screen.query_one("#folder", Input)
-    field.value, field.cursor_position = "fac", 3
+def empty_field(app: Any) -> None:
+    app.screen.query_one("#folder", Input).value = ""
 
 
 def choose_cell(app: Any) -> None:
@@ -112,7 +111,9 @@ def choose_run(name: str) -> Callable[[Any], None]:
 
 
 def close_menu(app: Any) -> None:
-    app.screen.focused.expanded = False
+    menu = app.screen.query_one("#set-preset")
+    menu.expanded = False
+    menu.focus()
 
 
 def chosen_models(*names: str) -> Seen:
@@ -123,7 +124,6 @@ def is_marked(count: int) -> Seen:
     return lambda app: len(app.marked) == count
 
 
-TOGGLE = "#set-keep_training"
 WALKS = (
     Walk(
         "everywhere",
@@ -151,7 +151,8 @@ WALKS = (
         "data-full",
         (
             Press("data.open", "o", focused("#folder")),
-            type_path,
+            empty_field,
+            *"fac",
             Until(lambda app: app.screen.query_one("#folder")._suggestion),
             Press("path.complete", "tab", lambda app: app.screen.query_one("#folder").value == "faces/"),
             Press("data.leave", "escape", lambda app: app.screen.focused is None),
@@ -226,6 +227,9 @@ WALKS = (
         "compare",
         "compare-full",
         (
+            Press("compare.inspect", "i", mode("inspect")),
+            lambda app: app.action_mode("compare"),
+            Until(mode("compare")),
             Press("comparison.down", "j", cursor(1)),
             Press("comparison.up", "k", cursor(0)),
             Press("compare.sort", "s", words("model ▲")),
@@ -234,7 +238,6 @@ WALKS = (
             Press("compare.copy", "c", lambda app: app.clipboard.startswith("model,protocol,")),
             Press("compare.export", "e", dialog("ExportScreen")),
             Press("export.cancel", "escape", plain),
-            Press("compare.inspect", "i", mode("inspect")),
         ),
     ),
     Walk(
