@@ -18,6 +18,7 @@ from textual.widgets import Input, Select, Static
 from core.config import TrainingConfig, as_text, choices
 from core.presets import Preset
 from fer_tui.output import visible
+from fer_tui.widgets.shown_input import ShownInput
 
 # The screen has its own ways to choose these.
 ELSEWHERE = ("data", "model")
@@ -123,7 +124,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
             return Toggle(bool(self._defaults[name]), id=f"set-{name}")
         if choices(name):
             return Choice(self._offers(name), allow_blank=False, compact=True, id=f"set-{name}")
-        return Input(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
+        return ShownInput(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
 
     def _offers(self, name: str) -> list[tuple[str, str]]:
         """What a menu offers: leaving it to the recipe, then every value."""

@@ -72,7 +72,10 @@ def check(pilot: Pilot[Any]) -> str:
 
 
 async def seen(pilot: Pilot[Any], until: Callable[..., Any], words: str) -> None:
-    await until(pilot, lambda: words in check(pilot))
+    try:
+        await until(pilot, lambda: words in check(pilot))
+    except AssertionError as error:
+        raise AssertionError(f"'{words}' never came:\n{check(pilot)}") from error
 
 
 async def click_everywhere(pilot: Pilot[Any], words: str) -> None:
@@ -149,7 +152,11 @@ async def test_runs_models_messages_and_warnings(
             await pilot.pause()
             check(pilot)
         await click_everywhere(pilot, words)
-        await pilot.press("w", "space", "j", "space")
+        app.marked = frozenset(run.name for run in runs)
+        screen: Any = app.screen
+        screen.query_one("#run-tabs").active = "plot-pane"
+        screen.query_one("#run-table").focus()
+        screen.query_one("#run-table").choose(runs[0].name)
         await seen(pilot, until, "v validation")
         await pilot.press("delete")
         await seen(pilot, until, "This can't be taken back")
