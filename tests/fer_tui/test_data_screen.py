@@ -186,4 +186,6 @@ def test_completion(tmp_path: Path, folders_only: bool):
     )
     assert complete(f"{tmp_path}/zzz") is None
     assert complete(f"{tmp_path}/", folders_only=folders_only) == f"{tmp_path}/faces/"
+    monkeypatch.chdir(tmp_path)
+    assert complete("fa") == "faces/"
     assert complete("") is None and complete("/no/such/place/x") is None
