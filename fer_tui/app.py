@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -267,6 +268,12 @@ class FerApp(App[None]):
         self.queue.stop()
         self.exit()
 
+    def _on_hangup(self) -> None:
+        """The terminal is gone without a signal, or with one that may still come: it tells of the same."""
+        if not self._signals:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            self._on_signal(signal.SIGHUP)
+
     @property
     def exit_status(self) -> int:
         """What the process ends with: 128 + the signal that ended it, else the app's own."""
@@ -292,6 +299,8 @@ class FerApp(App[None]):
         meter: LoadMeter | None = None
         while not (self._is_leaving.is_set() or worker.is_cancelled):
             self._wake.clear()
+            if terminal.has_hung_up():
+                self.call_from_thread(self._on_hangup)
             seen: tuple[tuple[RunSnapshot, ...], str]
             try:
                 seen = watcher.look(), ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import signal
 import sys
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +30,19 @@ def app_log() -> Path:
             return folder / "fer-tui.log"
     except OSError:
         return Path(os.devnull)
+
+
+def has_hung_up() -> bool:
+    """Whether the terminal that we read from is gone.
+
+    SIGHUP tells of it too, but only to the process whose controlling terminal it was; others would read the end of it
+    again and again.
+    """
+    try:
+        termios.tcgetattr(0)
+    except termios.error as error:
+        return error.args[0] == errno.EIO
+    return False
 
 
 class _Lasting(io.FileIO):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from installed import Seen, fer, look, only_run, state, wait_until
+from installed import COMMAND, DEADLINE, Seen, environment, fer, look, only_run, state, wait_until
 from screen import CHATTER, Screen
 
 from core.demo import write_faces
@@ -115,3 +118,22 @@ def test_quitting_asks_once_and_ends_within_the_batch(training: tuple[Witness, P
     assert screen.wait().status == 0
     is_stopped_whole(run, before)
     assert screen.spoilt == []
+
+
+def test_a_terminal_that_goes_without_a_signal_ends_the_app(tmp_path: Path):
+    master, slave = pty.openpty()
+    # Of another session than the terminal's: no SIGHUP comes.
+    process = subprocess.Popen(
+        [COMMAND, "--runs", tmp_path],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=environment({"TERM": "xterm-256color"}),
+        start_new_session=True,
+    )
+    os.close(slave)
+    shown = b""
+    while b"No data set is open" not in shown:
+        shown += os.read(master, 65_536)
+    os.close(master)
+    assert process.wait(DEADLINE) == 129
