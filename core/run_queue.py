@@ -51,8 +51,9 @@ class RunQueue:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a run is worked on, or waits."""
-        return self.current is not None or bool(self._waiting)
+        """Whether a run is worked on, or waits; one that has ended, and whose process is about to, is not."""
+        current = self.current
+        return bool(self._waiting) or (current is not None and read_run(current).state not in ENDED)
 
     def add(self, runs: Sequence[Path]) -> bool:
         """Put runs at the end; whether a thread has to be started that calls `work`."""

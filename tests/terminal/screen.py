@@ -64,6 +64,7 @@ class Screen(Started):
         self._stream = pyte.ByteStream(self._model)
         self._rest = b""
         self._changed = threading.Condition()
+        self._came = time.monotonic()
         env = {"COLORTERM": "truecolor", **(env or {})}
         super().__init__(*arguments, on_terminal=True, size=size, env=env, cwd=cwd, command=command)
 
@@ -114,6 +115,10 @@ class Screen(Started):
         row = (max if last else min)(number for number, line in enumerate(rows) if text in line)
         return row, (rows[row].rindex if last else rows[row].index)(text) + len(text) // 2
 
+    def rest(self, seconds: float = 0.3) -> None:
+        """Wait until the screen stays as it is for so long, as the eye does before the hand moves."""
+        self.wait_for(lambda text: time.monotonic() - self._came > seconds)
+
     def _take(self, name: str, content: bytes) -> None:
         super()._take(name, content)
         content = self._rest + content
@@ -121,4 +126,5 @@ class Screen(Started):
         self._rest = content[unfinished.start() :] if unfinished else b""
         with self._changed:
             self._stream.feed(_PRIVATE.sub(b"", content[: len(content) - len(self._rest)]))
+            self._came = time.monotonic()
             self._changed.notify_all()

@@ -36,7 +36,9 @@ class Typist:
     def choose(self, title: str) -> None:
         """Do what a tab or the footer names beside its key."""
         named = re.compile(rf"(\S+) {title}\b")
-        found = named.search(self.screen.wait_for(named.search))
+        self.screen.wait_for(named.search)
+        self.screen.rest()
+        found = named.search(self.screen.text)
         assert found
         self.screen.press({"esc": "escape"}.get(found[1], found[1]))
 
@@ -82,6 +84,8 @@ class Pointer:
 
     def choose(self, title: str) -> None:
         """Do what a tab, the footer or a button names."""
+        self.screen.wait_for(title)
+        self.screen.rest()
         self.screen.click(title)
 
     def accept(self, button: str) -> None:
