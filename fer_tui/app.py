@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import constants
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
-from textual.markup import escape
 from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.worker import Worker, get_current_worker
 
-from core.errors import ConfigError, RunError
+from core.errors import RunError
 from core.load import Load
 from core.run_queue import RunQueue, create_runs, requeue, start_worker
 from core.run_writer import request_stop
 from core.runs import ENDED, RunSnapshot, list_runs, runs_folder
 from fer_tui import output, terminal
-from fer_tui.keys import shown_key
 from fer_tui.modes import SCREENS, SHOWN_MODES, import_modes
-from fer_tui.settings import Settings, load_settings, unknown_theme
+from fer_tui.settings import Settings
 from fer_tui.state import Memory, state_path
-from fer_tui.themes import FALLBACK, THEMES, theme_names
+from fer_tui.themes import FALLBACK, THEMES
 from fer_tui.watcher import LoadMeter, LogTail, RunWatcher
 
 if TYPE_CHECKING:
@@ -381,27 +377,9 @@ class FerApp(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: modes, what the screen can do now, themes, help and quitting."""
-        for mode in SHOWN_MODES:
-            told = self._with_key(f"app.{mode.name}", mode.purpose)
-            yield SystemCommand(mode.title, told, lambda name=mode.name: self.action_mode(name))
-        for active in screen.active_bindings.values():
-            if active.node is screen and active.enabled and active.binding.id:
-                yield SystemCommand(
-                    active.binding.description,
-                    escape(f"{self.get_key_display(active.binding)}  {active.tooltip}"),
-                    lambda action=active.binding.action: self._do(screen, action),
-                )
-        yield SystemCommand("Next theme", "Dark, light, and safe for any colour vision in turn", self.action_next_theme)
-        yield SystemCommand("Theme", "Dark, light, safe for any colour vision, and more", self.action_change_theme)
-        yield SystemCommand("Help", self._with_key("app.help", "The keys that work here"), self.action_help)
-        told = self._with_key("app.quit", "Leave; runs of other processes go on")
-        yield SystemCommand("Quit", told, self.action_quit)
+        from fer_tui.palette import system_commands
 
-    def _with_key(self, binding_id: str, told: str) -> str:
-        return escape(f"{shown_key(self, binding_id)}  {told}")
-
-    def _do(self, screen: Screen[Any], action: str) -> None:
-        self.call_later(self.run_action, action, screen)
+        return system_commands(self, screen)
 
     @property
     def mode_screen(self) -> ModeScreen | None:
@@ -409,33 +387,3 @@ class FerApp(App[None]):
         from fer_tui.screens.mode_screen import ModeScreen
 
         return next((screen for screen in self.screen_stack if isinstance(screen, ModeScreen)), None)
-
-
-def run(data: Path | None = None, runs: Path | None = None, *, theme: str | None = None, mouse: bool = True) -> int:
-    """Open the screens.
-
-    Args:
-        data: a data set to read at once, else the settings'.
-        runs: RUNS, else $FER_TUI_RUNS, else the settings', else ./runs.
-        theme: a theme's name, else the settings' or the one chosen last.
-        mouse: whether to take the mouse where the settings do.
-
-    Returns:
-        The exit status.
-
-    Raises:
-        ConfigError: the settings or the theme's name are wrong.
-    """
-    if theme is not None and theme not in theme_names():
-        raise ConfigError(f"--theme: {unknown_theme(theme)}")
-    settings = load_settings()
-    if theme is not None:
-        settings = settings.model_copy(update={"theme": theme})
-    folder = runs or (None if os.environ.get("FER_TUI_RUNS") else settings.runs)
-    if not constants.DRIVER and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        output.fail("the screens need a terminal; 'fer-tui --help' lists the commands, which don't")
-        return 2
-    with terminal.own_screen():
-        app = FerApp(data or settings.data, folder, settings=settings)
-        app.run(mouse=mouse and settings.mouse)
-    return app.exit_status

@@ -67,7 +67,7 @@ def root(
     """Keep what stands before the command for the command to use."""
     context.obj = Defaults(data=data, runs=runs, theme=theme, mouse=not no_mouse)
     if context.invoked_subcommand is None:
-        from fer_tui.app import run
+        from fer_tui.launch import run
 
         raise typer.Exit(run(data, runs, theme=theme, mouse=not no_mouse))
 

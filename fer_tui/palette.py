@@ -1,19 +1,45 @@
-"""The palette's commands that open one thing by its name: a run, or a training of a model."""
+"""The palette's commands: what the app and the screen can do, and opening a run or a training by its name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from textual.app import SystemCommand
 from textual.command import Hit, Hits, Provider
 from textual.content import Content
 from textual.markup import escape
+from textual.screen import Screen
 
 from core.models.registry import MODELS
+from fer_tui.keys import shown_key
+from fer_tui.modes import SHOWN_MODES
 from fer_tui.output import visible
 
 if TYPE_CHECKING:
     from fer_tui.app import FerApp
+
+
+def system_commands(app: FerApp, screen: Screen[Any]) -> Iterator[SystemCommand]:
+    """Modes, what the screen can do now, themes, help and quitting, each with its key."""
+
+    def with_key(binding_id: str, told: str) -> str:
+        return escape(f"{shown_key(app, binding_id)}  {told}")
+
+    for mode in SHOWN_MODES:
+        told = with_key(f"app.{mode.name}", mode.purpose)
+        yield SystemCommand(mode.title, told, lambda name=mode.name: app.action_mode(name))
+    for active in screen.active_bindings.values():
+        if active.node is screen and active.enabled and active.binding.id:
+            yield SystemCommand(
+                active.binding.description,
+                escape(f"{app.get_key_display(active.binding)}  {active.tooltip}"),
+                lambda action=active.binding.action: app.call_later(app.run_action, action, screen),
+            )
+    yield SystemCommand("Next theme", "Dark, light, and safe for any colour vision in turn", app.action_next_theme)
+    yield SystemCommand("Theme", "Dark, light, safe for any colour vision, and more", app.action_change_theme)
+    yield SystemCommand("Help", with_key("app.help", "The keys that work here"), app.action_help)
+    yield SystemCommand("Quit", with_key("app.quit", "Leave; runs of other processes go on"), app.action_quit)
 
 
 class Opened(NamedTuple):

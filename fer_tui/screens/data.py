@@ -128,7 +128,6 @@ class DataScreen(ModeScreen):
     def on_mount(self) -> None:
         """Read what the command line named, else what was open last."""
         self.add_class("-empty")
-        self.watch(self.app, "theme", self._repaint, init=False)
         folder = self.fer.data or self._last()
         if folder is not None:
             self.query_one("#folder", Input).value = str(folder)
@@ -139,8 +138,9 @@ class DataScreen(ModeScreen):
         last = self.fer.memory.state.data
         return Path(last) if last and os.path.exists(last) else None  # noqa: PTH110
 
-    def _repaint(self) -> None:
-        self.call_after_refresh(self._show_counts)
+    def repaint(self) -> None:
+        """Show the bars in the theme's colours."""
+        self._show_counts()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Faces and findings are those of an open data set."""
@@ -270,8 +270,9 @@ class DataScreen(ModeScreen):
             self._show_findings("Nothing was found wrong.")
 
     def _tell(self, text: str, *, is_problem: bool = False) -> None:
-        style = self.app.theme_variables["error"] if is_problem else ""
-        self.query_one("#data-state", Static).update(Text(visible(text), style=style))
+        state = self.query_one("#data-state", Static)
+        state.set_class(is_problem, "-problem")
+        state.update(visible(text))
 
     def _show_counts(self) -> None:
         self.query_one(ClassBars).show(self.counts, self.chosen_class)

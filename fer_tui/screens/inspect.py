@@ -26,7 +26,7 @@ from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.class_report import ClassReport
 from fer_tui.widgets.confusion_matrix import ConfusionMatrix
 from fer_tui.widgets.face_grid import Face, FaceGrid
-from fer_tui.widgets.judged_face import JudgedFace
+from fer_tui.widgets.judged_face import judged_faces
 from fer_tui.widgets.mode_tabs import Corner
 
 if TYPE_CHECKING:
@@ -127,14 +127,13 @@ class InspectScreen(ModeScreen):
         """Follow the app's snapshots."""
         self.watch(self.app, "runs", self.show_run)
         self.watch(self.app, "inspected", self.show_run, init=False)
-        # Sent when the theme's colours hold, below a dialog too.
-        self.app.theme_changed_signal.subscribe(self, self._repaint)
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Show what came while another mode was open."""
         self.show_run()
 
-    def _repaint(self, theme: object) -> None:
+    def repaint(self) -> None:
+        """Show the run in the theme's colours."""
         self._of = ()
         self.show_run()
 
@@ -250,23 +249,12 @@ class InspectScreen(ModeScreen):
             pass
 
     def _decode(self, view: int, dataset: Dataset, predictions: Sequence[Prediction]) -> None:
-        from core.images import ImageError
-
         check = self._checked(lambda: view == self.view)
-        faces: list[Face] = []
-        unread = 0
         try:
-            for prediction in predictions:
-                check()
-                try:
-                    image = dataset.source.image(prediction.path)
-                except ImageError:
-                    unread += 1
-                else:
-                    faces.append(JudgedFace(prediction.label, image, prediction))
+            faces = judged_faces(predictions, dataset, check)
         except _Superseded:
             return
-        self.post_message(self.FacesDecoded(view, faces, unread))
+        self.post_message(self.FacesDecoded(view, faces, len(predictions) - len(faces)))
 
     # On the event loop
 
@@ -357,8 +345,9 @@ class InspectScreen(ModeScreen):
         return allowed.get(action, True)
 
     def on_resize(self) -> None:
-        """A wide terminal shows faces and classes at once."""
+        """A wide terminal shows faces and classes at once, and more faces."""
         self.refresh_bindings()
+        self.call_after_refresh(self._tell_faces)
 
     def action_step(self, direction: int) -> None:
         """Go on to the next run that has figures, newer (-1) or older (1)."""

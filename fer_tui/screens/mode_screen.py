@@ -26,6 +26,14 @@ class ModeScreen(Screen[None]):
         """The app, by its own type."""
         return cast("FerApp", self.app)
 
+    def on_mount(self) -> None:
+        """Paint anew in the colours of another theme."""
+        # Sent when its colours hold, unlike a watch of `theme`; to the screens of other modes and below a dialog too.
+        self.app.theme_changed_signal.subscribe(self, lambda theme: self.repaint())
+
+    def repaint(self) -> None:
+        """Show in the theme's colours what is coloured by the screen itself."""
+
     def compose(self) -> ComposeResult:
         """Tabs, the mode's own part, footer."""
         yield ModeTabs(self.MODE)
@@ -51,15 +59,15 @@ class RunsModeScreen(ModeScreen):
         """Follow the app's snapshots."""
         self.watch(self.app, "runs", self.show_runs)
         self.watch(self.app, "marked", self.show_runs, init=False)
-        self.watch(self.app, "theme", self._repaint, init=False)
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Show what came while another mode was open."""
         self.show_runs()
 
-    def _repaint(self) -> None:
+    def repaint(self) -> None:
+        """Show the runs in the theme's colours."""
         self.forget()
-        self.call_after_refresh(self.show_runs)
+        self.show_runs()
 
     def show_runs(self) -> None:
         """Render the app's snapshots, unless another mode is open: that is done on coming back."""

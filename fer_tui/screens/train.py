@@ -77,8 +77,11 @@ class TrainScreen(ModeScreen):
         self.watch(self.app, "counts", self.show_later)
         self.watch(self.app, "runs", self.show_later, init=False)
         self.watch(self.app, "wanted_model", self._take_wanted)
-        self.watch(self.app, "theme", self.show_later, init=False)
         self.call_after_refresh(self._begin)
+
+    def repaint(self) -> None:
+        """Show what is wrong in the theme's colour."""
+        self.show_later()
 
     def _presets(self) -> list[Preset]:
         """Ours and the user's; the user's take the place of ours with the same names."""

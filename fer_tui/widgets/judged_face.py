@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
@@ -10,6 +12,9 @@ from core.predictions import Prediction
 from fer_tui.output import visible
 from fer_tui.widgets.confusion_matrix import fitted
 from fer_tui.widgets.face_grid import Face
+
+if TYPE_CHECKING:
+    from core.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -29,3 +34,23 @@ class JudgedFace(Face):
         first = min(cell_len(label), max(names // 2, names - cell_len(said)))
         second = min(cell_len(said), names - first)
         return fitted(f"{fitted(label, first)}→{fitted(said, second)}{share}", room)
+
+
+def judged_faces(predictions: Sequence[Prediction], dataset: Dataset, check: Callable[[], None]) -> list[JudgedFace]:
+    """The faces of some predictions; those that can't be read are left out.
+
+    Args:
+        predictions: of images of the data set.
+        dataset: where the images come from.
+        check: called before each image; raises where the faces are no longer wanted.
+    """
+    from core.images import ImageError
+
+    faces: list[JudgedFace] = []
+    for prediction in predictions:
+        check()
+        try:
+            faces.append(JudgedFace(prediction.label, dataset.source.image(prediction.path), prediction))
+        except ImageError:
+            continue
+    return faces

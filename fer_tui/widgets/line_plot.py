@@ -52,6 +52,10 @@ class LinePlot(PlotextPlot):
         super().__init__(id=id)
         self._drawn: tuple[object, Content] | None = None
 
+    def on_mount(self) -> None:
+        """Draw anew in the colours of another theme, once they hold."""
+        self.app.theme_changed_signal.subscribe(self, lambda theme: self.outdate())
+
     def outdate(self) -> None:
         """Have it drawn again: what it shows changed."""
         self._drawn = None
@@ -59,9 +63,8 @@ class LinePlot(PlotextPlot):
 
     def render(self) -> Content:
         """The picture, drawn now or before."""
-        key = (self.size, self.app.theme)
-        if self._drawn is None or self._drawn[0] != key:
-            self._drawn = key, self.draw()
+        if self._drawn is None or self._drawn[0] != self.size:
+            self._drawn = self.size, self.draw()
         return self._drawn[1]
 
     def draw(self) -> Content:

@@ -148,7 +148,7 @@ def test_the_first_paint_imports_nothing_heavy(tmp_path: Path):
 
 
 def test_without_a_terminal_it_says_so():
-    code = "from fer_tui.app import run; raise SystemExit(run())"
+    code = "from fer_tui.launch import run; raise SystemExit(run())"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )
