@@ -21,6 +21,7 @@ from fer_tui.output import visible
 from fer_tui.screens.confirm import ConfirmScreen
 from fer_tui.state import ExportChoice
 from fer_tui.widgets.path_input import PathInput
+from fer_tui.widgets.shown_input import ShownInput
 
 if TYPE_CHECKING:
     from fer_tui.app import FerApp
@@ -65,7 +66,7 @@ class ExportScreen(ModalScreen[str | None]):
             yield Static("File")
             if self.app.is_web:
                 # The browser has its own folder for downloads.
-                yield Input(Path(choice.path).name, id="export-path", compact=True, select_on_focus=False)
+                yield ShownInput(Path(choice.path).name, id="export-path", compact=True, select_on_focus=False)
             else:
                 yield PathInput(choice.path, id="export-path")
             yield Static("Format")

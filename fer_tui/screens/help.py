@@ -46,7 +46,7 @@ class HelpScreen(ModalScreen[None]):
         table.add_column(no_wrap=True)
         table.add_column()
         node: DOMNode | None = None
-        for node_now, rows in _by_action(self.bindings):
+        for node_now, rows in by_action(self.bindings):
             if node is not None:
                 table.add_row()
             node = node_now
@@ -61,27 +61,21 @@ class HelpScreen(ModalScreen[None]):
             self.dismiss()
 
 
-def _by_action(bindings: list[ActiveBinding]) -> list[tuple[DOMNode, list[tuple[str, str, str]]]]:
+def by_action(bindings: list[ActiveBinding]) -> list[tuple[DOMNode, list[tuple[str, str, str]]]]:
     """Bindings by the widget that has them, keys of one action together."""
     groups: dict[DOMNode, dict[str, list[ActiveBinding]]] = {}
     # The screen's own keys come first, what Textual gives every screen and widget after them.
     for active in sorted(bindings, key=lambda active: not (active.binding.id or "").startswith(_OURS)):
         if active.binding.description and not active.binding.system:
             groups.setdefault(active.node, {}).setdefault(active.binding.action, []).append(active)
-    return [
-        (
-            node,
-            [
-                (
-                    " ".join(dict.fromkeys(node.app.get_key_display(active.binding) for active in same)),
-                    same[0].binding.description,
-                    same[0].tooltip or "",
-                )
-                for same in actions.values()
-            ],
-        )
-        for node, actions in groups.items()
-    ]
+    return [(node, [_row(same) for same in actions.values()]) for node, actions in groups.items()]
+
+
+def _row(same: list[ActiveBinding]) -> tuple[str, str, str]:
+    """The keys of one action, its name and what it does; ours where Textual has a key for it too."""
+    keys = " ".join(dict.fromkeys(active.node.app.get_key_display(active.binding) for active in same))
+    told = next((active for active in same if active.tooltip), same[0])
+    return keys, told.binding.description, told.tooltip
 
 
 def _title(node: DOMNode) -> str:

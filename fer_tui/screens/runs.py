@@ -22,6 +22,7 @@ from fer_tui.screens.mode_screen import RunsModeScreen
 from fer_tui.widgets.metric_plot import PLACES, MetricPlot, Overlaid, hold_places
 from fer_tui.widgets.run_detail import RunDetail
 from fer_tui.widgets.run_table import RunTable, matches
+from fer_tui.widgets.shown_input import ShownInput
 
 EMPTY = """No runs in {folder} yet.
 
@@ -67,7 +68,7 @@ class RunsScreen(RunsModeScreen):
             with Vertical(id="list"):
                 with Horizontal(id="filter-line"):
                     yield Static("/", id="filter-sign")
-                    yield Input(id="filter", placeholder="name, model or state", compact=True)
+                    yield ShownInput(id="filter", placeholder="name, model or state", compact=True)
                     yield Static(id="filter-count", markup=False)
                 yield RunTable(id="run-table")
             yield RunDetail(id="detail")

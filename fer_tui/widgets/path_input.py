@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.widgets import Input
 
 from fer_tui.widgets.path_suggester import PathSuggester
+from fer_tui.widgets.shown_input import ShownInput
 
 
-class PathInput(Input):
+class PathInput(ShownInput):
     """A path, completed from disk."""
 
     BINDING_GROUP_TITLE = "Path"

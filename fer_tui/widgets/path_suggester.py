@@ -15,8 +15,8 @@ def complete(typed: str, *, folders_only: bool = False) -> str | None:
     """The typed path, gone on to the first name, in alphabetical order, that begins so; None where none does."""
     if not typed:
         return None
-    head, _, start = typed.rpartition("/")
-    folder = Path(typed[: len(head) + 1] or ".").expanduser()
+    head, slash, start = typed.rpartition("/")
+    folder = Path(head + slash or ".").expanduser()
     found: list[str] = []
     try:
         with os.scandir(folder) as entries:

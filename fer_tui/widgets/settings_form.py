@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from core.config import TrainingConfig, as_text, choices
 from core.presets import Preset
 from fer_tui.widgets.choice import Choice, Control, Toggle
+from fer_tui.widgets.shown_input import ShownInput
 
 # The screen has its own ways to choose these.
 ELSEWHERE = ("data", "model")
@@ -35,8 +36,8 @@ class SettingsForm(VerticalScroll, can_focus=False):
 
     BINDING_GROUP_TITLE = "Settings"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "app.focus_next", show=False, id="form.down", tooltip="Next setting"),
-        Binding("up", "app.focus_previous", show=False, id="form.up", tooltip="Setting before"),
+        Binding("down", "app.focus_next", "Next", show=False, id="form.down", tooltip="Next setting"),
+        Binding("up", "app.focus_previous", "Previous", show=False, id="form.up", tooltip="Setting before"),
     ]
 
     class Changed(Message):
@@ -70,7 +71,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
             return Toggle(bool(self._defaults[name]), id=f"set-{name}")
         if choices(name):
             return Choice(_title(name), self._offers(name), id=f"set-{name}")
-        return Input(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
+        return ShownInput(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
 
     def _offers(self, name: str) -> list[tuple[str, str]]:
         """What a menu offers: leaving it to the recipe, then every value."""

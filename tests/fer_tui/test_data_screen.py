@@ -176,7 +176,7 @@ def test_many_paths_are_cut_short():
 
 
 @pytest.mark.parametrize("folders_only", [True, False])
-def test_completion(tmp_path: Path, folders_only: bool):
+def test_completion(tmp_path: Path, folders_only: bool, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "faces").mkdir()
     (tmp_path / "fer2013.csv").write_text("")
     (tmp_path / ".hidden").mkdir()
@@ -186,4 +186,6 @@ def test_completion(tmp_path: Path, folders_only: bool):
     )
     assert complete(f"{tmp_path}/zzz") is None
     assert complete(f"{tmp_path}/", folders_only=folders_only) == f"{tmp_path}/faces/"
+    monkeypatch.chdir(tmp_path)
+    assert complete("fa") == "faces/"
     assert complete("") is None and complete("/no/such/place/x") is None

@@ -1,0 +1,29 @@
+"""A text field that shows what would steer the terminal, in place of sending it."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual.widgets import Input
+
+CONTROL_PICTURES = 0x2400
+DELETE = "\u2421"
+UNKNOWN = "\ufffd"
+
+
+def pictured(text: str) -> str:
+    """Text with a sign in place of each character that is not printable, so that places in it stay what they are."""
+    return "".join(character if character.isprintable() else _sign(character) for character in text)
+
+
+def _sign(character: str) -> str:
+    if character < " ":
+        return chr(CONTROL_PICTURES + ord(character))
+    return DELETE if character == "\x7f" else UNKNOWN
+
+
+class ShownInput(Input):
+    """A text field for what may come from disk; its value is what it is, only its look is safe."""
+
+    @property
+    def _value(self) -> Text:
+        return Text(pictured(self.value), no_wrap=True, overflow="ignore", end="")
