@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,10 +14,18 @@ import psutil
 import pytest
 from textual.pilot import Pilot
 
+from core import estimate
 from core.config import resolve
+from core.load import Load
 from core.run_writer import RunWriter, create_run
 from core.runs import HISTORY_COLUMNS
+from fer_tui import watcher
 from fer_tui.app import FerApp
+from fer_tui.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite("picture")
+GIB = 1024**3
 
 SIZES = ((80, 24), (132, 43))
 HOSTILE = ("[red]x[/]", "\x1b[31mred", "x" * 200, "高兴的脸", "[/not closed", "اسم")
@@ -115,3 +125,53 @@ def screen_text() -> Callable[[Pilot[Any]], str]:
 @pytest.fixture
 def hostile() -> tuple[str, ...]:
     return HOSTILE
+
+
+@pytest.fixture
+def same_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What differs from machine to machine is the same: the folder's name, the load, the speed, the terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(watcher, "sample", lambda: Load(37, 5 * GIB, 16 * GIB))
+    monkeypatch.setattr(estimate, "measured_pace", lambda: estimate.Pace(4e-12, "from a short test of this CPU"))
+    for name in ("FORCE_COLOR", "FER_TUI_RUNS", "TEXTUAL_THEME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+
+
+@pytest.fixture
+def open_scene(same_everywhere: None, write_run: Callable[..., Path], alive: Mapping[str, Any]) -> Open:
+    """Opens the app at 80x24 and goes to a scene of scenes.py, by its name."""
+    import worlds
+    from picture import taken, text_of
+    from scenes import SCENES
+
+    async def see(pilot: Pilot[Any], words: str) -> None:
+        try:
+            await wait_for(pilot, lambda: words in text_of(taken(pilot.app)))
+        except AssertionError as error:
+            raise AssertionError(f"'{words}' never came:\n{text_of(taken(pilot.app))}") from error
+
+    @asynccontextmanager
+    async def opened(name: str) -> AsyncIterator[Pilot[Any]]:
+        for folder in ("runs", "faces"):
+            shutil.rmtree(folder, ignore_errors=True)
+        scene = next(scene for scene in SCENES if scene.name == name)
+        faces = worlds.write_faces(Path("faces"))
+        if scene.spoilt:
+            worlds.spoil(faces)
+        scene.world(write_run, alive)
+        app = FerApp(Path(scene.data) if scene.data else None, Path("runs"), settings=Settings(theme="fer-dark"))
+        app.animation_level = "none"
+        async with app.run_test(size=SIZES[0]) as pilot:
+            await wait_for(pilot, lambda: app.runs is not None and app.mode_screen is not None)
+            for step in scene.steps:
+                if callable(step):
+                    step(pilot)
+                elif step.startswith("see:"):
+                    await see(pilot, step.removeprefix("see:"))
+                else:
+                    await pilot.press(step)
+            yield pilot
+
+    return opened

@@ -1,0 +1,115 @@
+"""Every screen and dialog in every state that a person meets: what it stands on, and which keys lead there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import worlds
+from textual.pilot import Pilot
+
+Step = str | Callable[[Pilot[Any]], None]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A screen to be pictured.
+
+    Attributes:
+        name: the picture's.
+        steps: keys to press, things to do, and `see:...`, words to wait for.
+        world: writes the run directories.
+        data: the data set that is named at the start, in the folder that the test works in.
+        spoilt: whether something is wrong with the faces.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    world: Callable[..., None] = worlds.nothing
+    data: str | None = None
+    spoilt: bool = False
+
+
+def open_data(pilot: Pilot[Any]) -> None:
+    """As though a data set had been read, whose path is the same everywhere."""
+    app: Any = pilot.app
+    app.data, app.counts = Path("/data/faces"), worlds.COUNTS
+
+
+def be_busy(pilot: Pilot[Any]) -> None:
+    """As though the app trained a run."""
+    app: Any = pilot.app
+    app.queue.current = Path("runs") / worlds.RUNNING
+
+
+def damage_export(pilot: Pilot[Any]) -> None:
+    """As though a folder had been named for the export."""
+    app: Any = pilot.app
+    app.memory.remember(export=app.memory.state.export.model_copy(update={"path": "runs"}))
+
+
+def prefer(settings: str) -> Callable[[Pilot[Any]], None]:
+    """Fill in the Train form."""
+
+    def fill(pilot: Pilot[Any]) -> None:
+        screen: Any = pilot.app.screen
+        screen.form.take(json.loads(settings))
+
+    return fill
+
+
+TYPED = '{"epochs": "30", "learning_rate": "0.0005", "augmentation": "strong"}'
+WRONG = '{"epochs": "many", "learning_rate": "-1"}'
+TO_COMPACT = ("3", "see:waits", *"jjjj", f"see:completed  {worlds.COMPACT}", "i")
+
+SCENES = (
+    Scene("data-empty", ("1", "see:No data set is open")),
+    Scene("data-full", ("1", "see:nothing found"), data="faces"),
+    Scene("data-findings", ("1", "see:findings", "f", "see:undecodable"), data="faces", spoilt=True),
+    Scene("data-missing", ("1", "see:missing"), data="missing"),
+    Scene("train-empty", ("2", "see:open a data set first")),
+    Scene("train-full", ("2", open_data, "see:/data/faces", "space", "j", "space", prefer(TYPED), "see:Start 2 runs")),
+    Scene("train-failed", ("2", open_data, "see:/data/faces", "space", prefer(WRONG), "e", "see:✗ mend")),
+    Scene("train-menu", ("2", open_data, "see:/data/faces", "e", "enter", "see:own settings")),
+    Scene("runs-empty", ("3", "see:No runs in")),
+    Scene("runs-full", ("3", "see:waits", "j", "see:310/450", "see:no GPU"), worlds.full),
+    Scene("runs-log", ("3", "see:waits", "j", "see:310/450", "o", "see:epoch 5:", "see:no GPU"), worlds.full),
+    Scene("runs-warned", ("3", "see:waits", *"jjj", "w", "see:nearly pure", "see:no GPU"), worlds.full),
+    Scene(
+        "runs-overlay",
+        ("3", "see:waits", "j", "space", "j", "space", *"jj", "space", "see:v validation", "see:no GPU"),
+        worlds.full,
+    ),
+    Scene("runs-filter", ("3", "see:waits", "slash", *"compact", "see:2 of 5", "see:no GPU"), worlds.full),
+    Scene("runs-failed", ("3", *"jjjj", "see:out of memory", "see:no GPU"), worlds.failed),
+    Scene("runs-diverged", ("3", *"jjj", "see:not a number", "see:no GPU"), worlds.failed),
+    Scene("runs-damaged", ("3", "j", f"see:interrupted  {worlds.DAMAGED}", "see:no GPU"), worlds.failed),
+    Scene("compare-empty", ("4", "see:Nothing to compare yet")),
+    Scene("compare-full", ("4", "see:always"), worlds.full),
+    Scene("compare-graph", ("4", "see:always", "g"), worlds.full),
+    Scene("compare-failed", ("4", "see:always"), worlds.failed),
+    Scene("inspect-empty", ("5", "see:nothing to inspect")),
+    Scene("inspect-full", (*TO_COMPACT, "see:7 mistakes"), worlds.full),
+    Scene("inspect-cell", (*TO_COMPACT, "see:7 mistakes", "s", "down", "see:taken for"), worlds.full),
+    Scene("inspect-failed", ("3", *"jjjj", "see:out of memory", "i", "see:It failed"), worlds.failed),
+    Scene("inspect-damaged", ("3", "j", "i", "see:missing or damaged"), worlds.failed),
+    Scene("inspect-missing", ("5", "see:predictions.csv"), worlds.failed),
+    Scene("dialog-export", ("4", "see:always", "e", "see:LaTeX"), worlds.full),
+    Scene("dialog-export-failed", ("4", "see:always", damage_export, "e", "enter", "see:is a folder"), worlds.full),
+    Scene("dialog-quit", ("3", "see:waits", be_busy, "q", "see:Stop it after its batch"), worlds.full),
+    Scene("dialog-leaving", ("3", "see:waits", be_busy, "q", "y", "see:traces the first step"), worlds.full),
+    Scene("dialog-delete", ("3", "see:waits", *"jjjj", "delete", "see:This can't be taken back"), worlds.full),
+    Scene("dialog-epochs", ("3", "see:waits", *"jjjj", "r", "see:Train on to how many"), worlds.full),
+    Scene("dialog-draw", ("1", "see:No data set", "d", "see:expressions into")),
+    Scene("dialog-run", (*TO_COMPACT, "see:7 mistakes", "r", "see:enter opens"), worlds.full),
+    Scene("dialog-predict", (*TO_COMPACT, "see:7 mistakes", "p", "see:of one face, then Enter"), worlds.full),
+    Scene("help-train", ("2", "see:open a data set", "question_mark", "see:closes")),
+    Scene("help-runs", ("3", "see:waits", "question_mark", "see:closes"), worlds.full),
+    Scene("palette", ("3", "see:waits", "ctrl+p", "see:Search for commands"), worlds.full),
+    Scene(
+        "palette-found", ("3", "see:waits", "ctrl+p", "see:Search for commands", *"b2c4", "see:Run 2026"), worlds.full
+    ),
+)

@@ -1,0 +1,181 @@
+"""Names that would colour, steer, break or overrun the screen: each is shown for what it is, and does nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import worlds
+from picture import taken, text_of
+from textual.pilot import Pilot
+
+from fer_tui.app import FerApp
+from fer_tui.output import visible
+
+NAMES = {
+    "markup": "[red]x[/red]",
+    "click": "[@click=app.quit]go[/]",
+    "unclosed": "[bold",
+    "closing": "[/]",
+    "escape": "\x1b[31mred\x1b[0m",
+    "title": "\x1b]0;owned\x07",
+    "clipboard": "\x1b]52;c;b3duZWQ=\x07",
+    "c1": "\x9b31mred\x9d0;owned\x9c",
+    "bell": "ding\x07\x08\x7f",
+    "lines": "one\r\ntwo\x85three\u2028four",
+    "bidi": "gnp.\u202eexe\u2066x\u2069",
+    "zero width": "a\u200bb\u200d\ufeffc",
+    "joined": "e\u0301\u0302 \U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "long": "x" * 200,
+    "chinese": "高兴的脸" * 20,
+    "right to left": "وجه سعيد",
+    "not utf-8": b"caf\xe9".decode(errors="surrogateescape"),
+}
+FACE = "0002.png"
+
+
+def folder_name(name: str) -> str:
+    """A name that a folder may have: no slash, and no more than 255 bytes."""
+    return name.replace("/", "|")
+
+
+@pytest.fixture(params=NAMES.values(), ids=NAMES.keys())
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def hostile_data(tmp_path: Path, name: str) -> Path:
+    """A data set whose folder, one of its classes and an image of it have the name; another image can't be read."""
+    root = worlds.write_faces(tmp_path / folder_name(name))
+    for split in ("train", "validation"):
+        shutil.move(root / split / "happy", root / split / folder_name(name))
+    place = root / "validation" / folder_name(name)
+    shutil.move(place / FACE, place / f"{folder_name(name)[:60]}.png")
+    (place / f"broken {folder_name(name)[:60]}.png").write_bytes(b"no image")
+    return root
+
+
+def spoken(name: str) -> str:
+    """As much of a name as there is room for at the worst, as it is shown."""
+    return visible(name)[:5]
+
+
+def check(pilot: Pilot[Any]) -> str:
+    """What is on the screen, where every line fits and nothing in it steers the terminal; `taken` sees to both."""
+    app: Any = pilot.app
+    assert not app._exit
+    return text_of(taken(app))
+
+
+async def seen(pilot: Pilot[Any], until: Callable[..., Any], words: str) -> None:
+    try:
+        await until(pilot, lambda: words in check(pilot))
+    except AssertionError as error:
+        raise AssertionError(f"'{words}' never came:\n{check(pilot)}") from error
+
+
+async def click_everywhere(pilot: Pilot[Any], words: str) -> None:
+    """Click on every place where words are: nothing must happen that a name asks for."""
+    for y, line in enumerate(check(pilot).splitlines()):
+        if words in line:
+            await pilot.click(offset=(line.index(words) + 2, y))
+            check(pilot)
+
+
+async def test_folders_classes_and_images(
+    hostile_data: Path, name: str, size: tuple[int, int], until: Callable[..., Any], tmp_path: Path
+):
+    app = FerApp(hostile_data, tmp_path / "runs")
+    async with app.run_test(size=size) as pilot:
+        await seen(pilot, until, "finding")
+        assert spoken(folder_name(name)) in check(pilot)
+        for _ in range(2):
+            await pilot.press("c")
+            await pilot.pause()
+            check(pilot)
+        await pilot.press("f")
+        await seen(pilot, until, "undecodable")
+        assert f"broken {spoken(folder_name(name))}" in check(pilot).replace("\n", "")
+        await click_everywhere(pilot, spoken(folder_name(name)))
+        await pilot.press("escape", "2", "space")
+        await seen(pilot, until, "1 run on")
+        await pilot.press("ctrl+p", *"data")
+        await pilot.pause()
+        check(pilot)
+
+
+def write_hostile(write_run: Callable[..., Path], data: Path, name: str) -> Iterator[Path]:
+    """A completed run with the name for a model, a class and a warning, and a failed one with it for a message."""
+    classes = sorted(folder_name(name) if label == "happy" else label for label in worlds.CLASSES)
+    figures = worlds.evaluation([{"code": name, "message": f"{name} {name}"}])
+    renamed = {"classes": classes, "per_class": dict(zip(classes, figures["per_class"].values(), strict=True))}
+    environment = worlds.environment(data=str(data), classes=classes, host=name)
+    run = write_run(
+        f"20260301-080000-000-{folder_name(name)[:60]}-a1f3",
+        config={"model": name, "augmentation": name, "protocol": name, "encoding": name, "epochs": name},
+        environment=environment,
+        evaluation=figures | renamed,
+        history=worlds.history(3),
+    )
+    worlds.write_predictions(run)
+    (run / "log.txt").write_text(f"{name}\n", "utf-8", "surrogateescape")
+    yield run
+    yield write_run(
+        f"20260302-080000-000-{folder_name(name)[:60]}-b2c4",
+        config={"model": name},
+        status={"state": "failed", "message": f"{name} {name}", "host": name},
+        environment={"warnings": [{"code": name, "message": name}], "host": name},
+        history=worlds.history(2),
+    )
+
+
+async def test_runs_models_messages_and_warnings(
+    hostile_data: Path,
+    name: str,
+    size: tuple[int, int],
+    until: Callable[..., Any],
+    write_run: Callable[..., Path],
+    tmp_path: Path,
+):
+    runs = list(write_hostile(write_run, hostile_data, name))
+    app = FerApp(None, tmp_path / "runs")
+    words = spoken(name)
+    async with app.run_test(size=size) as pilot:
+        await seen(pilot, until, "failed")
+        assert words in check(pilot)
+        for key in ("o", "o", "w"):
+            await pilot.press(key)
+            await pilot.pause()
+            check(pilot)
+        await click_everywhere(pilot, words)
+        app.marked = frozenset(run.name for run in runs)
+        screen: Any = app.screen
+        screen.query_one("#run-tabs").active = "plot-pane"
+        screen.query_one("#run-table").focus()
+        screen.query_one("#run-table").choose(runs[0].name)
+        await seen(pilot, until, "v validation")
+        await pilot.press("delete")
+        await seen(pilot, until, "This can't be taken back")
+        await pilot.press("n", "r")
+        await seen(pilot, until, "Train on to how many")
+        await pilot.press("escape", "4")
+        await seen(pilot, until, "always")
+        assert words in check(pilot)
+        await pilot.press("g")
+        await pilot.pause()
+        check(pilot)
+        await pilot.press("5")
+        await seen(pilot, until, "true╲said")
+        await until(pilot, lambda: all(w.is_finished for w in app.workers if w.group != "watch"))
+        await pilot.press("down", "c")
+        await pilot.pause()
+        await click_everywhere(pilot, words)
+        await pilot.press("p")
+        await seen(pilot, until, "Predict")
+        await pilot.press("escape", "ctrl+p", *"run")
+        await seen(pilot, until, "Run 2026")
+    assert all(run.exists() for run in runs)

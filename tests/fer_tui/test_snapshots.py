@@ -1,0 +1,54 @@
+"""Pictures of every screen: what has changed in them on purpose is written anew with `pytest --snapshot-update`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from picture import Pictures, Screen, described, taken
+from scenes import SCENES, Scene
+from syrupy.assertion import SnapshotAssertion
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+SIZES = ((80, 24), (132, 43))
+THEMES = ("fer-dark", "fer-light")
+# Set to a folder, SVG images of every picture are written there for people to look at.
+LOOK = os.environ.get("FER_TUI_LOOK")
+
+
+async def settled(pilot: Pilot[Any], until: Callable[..., Any]) -> Screen:
+    """The screen once nothing is loading, moving or blinking any more."""
+    for field in pilot.app.screen.query(Input):
+        field.cursor_blink = False
+    await until(pilot, lambda: all(w.is_finished for w in pilot.app.workers if w.group != "watch"))
+    await pilot.wait_for_scheduled_animations()
+    before: Screen = []
+    while (now := taken(pilot.app)) != before:
+        before = now
+        await pilot.pause(0.1)
+    return now
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+async def test_screen(
+    scene: Scene,
+    snapshot: SnapshotAssertion,
+    open_scene: Callable[..., Any],
+    until: Callable[..., Any],
+):
+    snapshot = snapshot.use_extension(Pictures)
+    async with open_scene(scene.name) as pilot:
+        for width, height in SIZES:
+            await pilot.resize_terminal(width, height)
+            screens = []
+            for theme in THEMES:
+                pilot.app.theme = theme
+                screens.append(await settled(pilot, until))
+                if LOOK and (width, theme) in ((80, THEMES[0]), (132, THEMES[1])):
+                    image = Path(LOOK) / f"{scene.name}-{width}-{theme}.svg"
+                    image.write_text(pilot.app.export_screenshot(simplify=True))
+            assert described(screens) == snapshot(name=f"{width}x{height}")

@@ -1,0 +1,278 @@
+"""What every key does: walks over the screens, a key at a time, with what is to be seen after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import worlds
+from picture import taken, text_of
+from textual.widgets import Input
+
+Seen = Callable[[Any], object]
+
+
+@dataclass(frozen=True)
+class Press:
+    """A key.
+
+    Attributes:
+        action: the id of the binding that it stands for.
+        key: as Textual names it.
+        seen: what is true once it is done.
+    """
+
+    action: str
+    key: str
+    seen: Seen
+
+
+@dataclass(frozen=True)
+class Until:
+    """Something to wait for, before the next key."""
+
+    seen: Seen
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Keys from a scene on; what stands between them, typed signs and callables, is done without a key of ours."""
+
+    name: str
+    scene: str
+    steps: tuple[Press | Until | str | Callable[[Any], None], ...]
+
+
+def words(text: str) -> Seen:
+    return lambda app: text in text_of(taken(app))
+
+
+def mode(name: str) -> Seen:
+    return lambda app: app.current_mode == name and app.screen is app.mode_screen
+
+
+def dialog(kind: str) -> Seen:
+    return lambda app: type(app.screen).__name__ == kind
+
+
+def plain(app: Any) -> bool:
+    """No dialog is open."""
+    return app.screen is app.mode_screen
+
+
+def ended(app: Any) -> bool:
+    return app._exit
+
+
+def at(name: str) -> Seen:
+    return lambda app: app.screen.chosen is not None and app.screen.chosen.name == name
+
+
+def pane(name: str) -> Seen:
+    return lambda app: app.screen.query_one("#run-tabs").active == name
+
+
+def cell(row: int, column: int) -> Seen:
+    return lambda app: app.screen.query_one("#matrix").cell == (row, column)
+
+
+def focused(selector: str) -> Seen:
+    return lambda app: app.screen.focused is not None and app.screen.focused in app.screen.query(selector)
+
+
+def visited(name: str) -> Seen:
+    return lambda app: app.screen.form.visited == name
+
+
+def choices(app: Any) -> int:
+    return app.screen.query_one("#run-choices").highlighted
+
+
+def cursor(row: int) -> Seen:
+    return lambda app: app.screen.query_one("DataTable").cursor_row == row
+
+
+def focus(selector: str) -> Callable[[Any], None]:
+    return lambda app: app.screen.query_one(selector).focus()
+
+
+def empty_field(app: Any) -> None:
+    app.screen.query_one("#folder", Input).value = ""
+
+
+def choose_cell(app: Any) -> None:
+    app.screen.query_one("#matrix").choose((3, 3))
+
+
+def choose_run(name: str) -> Callable[[Any], None]:
+    return lambda app: app.screen.query_one("#run-table").choose(name)
+
+
+def close_menu(app: Any) -> None:
+    menu = app.screen.query_one("#set-preset")
+    menu.expanded = False
+    menu.focus()
+
+
+def chosen_models(*names: str) -> Seen:
+    return lambda app: app.screen.query_one("ModelList").chosen == list(names)
+
+
+def is_marked(count: int) -> Seen:
+    return lambda app: len(app.marked) == count
+
+
+WALKS = (
+    Walk(
+        "everywhere",
+        "runs-full",
+        (
+            Press("app.data", "1", mode("data")),
+            Press("app.train", "2", mode("train")),
+            Press("app.compare", "4", mode("compare")),
+            Press("app.inspect", "5", mode("inspect")),
+            Press("app.runs", "3", mode("runs")),
+            Press("app.help", "question_mark", dialog("HelpScreen")),
+            Press("help.close", "escape", plain),
+            Press("app.help", "question_mark", dialog("HelpScreen")),
+            Press("help.close", "question_mark", plain),
+            Press("app.help", "question_mark", dialog("HelpScreen")),
+            Press("help.close", "q", plain),
+            Press("app.palette", "ctrl+p", words("Search for commands")),
+            lambda app: app.screen.dismiss(),
+            Press("app.quit", "q", ended),
+        ),
+    ),
+    Walk("quit always", "runs-empty", (Press("app.quit_always", "ctrl+q", ended),)),
+    Walk(
+        "data",
+        "data-full",
+        (
+            Press("data.open", "o", focused("#folder")),
+            empty_field,
+            *"fac",
+            Until(lambda app: app.screen.query_one("#folder")._suggestion),
+            Press("path.complete", "tab", lambda app: app.screen.query_one("#folder").value == "faces/"),
+            Press("data.leave", "escape", lambda app: app.screen.focused is None),
+            Press("data.new_faces", "n", lambda app: app.screen.draws == 1),
+            Press("data.next_class", "c", words("▸ angry")),
+            Press("data.findings", "f", words("Nothing was found wrong.")),
+            Press("data.draw", "d", dialog("AskPathScreen")),
+            Press("ask.cancel", "escape", plain),
+        ),
+    ),
+    Walk(
+        "train",
+        "train-full",
+        (
+            Press("train.copy", "c", lambda app: app.clipboard.count("fer-tui train") >= 1),
+            Press("model_list.down", "j", cursor(2)),
+            Press("model_list.up", "k", cursor(1)),
+            Press("train.choose", "space", chosen_models("compact")),
+            Press("train.choose", "enter", chosen_models("compact", "model1")),
+            Press("train.start", "s", words("✗ /data/faces")),
+            Press("train.edit", "e", visited("preset")),
+            Press("form.menu_down", "down", visited("keep_training")),
+            Press("form.toggle", "enter", words("[x] on")),
+            Press("form.toggle", "space", words("[ ] off")),
+            focus("#set-preset"),
+            Press("form.menu", "enter", lambda app: app.screen.query_one("#set-preset").expanded),
+            close_menu,
+            Press("form.menu", "space", lambda app: app.screen.query_one("#set-preset").expanded),
+            close_menu,
+            focus("#set-protocol"),
+            Press("form.menu_up", "up", lambda app: app.screen.form.visited not in ("protocol", "")),
+            focus("#set-epochs"),
+            Press("form.down", "down", lambda app: app.screen.form.visited not in ("epochs", "")),
+            focus("#set-epochs"),
+            Press("form.up", "up", lambda app: app.screen.form.visited not in ("epochs", "")),
+            Press("train.leave", "escape", focused("ModelList")),
+            Press("train.reset", "r", lambda app: not app.screen.form.values()),
+        ),
+    ),
+    Walk(
+        "runs",
+        "runs-full",
+        (
+            Press("run_table.down", "j", at(worlds.STOPPED)),
+            Press("run_table.up", "k", at(worlds.RUNNING)),
+            Press("runs.metric", "m", words("m accuracy")),
+            Press("runs.log_axis", "l", words("l log axis")),
+            Press("runs.smooth", "s", words("s smoothed")),
+            Press("runs.mark", "space", is_marked(1)),
+            choose_run(worlds.COMPACT),
+            Press("runs.mark", "space", is_marked(2)),
+            Press("runs.split", "v", words("v train")),
+            Press("runs.output", "o", pane("log-pane")),
+            Press("runs.warnings", "w", pane("warnings-pane")),
+            Press("runs.filter", "slash", focused("#filter")),
+            Press("runs.clear_filter", "escape", focused("RunTable")),
+            Press("runs.resume", "r", dialog("AskEpochsScreen")),
+            Press("ask.cancel_epochs", "escape", plain),
+            Press("runs.delete", "delete", dialog("ConfirmScreen")),
+            Press("confirm.right", "right", focused("#yes")),
+            Press("confirm.left", "left", focused("#no")),
+            Press("confirm.no", "n", plain),
+            choose_run(worlds.RUNNING),
+            Press("runs.stop", "x", dialog("ConfirmScreen")),
+            Press("confirm.no", "escape", plain),
+            Press("runs.stop", "x", dialog("ConfirmScreen")),
+            Press("confirm.yes", "y", lambda app: (Path("runs") / worlds.RUNNING / "stop").exists()),
+            Press("runs.inspect", "i", mode("inspect")),
+        ),
+    ),
+    Walk(
+        "compare",
+        "compare-full",
+        (
+            Press("compare.inspect", "i", mode("inspect")),
+            lambda app: app.action_mode("compare"),
+            Until(mode("compare")),
+            Press("comparison.down", "j", cursor(1)),
+            Press("comparison.up", "k", cursor(0)),
+            Press("compare.sort", "s", words("model ▲")),
+            Press("compare.article", "a", lambda app: not app.screen.with_article),
+            Press("compare.graph", "g", words("Accuracy by model")),
+            Press("compare.copy", "c", lambda app: app.clipboard.startswith("model,protocol,")),
+            Press("compare.export", "e", dialog("ExportScreen")),
+            Press("export.cancel", "escape", plain),
+        ),
+    ),
+    Walk(
+        "inspect",
+        "inspect-full",
+        (
+            choose_cell,
+            Press("matrix.up", "up", cell(2, 3)),
+            Press("matrix.up", "k", cell(1, 3)),
+            Press("matrix.down", "down", cell(2, 3)),
+            Press("matrix.down", "j", cell(3, 3)),
+            Press("matrix.left", "left", cell(3, 2)),
+            Press("matrix.left", "h", cell(3, 1)),
+            Press("matrix.right", "right", cell(3, 2)),
+            Press("matrix.right", "l", cell(3, 3)),
+            Press("inspect.shares", "s", words("87%")),
+            Press("inspect.clear", "escape", words("mistakes, the surest first")),
+            Press("inspect.more", "n", lambda app: app.screen.first_face > 0),
+            Press("inspect.classes", "c", words("precision")),
+            Press("inspect.predict", "p", dialog("PredictScreen")),
+            Press("predict.close", "escape", plain),
+            Press("inspect.run", "r", dialog("ChooseRunScreen")),
+            Press("choose_run.up", "k", lambda app: choices(app) == 0),
+            Press("choose_run.down", "j", lambda app: choices(app) == 1),
+            Press("choose_run.cancel", "escape", plain),
+            Press("inspect.newer", "left_square_bracket", words("b2c4  model2")),
+            Press("inspect.older", "right_square_bracket", words("a1f3  compact")),
+        ),
+    ),
+    Walk(
+        "leaving",
+        "dialog-leaving",
+        (
+            Press("leaving.force", "q", lambda app: app.left == [130]),
+            Press("leaving.force", "ctrl+q", lambda app: app.left == [130, 130]),
+        ),
+    ),
+)
