@@ -113,7 +113,7 @@ async def test_a_key_does_what_it_says(
 # Textual tells of the scrolling that the form inherits on these keys, though ours comes first.
 BESIDE_SCROLLING = ("form.down", "form.up")
 # Pressed a second time, or at the end of a list, they leave what is seen as it is.
-SAME_AGAIN = ("choose_run.up",)
+SAME_AGAIN = ("menu.up",)
 
 
 async def test_without_colours_everything_is_told_by_signs_and_words(
