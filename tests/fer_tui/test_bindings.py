@@ -103,15 +103,17 @@ async def test_a_key_does_what_it_says(
             # What can be done follows what is chosen, which is told a moment later.
             await reach(pilot, until, lambda key=key: key in app.screen.active_bindings, f"{step.action} is not there")
             assert step.action in doing(app, key)
-            if not isinstance(app.screen, ModalScreen):
+            if not isinstance(app.screen, ModalScreen) and step.action not in BESIDE_SCROLLING:
                 assert told(app, key), f"Help does not tell of {step.action}"
             assert not step.seen(app) or step.action in SAME_AGAIN, f"{step.action}: that is so already"
             await pilot.press(key)
             await reach(pilot, until, lambda step=step: step.seen(app), f"{step.action}: {key} had no such effect")
 
 
+# Textual tells of the scrolling that the form inherits on these keys, though ours comes first.
+BESIDE_SCROLLING = ("form.down", "form.up")
 # Pressed a second time, or at the end of a list, they leave what is seen as it is.
-SAME_AGAIN = ("choose_run.up",)
+SAME_AGAIN = ("menu.up",)
 
 
 async def test_without_colours_everything_is_told_by_signs_and_words(

@@ -176,7 +176,7 @@ def test_many_paths_are_cut_short():
 
 
 @pytest.mark.parametrize("folders_only", [True, False])
-def test_completion(tmp_path: Path, folders_only: bool):
+def test_completion(tmp_path: Path, folders_only: bool, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "faces").mkdir()
     (tmp_path / "fer2013.csv").write_text("")
     (tmp_path / ".hidden").mkdir()

@@ -42,7 +42,7 @@ def folder_name(name: str) -> str:
     return name.replace("/", "|")
 
 
-@pytest.fixture(params=NAMES.values(), ids=NAMES.keys())
+@pytest.fixture(params=NAMES.values(), ids=list(NAMES))
 def name(request: pytest.FixtureRequest) -> str:
     return request.param
 

@@ -87,7 +87,7 @@ def visited(name: str) -> Seen:
 
 
 def choices(app: Any) -> int:
-    return app.screen.query_one("#run-choices").highlighted
+    return app.screen.query_one("#menu").highlighted
 
 
 def cursor(row: int) -> Seen:
@@ -108,12 +108,6 @@ def choose_cell(app: Any) -> None:
 
 def choose_run(name: str) -> Callable[[Any], None]:
     return lambda app: app.screen.query_one("#run-table").choose(name)
-
-
-def close_menu(app: Any) -> None:
-    menu = app.screen.query_one("#set-preset")
-    menu.expanded = False
-    menu.focus()
 
 
 def chosen_models(*names: str) -> Seen:
@@ -174,16 +168,14 @@ WALKS = (
             Press("train.choose", "enter", chosen_models("compact", "model1")),
             Press("train.start", "s", words("✗ /data/faces")),
             Press("train.edit", "e", visited("preset")),
-            Press("form.menu_down", "down", visited("keep_training")),
+            Press("form.down", "down", visited("keep_training")),
             Press("form.toggle", "enter", words("[x] on")),
             Press("form.toggle", "space", words("[ ] off")),
             focus("#set-preset"),
-            Press("form.menu", "enter", lambda app: app.screen.query_one("#set-preset").expanded),
-            close_menu,
-            Press("form.menu", "space", lambda app: app.screen.query_one("#set-preset").expanded),
-            close_menu,
-            focus("#set-protocol"),
-            Press("form.menu_up", "up", lambda app: app.screen.form.visited not in ("protocol", "")),
+            Press("form.menu", "enter", dialog("MenuScreen")),
+            Press("menu.cancel", "escape", plain),
+            Press("form.menu", "space", dialog("MenuScreen")),
+            Press("menu.cancel", "escape", plain),
             focus("#set-epochs"),
             Press("form.down", "down", lambda app: app.screen.form.visited not in ("epochs", "")),
             focus("#set-epochs"),
@@ -259,10 +251,10 @@ WALKS = (
             Press("inspect.classes", "c", words("precision")),
             Press("inspect.predict", "p", dialog("PredictScreen")),
             Press("predict.close", "escape", plain),
-            Press("inspect.run", "r", dialog("ChooseRunScreen")),
-            Press("choose_run.up", "k", lambda app: choices(app) == 0),
-            Press("choose_run.down", "j", lambda app: choices(app) == 1),
-            Press("choose_run.cancel", "escape", plain),
+            Press("inspect.run", "r", dialog("MenuScreen")),
+            Press("menu.up", "k", lambda app: choices(app) == 0),
+            Press("menu.down", "j", lambda app: choices(app) == 1),
+            Press("menu.cancel", "escape", plain),
             Press("inspect.newer", "left_square_bracket", words("b2c4  model2")),
             Press("inspect.older", "right_square_bracket", words("a1f3  compact")),
         ),
