@@ -13,7 +13,7 @@ from installed import COMMAND, DEADLINE, Started
 
 SIZES = ((80, 24), (132, 43))
 # What TensorFlow, its libraries and Python write by themselves; our own "loading TensorFlow" is none of it.
-CHATTER = re.compile(r"tensorflow/|[IWEF]0000 |absl|oneDNN|\bXLA\b|Warning:|Traceback")
+CHATTER = re.compile(r"tensorflow/|[IWEF]0000 |absl|oneDNN|cuda|TF-TRT|\bXLA\b|WARNING|Warning:|Traceback")
 # Sequences that pyte would print: the keyboard protocols of Kitty and xterm.
 _PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]")
 _UNFINISHED = re.compile(rb"\x1b[^a-zA-Z\x1b]*$")
