@@ -29,10 +29,12 @@ Screen = list[list[Cell]]
 
 
 def taken(app: App[Any]) -> Screen:
-    """The screen as it is now, a line of cells for each line; dialogs lie over what is below them."""
+    """The screen as it is now, a line of cells for each line, dialogs over what is below them; empty while it opens."""
     width, height = app.size
     lines = [list(_cells(strip)) for strip in app.screen._compositor.render_strips()]
-    assert len(lines) == height and all(len(line) == width for line in lines), "a line is not as wide as the terminal"
+    if lines:
+        assert len(lines) == height, "the screen is not as high as the terminal"
+        assert all(len(line) == width for line in lines), "a line is not as wide as the terminal"
     return lines
 
 

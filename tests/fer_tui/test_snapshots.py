@@ -27,7 +27,7 @@ async def settled(pilot: Pilot[Any], until: Callable[..., Any]) -> Screen:
     await until(pilot, lambda: all(w.is_finished for w in pilot.app.workers if w.group != "watch"))
     await pilot.wait_for_scheduled_animations()
     before: Screen = []
-    while (now := taken(pilot.app)) != before:
+    while not (now := taken(pilot.app)) or now != before:
         before = now
         await pilot.pause(0.1)
     return now
