@@ -2,89 +2,38 @@
 
 from __future__ import annotations
 
+import getopt
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import Any
 
 from core import log
 from core.errors import ConfigError, FerError
 from fer_tui import output, terminal
-from fer_tui.commands import data, inspect, models, runs, search, serve, settings, train
-from fer_tui.commands.options import Defaults
 
-app = typer.Typer(
-    name="fer-tui",
-    no_args_is_help=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train, watch and compare facial expression models, and believe the numbers.\n\n"
-    "Without a command the screens open.",
-)
-app.add_typer(data.app, name="data")
-for command in (train.train, train.resume, train.stop, search.search):
-    app.command()(command)
-for command in (
-    runs.runs,
-    runs.compare,
-    inspect.evaluate,
-    inspect.predict,
-    models.models,
-    settings.settings,
-    serve.serve,
-):
-    app.command()(command)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        sys.stdout.write(f"fer-tui {version('fer-tui')}\n")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def root(
-    context: typer.Context,
-    data: Annotated[Path | None, typer.Option("--data", help="Data set for the screens.", show_default=False)] = None,
-    runs: Annotated[
-        Path | None,
-        typer.Option("--runs", help="Folder of runs; else $FER_TUI_RUNS, else ./runs.", show_default=False),
-    ] = None,
-    theme: Annotated[
-        str | None, typer.Option("--theme", metavar="NAME", help="Theme of the screens.", show_default=False)
-    ] = None,
-    no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Keep what stands before the command for the command to use."""
-    context.obj = Defaults(data=data, runs=runs, theme=theme, mouse=not no_mouse)
-    if context.invoked_subcommand is None:
-        from fer_tui.launch import run
-
-        raise typer.Exit(run(data, runs, theme=theme, mouse=not no_mouse))
+# The options of the screens, as `fer_tui.commands.group` has them too.
+_VALUES: Mapping[str, Callable[[str], Any]] = {"data": Path, "runs": Path, "theme": str}
+_NO_MOUSE = "no-mouse"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
+    """Open the screens, or run a command.
 
     Returns:
         0 done, 1 the work failed, 2 the command line or config is wrong, 130 and the like interrupted.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        status = typer.main.get_command(app).main(
-            args=None if arguments is None else list(arguments), prog_name="fer-tui", standalone_mode=False
-        )
+        wanted = screen_options(arguments)
+        if wanted is not None:
+            from fer_tui.launch import run
+
+            status = run(**wanted)
+        else:
+            status = _run_command(arguments)
         sys.stdout.flush()
-    except typer.Abort:
-        return 130
     except KeyboardInterrupt:
         output.fail("interrupted")
         return 130
@@ -112,3 +61,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.fail(f"{type(error).__name__}: {first}; a fault of fer-tui, its traceback is in {terminal.app_log()}")
         return 1
     return status if isinstance(status, int) else 0
+
+
+def screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:
+    """What `fer_tui.launch.run` is to be told where only the screens are asked for; None for every other command line.
+
+    Typer gives the same, and takes a third of the time until the first paint for it.
+    """
+    try:
+        options, rest = getopt.getopt(list(arguments), "", [*(f"{name}=" for name in _VALUES), _NO_MOUSE])
+    except getopt.GetoptError:
+        return None
+    # It would take an abbreviation too.
+    written = {argument.partition("=")[0] for argument in arguments}
+    if rest or not all(name in written for name, _ in options):
+        return None
+    wanted: dict[str, Any] = {"mouse": True}
+    for flag, value in options:
+        name = flag.removeprefix("--")
+        wanted |= {"mouse": False} if name == _NO_MOUSE else {name: _VALUES[name](value)}
+    return wanted
+
+
+def _run_command(arguments: list[str]) -> Any:
+    import typer
+
+    from fer_tui.commands.group import app
+
+    try:
+        return typer.main.get_command(app).main(args=arguments, prog_name="fer-tui", standalone_mode=False)
+    except typer.Abort:
+        return 130

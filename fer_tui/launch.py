@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from textual import constants
@@ -34,7 +35,7 @@ def run(data: Path | None = None, runs: Path | None = None, *, theme: str | None
         raise ConfigError(f"--theme: {unknown_theme(theme)}")
     settings = load_settings()
     if theme is not None:
-        settings = settings.model_copy(update={"theme": theme})
+        settings = replace(settings, theme=theme)
     folder = runs or (None if os.environ.get("FER_TUI_RUNS") else settings.runs)
     if not constants.DRIVER and not (sys.stdin.isatty() and sys.stdout.isatty()):
         output.fail("the screens need a terminal; 'fer-tui --help' lists the commands, which don't")

@@ -1,76 +1,63 @@
 """The user's own settings: one TOML file, which is read at the start and never written."""
 
+# ruff: noqa: RUF009 (a field of a dataclass is made by a function of ours)
+
 from __future__ import annotations
 
 import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-
-from core import config as configs
 from core.errors import ConfigError
 from fer_tui import keys as bindings
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 _TABLES = ("keys", "train", "presets")
 _REMEDY = "'fer-tui settings --example' shows what may stand there"
 
 
-class Settings(BaseModel):
-    """What the user wants to be so at every start."""
+def _setting(description: str, default: Any = None, **more: Any) -> Any:
+    """A field of the settings, with what it is for."""
+    metadata = {"description": description, **more}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: dict(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    theme: str | None = Field(
-        default=None, description="Theme; else the one last chosen in the palette, else fer-dark."
+@dataclass(frozen=True)
+class Settings:
+    """What the user wants to be so at every start.
+
+    pydantic checks a file against it, and is not imported where there is none: it would take a fifth of the start.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    theme: str | None = _setting("Theme; else the one last chosen in the palette, else fer-dark.")
+    mouse: bool = _setting("Whether the screens take the mouse; --no-mouse leaves it to the terminal.", True)
+    runs: Path | None = _setting("Folder of runs; --runs and $FER_TUI_RUNS win over it, else ./runs.")
+    data: Path | None = _setting("Data set that the screens open; --data wins over it.")
+    keys: dict[str, str] = _setting(
+        "Keys of actions by their ids, several with commas: they stand in for the keys shown here.", {}
     )
-    mouse: bool = Field(
-        default=True, description="Whether the screens take the mouse; --no-mouse leaves it to the terminal."
+    train: dict[str, Any] = _setting(
+        "What the Train form begins with: names of a run's settings; 'model' may be a list.", {}
     )
-    runs: Path | None = Field(
-        default=None, description="Folder of runs; --runs and $FER_TUI_RUNS win over it, else ./runs."
-    )
-    data: Path | None = Field(default=None, description="Data set that the screens open; --data wins over it.")
-    keys: dict[str, str] = Field(
-        default={},
-        description="Keys of actions by their ids, several with commas: they stand in for the keys shown here.",
-    )
-    train: dict[str, Any] = Field(
-        default={},
-        description="What the Train form begins with: names of a run's settings; 'model' may be a list.",
-    )
-    presets: dict[str, dict[str, Any]] = Field(
-        default={},
-        description="Presets of the Train form by their names, each a table of a run's settings.",
+    presets: dict[str, dict[str, Any]] = _setting(
+        "Presets of the Train form by their names, each a table of a run's settings.",
+        {},
         examples=[{"quick": {"epochs": 3, "limit": 2000}}],
     )
 
-    @field_validator("theme")
-    @classmethod
-    def _known_theme(cls, theme: str | None) -> str | None:
-        from fer_tui.themes import theme_names
 
-        if theme is not None and theme not in theme_names():
-            raise ValueError(unknown_theme(theme))
-        return theme
-
-    @field_validator("keys", mode="before")
-    @classmethod
-    def _dotted(cls, keys: Any) -> Any:
-        # TOML reads `runs.stop = "x"` as a table in a table.
-        return dict(_flat(keys)) if isinstance(keys, dict) else keys
-
-    @field_validator("runs", "data")
-    @classmethod
-    def _at_home(cls, path: Path | None) -> Path | None:
-        try:
-            return path.expanduser() if path else None
-        except RuntimeError:
-            raise ValueError("names the home of a user whom nobody knows") from None
+FIELDS: Mapping[str, Field[Any]] = {each.name: each for each in fields(Settings)}
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -120,10 +107,7 @@ def load_settings(path: Path | None = None) -> Settings:
         raise ConfigError(f"{named}: {path}: {error.strerror}; name a TOML file that can be read") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}; {_REMEDY}") from None
-    try:
-        settings = Settings.model_validate(content)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_one_line(error)}") from None
+    settings = _checked(content, path)
     bindings.check_keys(settings.keys, source=f"{path}: [keys]")
     _check_form(settings.train, ("data",), f"{path}: [train]")
     for name, preset in settings.presets.items():
@@ -131,10 +115,37 @@ def load_settings(path: Path | None = None) -> Settings:
     return settings
 
 
+def _checked(content: dict[str, Any], path: Path) -> Settings:
+    """The settings of a file's content, whose types are right, whose theme there is and whose paths begin at a root."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from fer_tui.themes import theme_names
+
+    if isinstance(content.get("keys"), dict):
+        # TOML reads `runs.stop = "x"` as a table in a table.
+        content["keys"] = dict(_flat(content["keys"]))
+    try:
+        settings = TypeAdapter(Settings).validate_python(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_one_line(error)}") from None
+    if settings.theme is not None and settings.theme not in theme_names():
+        raise ConfigError(f"{path}: theme: {unknown_theme(settings.theme)}")
+    for name in ("runs", "data"):
+        place = getattr(settings, name)
+        if place is not None:
+            try:
+                settings = replace(settings, **{name: place.expanduser()})
+            except RuntimeError:
+                raise ConfigError(f"{path}: {name}: names the home of a user whom nobody knows") from None
+    return settings
+
+
 def _check_form(values: dict[str, Any], elsewhere: tuple[str, ...], source: str) -> None:
     for name in elsewhere:
         if name in values:
             raise ConfigError(f"{source}: '{name}' is chosen on the screens; take it out of this table")
+    from core import config as configs
+
     configs.check_settings(values, source=source)
 
 
@@ -142,12 +153,10 @@ def _one_line(error: ValidationError) -> str:
     """The first fault that pydantic found, with the key and what to do."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(key, Settings.model_fields, n=1)
+    if first["type"] == "unexpected_keyword_argument":
+        near = difflib.get_close_matches(key, FIELDS, n=1)
         return f"unknown key '{key}'; " + (f"did you mean '{near[0]}'?" if near else _REMEDY)
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "value_error":
-        return f"{key}: {message}"
+    message = first["msg"]
     return f"{key}: {message[0].lower()}{message[1:]} (got {first['input']!r}); {_REMEDY}"
 
 
@@ -157,23 +166,25 @@ def example() -> str:
 
 
 def _example_lines() -> Iterator[str]:
-    fields = Settings.model_fields
+    told = {name: each.metadata["description"] for name, each in FIELDS.items()}
     yield f"# Settings of fer-tui: {settings_path()}"
     yield "# A line '#name = value' is a setting with its default; take the '#' away and change it."
     defaults = {"theme": "fer-dark", "runs": "runs", "data": "faces"}
-    for name, field in fields.items():
+    for name, each in FIELDS.items():
         if name not in _TABLES:
-            yield from ("", f"# {field.description}", f"#{name} = {_toml(defaults.get(name, field.default))}")
-    yield from ("", f"# {fields['keys'].description}", "#[keys]")
+            yield from ("", f"# {told[name]}", f"#{name} = {_toml(defaults.get(name, each.default))}")
+    yield from ("", f"# {told['keys']}", "#[keys]")
     for action in bindings.actions().values():
-        told = f"{action.description}: {action.tooltip}"
-        yield f"#{action.id} = {_toml(bindings.written(action.keys))}  # {told}"
-    yield from ("", f"# {fields['train'].description}", "#[train]")
-    for name, field in configs.TrainingConfig.model_fields.items():
-        if not field.is_required():
-            yield from (f"# {field.description}", f"#{name} = {_toml(field.default)}")
-    yield from ("", f"# {fields['presets'].description}")
-    for presets in fields["presets"].examples or ():
+        what = f"{action.description}: {action.tooltip}"
+        yield f"#{action.id} = {_toml(bindings.written(action.keys))}  # {what}"
+    yield from ("", f"# {told['train']}", "#[train]")
+    from core import config as configs
+
+    for name, setting in configs.TrainingConfig.model_fields.items():
+        if not setting.is_required():
+            yield from (f"# {setting.description}", f"#{name} = {_toml(setting.default)}")
+    yield from ("", f"# {told['presets']}")
+    for presets in FIELDS["presets"].metadata["examples"]:
         for name, preset in presets.items():
             yield f"#[presets.{name}]"
             yield from (f"#{key} = {_toml(value)}" for key, value in preset.items())

@@ -5,32 +5,36 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.files import write_json
 
 
-class ExportChoice(BaseModel):
+@dataclass(frozen=True)
+class ExportChoice:
     """What the export dialog was last told."""
-
-    model_config = ConfigDict(frozen=True)
 
     form: str = "csv"
     path: str = "comparison.csv"
 
 
-class State(BaseModel):
-    """What was last chosen; empty where nothing was."""
+@dataclass(frozen=True)
+class State:
+    """What was last chosen; empty where nothing was.
 
-    model_config = ConfigDict(frozen=True)
+    Attributes:
+        theme: chosen in the palette.
+        data: the data set opened last.
+        export: format and path of the last export.
+        train: the Train form as it was left.
+    """
 
-    theme: str = Field(default="", description="Theme chosen in the palette.")
-    data: str = Field(default="", description="Data set opened last.")
-    export: ExportChoice = Field(default=ExportChoice(), description="Format and path of the last export.")
-    train: dict[str, Any] = Field(default={}, description="The Train form as it was left.")
+    theme: str = ""
+    data: str = ""
+    export: ExportChoice = ExportChoice()
+    train: dict[str, Any] = field(default_factory=dict)
 
 
 def state_path() -> Path:
@@ -43,9 +47,13 @@ def state_path() -> Path:
 def load_state(path: Path) -> State:
     """Read what was remembered; nothing where the file is missing, can't be read or is damaged."""
     try:
-        return State.model_validate(json.loads(path.read_bytes()))
-    except (OSError, ValueError, RecursionError, ValidationError):
+        content = json.loads(path.read_bytes())
+        known = {each.name: content[each.name] for each in fields(State) if each.name in content}
+        state = State(**{**known, "export": ExportChoice(**known.get("export", {}))})
+    except (OSError, ValueError, RecursionError, TypeError, AttributeError):
         return State()
+    texts = (state.theme, state.data, state.export.form, state.export.path)
+    return state if all(isinstance(text, str) for text in texts) and isinstance(state.train, dict) else State()
 
 
 class Memory:
@@ -64,7 +72,7 @@ class Memory:
         """Change fields of the state, now in memory and soon on disk."""
         if all(getattr(self.state, name) == value for name, value in changes.items()):
             return
-        self.state = self.state.model_copy(update=changes)
+        self.state = replace(self.state, **changes)
         with self._lock:
             self._changes |= changes
         self._writer = threading.Thread(target=self._write, name="memory", daemon=True)
@@ -83,4 +91,4 @@ class Memory:
             if changes:
                 with contextlib.suppress(OSError):
                     self.path.parent.mkdir(parents=True, exist_ok=True)
-                    write_json(self.path, load_state(self.path).model_copy(update=changes).model_dump())
+                    write_json(self.path, asdict(replace(load_state(self.path), **changes)))

@@ -16,7 +16,7 @@ from core import run_audit
 from core.config import resolve
 from core.presets import PRESETS
 from fer_tui.app import FerApp
-from fer_tui.cli import app
+from fer_tui.commands.group import app
 from fer_tui.modes import SCREENS
 
 ROOT = Path(__file__).parent.parent

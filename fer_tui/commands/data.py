@@ -13,6 +13,7 @@ from fer_tui.commands.options import JsonOption
 from fer_tui.progress import counting
 
 app = typer.Typer(
+    add_completion=False,
     help="Look at a data set, draw one, or download the article's.",
     rich_markup_mode=None,
 )

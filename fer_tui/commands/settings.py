@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -23,7 +24,7 @@ def settings(
         output.print_lines(user.example())
         return 0
     path = user.settings_path()
-    values = user.load_settings().model_dump(mode="json")
+    values = asdict(user.load_settings())
     if json:
         output.print_json({"path": str(path), "exists": path.is_file(), "settings": values})
         return 0
@@ -31,10 +32,7 @@ def settings(
     output.print_lines(f"{path}{there}\n")
     output.print_table(
         {"setting": "left", "value": "left", "meaning": "left"},
-        [
-            ((name, _told(value), user.Settings.model_fields[name].description or ""), "")
-            for name, value in values.items()
-        ],
+        [((name, _told(value), user.FIELDS[name].metadata["description"]), "") for name, value in values.items()],
     )
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -136,7 +137,7 @@ class ExportScreen(ModalScreen[str | None]):
             return
         mime_type = FORMS[self.form][2]
         self.app.deliver_binary(BytesIO(self._content()), save_filename=name, mime_type=mime_type)
-        self.fer.memory.remember(export=self.fer.memory.state.export.model_copy(update={"form": self.form}))
+        self.fer.memory.remember(export=replace(self.fer.memory.state.export, form=self.form))
         self.dismiss(name)
 
     def _tell(self, problem: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def be_busy(pilot: Pilot[Any]) -> None:
 def damage_export(pilot: Pilot[Any]) -> None:
     """As though a folder had been named for the export."""
     app: Any = pilot.app
-    app.memory.remember(export=app.memory.state.export.model_copy(update={"path": "runs"}))
+    app.memory.remember(export=replace(app.memory.state.export, path="runs"))
 
 
 def prefer(settings: str) -> Callable[[Pilot[Any]], None]:

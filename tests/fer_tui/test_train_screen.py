@@ -20,7 +20,7 @@ from core.errors import RunError
 from core.models.registry import MODELS
 from core.presets import PRESETS
 from fer_tui.app import FerApp
-from fer_tui.cli import app as commands
+from fer_tui.commands.group import app as commands
 from fer_tui.screens.train import TrainScreen
 from fer_tui.widgets.choice import Choice, Toggle
 from fer_tui.widgets.model_list import ModelList

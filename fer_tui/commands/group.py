@@ -1,0 +1,103 @@
+"""All commands as one Typer app, and the options that may stand before a command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fer_tui.commands.options import Defaults
+
+# Each command and where it stands: only the one that is called is imported, since the screens want none of them.
+COMMANDS = {
+    "data": "data:app",
+    "train": "train:train",
+    "resume": "train:resume",
+    "stop": "train:stop",
+    "search": "search:search",
+    "runs": "runs:runs",
+    "compare": "runs:compare",
+    "evaluate": "inspect:evaluate",
+    "predict": "inspect:predict",
+    "models": "models:models",
+    "settings": "settings:settings",
+    "serve": "serve:serve",
+}
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by their names, each made when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = COMMANDS[name].partition(":")
+        found = getattr(import_module(f"fer_tui.commands.{module}"), attribute)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(name)(found)
+            found = alone
+        command = typer.main.get_command(found)
+        command.name = name
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Group(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()
+
+
+app = typer.Typer(
+    name="fer-tui",
+    cls=_Group,
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Train, watch and compare facial expression models, and believe the numbers.\n\n"
+    "Without a command the screens open.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"fer-tui {version('fer-tui')}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    data: Annotated[Path | None, typer.Option("--data", help="Data set for the screens.", show_default=False)] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option("--runs", help="Folder of runs; else $FER_TUI_RUNS, else ./runs.", show_default=False),
+    ] = None,
+    theme: Annotated[
+        str | None, typer.Option("--theme", metavar="NAME", help="Theme of the screens.", show_default=False)
+    ] = None,
+    no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Keep what stands before the command for the command to use."""
+    context.obj = Defaults(data=data, runs=runs, theme=theme, mouse=not no_mouse)
+    if context.invoked_subcommand is None:
+        from fer_tui.launch import run
+
+        raise typer.Exit(run(data, runs, theme=theme, mouse=not no_mouse))
