@@ -51,7 +51,7 @@ def main() -> None:
         sides = {
             "bare Textual app": ((sys.executable, "-c", BARE), "a bare app"),
             "fer-tui, no runs": ((COMMAND, "--runs", Path(place) / "none"), "No data set is open"),
-            "fer-tui, 20 runs": ((COMMAND, "--runs", folder), "queued"),
+            "fer-tui, 20 runs": ((COMMAND, "--runs", folder), "compact"),
         }
         taken: dict[str, list[float]] = {side: [] for side in sides}
         for number in range(-1, ROUNDS):

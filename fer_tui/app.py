@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -297,6 +298,7 @@ class FerApp(App[None]):
         watcher, tail = RunWatcher(self.folder), None
         told: tuple[tuple[RunSnapshot, ...], str] | None = None
         meter: LoadMeter | None = None
+        began = time.monotonic()
         while not (self._is_leaving.is_set() or worker.is_cancelled):
             self._wake.clear()
             if terminal.has_hung_up():
@@ -317,12 +319,13 @@ class FerApp(App[None]):
                 lines = tail.look()
                 if lines or is_new:
                     self.post_message(self.LogGrown(run, lines, is_new=is_new))
-            import_modes()
-            # The driver may take a second to answer first: the runs come before it.
-            meter = meter or LoadMeter()
-            load = meter.look()
-            if load is not None:
-                self.post_message(self.LoadSampled(load))
+            # To import and to ask the driver for the first time would hold up the first paint.
+            if time.monotonic() - began >= LOOK_INTERVAL:
+                import_modes()
+                meter = meter or LoadMeter()
+                load = meter.look()
+                if load is not None:
+                    self.post_message(self.LoadSampled(load))
             self._wake.wait(LOOK_INTERVAL)
 
     def on_fer_app_runs_changed(self, message: RunsChanged) -> None:

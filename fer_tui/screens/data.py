@@ -99,6 +99,7 @@ class DataScreen(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.add_class("-empty")
         self.dataset: Dataset | None = None
         self.counts: dict[str, dict[str, int]] = {}
         self.problems: Sequence[Problem] = ()
@@ -127,7 +128,6 @@ class DataScreen(ModeScreen):
 
     def on_mount(self) -> None:
         """Read what the command line named, else what was open last."""
-        self.add_class("-empty")
         folder = self.fer.data or self._last()
         if folder is not None:
             self.query_one("#folder", Input).value = str(folder)
@@ -252,7 +252,7 @@ class DataScreen(ModeScreen):
                 self._show_counts()
                 self._show_findings("Still looking at the images.")
             self._new_sample()
-            self.refresh_bindings()
+            self.renew_keys()
 
     @on(FacesSampled)
     def _on_sampled(self, message: FacesSampled) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from textual import events
+from textual.actions import parse
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.screen import Screen
 from textual.widgets import Footer
 
@@ -20,6 +22,12 @@ class ModeScreen(Screen[None]):
     """A mode's screen."""
 
     MODE = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # A screen that is new has the style sheet of now; Textual would parse all of it anew, twice, for its sake.
+        self._css_update_count = self.app._css_update_count
+        self._offered: tuple[bool | None, ...] = ()
 
     @property
     def fer(self) -> FerApp:
@@ -43,6 +51,17 @@ class ModeScreen(Screen[None]):
     def compose_mode(self) -> ComposeResult:
         """The mode's own part."""
         raise NotImplementedError
+
+    def renew_keys(self) -> None:
+        """Have the footer tell what can be done now, where that is not what it tells.
+
+        It is made anew each time: that takes a while, and a click in that moment is lost.
+        """
+        actions = [parse(binding.action) for binding in self.BINDINGS if isinstance(binding, Binding)]
+        offered = tuple(self.check_action(name, parameters) for _, name, parameters in actions)
+        if offered != self._offered:
+            self._offered = offered
+            self.refresh_bindings()
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Leave the styles as they are: where they changed meanwhile, the app has renewed them already.

@@ -126,7 +126,7 @@ class RunsScreen(RunsModeScreen):
         detail.show(run, overlaid, len(self.fer.marked) - len(overlaid))
         self._show_load()
         self.fer.follow_log(run.path if run else None)
-        self.refresh_bindings()
+        self.renew_keys()
 
     def _show_load(self) -> None:
         if self.is_mounted:
@@ -166,7 +166,7 @@ class RunsScreen(RunsModeScreen):
         """Open the filter."""
         self.query_one("#filter-line").display = True
         self.query_one("#filter", Input).focus()
-        self.refresh_bindings()
+        self.renew_keys()
 
     def action_clear_filter(self) -> None:
         """Close the filter and show every run."""
