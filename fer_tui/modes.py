@@ -45,6 +45,7 @@ def _inspect_screen() -> Screen[Any]:
 def import_modes() -> None:
     """Import the modes while nobody waits for them, so that the first switch to one is as quick as the next."""
     from fer_tui.screens import compare, data, inspect, runs, train  # noqa: F401
+    from fer_tui.widgets import run_tabs  # noqa: F401
 
 
 @dataclass(frozen=True)

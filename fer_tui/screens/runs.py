@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -19,10 +19,13 @@ from fer_tui.output import visible
 from fer_tui.screens.ask_epochs import AskEpochsScreen
 from fer_tui.screens.confirm import ConfirmScreen
 from fer_tui.screens.mode_screen import RunsModeScreen
-from fer_tui.widgets.metric_plot import PLACES, MetricPlot, Overlaid, hold_places
+from fer_tui.widgets.overlay import PLACES, Overlaid, hold_places
 from fer_tui.widgets.run_detail import RunDetail
 from fer_tui.widgets.run_table import RunTable, matches
 from fer_tui.widgets.shown_input import ShownInput
+
+if TYPE_CHECKING:
+    from fer_tui.widgets.run_tabs import RunTabs
 
 EMPTY = """No runs in {folder} yet.
 
@@ -138,6 +141,15 @@ class RunsScreen(RunsModeScreen):
         name = self.query_one(RunTable).chosen
         return next((run for run in self.fer.runs or () if run.name == name), None)
 
+    @property
+    def tabs(self) -> RunTabs | None:
+        """The chosen run's plot, log and warnings; None for the moment until they are there."""
+        return self.query_one(RunDetail).tabs
+
+    @on(RunDetail.Completed)
+    def _detail_completed(self) -> None:
+        self.renew_keys()
+
     def show_log(self, run: Path, lines: list[str], *, is_new: bool) -> None:
         """Take lines of a run's log."""
         chosen = self.chosen
@@ -153,13 +165,15 @@ class RunsScreen(RunsModeScreen):
         allowed = {
             "filter": bool(self.fer.runs),
             "clear_filter": bool(self.query_one("#filter-line").display),
-            "split": bool(self.query_one(MetricPlot).overlaid),
+            "split": self.tabs is not None and bool(self.tabs.plot.overlaid),
             "resume": has_ended,
             "stop": chosen is not None and not has_ended,
             "delete": has_ended,
         }
-        for name in ("mark", "metric", "log_axis", "smooth", "output", "warnings", "inspect"):
+        for name in ("mark", "inspect"):
             allowed[name] = chosen is not None
+        for name in ("metric", "log_axis", "smooth", "output", "warnings"):
+            allowed[name] = chosen is not None and self.tabs is not None
         return allowed.get(action, True)
 
     def action_filter(self) -> None:
@@ -192,27 +206,33 @@ class RunsScreen(RunsModeScreen):
 
     def action_metric(self) -> None:
         """Plot the next metric."""
-        self.query_one(MetricPlot).next_metric()
+        if self.tabs is not None:
+            self.tabs.plot.next_metric()
 
     def action_log_axis(self) -> None:
         """Change the axis."""
-        self.query_one(MetricPlot).toggle_log()
+        if self.tabs is not None:
+            self.tabs.plot.toggle_log()
 
     def action_smooth(self) -> None:
         """Smooth the series, or not."""
-        self.query_one(MetricPlot).toggle_smooth()
+        if self.tabs is not None:
+            self.tabs.plot.toggle_smooth()
 
     def action_output(self) -> None:
         """Show the log, or the plot again."""
-        self.query_one(RunDetail).toggle("log-pane")
+        if self.tabs is not None:
+            self.tabs.toggle("log-pane")
 
     def action_warnings(self) -> None:
         """Show what is wrong with the run, or the plot again."""
-        self.query_one(RunDetail).toggle("warnings-pane")
+        if self.tabs is not None:
+            self.tabs.toggle("warnings-pane")
 
     def action_split(self) -> None:
         """Compare the marked runs by their training figures, or by validation."""
-        self.query_one(MetricPlot).toggle_split()
+        if self.tabs is not None:
+            self.tabs.plot.toggle_split()
 
     async def action_resume(self) -> None:
         """Go on with the chosen run; one that is completed, on to more epochs."""

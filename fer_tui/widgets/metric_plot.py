@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from textual.content import Content
@@ -12,8 +12,8 @@ from textual.markup import escape
 from core.runs import METRICS
 from fer_tui.keys import shown_key
 from fer_tui.output import visible
-from fer_tui.themes import SERIES
 from fer_tui.widgets.line_plot import GAP, LinePlot, Points, Series
+from fer_tui.widgets.overlay import PLACES, History, Overlaid
 from fer_tui.widgets.run_table import run_digits
 
 SMOOTHING = 0.6
@@ -21,11 +21,9 @@ SMOOTHING = 0.6
 MARKERS = {"train": "•", "validation": "hd"}
 SIGNS = {"train": "••", "validation": "▀▀"}
 KEPT = "◆"
-PLACES = "●x○▲+■◇*"[:SERIES]
 # From so many lines on there is room for a legend of several.
 TALL = 20
 MODEL = 16
-History = Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -43,30 +41,6 @@ class View:
     log: bool = False
     smooth: bool = False
     train: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Overlaid:
-    """A marked run in the common plot.
-
-    Attributes:
-        name: the run's.
-        model: its model's.
-        place: which of the markers and colours it has, from 0.
-        history: its epochs.
-    """
-
-    name: str
-    model: str
-    place: int
-    history: History
-
-
-def hold_places(places: Mapping[str, int], marked: Collection[str]) -> dict[str, int]:
-    """A place for each marked run: who has one keeps it, the others get what is free, by name, while any is."""
-    held = {name: place for name, place in places.items() if name in marked}
-    free = [place for place in range(SERIES) if place not in held.values()]
-    return held | dict(zip(sorted(set(marked) - set(held)), free, strict=False))
 
 
 class MetricPlot(LinePlot):

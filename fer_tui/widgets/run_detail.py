@@ -1,24 +1,28 @@
-"""The chosen run: what it says of itself, its plot, the end of its log, and what is wrong with its figures."""
+"""The chosen run: what it says of itself, above its plot, the end of its log, and what is wrong with its figures."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Log, Static, TabbedContent, TabPane
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Static
 
 from core.load import Load
 from core.runs import RunSnapshot
 from fer_tui.output import visible
 from fer_tui.widgets.device_strip import DeviceStrip
-from fer_tui.widgets.metric_plot import MetricPlot, Overlaid
+from fer_tui.widgets.overlay import Overlaid
 from fer_tui.widgets.run_table import STATE_COLOURS
 
+if TYPE_CHECKING:
+    from fer_tui.widgets.run_tabs import RunTabs
+
 BAR = 8
-LOG_LINES = 2_000
 
 
 def duration(seconds: float) -> str:
@@ -47,30 +51,44 @@ def bar(done: float, total: float, width: int = BAR) -> str:
 
 
 class RunDetail(Vertical):
-    """State, progress, plot, log and warnings of one run, and the machine's load."""
+    """State, progress and the machine's load; below them the tabs, which come right after the first paint."""
+
+    class Completed(Message):
+        """The tabs are there."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.run: RunSnapshot | None = None
-        self.unread = 0
+        self.tabs: RunTabs | None = None
+        self._overlaid: tuple[Sequence[Overlaid], int] = ((), 0)
+        self._early_lines: list[str] = []
 
     def compose(self) -> ComposeResult:
-        """Lines of words above plot, log and warnings."""
+        """Lines of words."""
         yield Static(id="run-state", markup=False)
         yield Static(id="run-message", markup=False)
         yield Static(id="run-progress", markup=False)
         yield DeviceStrip(id="device")
-        with TabbedContent(id="run-tabs"):
-            with TabPane("Plot", id="plot-pane"):
-                yield MetricPlot(id="plot")
-            with TabPane("Log", id="log-pane"):
-                yield Log(id="log", max_lines=LOG_LINES, highlight=False)
-            with TabPane("Warnings", id="warnings-pane"), VerticalScroll(id="warnings-scroll"):
-                yield Static(id="warnings", markup=False)
+
+    def on_mount(self) -> None:
+        """Leave the tabs for when the words are painted: they take as long as all the rest."""
+        self.call_after_refresh(self._add_tabs)
+
+    async def _add_tabs(self) -> None:
+        from fer_tui.widgets.run_tabs import RunTabs
+
+        tabs = RunTabs()
+        await self.mount(tabs)
+        self.tabs = tabs
+        if self.run is not None:
+            tabs.show(self.run, *self._overlaid)
+        tabs.show_log(self._early_lines, is_new=True)
+        self._early_lines = []
+        self.post_message(self.Completed())
 
     def show(self, run: RunSnapshot | None, overlaid: Sequence[Overlaid] = (), beyond: int = 0) -> None:
         """Take the chosen run's newest snapshot, the marked runs, and how many of them have no place in the plot."""
-        self.run = run
+        self.run, self._overlaid = run, (overlaid, beyond)
         if run is None:
             return
         colours = self.app.theme_variables
@@ -81,10 +99,8 @@ class RunDetail(Vertical):
         message.display = bool(run.message)
         message.update(visible(run.message))
         self.query_one("#run-progress", Static).update(_progress(run))
-        self.query_one("#warnings", Static).update(told_warnings(run))
-        self._label("warnings-pane", f"Warnings ({len(run.warnings)})" if run.warnings else "Warnings")
-        kept = run.kept_epoch()
-        self.query_one(MetricPlot).show(run.history, kept["epoch"] if kept else None, overlaid, beyond)
+        if self.tabs is not None:
+            self.tabs.show(run, overlaid, beyond)
 
     def show_load(self, load: Load | None) -> None:
         """Take what the machine does."""
@@ -92,46 +108,10 @@ class RunDetail(Vertical):
 
     def show_log(self, lines: list[str], *, is_new: bool) -> None:
         """Add lines of the log; `is_new` where they are another run's."""
-        log = self.query_one(Log)
-        if is_new:
-            log.clear()
-            self.unread = 0
-        if lines:
-            log.write_lines([visible(line) for line in lines])
-        if self._active != "log-pane" and not is_new:
-            self.unread += len(lines)
-        self._label_log()
-
-    @property
-    def _active(self) -> str:
-        return self.query_one("#run-tabs", TabbedContent).active
-
-    def _label_log(self) -> None:
-        self._label("log-pane", f"Log ({self.unread} new)" if self.unread else "Log")
-
-    def _label(self, pane: str, label: str) -> None:
-        tab = self.query_one("#run-tabs", TabbedContent).get_tab(pane)
-        if str(tab.label) != label:
-            tab.label = label
-
-    def toggle(self, pane: str) -> None:
-        """Show `log-pane` or `warnings-pane`, or the plot again."""
-        self.query_one("#run-tabs", TabbedContent).active = "plot-pane" if self._active == pane else pane
-
-    def on_tabbed_content_tab_activated(self) -> None:
-        """What is shown is read."""
-        if self._active == "log-pane":
-            self.unread = 0
-            self._label_log()
-
-
-def told_warnings(run: RunSnapshot) -> str:
-    """What is wrong with a run, in full: why it ended, and what the audit holds against its figures."""
-    told = [f"{run.state}: {run.message}"] if run.state in ("failed", "diverged") and run.message else []
-    told += [f"{warning.get('code', 'warning')}: {warning.get('message', '')}" for warning in run.warnings]
-    if told:
-        return "\n\n".join(visible(text) for text in told)
-    return "None: the audit found nothing." if run.evaluation else "The audit looks at a run when it is completed."
+        if self.tabs is not None:
+            self.tabs.show_log(lines, is_new=is_new)
+        else:
+            self._early_lines = [*([] if is_new else self._early_lines), *lines]
 
 
 def _progress(run: RunSnapshot) -> Text:

@@ -21,6 +21,7 @@ from core.run_writer import RunWriter, create_run
 from core.runs import HISTORY_COLUMNS
 from fer_tui import watcher
 from fer_tui.app import FerApp
+from fer_tui.screens.runs import RunsScreen
 from fer_tui.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -89,11 +90,17 @@ def open_app(tmp_path: Path) -> Open:
     async def opened(size: tuple[int, int] = (80, 24), data: Path | None = None) -> AsyncIterator[Pilot[Any]]:
         app = FerApp(data, tmp_path / "runs")
         async with app.run_test(size=size) as pilot:
-            await wait_for(pilot, lambda: app.runs is not None and app.mode_screen is not None)
+            await wait_for(pilot, lambda: app.runs is not None and is_whole(app))
             await pilot.pause()
             yield pilot
 
     return opened
+
+
+def is_whole(app: FerApp) -> bool:
+    """Whether the mode's screen has all its parts; the tabs of Runs come after its first paint."""
+    screen = app.mode_screen
+    return screen is not None and (not isinstance(screen, RunsScreen) or (screen.is_mounted and screen.tabs is not None))
 
 
 async def wait_for(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
@@ -164,7 +171,7 @@ def open_scene(same_everywhere: None, write_run: Callable[..., Path], alive: Map
         app = FerApp(Path(scene.data) if scene.data else None, Path("runs"), settings=Settings(theme="fer-dark"))
         app.animation_level = "none"
         async with app.run_test(size=SIZES[0]) as pilot:
-            await wait_for(pilot, lambda: app.runs is not None and app.mode_screen is not None)
+            await wait_for(pilot, lambda: app.runs is not None and is_whole(app))
             for step in scene.steps:
                 if callable(step):
                     step(pilot)
@@ -172,6 +179,7 @@ def open_scene(same_everywhere: None, write_run: Callable[..., Path], alive: Map
                     await see(pilot, step.removeprefix("see:"))
                 else:
                     await pilot.press(step)
+                    await wait_for(pilot, lambda: is_whole(app))
             yield pilot
 
     return opened

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from fer_tui.themes import SERIES
-from fer_tui.widgets.metric_plot import PLACES, Overlaid, hold_places, legend_names, smoothed, thinned
+from fer_tui.widgets.metric_plot import legend_names, smoothed, thinned
+from fer_tui.widgets.overlay import PLACES, Overlaid, hold_places
 
 
 def test_a_marked_run_keeps_its_place_whatever_else_is_marked():

@@ -12,7 +12,8 @@ from textual.pilot import Pilot
 
 from core.runs import HISTORY_COLUMNS
 from fer_tui.widgets.line_plot import LinePlot
-from fer_tui.widgets.metric_plot import PLACES, MetricPlot
+from fer_tui.widgets.metric_plot import MetricPlot
+from fer_tui.widgets.overlay import PLACES
 from fer_tui.widgets.run_table import RunTable
 
 NAMES = [f"2026010{day}-030405-006-compact-aaa{day}" for day in range(1, 6)]

@@ -1,0 +1,35 @@
+"""The marked runs in the common plot, each with its place: a marker and a colour."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from fer_tui.themes import SERIES
+
+PLACES = "●x○▲+■◇*"[:SERIES]
+History = Sequence[Mapping[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Overlaid:
+    """A marked run in the common plot.
+
+    Attributes:
+        name: the run's.
+        model: its model's.
+        place: which of the markers and colours it has, from 0.
+        history: its epochs.
+    """
+
+    name: str
+    model: str
+    place: int
+    history: History
+
+
+def hold_places(places: Mapping[str, int], marked: Collection[str]) -> dict[str, int]:
+    """A place for each marked run: who has one keeps it, the others get what is free, by name, while any is."""
+    held = {name: place for name, place in places.items() if name in marked}
+    free = [place for place in range(SERIES) if place not in held.values()]
+    return held | dict(zip(sorted(set(marked) - set(held)), free, strict=False))
