@@ -30,14 +30,16 @@ from core.run_writer import create_run
 
 EPOCHS, LIMIT, KEYS_PRESSED = 4, 6000, 150
 SETTINGS = f"[train]\nepochs = {EPOCHS}\nlimit = {LIMIT}\n"
-MODES = {"1": "faces", "4": "majority", "3": "Filter"}
+MODES = {"1": "validation", "4": "the best of our runs", "3": "run (UTC)"}
+# Letters that stand nowhere else on the screen.
+LETTERS = "zqxqzq"
 
 
 class Timed(Screen):
     """The app's terminal, which can tell when a text was written to it; it is painted until then."""
 
     def __init__(self, *arguments: str | Path, cwd: Path) -> None:
-        self._came = threading.Condition()
+        self._arrived = threading.Condition()
         self._since = b""
         self.is_painted = True
         super().__init__(*arguments, size=(132, 43), cwd=cwd)
@@ -48,18 +50,18 @@ class Timed(Screen):
         Raises:
             TimeoutError: they do not come within ten seconds.
         """
-        with self._came:
+        with self._arrived:
             self._since = b""
             began = time.perf_counter()
             self.write(KEYS.get(key, key).encode())
-            if not self._came.wait_for(lambda: effect.encode() in self._since, 10):
+            if not self._arrived.wait_for(lambda: effect.encode() in self._since, 10):
                 raise TimeoutError(f"{key}: {effect!r} is not written")
             return time.perf_counter() - began
 
     def _take(self, name: str, content: bytes) -> None:
-        with self._came:
+        with self._arrived:
             self._since += content
-            self._came.notify_all()
+            self._arrived.notify_all()
         # To paint costs this process more than the app has to do.
         if self.is_painted:
             super()._take(name, content)
@@ -73,14 +75,14 @@ def press_keys(app: Timed, names: list[str]) -> dict[str, list[float]]:
         app.press("/")
         time.sleep(0.5)
         typed = ""
-        for letter in "compact":
+        for letter in LETTERS:
             typed += letter
             taken["letter in the filter"].append(app.answer(letter, typed))
             time.sleep(draw.uniform(0.1, 0.3))
         app.press("escape", "escape", "home")
         time.sleep(0.5)
         for name in names[1:8]:
-            taken["cursor in the table"].append(app.answer("down", name))
+            taken["cursor in the table"].append(app.answer("down", name[-4:]))
             time.sleep(draw.uniform(0.1, 0.3))
         for key, text in MODES.items():
             taken["mode"].append(app.answer(key, text))
@@ -117,9 +119,9 @@ def in_app(data: Path, folder: Path) -> tuple[list[float], dict[str, list[float]
     try:
         app.wait_for("28,709")
         app.press("2")
-        app.wait_for("An epoch of")
-        if "0 models" in app.text or ("Choose" in app.text and "✓" not in app.text):
-            app.press("space")
+        app.wait_for("About")
+        app.press("space")
+        app.wait_for("Start 1 run")
         app.press("s")
         while not (new := set(folder.iterdir()) - before):
             time.sleep(0.1)

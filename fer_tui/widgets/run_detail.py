@@ -62,6 +62,7 @@ class RunDetail(Vertical):
         self.tabs: RunTabs | None = None
         self._overlaid: tuple[Sequence[Overlaid], int] = ((), 0)
         self._early_lines: list[str] = []
+        self._is_shown = False
 
     def compose(self) -> ComposeResult:
         """Lines of words."""
@@ -69,10 +70,6 @@ class RunDetail(Vertical):
         yield Static(id="run-message", markup=False)
         yield Static(id="run-progress", markup=False)
         yield DeviceStrip(id="device")
-
-    def on_mount(self) -> None:
-        """Leave the tabs for when the words are painted: they take as long as all the rest."""
-        self.call_after_refresh(self._add_tabs)
 
     async def _add_tabs(self) -> None:
         from fer_tui.widgets.run_tabs import RunTabs
@@ -89,6 +86,10 @@ class RunDetail(Vertical):
     def show(self, run: RunSnapshot | None, overlaid: Sequence[Overlaid] = (), beyond: int = 0) -> None:
         """Take the chosen run's newest snapshot, the marked runs, and how many of them have no place in the plot."""
         self.run, self._overlaid = run, (overlaid, beyond)
+        if not self._is_shown:
+            # The tabs take as long as all the rest: they are left for when the words are painted.
+            self._is_shown = True
+            self.call_after_refresh(self._add_tabs)
         if run is None:
             return
         colours = self.app.theme_variables

@@ -100,7 +100,9 @@ def open_app(tmp_path: Path) -> Open:
 def is_whole(app: FerApp) -> bool:
     """Whether the mode's screen has all its parts; the tabs of Runs come after its first paint."""
     screen = app.mode_screen
-    return screen is not None and (not isinstance(screen, RunsScreen) or (screen.is_mounted and screen.tabs is not None))
+    if not isinstance(screen, RunsScreen):
+        return screen is not None
+    return screen.is_mounted and screen.tabs is not None
 
 
 async def wait_for(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
