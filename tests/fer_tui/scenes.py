@@ -63,7 +63,7 @@ def prefer(settings: str) -> Callable[[Pilot[Any]], None]:
 
 TYPED = '{"epochs": "30", "learning_rate": "0.0005", "augmentation": "strong"}'
 WRONG = '{"epochs": "many", "learning_rate": "-1"}'
-TO_COMPACT = ("3", "see:waits", *"jjjj", f"see:completed  {worlds.COMPACT}", "i")
+TO_COMPACT = ("3", "see:waits", "see:no GPU", *"jjjj", f"see:completed  {worlds.COMPACT}", "i")
 
 SCENES = (
     Scene("data-empty", ("1", "see:No data set is open")),
@@ -72,18 +72,18 @@ SCENES = (
     Scene("data-missing", ("1", "see:missing"), data="missing"),
     Scene("train-empty", ("2", "see:open a data set first")),
     Scene("train-full", ("2", open_data, "see:/data/faces", "space", "j", "space", prefer(TYPED), "see:Start 2 runs")),
-    Scene("train-failed", ("2", open_data, "see:/data/faces", "space", prefer(WRONG), "e", "see:✗ mend")),
+    Scene("train-failed", ("2", open_data, "see:/data/faces", "space", prefer(WRONG), "see:✗ mend", "e")),
     Scene("train-menu", ("2", open_data, "see:/data/faces", "e", "enter", "see:enter chooses")),
     Scene("runs-empty", ("3", "see:No runs in")),
-    Scene("runs-full", ("3", "see:waits", "j", "see:310/450", "see:no GPU"), worlds.full),
-    Scene("runs-log", ("3", "see:waits", "j", "see:310/450", "o", "see:epoch 5:", "see:no GPU"), worlds.full),
-    Scene("runs-warned", ("3", "see:waits", *"jjj", "w", "see:nearly pure", "see:no GPU"), worlds.full),
+    Scene("runs-full", ("3", "see:waits", "see:no GPU", "j", "see:310/450"), worlds.full),
+    Scene("runs-log", ("3", "see:waits", "see:no GPU", "j", "see:310/450", "o", "see:epoch 5:"), worlds.full),
+    Scene("runs-warned", ("3", "see:waits", "see:no GPU", *"jjj", "w", "see:nearly pure"), worlds.full),
     Scene(
         "runs-overlay",
-        ("3", "see:waits", "j", "space", "j", "space", *"jj", "space", "see:v validation", "see:no GPU"),
+        ("3", "see:waits", "see:no GPU", "j", "space", "j", "space", *"jj", "space", "see:v validation"),
         worlds.full,
     ),
-    Scene("runs-filter", ("3", "see:waits", "slash", *"compact", "see:2 of 5", "see:no GPU"), worlds.full),
+    Scene("runs-filter", ("3", "see:waits", "see:no GPU", "slash", *"compact", "see:2 of 5"), worlds.full),
     Scene("runs-failed", ("3", *"jjjj", "see:out of memory", "see:no GPU"), worlds.failed),
     Scene("runs-diverged", ("3", *"jjj", "see:not a number", "see:no GPU"), worlds.failed),
     Scene("runs-damaged", ("3", "j", f"see:interrupted  {worlds.DAMAGED}", "see:no GPU"), worlds.failed),
@@ -99,17 +99,25 @@ SCENES = (
     Scene("inspect-missing", ("5", "see:predictions.csv"), worlds.failed),
     Scene("dialog-export", ("4", "see:always", "e", "see:LaTeX"), worlds.full),
     Scene("dialog-export-failed", ("4", "see:always", damage_export, "e", "enter", "see:is a folder"), worlds.full),
-    Scene("dialog-quit", ("3", "see:waits", be_busy, "q", "see:Stop it after its batch"), worlds.full),
-    Scene("dialog-leaving", ("3", "see:waits", be_busy, "q", "y", "see:traces the first step"), worlds.full),
-    Scene("dialog-delete", ("3", "see:waits", *"jjjj", "delete", "see:This can't be taken back"), worlds.full),
-    Scene("dialog-epochs", ("3", "see:waits", *"jjjj", "r", "see:Train on to how many"), worlds.full),
-    Scene("dialog-draw", ("1", "see:No data set", "d", "see:expressions into")),
+    Scene("dialog-quit", ("3", "see:waits", "see:no GPU", be_busy, "q", "see:Stop it after its batch"), worlds.full),
+    Scene(
+        "dialog-leaving", ("3", "see:waits", "see:no GPU", be_busy, "q", "y", "see:traces the first step"), worlds.full
+    ),
+    Scene(
+        "dialog-delete",
+        ("3", "see:waits", "see:no GPU", *"jjjj", "delete", "see:This can't be taken back"),
+        worlds.full,
+    ),
+    Scene("dialog-epochs", ("3", "see:waits", "see:no GPU", *"jjjj", "r", "see:Train on to how many"), worlds.full),
+    Scene("dialog-draw", ("1", "see:No data set", "d", "see:expressions into", "backspace", "s", "see:faces/")),
     Scene("dialog-run", (*TO_COMPACT, "see:7 mistakes", "r", "see:enter chooses"), worlds.full),
     Scene("dialog-predict", (*TO_COMPACT, "see:7 mistakes", "p", "see:of one face, then Enter"), worlds.full),
     Scene("help-train", ("2", "see:open a data set", "question_mark", "see:closes")),
-    Scene("help-runs", ("3", "see:waits", "question_mark", "see:closes"), worlds.full),
-    Scene("palette", ("3", "see:waits", "ctrl+p", "see:Search for commands"), worlds.full),
+    Scene("help-runs", ("3", "see:waits", "see:no GPU", "question_mark", "see:closes"), worlds.full),
+    Scene("palette", ("3", "see:waits", "see:no GPU", "ctrl+p", "see:Search for commands"), worlds.full),
     Scene(
-        "palette-found", ("3", "see:waits", "ctrl+p", "see:Search for commands", *"b2c4", "see:Run 2026"), worlds.full
+        "palette-found",
+        ("3", "see:waits", "see:no GPU", "ctrl+p", "see:Search for commands", *"b2c4", "see:Run 2026"),
+        worlds.full,
     ),
 )
