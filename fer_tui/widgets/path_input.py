@@ -24,6 +24,11 @@ class PathInput(ShownInput):
             value, id=id, placeholder=placeholder, suggester=suggester, compact=True, select_on_focus=False
         )
 
+    def on_focus(self) -> None:
+        """Suggest at once how what stands there already may go on; the focus takes an earlier suggestion away."""
+        if self.suggester is not None and self.value:
+            self.run_worker(self.suggester._get_suggestion(self, self.value))
+
     def action_complete(self) -> None:
         """Take the suggestion; without one Tab does what it does elsewhere."""
         if self._suggestion and self.cursor_at_end:
