@@ -74,6 +74,10 @@ def pane(name: str) -> Seen:
     return lambda app: app.screen.query_one("#run-tabs").active == name
 
 
+def view(setting: str, value: object) -> Seen:
+    return lambda app: getattr(app.screen.tabs.plot.view, setting) == value
+
+
 def cell(row: int, column: int) -> Seen:
     return lambda app: app.screen.query_one("#matrix").cell == (row, column)
 
@@ -190,13 +194,13 @@ WALKS = (
         (
             Press("run_table.down", "j", at(worlds.STOPPED)),
             Press("run_table.up", "k", at(worlds.RUNNING)),
-            Press("runs.metric", "m", words("m accuracy")),
-            Press("runs.log_axis", "l", words("l log axis")),
-            Press("runs.smooth", "s", words("s smoothed")),
+            Press("runs.metric", "m", view("metric", "accuracy")),
+            Press("runs.log_axis", "l", view("log", True)),
+            Press("runs.smooth", "s", view("smooth", True)),
             Press("runs.mark", "space", is_marked(1)),
             choose_run(worlds.COMPACT),
             Press("runs.mark", "space", is_marked(2)),
-            Press("runs.split", "v", words("v train")),
+            Press("runs.split", "v", view("train", True)),
             Press("runs.output", "o", pane("log-pane")),
             Press("runs.warnings", "w", pane("warnings-pane")),
             Press("runs.filter", "slash", focused("#filter")),
