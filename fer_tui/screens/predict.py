@@ -13,6 +13,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.markup import escape
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
@@ -79,7 +80,7 @@ class PredictScreen(ModalScreen[None]):
         # A text field sends what it holds to the terminal as it is.
         begin = f"{folder}/" if isinstance(folder, str) and folder.isprintable() else ""
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = Text(f"Predict with {visible(self.run_asked.model)}, {_name(self.run_asked)}").plain
+            dialog.border_title = escape(f"Predict with {visible(self.run_asked.model)}, {_name(self.run_asked)}")
             yield PathInput(
                 PredictScreen._last_path or begin,
                 id="image-path",
