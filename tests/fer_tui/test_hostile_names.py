@@ -176,7 +176,7 @@ async def test_runs_models_messages_and_warnings(
         await seen(pilot, until, "Train on to how many")
         await pilot.press("escape", "4")
         await seen(pilot, until, "always")
-        assert words in check(pilot)
+        assert begun(name) in check(pilot)
         await pilot.press("g")
         await pilot.pause()
         check(pilot)
