@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getopt
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from fer_tui import output, terminal
 # The options of the screens, as `fer_tui.commands.group` has them too.
 _VALUES: Mapping[str, Callable[[str], Any]] = {"data": Path, "runs": Path, "theme": str}
 _NO_MOUSE = "no-mouse"
+# Set where a shell asks for completions.
+COMPLETION = "_FER_TUI_COMPLETE"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +71,8 @@ def screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:
 
     Typer gives the same, and takes a third of the time until the first paint for it.
     """
+    if COMPLETION in os.environ:
+        return None
     try:
         options, rest = getopt.getopt(list(arguments), "", [*(f"{name}=" for name in _VALUES), _NO_MOUSE])
     except getopt.GetoptError:
