@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from textual import events
+from textual._context import active_app
 from textual.actions import parse
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -26,7 +27,9 @@ class ModeScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         # A screen that is new has the style sheet of now; Textual would parse all of it anew, twice, for its sake.
-        self._css_update_count = self.app._css_update_count
+        app = active_app.get(None)
+        if app is not None:
+            self._css_update_count = app._css_update_count
         self._offered: tuple[bool | None, ...] = ()
 
     @property
