@@ -48,12 +48,17 @@ def load_state(path: Path) -> State:
     """Read what was remembered; nothing where the file is missing, can't be read or is damaged."""
     try:
         content = json.loads(path.read_bytes())
-        known = {each.name: content[each.name] for each in fields(State) if each.name in content}
-        state = State(**{**known, "export": ExportChoice(**known.get("export", {}))})
+        export = ExportChoice(**_known(ExportChoice, content.get("export", {})))
+        state = State(**{**_known(State, content), "export": export})
     except (OSError, ValueError, RecursionError, TypeError, AttributeError):
         return State()
     texts = (state.theme, state.data, state.export.form, state.export.path)
     return state if all(isinstance(text, str) for text in texts) and isinstance(state.train, dict) else State()
+
+
+def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
+    """What a dataclass has a field for; a later version may have written more."""
+    return {each.name: content[each.name] for each in fields(kind) if each.name in content}
 
 
 class Memory:

@@ -47,8 +47,8 @@ def test_a_damaged_file_is_as_none_and_is_mended(tmp_path: Path, content: bytes)
 
 def test_what_a_later_version_wrote_is_no_fault(tmp_path: Path):
     path = tmp_path / "state.json"
-    path.write_text(json.dumps({"theme": "nord", "new": 1}))
-    assert load_state(path) == State(theme="nord")
+    path.write_text(json.dumps({"theme": "nord", "new": 1, "export": {"form": "json", "new": 1}}))
+    assert load_state(path) == State(theme="nord", export=ExportChoice(form="json"))
 
 
 def test_where_nothing_can_be_written_the_choice_lasts_as_long_as_the_app(tmp_path: Path):
