@@ -301,7 +301,7 @@ class FerApp(App[None]):
         began = time.monotonic()
         while not (self._is_leaving.is_set() or worker.is_cancelled):
             self._wake.clear()
-            if terminal.has_hung_up():
+            if not self._signals and terminal.has_hung_up():
                 self.call_from_thread(self._on_hangup)
             seen: tuple[tuple[RunSnapshot, ...], str]
             try:

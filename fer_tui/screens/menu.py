@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
 
@@ -28,22 +29,22 @@ class MenuScreen(ModalScreen[T | None], Generic[T]):
     ]
     AUTO_FOCUS = "#menu"
 
-    def __init__(self, title: str, options: Sequence[tuple[str, T]], chosen: T | None) -> None:
+    def __init__(self, heading: str, options: Sequence[tuple[str, T]], chosen: T | None) -> None:
         """Keep what there is to choose.
 
         Args:
-            title: what is chosen.
+            heading: what is chosen.
             options: a line and its value each.
             chosen: the value in force, on which the cursor begins.
         """
         super().__init__()
-        self.title, self.options, self.chosen = title, options, chosen
+        self.heading, self.options, self.chosen = heading, options, chosen
 
     def compose(self) -> ComposeResult:
         """The list."""
         lines = [Text(visible(line), no_wrap=True, overflow="ellipsis") for line, _ in self.options]
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self.title or ""
+            dialog.border_title = escape(self.heading)
             dialog.border_subtitle = "enter chooses, esc cancels"
             yield OptionList(*lines, id="menu", markup=False, compact=True)
 

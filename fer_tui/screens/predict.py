@@ -77,8 +77,7 @@ class PredictScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Field, what is going on, face and bars."""
         folder = self.run_asked.environment.get("data")
-        # A text field sends what it holds to the terminal as it is.
-        begin = f"{folder}/" if isinstance(folder, str) and folder.isprintable() else ""
+        begin = f"{folder}/" if isinstance(folder, str) else ""
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = escape(f"Predict with {visible(self.run_asked.model)}, {_name(self.run_asked)}")
             yield PathInput(

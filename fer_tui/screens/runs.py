@@ -146,6 +146,12 @@ class RunsScreen(RunsModeScreen):
         """The chosen run's plot, log and warnings; None for the moment until they are there."""
         return self.query_one(RunDetail).tabs
 
+    @property
+    def completed(self) -> RunTabs:
+        """The tabs, for actions on them: none of these is done, or told of, before they are there."""
+        assert self.tabs is not None
+        return self.tabs
+
     @on(RunDetail.Completed)
     def _detail_completed(self) -> None:
         self.renew_keys()
@@ -206,33 +212,27 @@ class RunsScreen(RunsModeScreen):
 
     def action_metric(self) -> None:
         """Plot the next metric."""
-        if self.tabs is not None:
-            self.tabs.plot.next_metric()
+        self.completed.plot.next_metric()
 
     def action_log_axis(self) -> None:
         """Change the axis."""
-        if self.tabs is not None:
-            self.tabs.plot.toggle_log()
+        self.completed.plot.toggle_log()
 
     def action_smooth(self) -> None:
         """Smooth the series, or not."""
-        if self.tabs is not None:
-            self.tabs.plot.toggle_smooth()
+        self.completed.plot.toggle_smooth()
 
     def action_output(self) -> None:
         """Show the log, or the plot again."""
-        if self.tabs is not None:
-            self.tabs.toggle("log-pane")
+        self.completed.toggle("log-pane")
 
     def action_warnings(self) -> None:
         """Show what is wrong with the run, or the plot again."""
-        if self.tabs is not None:
-            self.tabs.toggle("warnings-pane")
+        self.completed.toggle("warnings-pane")
 
     def action_split(self) -> None:
         """Compare the marked runs by their training figures, or by validation."""
-        if self.tabs is not None:
-            self.tabs.plot.toggle_split()
+        self.completed.plot.toggle_split()
 
     async def action_resume(self) -> None:
         """Go on with the chosen run; one that is completed, on to more epochs."""

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from fer_tui.output import visible
 from fer_tui.screens.menu import MenuScreen
+from fer_tui.widgets.confusion_matrix import fitted
 
 
 class Control(Static, can_focus=True):
@@ -29,6 +30,10 @@ class Control(Static, can_focus=True):
         def control(self) -> Control:
             """The one that has."""
             return self.changed
+
+    def watch_value(self) -> None:
+        """Tell of it."""
+        self.post_message(self.Changed(self))
 
     def on_click(self) -> None:
         """Change it."""
@@ -61,13 +66,7 @@ class Choice(Control):
     def render(self) -> VisualType:
         """The line of the value, and a sign that there are more."""
         line = next((line for line, value in self._options if value == self.value), self.value)
-        width = max(self.size.width - 2, 0)
-        line = visible(line)
-        return f"{line if len(line) <= width else line[: max(width - 1, 0)] + '…':<{width}} ▾"
-
-    def watch_value(self) -> None:
-        """Tell of it."""
-        self.post_message(self.Changed(self))
+        return f"{fitted(visible(line), max(self.size.width - 2, 1))} ▾"
 
     def action_change(self) -> None:
         """Ask for another value."""
@@ -93,10 +92,6 @@ class Toggle(Control):
     def render(self) -> VisualType:
         """A sign and a word."""
         return "[x] on" if self.value else "[ ] off"
-
-    def watch_value(self) -> None:
-        """Tell of it."""
-        self.post_message(self.Changed(self))
 
     def action_change(self) -> None:
         """Turn it."""
