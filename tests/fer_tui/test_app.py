@@ -15,6 +15,7 @@ from fer_tui.modes import SHOWN_MODES, Mode
 from fer_tui.screens.help import HelpScreen
 from fer_tui.themes import THEMES
 
+LATER = ("typer", "pydantic", "numpy", "plotext")
 HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "PIL")
 
 
@@ -142,6 +143,20 @@ def test_the_first_paint_imports_nothing_heavy(tmp_path: Path):
         "            await pilot.press(key)\n"
         "            await pilot.pause()\n"
         f"asyncio.run(main())\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_screens_open_without_what_is_not_painted(tmp_path: Path):
+    code = (
+        "import asyncio, sys\nfrom pathlib import Path\nimport fer_tui.cli, fer_tui.launch\nfrom fer_tui import app\n"
+        # The watcher's thread does it a moment later.
+        "app.import_modes = lambda: None\n"
+        "async def main():\n"
+        f"    async with app.FerApp(runs=Path({str(tmp_path)!r})).run_test() as pilot:\n"
+        "        await pilot.pause()\n"
+        f"asyncio.run(main())\nprint([name for name in {LATER!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

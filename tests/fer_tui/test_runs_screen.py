@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
+from textual.widgets._footer import FooterKey
 
 from core.run_writer import RunWriter
 from fer_tui.screens.confirm import ConfirmScreen
@@ -60,7 +61,7 @@ async def test_a_growing_history_is_seen(
     with writer(path, threading.Event()) as run:
         async with open_app(size) as pilot:
             await until(pilot, lambda: "running" in screen_text(pilot))
-            table = pilot.app.screen.query_one(RunTable)
+            table, keys = pilot.app.screen.query_one(RunTable), list(pilot.app.screen.query(FooterKey))
             for row in epochs(2):
                 run.append_epoch(row)
                 run.update(epoch=int(row["epoch"]) + 1, batch=5, batches=10)
@@ -70,6 +71,8 @@ async def test_a_growing_history_is_seen(
             await until(pilot, lambda: "0:15 left" in screen_text(pilot))
             assert len(pilot.app.screen.query_one(MetricPlot).history) == 2
             assert pilot.app.screen.query_one(RunTable) is table
+            # A footer that is made anew loses the click of that moment.
+            assert keys and list(pilot.app.screen.query(FooterKey)) == keys
 
 
 async def test_a_dead_process_is_shown_interrupted(
