@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.css.stylesheet import Stylesheet
 from textual.widgets import Footer, Input
 
 from fer_tui.app import FerApp
@@ -150,7 +151,8 @@ def test_the_first_paint_imports_nothing_heavy(tmp_path: Path):
 
 def test_the_screens_open_without_what_is_not_painted(tmp_path: Path):
     code = (
-        "import asyncio, sys\nfrom pathlib import Path\nimport fer_tui.cli, fer_tui.launch\nfrom fer_tui import app\n"
+        "import asyncio, sys\nfrom pathlib import Path\nimport fer_tui.cli, fer_tui.launch\n"
+        "from fer_tui import app\nfrom fer_tui.screens import data, runs\n"
         # The watcher's thread does it a moment later.
         "app.import_modes = lambda: None\n"
         "async def main():\n"
@@ -189,3 +191,20 @@ async def test_a_mode_that_was_left_has_the_theme_and_the_width_of_now(
             footer = app.screen.query_one(Footer)
             assert footer.styles.background.hex == app.theme_variables["footer-background"]
             assert footer.region.right == 80
+
+
+async def test_the_style_sheet_is_read_again_only_for_a_screen_that_brings_its_own(
+    open_app: Callable[..., Any], until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    read: list[Stylesheet] = []
+    reparse = Stylesheet.reparse
+    async with open_app() as pilot:
+        monkeypatch.setattr(Stylesheet, "reparse", lambda self: (read.append(self), reparse(self))[1])
+        with_own = 0
+        for mode in SHOWN_MODES:
+            await pilot.press(mode.key)
+            await until(pilot, lambda mode=mode: mode.name == pilot.app.screen.MODE)
+            with_own += pilot.app.screen.CSS_PATH is not None
+        assert len(read) == with_own
+        pilot.app.theme = THEMES[1].name
+        await until(pilot, lambda: len(read) > with_own)

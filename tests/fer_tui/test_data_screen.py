@@ -15,6 +15,7 @@ from fer_tui.screens.ask_path import AskPathScreen
 from fer_tui.screens.data import findings, sample_faces
 from fer_tui.widgets.class_bars import ClassBars
 from fer_tui.widgets.face_grid import FaceGrid, half_blocks
+from fer_tui.widgets.path_input import PathInput
 from fer_tui.widgets.path_suggester import complete
 
 
@@ -189,3 +190,19 @@ def test_completion(tmp_path: Path, folders_only: bool, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     assert complete("fa") == "faces/"
     assert complete("") is None and complete("/no/such/place/x") is None
+
+
+async def test_what_stands_in_a_path_field_is_gone_on_with_at_every_focus(
+    open_app: Callable[..., Any], until: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "faces").mkdir()
+    monkeypatch.chdir(tmp_path)
+    async with open_app() as pilot:
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskPathScreen))
+        field = pilot.app.screen.query_one(PathInput)
+        for _ in range(2):
+            field.focus()
+            await until(pilot, lambda: field._suggestion == "faces/")
+            pilot.app.screen.set_focus(None)
+            await pilot.pause()

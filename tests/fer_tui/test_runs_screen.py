@@ -10,7 +10,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 
+from core.config import resolve
 from core.run_writer import RunWriter
+from fer_tui.app import FerApp
 from fer_tui.screens.confirm import ConfirmScreen
 from fer_tui.screens.runs import RunsScreen, delete_run
 from fer_tui.widgets.metric_plot import MetricPlot
@@ -112,6 +114,28 @@ async def test_the_first_of_the_runs_that_are_started_together_has_the_cursor(
         table = pilot.app.screen.query_one(RunTable)
         await until(pilot, lambda: table.row_count == 2 and table.chosen == first.name)
         assert pilot.app.wanted_run == ""
+
+
+async def test_a_start_asks_for_the_cursor_on_its_first_run(
+    open_app: Callable[..., Any], until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    begun: list[list[Path]] = []
+
+    async def begin(self: FerApp, runs: list[Path], *, detached: bool) -> None:
+        begun.append(runs)
+        self.look_now()
+
+    monkeypatch.setattr(FerApp, "_begin", begin)
+    async with open_app() as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
+        await pilot.app.submit(
+            [resolve({"data": "faces", "model": name}) for name in ("compact", "model2")], detached=True
+        )
+        ((first, second),) = begun
+        table = pilot.app.screen.query_one(RunTable)
+        await until(pilot, lambda: table.row_count == 2 and table.chosen == first.name)
+        assert first.name < second.name
 
 
 async def test_the_filter(open_app: Callable[..., Any], write_run: Callable[..., Path], until: Callable[..., Any]):
