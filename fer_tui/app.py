@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,10 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Provider
-from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.worker import Worker, get_current_worker
+from textual.worker import Worker
 
 from core.errors import RunError
 from core.load import Load
@@ -25,17 +23,15 @@ from core.run_queue import RunQueue, create_runs, requeue, start_worker
 from core.run_writer import request_stop
 from core.runs import ENDED, RunSnapshot, list_runs, runs_folder
 from fer_tui import output, terminal
-from fer_tui.modes import SCREENS, SHOWN_MODES, import_modes
+from fer_tui.follower import Follower, LoadSampled, LogGrown, RunsChanged
+from fer_tui.modes import SCREENS, SHOWN_MODES
 from fer_tui.settings import Settings
 from fer_tui.state import Memory, state_path
 from fer_tui.themes import FALLBACK, THEMES
-from fer_tui.watcher import LoadMeter, LogTail, RunWatcher
 
 if TYPE_CHECKING:
     from core.config import TrainingConfig
     from fer_tui.screens.mode_screen import ModeScreen
-
-LOOK_INTERVAL = 0.5
 
 
 def _open_commands() -> type[Provider]:
@@ -91,30 +87,6 @@ class FerApp(App[None]):
     load: reactive[Load | None] = reactive[Load | None](None)
     wanted_run: reactive[str] = reactive("")
 
-    class RunsChanged(Message):
-        """The folder of runs was looked at and is not as it was."""
-
-        def __init__(self, runs: tuple[RunSnapshot, ...], problem: str) -> None:
-            super().__init__()
-            self.runs = runs
-            self.problem = problem
-
-    class LogGrown(Message):
-        """The followed run's log has new lines; `is_new` where they are the first that are read of it."""
-
-        def __init__(self, run: Path, lines: list[str], *, is_new: bool) -> None:
-            super().__init__()
-            self.run = run
-            self.lines = lines
-            self.is_new = is_new
-
-    class LoadSampled(Message):
-        """The machine was looked at and is not as it was."""
-
-        def __init__(self, load: Load) -> None:
-            super().__init__()
-            self.load = load
-
     def __init__(self, data: Path | None = None, runs: Path | None = None, *, settings: Settings | None = None) -> None:
         """Keep the data set and the folder of runs to open.
 
@@ -128,11 +100,10 @@ class FerApp(App[None]):
         self.memory = Memory(state_path())
         self.data = data
         self.folder = runs_folder(runs)
-        self.followed: Path | None = None
+        self.follower = Follower(self.folder, self.post_message)
         self.queue = RunQueue(is_shared=True)
         self._signals: list[int] = []
-        self._wake = threading.Event()
-        self._is_leaving = threading.Event()
+        self._is_leaving = False
         for theme in THEMES:
             self.register_theme(theme)
         themes = (self.settings.theme, self.memory.state.theme)
@@ -154,12 +125,11 @@ class FerApp(App[None]):
             for number in terminal.SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
         self.switch_mode("data" if self.data or not self._has_runs() else "runs")
-        self.run_worker(self._follow, thread=True, group="watch", name="watcher", exit_on_error=True)
+        self.run_worker(self.follower.run, thread=True, group="watch", name="watcher", exit_on_error=True)
 
     def on_unmount(self) -> None:
         """Let the threads end with the app, however it ends."""
-        self._is_leaving.set()
-        self._wake.set()
+        self.follower.end()
         self.queue.stop()
         self.memory.close()
 
@@ -204,9 +174,12 @@ class FerApp(App[None]):
         """
         if not await asyncio.to_thread(self.queue.withdraw, run):
             await asyncio.to_thread(request_stop, run)
-        self.look_now()
+        self.follower.look_now()
 
     async def _begin(self, runs: Sequence[Path], *, detached: bool) -> None:
+        # A screen's first opening takes a tenth of a second, and ten times that beside a training.
+        for mode in self.MODES:
+            await self._init_mode(mode)
         # A browser's tab closes without a word: what is trained there must not depend on it.
         if detached or self.is_web:
             process = await asyncio.to_thread(start_worker, runs)
@@ -214,7 +187,7 @@ class FerApp(App[None]):
             threading.Thread(target=process.wait, name="reaper", daemon=True).start()
         elif self.queue.add(runs):
             self.run_worker(self.queue.work, thread=True, group="train", name="trainer", exit_on_error=False)
-        self.look_now()
+        self.follower.look_now()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Tell what kept a run from beginning; leave where that was only waiting for the training to end."""
@@ -223,7 +196,7 @@ class FerApp(App[None]):
         while self.queue.errors:
             run, error = self.queue.errors.popitem()
             self.notify(output.visible(f"{run.name}: {error}"), severity="error", markup=False)
-        if self._is_leaving.is_set():
+        if self._is_leaving:
             self.exit()
 
     # Leaving
@@ -249,7 +222,7 @@ class FerApp(App[None]):
         if not self.queue.is_busy:
             self.exit()
             return
-        self._is_leaving.set()
+        self._is_leaving = True
         self.queue.stop()
         self.push_screen(LeavingScreen())
 
@@ -269,7 +242,7 @@ class FerApp(App[None]):
         self.queue.stop()
         self.exit()
 
-    def _on_hangup(self) -> None:
+    def on_hung_up(self) -> None:
         """The terminal is gone without a signal, or with one that may still come: it tells of the same."""
         if not self._signals:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -282,53 +255,7 @@ class FerApp(App[None]):
 
     # What the screens show
 
-    def follow_log(self, run: Path | None) -> None:
-        """Have the watcher read this run's log from now on, at once and not at its next look."""
-        if run != self.followed:
-            self.followed = run
-            self._wake.set()
-
-    def look_now(self) -> None:
-        """Have the watcher look at once."""
-        self._wake.set()
-
-    def _follow(self) -> None:
-        """The watcher thread: look, tell what changed, rest."""
-        worker = get_current_worker()
-        watcher, tail = RunWatcher(self.folder), None
-        told: tuple[tuple[RunSnapshot, ...], str] | None = None
-        meter: LoadMeter | None = None
-        began = time.monotonic()
-        while not (self._is_leaving.is_set() or worker.is_cancelled):
-            self._wake.clear()
-            if not self._signals and terminal.has_hung_up():
-                self.call_from_thread(self._on_hangup)
-            seen: tuple[tuple[RunSnapshot, ...], str]
-            try:
-                seen = watcher.look(), ""
-            except RunError as error:
-                seen = (), str(error)
-            if told is None or seen != told:
-                told = seen
-                self.post_message(self.RunsChanged(*seen))
-            run = self.followed
-            if run is not None:
-                is_new = tail is None or tail.path.parent != run
-                if tail is None or is_new:
-                    tail = LogTail(run / "log.txt")
-                lines = tail.look()
-                if lines or is_new:
-                    self.post_message(self.LogGrown(run, lines, is_new=is_new))
-            # To import and to ask the driver for the first time would hold up the first paint.
-            if time.monotonic() - began >= LOOK_INTERVAL:
-                import_modes()
-                meter = meter or LoadMeter()
-                load = meter.look()
-                if load is not None:
-                    self.post_message(self.LoadSampled(load))
-            self._wake.wait(LOOK_INTERVAL)
-
-    def on_fer_app_runs_changed(self, message: RunsChanged) -> None:
+    def on_runs_changed(self, message: RunsChanged) -> None:
         """Take the newest snapshots; the screens render from them."""
         before = {run.name: run.state for run in self.runs or ()}
         for run in message.runs:
@@ -344,17 +271,21 @@ class FerApp(App[None]):
         severity = "information" if run.state in ("completed", "stopped") else "error"
         self.notify(output.visible(f"{run.model} {run.state}{figure}"), severity=severity, markup=False)
 
-    def on_fer_app_load_sampled(self, message: LoadSampled) -> None:
+    def on_load_sampled(self, message: LoadSampled) -> None:
         """Take the machine's load; the screens render from it."""
         self.load = message.load
 
-    def on_fer_app_log_grown(self, message: LogGrown) -> None:
+    def on_log_grown(self, message: LogGrown) -> None:
         """Hand the lines to the screen that shows them."""
         from fer_tui.screens.runs import RunsScreen
 
         for screen in self._screen_stacks.get("runs", [])[:1]:
             if isinstance(screen, RunsScreen):
                 screen.show_log(message.run, message.lines, is_new=message.is_new)
+
+    def delay_update(self, delay: float = 0.05) -> None:
+        """Hold the paint of another mode back for as long as it takes, which is less than Textual grants."""
+        super().delay_update(min(delay, 0.01))
 
     def action_mode(self, mode: str) -> None:
         """Switch to a mode."""

@@ -106,7 +106,7 @@ class CompareScreen(RunsModeScreen):
 
     @on(DataTable.CellHighlighted)
     def _tell_row(self) -> None:
-        self.renew_keys()
+        self.refresh_bindings()
         row = self.query_one(ComparisonTable).chosen_row
         self.query_one("#row-note", Static).update(visible(self._note(row)) if row else "")
 
@@ -153,7 +153,7 @@ class CompareScreen(RunsModeScreen):
         """The table that comes back has the focus again."""
         if self.query_one(ComparisonTable).display:
             self.query_one(ComparisonTable).focus()
-        self.renew_keys()
+        self.refresh_bindings()
 
     def action_article(self) -> None:
         """Hide or show the article's rows."""

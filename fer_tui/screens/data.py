@@ -252,7 +252,7 @@ class DataScreen(ModeScreen):
                 self._show_counts()
                 self._show_findings("Still looking at the images.")
             self._new_sample()
-            self.renew_keys()
+            self.refresh_bindings()
 
     @on(FacesSampled)
     def _on_sampled(self, message: FacesSampled) -> None:

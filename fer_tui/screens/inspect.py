@@ -182,7 +182,7 @@ class InspectScreen(ModeScreen):
             self.query_one("#inspected", Static).update(run_title(run) if run else "")
             self._show_figures()
             self._tell_note()
-        self.renew_keys()
+        self.refresh_bindings()
 
     def _begin(self, run: RunSnapshot | None) -> None:
         """Forget the run before; read this one's predictions and data set."""
@@ -276,7 +276,7 @@ class InspectScreen(ModeScreen):
         if message.job == self.job:
             self.dataset, self.predictions = message.dataset, message.predictions
             self._show_faces()
-            self.renew_keys()
+            self.refresh_bindings()
 
     @on(FacesDecoded)
     def _on_faces(self, message: FacesDecoded) -> None:
@@ -327,7 +327,7 @@ class InspectScreen(ModeScreen):
         self.first_face = 0
         self._show_figures()
         self._show_faces()
-        self.renew_keys()
+        self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what can be done with the run is told of in the footer."""
@@ -346,7 +346,7 @@ class InspectScreen(ModeScreen):
 
     def on_resize(self) -> None:
         """A wide terminal shows faces and classes at once, and more faces."""
-        self.renew_keys()
+        self.refresh_bindings()
         self.call_after_refresh(self._tell_faces)
 
     def action_step(self, direction: int) -> None:

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 from textual import events
 from textual._context import active_app
-from textual.actions import parse
 from textual.app import ComposeResult
-from textual.binding import Binding
 from textual.screen import Screen
-from textual.widgets import Footer
 
+from fer_tui.widgets.key_line import KeyLine
 from fer_tui.widgets.mode_tabs import ModeTabs
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ class ModeScreen(Screen[None]):
         app = active_app.get(None)
         if app is not None:
             self._css_update_count = app._css_update_count
-        self._offered: tuple[bool | None, ...] = ()
 
     @property
     def fer(self) -> FerApp:
@@ -46,25 +43,14 @@ class ModeScreen(Screen[None]):
         """Show in the theme's colours what is coloured by the screen itself."""
 
     def compose(self) -> ComposeResult:
-        """Tabs, the mode's own part, footer."""
+        """Tabs, the mode's own part, keys."""
         yield ModeTabs(self.MODE)
         yield from self.compose_mode()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def compose_mode(self) -> ComposeResult:
         """The mode's own part."""
         raise NotImplementedError
-
-    def renew_keys(self) -> None:
-        """Have the footer tell what can be done now, where that is not what it tells.
-
-        It is made anew each time: that takes a while, and a click in that moment is lost.
-        """
-        actions = [parse(binding.action) for binding in self.BINDINGS if isinstance(binding, Binding)]
-        offered = tuple(self.check_action(name, parameters) for _, name, parameters in actions)
-        if offered != self._offered:
-            self._offered = offered
-            self.refresh_bindings()
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Leave the styles as they are: where they changed meanwhile, the app has renewed them already.

@@ -128,8 +128,8 @@ class RunsScreen(RunsModeScreen):
         overlaid.sort(key=lambda one: one.place)
         detail.show(run, overlaid, len(self.fer.marked) - len(overlaid))
         self._show_load()
-        self.fer.follow_log(run.path if run else None)
-        self.renew_keys()
+        self.fer.follower.follow_log(run.path if run else None)
+        self.refresh_bindings()
 
     def _show_load(self) -> None:
         if self.is_mounted:
@@ -154,7 +154,7 @@ class RunsScreen(RunsModeScreen):
 
     @on(RunDetail.Completed)
     def _detail_completed(self) -> None:
-        self.renew_keys()
+        self.refresh_bindings()
 
     def show_log(self, run: Path, lines: list[str], *, is_new: bool) -> None:
         """Take lines of a run's log."""
@@ -186,7 +186,7 @@ class RunsScreen(RunsModeScreen):
         """Open the filter."""
         self.query_one("#filter-line").display = True
         self.query_one("#filter", Input).focus()
-        self.renew_keys()
+        self.refresh_bindings()
 
     def action_clear_filter(self) -> None:
         """Close the filter and show every run."""
@@ -293,7 +293,7 @@ class RunsScreen(RunsModeScreen):
                 problem = delete_run(run.path)
                 if problem:
                     self.notify(visible(problem), severity="error", markup=False)
-                self.fer.look_now()
+                self.fer.follower.look_now()
 
         question = f"Delete {visible(run.name)} with its model and figures?\nThis can't be taken back."
         self.app.push_screen(ConfirmScreen(question, "Delete"), answered)

@@ -179,7 +179,7 @@ class TrainScreen(ModeScreen):
             self._show_command()
             self._show_help()
             self._show_state()
-        self.renew_keys()
+        self.refresh_bindings()
 
     def _show_defaults(self, values: dict[str, Any]) -> None:
         protocol = {name: values[name] for name in ("protocol",) if name in values and name not in self.faults}

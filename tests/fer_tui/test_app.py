@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from textual.css.stylesheet import Stylesheet
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from fer_tui.app import FerApp
 from fer_tui.modes import SHOWN_MODES, Mode
 from fer_tui.screens.help import HelpScreen
 from fer_tui.themes import THEMES
+from fer_tui.widgets.key_line import KeyLine
 
 LATER = ("typer", "pydantic", "numpy", "plotext")
 HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "scipy", "PIL")
@@ -103,7 +104,7 @@ async def test_every_theme_of_ours_shows_every_mode(
             for mode in SHOWN_MODES:
                 await pilot.press(mode.key)
                 await until(pilot, lambda mode=mode: mode.name == pilot.app.screen.MODE)
-                assert pilot.app.screen.query_one(Footer).display
+                assert pilot.app.screen.query_one(KeyLine).display
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+q"])
@@ -114,7 +115,6 @@ async def test_quitting_ends_the_watcher(open_app: Callable[..., Any], key: str)
         assert worker.is_running
         await pilot.press(key)
     assert worker.is_finished
-    assert pilot.app._is_leaving.is_set()
     assert pilot.app.return_code == 0
     assert threading.active_count() <= before + 32  # the loop's own pool stays until it closes
 
@@ -188,9 +188,9 @@ async def test_a_mode_that_was_left_has_the_theme_and_the_width_of_now(
             await until(pilot, lambda mode=mode: mode.name == app.screen.MODE)
             await until(pilot, lambda: app.screen.has_class("-narrow") and not app.screen.has_class("-wide"))
             await until(pilot, lambda: app.screen.styles.background != before)
-            footer = app.screen.query_one(Footer)
-            assert footer.styles.background.hex == app.theme_variables["footer-background"]
-            assert footer.region.right == 80
+            keys = app.screen.query_one(KeyLine)
+            assert keys.styles.background.hex == app.theme_variables["panel"]
+            assert keys.region.right == 80
 
 
 async def test_the_style_sheet_is_read_again_only_for_a_screen_that_brings_its_own(

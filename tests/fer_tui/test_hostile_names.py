@@ -95,8 +95,9 @@ def found_in(pilot: Pilot[Any], selector: str) -> str:
 
 
 async def seen(pilot: Pilot[Any], until: Callable[..., Any], words: str) -> None:
+    """Wait for words, wherever the lines break between them: that depends on the length of the test's folder."""
     try:
-        await until(pilot, lambda: words in check(pilot))
+        await until(pilot, lambda: words in " ".join(check(pilot).split()))
     except AssertionError as error:
         raise AssertionError(f"'{words}' never came:\n{check(pilot)}") from error
 

@@ -302,7 +302,7 @@ async def test_a_run_under_way_shows_its_figures_once_it_is_done(
         await until(pilot, lambda: "under way: epoch 2 of 3." in screen_text(pilot))
         (run / "evaluation.json").write_bytes(evaluation)
         write_json(run / "status.json", {"state": "completed"})
-        pilot.app.look_now()
+        pilot.app.follower.look_now()
         await until(pilot, lambda: "true╲said" in screen_text(pilot) and shown_faces(pilot))
 
 

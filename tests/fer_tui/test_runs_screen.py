@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
-from textual.widgets._footer import FooterKey
 
 from core.config import resolve
 from core.run_writer import RunWriter
@@ -63,7 +62,7 @@ async def test_a_growing_history_is_seen(
     with writer(path, threading.Event()) as run:
         async with open_app(size) as pilot:
             await until(pilot, lambda: "running" in screen_text(pilot))
-            table, keys = pilot.app.screen.query_one(RunTable), list(pilot.app.screen.query(FooterKey))
+            table = pilot.app.screen.query_one(RunTable)
             for row in epochs(2):
                 run.append_epoch(row)
                 run.update(epoch=int(row["epoch"]) + 1, batch=5, batches=10)
@@ -73,8 +72,6 @@ async def test_a_growing_history_is_seen(
             await until(pilot, lambda: "0:15 left" in screen_text(pilot))
             assert len(pilot.app.screen.query_one(MetricPlot).history) == 2
             assert pilot.app.screen.query_one(RunTable) is table
-            # A footer that is made anew loses the click of that moment.
-            assert keys and list(pilot.app.screen.query(FooterKey)) == keys
 
 
 async def test_a_dead_process_is_shown_interrupted(
@@ -110,7 +107,7 @@ async def test_the_first_of_the_runs_that_are_started_together_has_the_cursor(
         # The screen knows nothing of it yet: the wish has to wait.
         pilot.app.wanted_run = first.name
         begin_run("model2")
-        pilot.app.look_now()
+        pilot.app.follower.look_now()
         table = pilot.app.screen.query_one(RunTable)
         await until(pilot, lambda: table.row_count == 2 and table.chosen == first.name)
         assert pilot.app.wanted_run == ""
@@ -123,7 +120,7 @@ async def test_a_start_asks_for_the_cursor_on_its_first_run(
 
     async def begin(self: FerApp, runs: list[Path], *, detached: bool) -> None:
         begun.append(runs)
-        self.look_now()
+        self.follower.look_now()
 
     monkeypatch.setattr(FerApp, "_begin", begin)
     async with open_app() as pilot:

@@ -49,7 +49,9 @@ class Typist:
 
     def mark(self, model: str) -> None:
         """Go down the list to a model and choose it."""
-        models = re.findall(r"\[.\]  (\w+)", self.screen.wait_for(f"[ ]  {model}"))
+        text = self.screen.wait_for(f"[ ]  {model}")
+        self.screen.rest()
+        models = re.findall(r"\[.\]  (\w+)", text)
         colours = [self.screen.background(f"]  {name}") for name in models]
         (at,) = (row for row, colour in enumerate(colours) if colours.count(colour) == 1)
         self.screen.press(*["down"] * (models.index(model) - at), "space")
@@ -83,7 +85,7 @@ class Pointer:
         (configs / "fer-tui" / "config.toml").write_text(PRESET)
 
     def choose(self, title: str) -> None:
-        """Do what a tab, the footer or a button names."""
+        """Do what a tab, the footer or a button names, or take what a list offers, once it stays where it is."""
         self.screen.wait_for(title)
         self.screen.rest()
         self.screen.click(title)
@@ -97,12 +99,12 @@ class Pointer:
 
     def mark(self, model: str) -> None:
         """Choose a model of the list."""
-        self.screen.click(f"[ ]  {model}")
+        self.choose(f"[ ]  {model}")
 
     def hasten(self) -> None:
         """Take the preset that is made for it."""
-        self.screen.click("recipe: ")
-        self.screen.click("hasty: ")
+        self.choose("recipe: ")
+        self.choose("hasty: ")
         self.screen.wait_for(lambda text: "hasty: " in text and "quick: " not in text)
 
 
