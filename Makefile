@@ -19,8 +19,9 @@ demo: .venv/.installed
 	@$(BIN)/fer-tui compare --runs $(DEMO)/runs --format csv --output $(DEMO)/comparison.csv
 	@echo "The table as CSV: $(DEMO)/comparison.csv    Next: $(BIN)/fer-tui --runs $(DEMO)/runs"
 
+# A file's tests share their trainings and stay in one process.
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

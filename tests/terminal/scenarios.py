@@ -323,14 +323,6 @@ def _fill_up(filler: Path, room: int) -> None:
             file.write(bytes(free - room))
 
 
-EVERY: Mapping[str, Callable[[Path], Any]] = {
-    "interruptions": interruptions,
-    "bad_images": bad_images,
-    "queue": queue,
-    "full_disk": full_disk,
-}
-
-
 def epochs_told(text: str) -> list[str]:
     """The epochs of the lines that tell of one."""
     return re.findall(r"^\S+  epoch (\d+/\d+)  loss ", text, re.MULTILINE)
