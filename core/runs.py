@@ -122,10 +122,14 @@ def is_run(path: Path) -> bool:
 
 
 def list_runs(folder: Path) -> list[Path]:
-    """The run directories of RUNS, newest first; empty where there is no such folder."""
+    """The run directories of RUNS, newest first; empty where there is no such folder.
+
+    Raises:
+        RunError: it is no folder, or can't be read.
+    """
     try:
         return sorted((path for path in folder.iterdir() if is_run(path)), reverse=True)
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
     except OSError as error:
         raise RunError(f"--runs: {folder}: {error.strerror}; name a folder that can be read") from None

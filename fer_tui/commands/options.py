@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from core.errors import RunError
 from core.models.registry import MODELS
 from core.runs import list_runs, runs_folder
 
@@ -35,11 +36,11 @@ def folder(context: typer.Context, option: Path | None) -> Path:
 
 def complete_run(incomplete: str) -> list[str]:
     """Names of runs for the shell; of the default folder, since the line is not parsed yet."""
-    return [
-        name
-        for name in ("latest", *(path.name for path in list_runs(runs_folder(None))))
-        if name.startswith(incomplete)
-    ]
+    try:
+        names = [path.name for path in list_runs(runs_folder(None))]
+    except RunError:
+        names = []
+    return [name for name in ("latest", *names) if name.startswith(incomplete)]
 
 
 def complete_model(incomplete: str) -> list[str]:

@@ -12,7 +12,7 @@ from core.runs import RunSnapshot
 from fer_tui.output import visible
 from fer_tui.widgets.run_table import short_name
 
-EMPTY = """No runs in {folder} yet, so there is nothing to inspect.
+EMPTY = """No runs yet in {folder}/, so there is nothing to inspect.
 
 {train}: choose a model and start its training; when it is done its mistakes are shown here. The same by a command:
 

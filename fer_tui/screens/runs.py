@@ -27,7 +27,7 @@ from fer_tui.widgets.shown_input import ShownInput
 if TYPE_CHECKING:
     from fer_tui.widgets.run_tabs import RunTabs
 
-EMPTY = """No runs in {folder} yet.
+EMPTY = """No runs yet in {folder}/.
 
 {train}: choose models and start their training; you then watch it here.
 No faces at hand?  {data}: the app draws some.

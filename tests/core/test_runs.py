@@ -352,7 +352,9 @@ def test_runs_are_listed_newest_first_and_nothing_else(folder: Path):
 
 def test_no_folder_has_no_runs(tmp_path: Path):
     (tmp_path / "file").touch()
-    assert list_runs(tmp_path / "gone") == list_runs(tmp_path / "file") == []
+    assert list_runs(tmp_path / "gone") == []
+    with pytest.raises(RunError, match=r"file: Not a directory; name a folder that can be read$"):
+        list_runs(tmp_path / "file")
 
 
 def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -74,7 +74,7 @@ SCENES = (
     Scene("train-full", ("2", open_data, "see:/data/faces", "space", "j", "space", prefer(TYPED), "see:Start 2 runs")),
     Scene("train-failed", ("2", open_data, "see:/data/faces", "space", prefer(WRONG), "see:✗ mend", "e")),
     Scene("train-menu", ("2", open_data, "see:/data/faces", "e", "enter", "see:enter chooses")),
-    Scene("runs-empty", ("3", "see:No runs in")),
+    Scene("runs-empty", ("3", "see:No runs yet in")),
     Scene("runs-full", ("3", "see:waits", "see:no GPU", "j", "see:310/450"), worlds.full),
     Scene("runs-log", ("3", "see:waits", "see:no GPU", "j", "see:310/450", "o", "see:epoch 5:"), worlds.full),
     Scene("runs-warned", ("3", "see:waits", "see:no GPU", *"jjj", "w", "see:nearly pure"), worlds.full),

@@ -23,7 +23,7 @@ def test_a_run_of_another_process_is_watched_until_it_is_killed(tmp_path: Path):
     runs = tmp_path / "runs"
     screen = Screen("--runs", runs)
     screen.click("Runs")
-    screen.wait_for("No runs in")
+    screen.wait_for("No runs yet in")
 
     trainer = Started("train", "--data", tmp_path / "faces", *SMALL, *LONG, "--runs", runs)
     screen.wait_for("model2 ")
