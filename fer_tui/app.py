@@ -30,6 +30,8 @@ from fer_tui.state import Memory, state_path
 from fer_tui.themes import FALLBACK, THEMES
 
 if TYPE_CHECKING:
+    from textual.widget import AwaitMount
+
     from core.config import TrainingConfig
     from fer_tui.screens.mode_screen import ModeScreen
 
@@ -104,6 +106,7 @@ class FerApp(App[None]):
         self.queue = RunQueue(is_shared=True)
         self._signals: list[int] = []
         self._is_leaving = False
+        self._delay: float | None = None
         for theme in THEMES:
             self.register_theme(theme)
         themes = (self.settings.theme, self.memory.state.theme)
@@ -283,9 +286,17 @@ class FerApp(App[None]):
             if isinstance(screen, RunsScreen):
                 screen.show_log(message.run, message.lines, is_new=message.is_new)
 
+    def switch_mode(self, mode: str) -> AwaitMount:
+        """Switch to a mode: at once where its screen is made already, else when it is whole."""
+        self._delay = 0.01 if mode in self._screen_stacks else None
+        try:
+            return super().switch_mode(mode)
+        finally:
+            self._delay = None
+
     def delay_update(self, delay: float = 0.05) -> None:
-        """Hold the paint of another mode back for as long as it takes, which is less than Textual grants."""
-        super().delay_update(min(delay, 0.01))
+        """Hold the paint back; Textual does so for the same time at every switch."""
+        super().delay_update(self._delay or delay)
 
     def action_mode(self, mode: str) -> None:
         """Switch to a mode."""

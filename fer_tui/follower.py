@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -91,6 +92,7 @@ class Follower:
             # To import and to ask the driver for the first time would hold up the first paint.
             if time.monotonic() - began >= LOOK_INTERVAL:
                 import_modes()
+                _collect_garbage()
                 meter = meter or LoadMeter()
                 load = meter.look()
                 if load is not None:
@@ -116,3 +118,10 @@ class Follower:
         lines = self._tail.look()
         if lines or is_new:
             self._tell(LogGrown(run, lines, is_new=is_new))
+
+
+def _collect_garbage() -> None:
+    """Turn on what the command line left off for the first paint; what is there by now is there to stay."""
+    if not gc.isenabled():
+        gc.enable()
+        gc.freeze()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -208,3 +209,13 @@ async def test_the_style_sheet_is_read_again_only_for_a_screen_that_brings_its_o
         assert len(read) == with_own
         pilot.app.theme = THEMES[1].name
         await until(pilot, lambda: len(read) > with_own)
+
+
+async def test_garbage_is_collected_after_the_first_paint(open_app: Callable[..., Any], until: Callable[..., Any]):
+    gc.disable()
+    try:
+        async with open_app() as pilot:
+            await until(pilot, gc.isenabled)
+    finally:
+        gc.enable()
+        gc.unfreeze()
