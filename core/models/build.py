@@ -118,18 +118,24 @@ def build_model(
         bias: Any = keras.initializers.Constant(np.log(np.maximum(prior, 1e-8)).astype(np.float32).tolist())
     else:
         bias = "zeros"
-    last = keras.layers.Dense(
-        classes,
-        activation="softmax",
-        bias_initializer=bias,
-        kernel_regularizer=options.regularizer(),
-        dtype="float32",
-        name="probabilities",
-    )
-    model = keras.Model(inputs, last(features), name=config.model)
+    if spec.scores_places:
+        last = keras.layers.Conv2D(classes, 3, padding="same", bias_initializer=bias, dtype="float32", name="scores")
+        pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(last(features))
+        outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(pooled)
+    else:
+        last = keras.layers.Dense(
+            classes,
+            activation="softmax",
+            bias_initializer=bias,
+            kernel_regularizer=options.regularizer(),
+            dtype="float32",
+            name="probabilities",
+        )
+        outputs = last(features)
+    model = keras.Model(inputs, outputs, name=config.model)
     if names is not None:
         drawn, first = last.get_weights()
-        last.set_weights([drawn[:, [sorted(names).index(name) for name in names]], first])
+        last.set_weights([drawn[..., [sorted(names).index(name) for name in names]], first])
     return model
 
 
@@ -215,6 +221,9 @@ def count_macs(model: keras.Model) -> int:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             counted += count_macs(layer)
+        elif isinstance(layer, keras.layers.SeparableConv2D):
+            places = math.prod(layer.output.shape[1:-1])
+            counted += places * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))
         elif isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
             # Every weight of a kernel once at every place of the output.
             counted += math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)

@@ -27,6 +27,7 @@ class ModelSpec:
         augments: whether the extended augmentation is its first layer, active in training only.
         scales_pixels: whether it scales pixels of 0-255 itself, so that its normalization must be none.
         takes_weights: whether pretrained weights can be loaded into it.
+        scores_places: whether its last layer is a convolution, whose scores are averaged over the image, and not dense.
         published_divisor: images a step by which the published protocol counts its steps.
         published_epoch: the epoch that the article reports, where it does.
     """
@@ -44,6 +45,7 @@ class ModelSpec:
     augments: bool = False
     scales_pixels: bool = False
     takes_weights: bool = False
+    scores_places: bool = False
     published_divisor: int = 64
     published_epoch: int | None = None
 
@@ -68,6 +70,37 @@ _SPECS = (
         macs=61_268_864,
         source="fer-tui, after He et al. 2016 (arXiv:1603.05027)",
         recipe={"batch_size": 64, "learning_rate": 2e-3, "schedule": "cosine", "warmup_epochs": 0.5},
+    ),
+    ModelSpec(
+        name="mini_xception",
+        title="mini-Xception, the small reference",
+        builder="core.models.mini_xception:body",
+        image_size=48,
+        channels=1,
+        parameters=58_423,
+        macs=5_520_448,
+        source="Arriaga et al. 2017 (arXiv:1710.07557)",
+        recipe={"batch_size": 32, "learning_rate": 1e-3, "l2": 0.01, "schedule": "plateau"},
+        scores_places=True,
+    ),
+    ModelSpec(
+        name="vgg",
+        title="VGG of the 73 % class, for a GPU",
+        builder="core.models.vgg:body",
+        image_size=48,
+        channels=1,
+        parameters=40_380_359,
+        macs=504_147_968,
+        source="Khaireddin and Chen 2021 (arXiv:2105.03588)",
+        recipe={
+            "epochs": 300,
+            "optimizer": "sgd",
+            "learning_rate": 0.01,
+            "l2": 5e-5,
+            "schedule": "plateau",
+            "monitor": "val_accuracy",
+            "patience": 30,
+        },
     ),
     ModelSpec(
         name="model1",
