@@ -23,7 +23,7 @@ from core.models.registry import MODELS, ModelSpec, find_model
 
 Protocol = Literal["sound", "published"]
 Encoding = Literal["label", "frequency"]
-Augmentation = Literal["none", "basic", "extended"]
+Augmentation = Literal["none", "basic", "extended", "strong"]
 Metric = Literal["loss", "accuracy", "precision", "recall", "val_loss", "val_accuracy", "val_precision", "val_recall"]
 IMAGENET = "imagenet"
 
@@ -102,6 +102,9 @@ class TrainingConfig(BaseModel):
     output_bias: Literal["zero", "prior"] = _field(
         "zero", "Model", "Last layer's initial bias: zero, or the log frequencies of the classes (prior)."
     )
+    flip_average: bool = _field(
+        False, "Model", "Average what the kept model says to an image and to its mirror image; twice the time."
+    )
 
     optimizer: Literal["adam", "sgd"] = _field("adam", "Optimizer", "Adam, or SGD with momentum.")
     learning_rate: float = _field(1e-3, "Optimizer", "Highest learning rate.", gt=0)
@@ -116,6 +119,13 @@ class TrainingConfig(BaseModel):
         "three epochs without a better monitor.",
     )
     warmup_epochs: float = _field(0.0, "Optimizer", "Epochs in which the rate rises from zero (cosine).", ge=0)
+    ema: float = _field(
+        0.0,
+        "Optimizer",
+        "Decay a step of the weights' moving average, which is then validated and kept; 0 averages nothing.",
+        ge=0,
+        lt=1,
+    )
     label_smoothing: float = _field(0.0, "Optimizer", "Share of every target spread over all classes.", ge=0, lt=1)
 
     devices: str = _field(

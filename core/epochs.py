@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
+
+from core.averaging import averaged
 
 if TYPE_CHECKING:
     import keras
@@ -63,6 +66,11 @@ def epoch_callback(run: Epochs, seed: int) -> keras.callbacks.Callback:
 
         def on_test_begin(self, logs: Any = None) -> None:
             run.begin_validation()
+            self.judged = ExitStack()
+            self.judged.enter_context(averaged(self.model))
+
+        def on_test_end(self, logs: Any = None) -> None:
+            self.judged.close()
 
         def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.model.stop_evaluating = run.is_ending()

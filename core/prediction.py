@@ -38,18 +38,22 @@ def load_model(run: Path) -> keras.Model:
         raise RunError(f"{path}: can't be loaded: {str(error).splitlines()[0][:200]}") from None
 
 
-def predict(model: keras.Model, pixels: np.ndarray) -> NDArray[np.float32]:
+def predict(model: keras.Model, pixels: np.ndarray, *, flip_average: bool = False) -> NDArray[np.float32]:
     """Probabilities of every image.
 
     Args:
         model: input of shape (batch, size, size, channels), raw pixels.
         pixels: uint8, shape (images, height, width, 1 or 3).
+        flip_average: give the mean of what the model says to an image and to its mirror image.
 
     Returns:
         Shape (images, classes), in the order of the model's outputs.
     """
     _, size, _, channels = model.input_shape
-    return model.predict(evaluation_batches(pixels, None, size, channels), verbose=0)
+    said = model.predict(evaluation_batches(pixels, None, size, channels), verbose=0)
+    if flip_average:
+        said = (said + predict(model, np.ascontiguousarray(pixels[:, :, ::-1]))) / 2
+    return said
 
 
 def run_classes(run: Path) -> list[str]:
@@ -64,13 +68,21 @@ def run_classes(run: Path) -> list[str]:
     return [str(name) for name in classes]
 
 
-def evaluate_run(run: Path, dataset: Dataset, split: str | None) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+def averages_flips(run: Path, wanted: bool | None = None) -> bool:
+    """Whether mirror images are asked too: as it is wanted, else as the run's config has it."""
+    return bool(read_run(run).config.get("flip_average")) if wanted is None else wanted
+
+
+def evaluate_run(
+    run: Path, dataset: Dataset, split: str | None, flip_average: bool | None = None
+) -> tuple[dict[str, Any], tuple[Problem, ...]]:
     """Evaluate a run's kept model on a split of any data set.
 
     Args:
         run: the run directory.
         dataset: with the classes of the run among its own; images of others are left out and counted.
         split: its name; None is the only split there is, else validation.
+        flip_average: see `predict`; None as the run's config has it.
 
     Returns:
         `core.evaluation.evaluate`'s figures with `split`, `seconds` (prediction alone) and `skipped`; and the
@@ -93,7 +105,7 @@ def evaluate_run(run: Path, dataset: Dataset, split: str | None) -> tuple[dict[s
     _, size, _, channels = model.input_shape
     pixels = load_pixels(dataset, known, size, channels)
     started = time.monotonic()
-    probabilities = predict(model, pixels.values)
+    probabilities = predict(model, pixels.values, flip_average=averages_flips(run, flip_average))
     seconds = time.monotonic() - started
     result = evaluate(pixels.frame["label"].tolist(), probabilities, classes)
     problems = list(pixels.problems)
@@ -109,8 +121,13 @@ def evaluate_run(run: Path, dataset: Dataset, split: str | None) -> tuple[dict[s
     return result, tuple(problems)
 
 
-def predict_images(run: Path, paths: list[Path]) -> list[dict[str, Any]]:
+def predict_images(run: Path, paths: list[Path], flip_average: bool | None = None) -> list[dict[str, Any]]:
     """What a run's kept model says to image files.
+
+    Args:
+        run: the run directory.
+        paths: of the images.
+        flip_average: see `predict`; None as the run's config has it.
 
     Returns:
         A mapping an image: `image`; `predicted` and `probabilities` by class, most likely first; or `error`.
@@ -118,7 +135,7 @@ def predict_images(run: Path, paths: list[Path]) -> list[dict[str, Any]]:
     Raises:
         RunError: the run has no model.
     """
-    return Predictor().predict(run, paths)
+    return Predictor().predict(run, paths, flip_average)
 
 
 class Predictor:
@@ -127,9 +144,9 @@ class Predictor:
     def __init__(self) -> None:
         self._loaded: tuple[Path, int, keras.Model] | None = None
 
-    def predict(self, run: Path, paths: list[Path]) -> list[dict[str, Any]]:
+    def predict(self, run: Path, paths: list[Path], flip_average: bool | None = None) -> list[dict[str, Any]]:
         """See `predict_images`."""
-        classes = run_classes(run)
+        classes, flips = run_classes(run), averages_flips(run, flip_average)
         model = self._model(run)
         _, size, _, channels = model.input_shape
         answers: list[dict[str, Any]] = []
@@ -141,7 +158,7 @@ class Predictor:
                 continue
             if max(image.size) > size or image.width != image.height:
                 image = images.fit(image, size)
-            shares = predict(model, images.to_pixels(image, channels)[None])[0]
+            shares = predict(model, images.to_pixels(image, channels)[None], flip_average=flips)[0]
             ranked = sorted(zip(classes, shares.tolist(), strict=True), key=lambda pair: -pair[1])
             answers.append({"image": str(path), "predicted": ranked[0][0], "probabilities": dict(ranked)})
         return answers

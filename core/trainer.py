@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import devices, environment, files, log, memory, published
+from core.averaging import averaged
 from core.checkpoint import TrainingState, find_checkpoint, save_checkpoint
 from core.config import TrainingConfig
 from core.errors import FerError
@@ -278,7 +279,7 @@ class _Training:
         if improved:
             state.best, state.best_epoch = value, state.epoch
         if improved or state.epoch == 1 or config.keep == "last":
-            with files.replacing(self.path / "best.keras") as temporary:
+            with files.replacing(self.path / "best.keras") as temporary, averaged(model):
                 # Without its optimizer: a third of the size, and nothing but layers to load.
                 keras.Model(model.inputs, model.outputs, name=config.model).save(temporary)
         if better(config.monitor, value, state.stopping_best, config.min_delta):
@@ -309,7 +310,7 @@ class _Training:
         started = time.monotonic()
         pixels = data.validation
         model = load_model(self.path)
-        probabilities = predict(model, pixels.values)
+        probabilities = predict(model, pixels.values, flip_average=self.config.flip_average)
         labels = pixels.frame["label"].tolist()
         paths = pixels.frame["path"].tolist()
         files.write_bytes(self.path / "predictions.csv", predictions_table(paths, labels, probabilities, data.classes))

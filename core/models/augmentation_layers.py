@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.augmentation import Policy
+from core.augmentation import ERASED_AREA, Policy
 
 if TYPE_CHECKING:
     import keras
@@ -50,4 +50,10 @@ def augmentation_layers(policy: Policy, image_size: int) -> keras.Sequential:
         stack.append(layers.RandomCrop(image_size, image_size, dtype="float32"))
     if policy.translation:
         stack.append(layers.RandomTranslation(policy.translation, policy.translation, fill_mode=fill, dtype="float32"))
+    if policy.erase:
+        stack.append(
+            layers.RandomErasing(
+                policy.erase, scale=ERASED_AREA, fill_value=127.5, value_range=(0, 255), dtype="float32"
+            )
+        )
     return keras.Sequential(stack, name="augmentation")

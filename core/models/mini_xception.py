@@ -11,9 +11,9 @@ def body(x: Any, options: BodyOptions) -> Any:
     """Two plain convolutions, then four residual modules of separable convolutions; its head is a convolution.
 
     As in the source, L2 is on the kernels of the two plain convolutions alone. Its recipe is the published one: Adam
-    1e-3, batches of 32, L2 of 0.01, the rate falling when the validation loss stays. The source augments by rotations of
-    up to 10 degrees, shifts and zooms of 10 % and flips, and scales pixels to -1 to 1, which the first normalization
-    makes the same as ours.
+    1e-3, batches of 32, L2 of 0.01, the rate falling when the validation loss stays. The source augments by rotations
+    of up to 10 degrees, shifts and zooms of 10 % and flips, and scales pixels to -1 to 1, which the first
+    normalization makes the same as ours.
 
     Args:
         x: preprocessed pixels, shape (batch, size, size, channels).

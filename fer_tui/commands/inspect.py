@@ -15,6 +15,15 @@ from fer_tui import output
 from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
 from fer_tui.terminal import app_log
 
+FlipOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--flip-average/--no-flip-average",
+        help="Average what the model says to an image and to its mirror image; else as the run was told.",
+        show_default=False,
+    ),
+]
+
 
 def evaluate(
     context: typer.Context,
@@ -28,6 +37,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    flip_average: FlipOption = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -42,7 +52,7 @@ def evaluate(
     dataset = read_dataset(data)
     output.warn(dataset.problems)
     with output_to(app_log()):
-        result, problems = evaluate_run(path, dataset, split)
+        result, problems = evaluate_run(path, dataset, split, flip_average)
     output.warn(problems)
     if json:
         output.print_json(result)
@@ -80,6 +90,7 @@ def predict(
         list[Path],
         typer.Argument(metavar="IMAGE...", help="Image files of one face each.", show_default=False),
     ],
+    flip_average: FlipOption = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -88,7 +99,7 @@ def predict(
 
     path = find_run(run, folder(context, runs))
     with output_to(app_log()):
-        answers = predict_images(path, images)
+        answers = predict_images(path, images, flip_average)
     for answer in answers:
         if "error" in answer:
             output.fail(f"{answer['image']}: {answer['error']}; give a JPEG or PNG file")

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from core.augmentation import (
+    ERASED_AREA,
     POLICIES,
     Fill,
     Placement,
@@ -23,6 +24,8 @@ from core.augmentation import (
     augmenter,
     draw_contrast,
     draw_placement,
+    draw_rectangles,
+    erase,
     place,
     resize,
 )
@@ -160,7 +163,7 @@ def test_in_a_dataset_the_number_of_threads_does_not_matter(policy: Policy):
 
 
 def test_policies_are_listed_by_their_names():
-    assert list(POLICIES) == ["none", "basic", "extended"]
+    assert list(POLICIES) == ["none", "basic", "extended", "strong"]
     assert all(name == policy.name and policy.summary for name, policy in POLICIES.items())
 
 
@@ -336,3 +339,37 @@ def test_the_published_crop_does_nothing():
     assert difference(published, augmenter(POLICIES["extended"], 96)(images, SEED)) > 1
     placement = draw_placement(Policy("crop", "", crop=1.0), 6, 96, 96, SEED)
     assert difference(placement.down, tf.zeros(6)) == difference(placement.right, tf.zeros(6)) == 0
+
+
+# Erasing
+
+
+def test_a_rectangle_is_erased_to_the_images_own_mean_and_nothing_else():
+    images = noise(64)
+    erased = augmenter(Policy("erase", "", erase=0.5), 48)(images, SEED)
+    kept = tf.reduce_all(erased == images, axis=(1, 2, 3)).numpy()
+    # 64 fair draws fall outside 16 to 48 once in 30,000 seeds; the seed is fixed.
+    assert 16 <= kept.sum() <= 48
+    means = tf.reduce_mean(images, axis=(1, 2, 3)).numpy()
+    for image, before, mean in zip(erased.numpy()[~kept], images.numpy()[~kept], means[~kept], strict=True):
+        changed = (image != before)[..., 0]
+        rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+        inside = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert np.ptp(inside) == 0
+        assert inside.flat[0] == pytest.approx(mean, abs=1e-3)
+        assert changed.sum() == pytest.approx(inside.size, abs=3)  # noise may have the mean here or there
+
+
+def test_rectangles_are_inside_and_of_their_areas():
+    drawn = draw_rectangles(Policy("erase", "", erase=1.0), 2000, SEED)
+    top, left, height, width = (each.numpy() for each in drawn)
+    areas = height * width
+    assert ERASED_AREA[0] <= areas.min() < 0.03
+    assert 0.19 < areas.max() <= ERASED_AREA[1] + 1e-6
+    assert min(top.min(), left.min()) >= 0
+    assert max((top + height).max(), (left + width).max()) <= 1
+    ratios = height / width
+    assert 0.4 - 1e-6 <= ratios.min() < 0.5
+    assert 2 < ratios.max() <= 2.5 + 1e-5
+    nothing = draw_rectangles(Policy("erase", "", erase=0.0), 2000, SEED)
+    assert difference(erase(noise(2000), nothing), noise(2000)) == 0

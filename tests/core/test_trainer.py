@@ -14,7 +14,9 @@ import pytest
 
 from core.checkpoint import find_checkpoint
 from core.config import TrainingConfig, resolve
+from core.dataset import read_dataset
 from core.demo import write_faces
+from core.prediction import evaluate_run, load_model, predict
 from core.run_queue import load_config, raise_epochs
 from core.run_writer import create_run
 from core.runs import HISTORY_COLUMNS, RunSnapshot, read_run
@@ -375,3 +377,19 @@ def test_mixed_precision_on_the_cpu(settings: Callable[..., TrainingConfig], tmp
     assert run.environment["precision"] == "mixed_bfloat16"
     assert run.evaluation is not None
     assert np.isfinite(run.evaluation["loss"])
+
+
+def test_flips_are_averaged_where_they_are_asked_for(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
+    config = settings(epochs=1, flip_average=True)
+    run = trained(config, tmp_path)
+    pixels = load_data(config, threading.Event()).validation.values  # type: ignore[union-attr]
+    model = load_model(run.path)
+    once, mirrored = predict(model, pixels), predict(model, pixels[:, :, ::-1])
+    assert np.abs(once - mirrored).max() > 1e-3
+    np.testing.assert_allclose(predict(model, pixels, flip_average=True), (once + mirrored) / 2, rtol=1e-5)
+    # The run's own evaluation, and later ones unless they are told otherwise.
+    assert run.evaluation is not None
+    dataset = read_dataset(config.data)
+    again, told = (evaluate_run(run.path, dataset, "validation", wanted)[0]["loss"] for wanted in (None, False))
+    assert again == pytest.approx(run.evaluation["loss"], rel=1e-5)
+    assert told != pytest.approx(again, rel=1e-5)
