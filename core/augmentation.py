@@ -349,4 +349,4 @@ def erase(images: tf.Tensor, rectangles: Rectangles) -> tf.Tensor:
     rows = inside(rectangles.top, rectangles.height, tf.shape(images)[1])
     columns = inside(rectangles.left, rectangles.width, tf.shape(images)[2])
     mean = tf.reduce_mean(tf.reduce_mean(images, axis=1, keepdims=True), axis=2, keepdims=True)
-    return tf.where((rows[:, :, None] & columns[:, None, :])[..., None], mean, images)
+    return tf.where((rows[:, :, None] & columns[:, None, :])[:, :, :, None], mean, images)

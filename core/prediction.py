@@ -13,12 +13,14 @@ from core import images
 from core.dataset import Dataset, Problem, load_pixels
 from core.errors import DatasetError, RunError
 from core.evaluation import evaluate
+from core.faces import INSTALL, can_find, find_faces, is_cut
 from core.images import ImageError
 from core.pipeline import evaluation_batches
 from core.runs import read_run
 
 if TYPE_CHECKING:
     import keras
+    from PIL import Image
 
 
 def load_model(run: Path) -> keras.Model:
@@ -121,21 +123,26 @@ def evaluate_run(
     return result, tuple(problems)
 
 
-def predict_images(run: Path, paths: list[Path], flip_average: bool | None = None) -> list[dict[str, Any]]:
-    """What a run's kept model says to image files.
+def predict_images(
+    run: Path, paths: list[Path], *, flip_average: bool | None = None, whole: bool = False
+) -> list[dict[str, Any]]:
+    """What a run's kept model says to the faces in image files.
 
     Args:
         run: the run directory.
         paths: of the images.
         flip_average: see `predict`; None as the run's config has it.
+        whole: take every image for one face as it is, and look for none on it.
 
     Returns:
-        A mapping an image: `image`; `predicted` and `probabilities` by class, most likely first; or `error`.
+        A mapping a face, the largest of an image first: `image`; `box`, its left, top, width and height in pixels, None
+        where the whole image is taken for a face (see `core.faces`); `predicted` and `probabilities` by class, most
+        likely first; `note` where that needs a word. For an image that can't be read: `image` and `error`.
 
     Raises:
         RunError: the run has no model.
     """
-    return Predictor().predict(run, paths, flip_average)
+    return Predictor().predict(run, paths, flip_average=flip_average, whole=whole)
 
 
 class Predictor:
@@ -144,23 +151,26 @@ class Predictor:
     def __init__(self) -> None:
         self._loaded: tuple[Path, int, keras.Model] | None = None
 
-    def predict(self, run: Path, paths: list[Path], flip_average: bool | None = None) -> list[dict[str, Any]]:
+    def predict(
+        self, run: Path, paths: list[Path], *, flip_average: bool | None = None, whole: bool = False
+    ) -> list[dict[str, Any]]:
         """See `predict_images`."""
         classes, flips = run_classes(run), averages_flips(run, flip_average)
         model = self._model(run)
         _, size, _, channels = model.input_shape
         answers: list[dict[str, Any]] = []
-        for path in paths:
-            try:
-                image = images.read_image(path)
-            except ImageError as error:
-                answers.append({"image": str(path), "error": str(error)})
-                continue
-            if max(image.size) > size or image.width != image.height:
-                image = images.fit(image, size)
-            shares = predict(model, images.to_pixels(image, channels)[None], flip_average=flips)[0]
-            ranked = sorted(zip(classes, shares.tolist(), strict=True), key=lambda pair: -pair[1])
-            answers.append({"image": str(path), "predicted": ranked[0][0], "probabilities": dict(ranked)})
+        # Faces by the size of their pixels, so that a batch is one array.
+        asked: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = {}
+        for found in images.in_threads(lambda path: _faces(path, size, channels, whole), paths, group=8):
+            for answer, pixels in found:
+                if pixels is not None:
+                    asked.setdefault(pixels.shape, []).append((len(answers), pixels))
+                answers.append(answer)
+        for group in asked.values():
+            shares = predict(model, np.stack([pixels for _, pixels in group]), flip_average=flips)
+            for (at, _), row in zip(group, shares.tolist(), strict=True):
+                ranked = dict(sorted(zip(classes, row, strict=True), key=lambda pair: -pair[1]))
+                answers[at] |= {"predicted": next(iter(ranked)), "probabilities": ranked}
         return answers
 
     def _model(self, run: Path) -> keras.Model:
@@ -170,3 +180,30 @@ class Predictor:
             self._loaded = None
             self._loaded = (run, written, load_model(run))
         return self._loaded[2]
+
+
+def _faces(path: Path, size: int, channels: int, whole: bool) -> list[tuple[dict[str, Any], NDArray[np.uint8] | None]]:
+    """The faces in an image file: what an answer says of each, and its pixels; None where it can't be read."""
+    try:
+        image = images.read_image(path)
+    except ImageError as error:
+        return [({"image": str(path), "error": str(error)}, None)]
+    if not whole and not is_cut(image, size):
+        if can_find():
+            boxes, note = find_faces(image), "no face was found on it, and all of it taken for one"
+        else:
+            boxes, note = [], f"all of it is taken for one face: OpenCV, which finds faces, is missing; {INSTALL}"
+        if boxes:
+            cut = [(box, images.fit(box.cut(image), size)) for box in boxes]
+            return [({"image": str(path), "box": list(box)}, images.to_pixels(face, channels)) for box, face in cut]
+        said = {"image": str(path), "box": None, "note": note}
+    else:
+        said = {"image": str(path), "box": None}
+    return [(said, images.to_pixels(_as_input(image, size), channels))]
+
+
+def _as_input(face: Image.Image, size: int) -> Image.Image:
+    """A face as large as the model's input; a small one is enlarged later, as a data set's images are."""
+    if max(face.size) > size or face.width != face.height:
+        return images.fit(face, size)
+    return face

@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "runs:compare",
     "evaluate": "inspect:evaluate",
     "predict": "inspect:predict",
+    "export": "export:export",
     "models": "models:models",
     "settings": "settings:settings",
     "serve": "serve:serve",

@@ -88,27 +88,32 @@ def predict(
     run: RunArgument,
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE...", help="Image files of one face each.", show_default=False),
+        typer.Argument(
+            metavar="IMAGE...", help="Image files: photographs, or faces cut out already.", show_default=False
+        ),
     ],
+    whole: Annotated[bool, typer.Option("--whole", help="Take every image for one face, and look for none.")] = False,
     flip_average: FlipOption = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Say which expression a run's kept model sees in images."""
+    """Say which expression a run's kept model sees on the faces in images."""
     from core.prediction import predict_images
 
     path = find_run(run, folder(context, runs))
     with output_to(app_log()):
-        answers = predict_images(path, images, flip_average)
+        answers = predict_images(path, images, flip_average=flip_average, whole=whole)
     for answer in answers:
         if "error" in answer:
             output.fail(f"{answer['image']}: {answer['error']}; give a JPEG or PNG file")
+        elif "note" in answer:
+            output.say(f"{answer['image']}: {answer['note']}")
     if json:
         output.print_json(answers)
     else:
         shown = [answer for answer in answers if "error" not in answer]
         output.print_table(
-            {"image": "left", "predicted": "left", "share": "right", "then": "left"},
+            {"image": "left", "face": "left", "predicted": "left", "share": "right", "then": "left"},
             [(_cells(answer), "") for answer in shown],
         )
     return 1 if any("error" in answer for answer in answers) else 0
@@ -120,6 +125,7 @@ def _cells(answer: dict[str, object]) -> tuple[str, ...]:
     first, *others = shares.items()
     return (
         os.fspath(str(answer["image"])),
+        "{2}x{3} at {0},{1}".format(*box) if isinstance(box := answer["box"], list) else "whole image",
         str(answer["predicted"]),
         f"{first[1]:.1%}",
         ", ".join(f"{name} {share:.1%}" for name, share in others[:2]),

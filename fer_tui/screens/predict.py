@@ -64,9 +64,10 @@ class PredictScreen(ModalScreen[None]):
     class Predicted(Message):
         """The model has spoken."""
 
-        def __init__(self, job: int, path: Path, probabilities: dict[str, float]) -> None:
+        def __init__(self, job: int, answer: dict[str, Any], faces: int) -> None:
+            """`answer`: of `core.prediction.predict_images`, for the largest of so many faces."""
             super().__init__()
-            self.job, self.path, self.probabilities = job, path, probabilities
+            self.job, self.answer, self.faces = job, answer, faces
 
     def __init__(self, run: RunSnapshot) -> None:
         """`run`: one that has a kept model."""
@@ -83,9 +84,9 @@ class PredictScreen(ModalScreen[None]):
             yield PathInput(
                 PredictScreen._last_path or begin,
                 id="image-path",
-                placeholder="a JPEG or PNG file of one face; Tab completes",
+                placeholder="a JPEG or PNG file; Tab completes",
             )
-            yield Static("Type the path of an image of one face, then Enter.", id="predict-state", markup=False)
+            yield Static("Type the path of a photograph or of a face, then Enter.", id="predict-state", markup=False)
             with Horizontal(id="predicted"):
                 yield FaceGrid(id="predicted-face")
                 with VerticalScroll(can_focus=False):
@@ -117,10 +118,12 @@ class PredictScreen(ModalScreen[None]):
 
     def _predict(self, job: int, path: Path) -> None:
         from core import images
+        from core.faces import Box
         from core.prediction import Predictor
 
         try:
-            self.post_message(self.FaceRead(job, images.read_image(path)))
+            image = images.read_image(path)
+            self.post_message(self.FaceRead(job, image))
         except images.ImageError as error:
             self.post_message(self.Told(job, f"{path}: {error}; name a JPEG or PNG file", is_problem=True))
             return
@@ -129,7 +132,7 @@ class PredictScreen(ModalScreen[None]):
                 return
             PredictScreen._predictor = predictor = PredictScreen._predictor or Predictor()
             try:
-                answer: dict[str, Any] = predictor.predict(self.run_asked.path, [path])[0]
+                answer, *others = predictor.predict(self.run_asked.path, [path])
             except FerError as error:
                 self.post_message(self.Told(job, str(error), is_problem=True))
                 return
@@ -143,7 +146,9 @@ class PredictScreen(ModalScreen[None]):
             text = f"{path}: {answer['error']}; name a JPEG or PNG file"
             self.post_message(self.Told(job, text, is_problem=True))
         else:
-            self.post_message(self.Predicted(job, path, answer["probabilities"]))
+            if answer["box"] is not None:
+                self.post_message(self.FaceRead(job, Box(*answer["box"]).cut(image)))
+            self.post_message(self.Predicted(job, answer, 1 + len(others)))
 
     # On the event loop
 
@@ -160,9 +165,11 @@ class PredictScreen(ModalScreen[None]):
     @on(Predicted)
     def _on_predicted(self, message: Predicted) -> None:
         if message.job == self.job:
-            said, share = next(iter(message.probabilities.items()))
-            self.query_one(ProbabilityBars).show(message.probabilities)
-            self._tell(f"{said}, {share:.1%} sure   {message.path.name}")
+            answer = message.answer
+            said, share = next(iter(answer["probabilities"].items()))
+            self.query_one(ProbabilityBars).show(answer["probabilities"])
+            about = f"the largest of {message.faces} faces" if message.faces > 1 else answer.get("note", "")
+            self._tell("   ".join(filter(None, (f"{said}, {share:.1%} sure", Path(answer["image"]).name, about))))
 
     def _tell(self, text: str, *, is_problem: bool = False) -> None:
         style = self.app.theme_variables["error"] if is_problem else ""

@@ -130,7 +130,7 @@ def test_evaluate_json(bad_images: BadImages):
 
 def test_predict_json(bad_images: BadImages):
     answer, missing, text = bad_images.predicted.json()
-    assert list(answer) == ["image", "predicted", "probabilities"]
+    assert list(answer) == ["image", "box", "predicted", "probabilities"]
     assert list(missing) == list(text) == ["image", "error"]
     assert answer["predicted"] == next(iter(answer["probabilities"]))
 

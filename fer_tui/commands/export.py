@@ -1,0 +1,45 @@
+"""`fer-tui export`: a run's model for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.log import output_to
+from core.runs import find_run
+from fer_tui import output
+from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
+from fer_tui.terminal import app_log
+
+
+def export(
+    context: typer.Context,
+    run: RunArgument,
+    path: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="File to write; savedmodel writes a folder.", show_default=False)
+    ],
+    form: Annotated[
+        str, typer.Option("--format", help="keras, savedmodel, onnx or litert.", show_default=False, metavar="FORMAT")
+    ],
+    runs: RunsOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Write a run's kept model for other programs, checked against the original, with a model card."""
+    from core.export import export_run
+
+    found = find_run(run, folder(context, runs))
+    with output_to(app_log()):
+        done = export_run(found, form, path)
+    if json:
+        told = {"output": path, "card": done.card, "difference": done.difference, "images": done.images}
+        output.print_json({"run": found.name, "format": form, **told})
+    else:
+        output.console().print(
+            f"{output.visible(str(path))}: differs from the original by up to {done.difference:.2g} on {done.origin}; "
+            f"its model card is {output.visible(str(done.card))}",
+            markup=False,
+            soft_wrap=True,
+        )
+    return 0
