@@ -13,7 +13,7 @@ from textual.widgets import DataTable
 from core.models.registry import MODELS, ModelSpec
 from fer_tui.widgets.cells import Cell, update_cells
 
-COLUMNS = {"mark": ("   ", 3), "model": ("model", 8), "title": ("title", 32), "weights": ("weights", 7)} | {
+COLUMNS = {"mark": ("   ", 3), "model": ("model", 13), "title": ("title", 27), "weights": ("weights", 7)} | {
     "input": ("input", 8),
     "epoch": ("an epoch", 8),
 }

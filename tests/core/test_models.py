@@ -232,7 +232,7 @@ def test_l2_of_every_kernel_is_in_the_loss(name: str) -> None:
 
     pixels = np.random.default_rng(5).integers(0, 256, (4, 48, 48, 1)).astype("float32")
     targets = np.eye(2, dtype="float32")[[0, 1, 0, 1]]
-    plain_settings = config(name, image_size=48, channels=1)
+    plain_settings = config(name, image_size=48, channels=1, l2=0.0)
     plain = build_model(plain_settings, 2)
     settings = plain_settings.model_copy(update={"l2": 0.01})
     model = build_model(settings, 2)
@@ -243,6 +243,8 @@ def test_l2_of_every_kernel_is_in_the_loss(name: str) -> None:
         losses.append(each.evaluate(pixels, targets, verbose=0, return_dict=True)["loss"])
     kernels = [weight for weight in model.trainable_weights if "kernel" in weight.name]
     assert len(kernels) > 3
+    if name == "mini_xception":
+        kernels = kernels[:2]  # as its source has it
     penalty = 0.01 * sum(np.square(np.asarray(kernel, dtype="float64")).sum() for kernel in kernels)
     np.testing.assert_allclose(losses[1] - losses[0], penalty, rtol=1e-3)
 
