@@ -253,7 +253,8 @@ async def test_no_runs_says_what_to_do(
 ):
     async with open_app(size) as pilot:
         await pilot.press("5")
-        await until(pilot, lambda: "nothing to inspect" in screen_text(pilot))
+        # Where lines break depends on the length of the test's folder.
+        await until(pilot, lambda: "nothing to inspect" in one_line(screen_text(pilot)))
         for key in ("s", "n", "c", "p", "r", "down", "left_square_bracket", "right_square_bracket", "escape"):
             await pilot.press(key)  # nothing to do, and no harm
         assert pilot.app.screen is screen(pilot)

@@ -99,7 +99,7 @@ async def test_models_with_what_decides(
         assert next(iter(MODELS.values())).source in shown
         assert "choose a model: space or a click on it" in shown
         assert "--model compact" in one_line(shown)
-        assert "batch size" in shown
+        assert "epochs" in shown
 
 
 async def test_without_a_data_set_it_says_what_to_do(
