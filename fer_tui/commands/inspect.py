@@ -110,8 +110,7 @@ def predict(
             output.say(f"{answer['image']}: {answer['note']}")
     if json:
         output.print_json(answers)
-    else:
-        shown = [answer for answer in answers if "error" not in answer]
+    elif shown := [answer for answer in answers if "error" not in answer]:
         output.print_table(
             {"image": "left", "face": "left", "predicted": "left", "share": "right", "then": "left"},
             [(_cells(answer), "") for answer in shown],

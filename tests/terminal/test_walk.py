@@ -64,6 +64,8 @@ class Typist:
             while meaning not in (before := self._help()):
                 self.screen.press("down")
                 self.screen.wait_for(lambda _, before=before: self._help() not in (before, ""))
+                # The line may have moved alone, while the command above it came to be.
+                self.screen.rest()
             self.screen.press(value)
         self.choose("Models")
         self.screen.wait_for("space Choose")
