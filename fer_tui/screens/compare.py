@@ -88,8 +88,8 @@ class CompareScreen(RunsModeScreen):
         which = "marked" if self.fer.marked else "with an epoch"
         with self.app.batch_update():
             self.set_class(not compared, "-empty")
-            runs = "1 run" if len(compared) == 1 else f"{len(compared)} runs"
-            self.query_one("#compared", Static).update(f"{runs} ({which})   {BEST} the best of our runs")
+            counted = "1 run" if len(compared) == 1 else f"{len(compared)} runs"
+            self.query_one("#compared", Static).update(f"{counted} ({which})   {BEST} the best of our runs")
             self.query_one(ComparisonTable).show(self.rows)
             self.query_one(AccuracyGraph).show(self.rows)
             self._tell_row()
