@@ -145,7 +145,6 @@ def augmenter(policy: Policy, image_size: int) -> Callable[[tf.Tensor, tf.Tensor
 
     def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         placement_seed, contrast_seed = tf.unstack(tf.random.split(seed, alg="philox"))
-        erase_seed = tf.random.split(contrast_seed, alg="philox")[1]
         count = tf.shape(images)[0]
         if policy.moves_pixels:
             placement = draw_placement(policy, count, image_size, canvas_size, placement_seed)
@@ -155,6 +154,7 @@ def augmenter(policy: Policy, image_size: int) -> Callable[[tf.Tensor, tf.Tensor
         if policy.contrast:
             images = adjust_contrast(images, draw_contrast(policy, count, contrast_seed))
         if policy.erase:
+            erase_seed = tf.random.split(contrast_seed, alg="philox")[1]
             images = erase(images, draw_rectangles(policy, count, erase_seed))
         return images
 
@@ -292,9 +292,16 @@ def adjust_contrast(images: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """
     import tensorflow as tf
 
-    # One axis at a time, like Keras: the sum over a whole image may be split by the number of threads.
-    mean = tf.reduce_mean(tf.reduce_mean(images, axis=1, keepdims=True), axis=2, keepdims=True)
+    mean = _means(images)
     return tf.clip_by_value((images - mean) * factor[:, None, None, None] + mean, 0.0, 255.0)
+
+
+def _means(images: tf.Tensor) -> tf.Tensor:
+    """The mean of every channel of every image, shape (batch, 1, 1, channels)."""
+    import tensorflow as tf
+
+    # One axis at a time, like Keras: the sum over a whole image may be split by the number of threads.
+    return tf.reduce_mean(tf.reduce_mean(images, axis=1, keepdims=True), axis=2, keepdims=True)
 
 
 class Rectangles(NamedTuple):
@@ -348,5 +355,4 @@ def erase(images: tf.Tensor, rectangles: Rectangles) -> tf.Tensor:
 
     rows = inside(rectangles.top, rectangles.height, tf.shape(images)[1])
     columns = inside(rectangles.left, rectangles.width, tf.shape(images)[2])
-    mean = tf.reduce_mean(tf.reduce_mean(images, axis=1, keepdims=True), axis=2, keepdims=True)
-    return tf.where((rows[:, :, None] & columns[:, None, :])[:, :, :, None], mean, images)
+    return tf.where((rows[:, :, None] & columns[:, None, :])[:, :, :, None], _means(images), images)

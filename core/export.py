@@ -118,20 +118,21 @@ def export_run(run: Path, name: str, output: Path) -> Exported:
     Args:
         run: the run directory.
         name: of FORMATS.
-        output: the file, or the folder of a SavedModel, to write; it must not be there.
+        output: the file, or the folder of a SavedModel, to write; neither it nor its card may be there.
 
     Raises:
         ConfigError: the format is unknown, its packages are missing, or `output` can't be written.
         RunError: the run has no model, or the written one says something else.
     """
     form = _format(name)
-    if output.exists() or output.is_symlink():
-        raise ConfigError(f"OUTPUT: {output} is there already; name another, or remove it")
+    card = output.parent / f"{output.name}.md"
+    for place in (output, card):
+        if place.exists() or place.is_symlink():
+            raise ConfigError(f"OUTPUT: {place} is there already; name another, or remove it")
     if name == "keras" and output.suffix != form.suffix:
         raise ConfigError(f"OUTPUT: {output}: Keras loads only names that end in {form.suffix}; name it so")
     model = load_model(run)
     pixels, origin = _images(run, model)
-    card = output.with_name(f"{output.name}.md")
     try:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export-") as folder:
             written = Path(folder) / f"model{form.suffix}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,9 @@ def _command(run: RunSnapshot) -> str:
         config = TrainingConfig.model_validate(dict(run.config))
     except ValueError:
         return "its config.json is of another version"
-    return command_line(config).replace(command_line(config).split(" ")[3], "DATA", 1)
+    words = shlex.split(command_line(config))
+    words[words.index("--data") + 1] = "DATA"
+    return shlex.join(words)
 
 
 def _flips(run: RunSnapshot) -> bool:

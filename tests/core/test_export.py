@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from core import export
 from core.config import resolve
 from core.errors import ConfigError, RunError
 from core.export import CHECKED, FORMATS, export_run
+from core.model_card import model_card
 from core.prediction import load_model
 from core.run_writer import create_run
 from core.runs import read_run
@@ -61,6 +63,14 @@ def test_the_card_tells_data_recipe_results_and_limits(run: Path, tmp_path: Path
     assert str(snapshot.environment["data"]) not in card
 
 
+def test_the_card_names_no_place_of_the_data_set(run: Path):
+    snapshot = read_run(run)
+    kept = replace(snapshot, config={**snapshot.config, "data": "/home/some one/my faces"})
+    card = model_card(kept, "Keras", "model.keras", 0.0, "nothing")
+    assert "--data DATA --model" in card
+    assert not [word for word in ("some one", "one/my", "my faces") if word in card]
+
+
 def test_without_its_data_set_a_model_is_checked_on_noise(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def gone(_: object) -> None:
         raise RunError("gone")
@@ -82,11 +92,14 @@ def test_what_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pyt
         ("pickle", "model", "--format: no format is called 'pickle'; choose from keras, savedmodel, onnx, litert"),
         ("keras", "model", "OUTPUT: {}/model: Keras loads only names that end in .keras; name it so"),
         ("keras", "there.keras", "OUTPUT: {}/there.keras is there already; name another, or remove it"),
+        ("savedmodel", "", "OUTPUT: {} is there already; name another, or remove it"),
+        ("keras", "carded.keras", "OUTPUT: {}/carded.keras.md is there already; name another, or remove it"),
         ("keras", "no/such/model.keras", "OUTPUT: {}/no/such/model.keras: No such file or directory; name a place"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(name: str, output: str, said: str, run: Path, tmp_path: Path):
     (tmp_path / "there.keras").touch()
+    (tmp_path / "carded.keras.md").touch()
     with pytest.raises(ConfigError) as error:
         export_run(run, name, tmp_path / output)
     assert str(error.value).startswith(said.format(tmp_path))
