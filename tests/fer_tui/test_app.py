@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.app import App
 from textual.css.stylesheet import Stylesheet
 from textual.widgets import Input
 
+from core.config import resolve
 from fer_tui.app import FerApp
 from fer_tui.modes import SHOWN_MODES, Mode
 from fer_tui.screens.help import HelpScreen
@@ -219,3 +221,29 @@ async def test_garbage_is_collected_after_the_first_paint(open_app: Callable[...
     finally:
         gc.enable()
         gc.unfreeze()
+
+
+async def test_the_other_screens_are_made_before_a_training_begins(
+    open_app: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    made: list[set[str]] = []
+    async with open_app() as pilot:
+        app = pilot.app
+        monkeypatch.setattr(app.queue, "add", lambda runs: made.append(set(app._screen_stacks)) or False)
+        assert not {mode.name for mode in SHOWN_MODES} <= set(app._screen_stacks)
+        await app.submit([resolve({"data": tmp_path, "model": "compact"})], detached=False)
+        assert made and {mode.name for mode in SHOWN_MODES} <= made[0]
+        assert app.screen.MODE == "data"
+
+
+async def test_only_the_first_opening_of_a_mode_is_held_back(
+    open_app: Callable[..., Any], until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    held: list[float] = []
+    async with open_app() as pilot:
+        delay_update = App.delay_update
+        monkeypatch.setattr(App, "delay_update", lambda app, delay: (held.append(delay), delay_update(app, delay))[1])
+        for key, mode in (("3", "runs"), ("1", "data"), ("3", "runs")):
+            await pilot.press(key)
+            await until(pilot, lambda mode=mode: mode == pilot.app.screen.MODE)
+        assert held[0] > held[1] == held[2]

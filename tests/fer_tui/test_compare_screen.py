@@ -51,6 +51,20 @@ def column(pilot: Pilot[Any], name: str):
     return [row[name] for row in table(pilot).rows_shown]
 
 
+async def test_runs_are_counted_in_words_that_fit(
+    open_table: Callable[..., Any],
+    write_run: Callable[..., Path],
+    epochs: Callable[[int], list[dict[str, float]]],
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+):
+    write_run(FIRST, history=epochs(3))
+    async with open_table() as pilot:
+        assert " 1 run (with an epoch)" in screen_text(pilot)
+        write_run(SECOND, config={"model": "model2"}, history=epochs(2))
+        await until(pilot, lambda: " 2 runs (with an epoch)" in screen_text(pilot))
+
+
 async def test_runs_then_baselines_then_the_article(
     open_table: Callable[..., Any], two_runs: None, screen_text: Callable[..., str], size: tuple[int, int]
 ):
