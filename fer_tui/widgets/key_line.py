@@ -107,7 +107,7 @@ class KeyLine(Widget):
         self.hovered = None
 
     def on_click(self, event: events.Click) -> None:
-        """Press the key."""
+        """Press the key; one that can't be pressed now does nothing, as on the keyboard."""
         key = self._at(event.x)
-        if key is not None and key.is_enabled:
+        if key is not None:
             self.app.simulate_key(key.key)
