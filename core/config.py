@@ -26,6 +26,8 @@ Encoding = Literal["label", "frequency"]
 Augmentation = Literal["none", "basic", "extended", "strong"]
 Metric = Literal["loss", "accuracy", "precision", "recall", "val_loss", "val_accuracy", "val_precision", "val_recall"]
 IMAGENET = "imagenet"
+# MiB of decoded images that a process holds unless it is told.
+IMAGE_MEMORY = 2048
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
 
@@ -137,6 +139,9 @@ class TrainingConfig(BaseModel):
         "Arithmetic; auto is mixed_float16 on GPUs from compute capability 7.0, else float32.",
     )
     jit_compile: bool = _field(False, "Device", "Compile the training step with XLA.")
+    image_memory: int = _field(
+        IMAGE_MEMORY, "Device", "MiB of decoded images to hold in memory; more lie in a file on disk.", ge=0
+    )
     deterministic: bool = _field(False, "Device", "Same seed, same weights to the last bit (one device; slower).")
 
     @field_validator("data")

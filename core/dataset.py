@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core import images
+from core.config import IMAGE_MEMORY
 from core.errors import DatasetError
 from core.images import ImageError
+from core.pixel_store import PixelStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -253,7 +255,8 @@ class Pixels:
     """Decoded images of a frame.
 
     Attributes:
-        values: uint8, shape (images, height, width, channels); one channel where every image is grey.
+        values: uint8, shape (images, height, width, channels); one channel where every image is grey. A mapped file
+            where they are more than was allowed in memory.
         frame: the rows that could be decoded, in the order of `values`.
         problems: one of kind `undecodable` where any could not.
     """
@@ -269,11 +272,13 @@ def load_pixels(
     size: int,
     channels: int,
     stopped: Callable[[], bool] = lambda: False,
+    memory: int = IMAGE_MEMORY,
 ) -> Pixels:
     """Decode the images of a frame once, in threads, into one array.
 
     Images that are all of one size and no larger than `size` keep it, to be enlarged on batches later; others
-    are reduced, or enlarged, here to size x size.
+    are reduced, or enlarged, here to size x size. The first image tells what to make room for; another that does not
+    fit begins the decoding anew.
 
     Args:
         dataset: where the images come from.
@@ -281,9 +286,10 @@ def load_pixels(
         size: the model's input size in pixels.
         channels: 1 turns colour to grey; 3 keeps colour where there is any.
         stopped: asked between chunks; true ends the decoding early with what there is.
+        memory: MiB that the pixels may take; more of them are kept in a file (see `core.pixel_store`).
 
     Raises:
-        DatasetError: none of them can be decoded.
+        DatasetError: none of them can be decoded, or there is no room for the file.
     """
 
     def decode(path: str) -> Image.Image | ImageError:
@@ -293,27 +299,39 @@ def load_pixels(
             return error
         return images.fit(image, size) if max(image.size) > size else image
 
-    decoded: list[Image.Image] = []
-    kept: list[int] = []
-    broken: list[tuple[str, str]] = []
-    for row, (path, image) in enumerate(
-        zip(frame["path"], images.in_threads(decode, frame["path"].tolist()), strict=True)
-    ):
-        if isinstance(image, ImageError):
-            broken.append((path, str(image)))
-        else:
-            decoded.append(image)
-            kept.append(row)
-        if row % 512 == 0 and stopped():
-            break
-    if not decoded:
-        raise DatasetError(
-            f"{dataset.root}: none of its {len(frame):,} images can be read; 'fer-tui data check' names them"
-        )
-    one_size = len({image.size for image in decoded}) == 1
-    stored = 1 if channels == 1 or all(images.is_grey(image) for image in decoded) else 3
-    values = np.stack([images.to_pixels(image if one_size else images.fit(image, size), stored) for image in decoded])
-    return Pixels(values, frame.iloc[kept].reset_index(drop=True), undecodable(broken))
+    def fill(store: PixelStore | None) -> Pixels | tuple[int, int, int]:
+        """The pixels; or the shape that they must have instead, where an image does not fit into the store."""
+        kept: list[int] = []
+        broken: list[tuple[str, str]] = []
+        for row, (path, image) in enumerate(
+            zip(frame["path"], images.in_threads(decode, frame["path"].tolist()), strict=True)
+        ):
+            if isinstance(image, ImageError):
+                broken.append((path, str(image)))
+            else:
+                needed = images.shape(image, channels)
+                if store is None:
+                    store = PixelStore(len(frame), needed, memory)
+                elif needed[:2] != store.shape[:2] != (size, size):
+                    return size, size, max(needed[2], store.shape[2])
+                elif needed[2] > store.shape[2]:
+                    return (*store.shape[:2], needed[2])
+                if needed[:2] != store.shape[:2]:
+                    image = images.fit(image, size)
+                store.append(images.to_pixels(image, store.shape[2]))
+                kept.append(row)
+            if row % 512 == 0 and stopped():
+                break
+        if store is None or not kept:
+            raise DatasetError(
+                f"{dataset.root}: none of its {len(frame):,} images can be read; 'fer-tui data check' names them"
+            )
+        return Pixels(store.values(), frame.iloc[kept].reset_index(drop=True), undecodable(broken))
+
+    found = fill(None)
+    while not isinstance(found, Pixels):
+        found = fill(PixelStore(len(frame), found, memory))
+    return found
 
 
 def undecodable(broken: list[tuple[str, str]]) -> tuple[Problem, ...]:

@@ -95,9 +95,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def is_grey(image: Image.Image) -> bool:
-    """Whether an image has no colour."""
-    return image.mode == "L"
+def shape(image: Image.Image, channels: int) -> tuple[int, int, int]:
+    """Height, width and channels of an image's pixels: one channel where it is grey, or where no more are wanted."""
+    return image.height, image.width, 1 if image.mode == "L" else channels
 
 
 def to_pixels(image: Image.Image, channels: int) -> NDArray[np.uint8]:

@@ -1,7 +1,8 @@
 """From decoded pixels to batches: shuffled, augmented and prefetched by tf.data.
 
 Everything random is a function of (seed, step), so that a training stream can be taken up at any step: that
-is what an exact resume stands on. Decoded images are uint8 in memory; an epoch never decodes a file.
+is what an exact resume stands on. Decoded images are uint8, in memory or mapped from a file (`core.pixel_store`); an
+epoch never decodes a file.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from core.augmentation import augmenter, policy_of, resize
 from core.errors import DatasetError
+from core.pixel_store import read_rows
 from core.published import SHUFFLE_BUFFER
 
 if TYPE_CHECKING:
@@ -54,13 +56,13 @@ def training_stream(
 
     def make_batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
         seed = tf.cast(tf.stack([config.seed, step]), tf.int32)
-        values = _channels(augment(tf.gather(all_pixels, rows), seed), config.channels)
+        values = _channels(augment(pixels_of(rows), seed), config.channels)
         if weights is None:
             return values, tf.gather(all_targets, rows)
         wanted = tf.gather(all_targets, rows)
         return values, wanted, tf.linalg.matvec(wanted, weights)
 
-    all_pixels, all_targets = _on_host(pixels), _on_host(targets)
+    pixels_of, all_targets = _reader(pixels), _on_host(targets)
     weights = None if class_weights is None else _on_host(class_weights.astype(np.float32))
     stream = training_rows(
         len(pixels), config, first_step=first_step, shuffle_buffer=shuffle_buffer, drop_remainder=drop_remainder
@@ -161,6 +163,8 @@ def evaluation_batches(
     image_size: int,
     channels: int,
     batch: int = EVALUATION_BATCH,
+    *,
+    mirrored: bool = False,
 ) -> tf.data.Dataset:
     """The images in their order, unaugmented, in large batches.
 
@@ -170,26 +174,34 @@ def evaluation_batches(
         image_size: the model's input size in pixels.
         channels: the model's input channels.
         batch: images a batch.
+        mirrored: give each image's mirror image instead.
 
     Returns:
         Batches of (images, targets), or of images alone.
     """
     import tensorflow as tf
 
-    return _unaugmented(tf.data.Dataset.range(len(pixels)).batch(batch), pixels, targets, image_size, channels)
+    rows = tf.data.Dataset.range(len(pixels)).batch(batch)
+    return _unaugmented(rows, pixels, targets, image_size, channels, mirrored)
 
 
 def _unaugmented(
-    rows: tf.data.Dataset, pixels: np.ndarray, targets: np.ndarray | None, image_size: int, channels: int
+    rows: tf.data.Dataset,
+    pixels: np.ndarray,
+    targets: np.ndarray | None,
+    image_size: int,
+    channels: int,
+    mirrored: bool = False,
 ) -> tf.data.Dataset:
     """The batches that batches of row numbers mean."""
     import tensorflow as tf
 
-    all_pixels = _on_host(pixels)
+    pixels_of = _reader(pixels)
     all_targets = None if targets is None else _on_host(targets)
 
     def make_batch(rows: tf.Tensor) -> Any:
-        values = _channels(resize(tf.gather(all_pixels, rows), image_size), channels)
+        read = pixels_of(rows)
+        values = _channels(resize(tf.reverse(read, [2]) if mirrored else read, image_size), channels)
         return values if all_targets is None else (values, tf.gather(all_targets, rows))
 
     return rows.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -219,6 +231,21 @@ def _channels(values: tf.Tensor, channels: int) -> tf.Tensor:
     import tensorflow as tf
 
     return values if values.shape[-1] == channels else tf.repeat(values, channels, axis=-1)
+
+
+def _reader(pixels: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What gives the images of some rows: out of a tensor, or out of the file that they are mapped from."""
+    import tensorflow as tf
+
+    if not isinstance(pixels, np.memmap):
+        everything = _on_host(pixels)
+        return lambda rows: tf.gather(everything, rows)
+
+    def read(rows: tf.Tensor) -> tf.Tensor:
+        found = tf.numpy_function(lambda wanted: read_rows(pixels, wanted), [rows], tf.uint8, stateful=False)
+        return tf.ensure_shape(found, (None, *pixels.shape[1:]))
+
+    return read
 
 
 def _on_host(values: np.ndarray) -> tf.Tensor:

@@ -54,7 +54,8 @@ def predict(model: keras.Model, pixels: np.ndarray, *, flip_average: bool = Fals
     _, size, _, channels = model.input_shape
     said = model.predict(evaluation_batches(pixels, None, size, channels), verbose=0)
     if flip_average:
-        said = (said + predict(model, np.ascontiguousarray(pixels[:, :, ::-1]))) / 2
+        said += model.predict(evaluation_batches(pixels, None, size, channels, mirrored=True), verbose=0)
+        said /= 2
     return said
 
 

@@ -13,6 +13,7 @@ from core.config import TrainingConfig
 from core.dataset import Dataset, Pixels, fingerprint, for_training, limited, load_pixels, read_dataset
 from core.encoding import ENCODINGS, Encoding
 from core.errors import DatasetError
+from core.pixel_store import PixelStore
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,13 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
         for split, frame in frames.items():
             order = {name: i for i, name in enumerate(published.listing(dataset.classes, split))}
             frames[split] = frame.sort_values("label", key=lambda column: column.map(order), kind="stable")
-    train, validation = (
-        load_pixels(dataset, frame, config.image_size, config.channels, stop.is_set) for frame in frames.values()
-    )
+
+    def load(split: str) -> Pixels:
+        return load_pixels(
+            dataset, frames[split], config.image_size, config.channels, stop.is_set, config.image_memory
+        )
+
+    train = load("train")
     if stop.is_set():
         # What is decoded so far is a part, and must not be judged as the whole.
         return None
@@ -78,13 +83,16 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
             f"{config.data}: only '{encoding.classes_[0]}' has training images that can be read; 'fer-tui data check' "
             "names the others"
         )
-    known = validation.frame["label"].isin(encoding.classes_.tolist()).to_numpy()
+    # An image of a class without a training image has no output to be compared with.
+    known = frames["validation"]["label"].isin(encoding.classes_.tolist())
+    frames["validation"] = frames["validation"][known].reset_index(drop=True)
     if not known.any():
         raise DatasetError(f"{config.data}: no validation image has a class that train has")
-    # An image of a class without a training image has no output to be compared with.
-    validation = Pixels(validation.values[known], validation.frame[known].reset_index(drop=True), validation.problems)
+    validation = load("validation")
+    if stop.is_set():
+        return None
     if config.control == "noise":
-        train, validation = _as_noise(train, config.seed), _as_noise(validation, config.seed)
+        train, validation = _as_noise(train, config), _as_noise(validation, config)
     validation_classes = _validation_order(config, encoding, validation)
     return TrainingData(dataset, fingerprint(dataset), train, validation, encoding, validation_classes)
 
@@ -102,13 +110,13 @@ def _validation_order(config: TrainingConfig, encoding: Encoding, validation: Pi
     return [name for name in sorted(trained) if name not in refitted] + refitted
 
 
-def _as_noise(pixels: Pixels, seed: int) -> Pixels:
+def _as_noise(pixels: Pixels, config: TrainingConfig) -> Pixels:
     """The same rows with uniform noise for their images: each a function of the seed and of the image's path."""
-    values = np.empty_like(pixels.values)
-    for row, path in enumerate(pixels.frame["path"]):
-        drawn = np.random.default_rng([seed, zlib.crc32(path.encode(errors="surrogateescape"))])
-        values[row] = drawn.integers(0, 256, values.shape[1:], dtype=np.uint8)
-    return Pixels(values, pixels.frame, pixels.problems)
+    store = PixelStore(len(pixels.frame), pixels.values.shape[1:], config.image_memory)
+    for path in pixels.frame["path"]:
+        drawn = np.random.default_rng([config.seed, zlib.crc32(path.encode(errors="surrogateescape"))])
+        store.append(drawn.integers(0, 256, store.shape, dtype=np.uint8))
+    return Pixels(store.values(), pixels.frame, pixels.problems)
 
 
 def class_weights(kind: str, targets: np.ndarray) -> np.ndarray | None:

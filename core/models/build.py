@@ -12,6 +12,7 @@ import numpy as np
 from core.augmentation import policy_of
 from core.models.augmentation_layers import augmentation_layers
 from core.models.registry import find_model
+from core.pixel_store import read_rows
 
 if TYPE_CHECKING:
     import keras
@@ -66,7 +67,7 @@ def pixel_statistics(pixels: np.ndarray, channels: int, chunk: int = 4096) -> Pi
     total = np.zeros(pixels.shape[-1])
     squares = np.zeros(pixels.shape[-1])
     for start in range(0, len(pixels), chunk):
-        part = pixels[start : start + chunk].astype(np.float64)
+        part = read_rows(pixels, slice(start, start + chunk)).astype(np.float64)
         total += part.sum(axis=(0, 1, 2))
         squares += np.square(part).sum(axis=(0, 1, 2))
     count = math.prod(pixels.shape[:3])
