@@ -1,8 +1,8 @@
 """A training step of compact: how its arithmetic is done, and what the input costs: `python benchmarks/step.py DATA`.
 
 Each setting has its own process, since TensorFlow reads its switches at import. A step is timed twice, by turns: on
-one batch that lies ready, which is the model's own computation, and on the training stream with the policy strong. The
-share outside is what the second takes more. About four minutes on two idle cores.
+one batch that lies ready, which is the model's own computation, and on the training stream with its recipe's
+augmentation. The share outside is what the second takes more. About four minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -17,11 +17,18 @@ from pathlib import Path
 from statistics import median
 
 ROUNDS, STEPS, WARM_UP = 3, 25, 3
-SETTINGS = {"plain": ("0", False), "XLA": ("0", True), "oneDNN": ("1", False), "oneDNN, XLA": ("1", True)}
+SETTINGS = {
+    "plain": ("0", False, "float32"),
+    "XLA": ("0", True, "float32"),
+    "oneDNN": ("1", False, "float32"),
+    "oneDNN, XLA": ("1", True, "float32"),
+    "oneDNN, bfloat16": ("1", False, "mixed_bfloat16"),
+}
 
 
-def measure(data: Path, jit: bool) -> dict[str, float]:
+def measure(data: Path, jit: bool, precision: str) -> dict[str, float]:
     """Seconds a step, alone and on the stream: of this process."""
+    import keras
     import tensorflow as tf
 
     from core.config import resolve
@@ -34,11 +41,11 @@ def measure(data: Path, jit: bool) -> dict[str, float]:
             "data": data,
             "model": "compact",
             "limit": 8000,
-            "augmentation": "strong",
             "jit_compile": jit,
-            "patience": "none",
+            "precision": precision,
         }
     )
+    keras.config.set_dtype_policy(precision)
     loaded = load_data(config, threading.Event())
     assert loaded is not None
     model = build_model(config, len(loaded.classes))
@@ -59,8 +66,8 @@ def measure(data: Path, jit: bool) -> dict[str, float]:
 def main(data: Path) -> None:
     """Print the table."""
     print(f"{'compact, 48x48x1':18s} ms a step   images/s   share outside the model")
-    for name, (onednn, jit) in SETTINGS.items():
-        command = [sys.executable, __file__, str(data), "jit" if jit else "graph"]
+    for name, (onednn, jit, precision) in SETTINGS.items():
+        command = [sys.executable, __file__, str(data), "jit" if jit else "graph", precision]
         environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": onednn, "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         told = json.loads(done.stdout.splitlines()[-1])
@@ -71,8 +78,8 @@ def main(data: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2] == "jit")))
+    if len(sys.argv) == 4:
+        print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2] == "jit", sys.argv[3])))
     elif len(sys.argv) == 2:
         main(Path(sys.argv[1]))
     else:

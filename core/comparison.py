@@ -35,7 +35,7 @@ FIGURES = ("train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy"
 NUMBERS = (*FIGURES, "epochs", "params", "val_images", "seconds", "control_val_accuracy")
 # Settings that a run and its control may differ in: where and how fast they compute, and the path of the data, which
 # the fingerprint stands for.
-APART = ("control", "data", "time_budget", "devices", "precision", "jit_compile", "deterministic")
+APART = ("control", "data", "time_budget", "devices", "precision", "jit_compile", "image_memory", "deterministic")
 # What a column is called where room is short; the others go by their own names.
 HEADINGS = {
     "augmentation": "augment",

@@ -124,7 +124,8 @@ class TrainingConfig(BaseModel):
     ema: float = _field(
         0.0,
         "Optimizer",
-        "Decay a step of the weights' moving average, which is then validated and kept; 0 averages nothing.",
+        "Decay a step of the weights' moving average, which is then validated and kept; it spans an epoch at the most. "
+        "0 averages nothing.",
         ge=0,
         lt=1,
     )

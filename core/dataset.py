@@ -265,6 +265,12 @@ class Pixels:
     frame: pd.DataFrame
     problems: tuple[Problem, ...]
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of each."""
+        _, height, width, channels = self.values.shape
+        return height, width, channels
+
 
 def load_pixels(
     dataset: Dataset,
@@ -315,10 +321,9 @@ def load_pixels(
                 elif needed[:2] != store.shape[:2] != (size, size):
                     return size, size, max(needed[2], store.shape[2])
                 elif needed[2] > store.shape[2]:
-                    return (*store.shape[:2], needed[2])
-                if needed[:2] != store.shape[:2]:
-                    image = images.fit(image, size)
-                store.append(images.to_pixels(image, store.shape[2]))
+                    return *store.shape[:2], needed[2]
+                fitted = image if needed[:2] == store.shape[:2] else images.fit(image, size)
+                store.append(images.to_pixels(fitted, store.shape[2]))
                 kept.append(row)
             if row % 512 == 0 and stopped():
                 break

@@ -31,7 +31,7 @@ class PixelStore:
         DatasetError: the images need a file, and there is no room for it.
     """
 
-    def __init__(self, count: int, shape: tuple[int, ...], limit: int) -> None:
+    def __init__(self, count: int, shape: tuple[int, int, int], limit: int) -> None:
         self.shape = shape
         self.filled = 0
         self._file: BinaryIO | None = None
@@ -79,7 +79,7 @@ def _unnamed_file(size: int) -> BinaryIO:
     folder = user_cache_path("fer-tui")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=folder, buffering=MIB)
+        file = tempfile.TemporaryFile(dir=folder, buffering=MIB)  # noqa: SIM115 (the store keeps it open)
         # Now, so that a full disk is an error here and no signal at a reader later.
         os.posix_fallocate(file.fileno(), 0, size)
     except OSError as error:

@@ -69,9 +69,7 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
             frames[split] = frame.sort_values("label", key=lambda column: column.map(order), kind="stable")
 
     def load(split: str) -> Pixels:
-        return load_pixels(
-            dataset, frames[split], config.image_size, config.channels, stop.is_set, config.image_memory
-        )
+        return load_pixels(dataset, frames[split], config.image_size, config.channels, stop.is_set, config.image_memory)
 
     train = load("train")
     if stop.is_set():
@@ -112,7 +110,7 @@ def _validation_order(config: TrainingConfig, encoding: Encoding, validation: Pi
 
 def _as_noise(pixels: Pixels, config: TrainingConfig) -> Pixels:
     """The same rows with uniform noise for their images: each a function of the seed and of the image's path."""
-    store = PixelStore(len(pixels.frame), pixels.values.shape[1:], config.image_memory)
+    store = PixelStore(len(pixels.frame), pixels.shape, config.image_memory)
     for path in pixels.frame["path"]:
         drawn = np.random.default_rng([config.seed, zlib.crc32(path.encode(errors="surrogateescape"))])
         store.append(drawn.integers(0, 256, store.shape, dtype=np.uint8))

@@ -192,7 +192,8 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
             warmup_target=config.learning_rate if warmup else None,
             warmup_steps=warmup,
         )
-    average = {"use_ema": config.ema > 0, "ema_momentum": config.ema}
+    # Not over more than an epoch: with few images the weights of the first steps would weigh for many epochs.
+    average = {"use_ema": config.ema > 0, "ema_momentum": min(config.ema, 1 - 1 / steps)}
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=config.momentum, nesterov=config.momentum > 0, **average)
     return keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.epsilon, **average)

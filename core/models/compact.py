@@ -56,4 +56,4 @@ def body(x: Any, options: BodyOptions) -> Any:
     for filters, stride in ((64, 2), (64, 1), (128, 2)):
         x = block(x, options.filters(filters), stride)
     x = layers.GlobalAveragePooling2D()(activation(x))
-    return layers.Dropout(0.3 if options.dropout is None else options.dropout)(x)
+    return layers.Dropout(0.1 if options.dropout is None else options.dropout)(x)

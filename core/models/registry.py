@@ -69,7 +69,7 @@ _SPECS = (
         parameters=364_695,
         macs=27_805_568,
         source="fer-tui, after He et al. 2016 (arXiv:1603.05027)",
-        recipe={"batch_size": 64, "learning_rate": 2e-3, "schedule": "cosine", "warmup_epochs": 0.5},
+        recipe={"normalization": "per_image", "learning_rate": 2e-3, "schedule": "cosine", "warmup_epochs": 0.5},
     ),
     ModelSpec(
         name="model1",

@@ -11,6 +11,7 @@ import pytest
 from core.averaging import averaged
 from core.config import TrainingConfig, resolve
 from core.demo import write_faces
+from core.models.build import build_model, compile_model
 from core.run_writer import create_run
 from core.runs import read_run
 from core.trainer import train
@@ -46,6 +47,13 @@ def test_a_step_moves_the_average_by_its_decay() -> None:
         # 0.5, then half of it and of 0.25, then half of that and of 0.125.
         assert model.get_weights()[0] == pytest.approx(0.25)
     assert model.get_weights()[0] == pytest.approx(0.125)
+
+
+@pytest.mark.parametrize(("steps", "decay"), [(1, 0.0), (4, 0.75), (5, 0.8), (500, 0.8)])
+def test_an_average_spans_an_epoch_at_the_most(config: TrainingConfig, steps: int, decay: float) -> None:
+    model = build_model(config, 7)
+    compile_model(model, config, steps)
+    assert model.optimizer.ema_momentum == pytest.approx(decay)
 
 
 def test_nothing_is_swapped_where_nothing_is_averaged() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from core.images import ImageError, fit, in_threads, is_grey, open_image, read_image, to_pixels
+from core.images import ImageError, fit, in_threads, open_image, read_image, shape, to_pixels
 
 # pytest undoes the filter that core.images sets.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.*")
@@ -249,8 +249,8 @@ def test_pixels_have_the_channels_that_are_wanted():
     assert to_pixels(red, 1)[0, 0].tolist() == [60]
     assert to_pixels(grey, 3)[0, 0].tolist() == [7, 7, 7]
     assert to_pixels(grey, 1).dtype == np.uint8
-    assert is_grey(grey)
-    assert not is_grey(red)
+    assert shape(grey, 1) == shape(grey, 3) == shape(red, 1)
+    assert shape(Image.new("RGB", (5, 3)), 3) == (3, 5, 3)
 
 
 def test_fit_reduces_antialiased_and_leaves_what_fits():

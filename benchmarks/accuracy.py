@@ -1,0 +1,72 @@
+"""Accuracy against minutes of training: `python benchmarks/accuracy.py DATA RUNS [MODEL ...] [--minutes 60]`.
+
+Each model trains by its own recipe, a seed a run, one after another, within so many minutes by `--time-budget`; the
+models that would need more epochs than their recipe has get them. Runs go to the folder RUNS; those that it has already
+are not trained again, so that an hour a run can be spread over days. The machine must be idle meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+from core.config import resolve
+from core.runs import RunSnapshot, read_run
+
+# Of models whose recipe does not say how long to train: the budget ends them.
+ENOUGH_EPOCHS = 1000
+MODELS = ("compact", "mini_xception", "model2")
+
+
+def main() -> None:
+    """Train what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("models", nargs="*", default=MODELS)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seeds", default="1,2")
+    asked = parser.parse_args()
+    print(f"{'':14s} {'weights':>10s} {'seeds':>6s} {'epochs':>7s} {'minutes':>8s} {'accuracy':>9s} lowest recall")
+    for model in asked.models:
+        seeds = [int(seed) for seed in asked.seeds.split(",")]
+        print(row(model, [done(asked.data, asked.runs, model, seed, asked.minutes) for seed in seeds]), flush=True)
+
+
+def done(data: Path, runs: Path, model: str, seed: int, minutes: float) -> RunSnapshot:
+    """The completed run of a model and seed; trained where there is none yet."""
+    settings = {"data": data, "model": model, "seed": seed, "time_budget": f"{minutes:g}m", "patience": "none"}
+    config = resolve(settings)
+    if config.schedule != "cosine":
+        settings["epochs"] = ENOUGH_EPOCHS
+        config = resolve(settings)
+    wanted = config.model_dump(mode="json")
+    for path in sorted(runs.glob("*")) if runs.is_dir() else []:
+        run = read_run(path)
+        if run.state == "completed" and {name: run.config.get(name) for name in wanted} == wanted:
+            return run
+    flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    subprocess.run([sys.executable, "-m", "fer_tui", "train", "--runs", str(runs), *flags], check=True)
+    return done(data, runs, model, seed, minutes)
+
+
+def row(model: str, runs: Sequence[RunSnapshot]) -> str:
+    """A model's line."""
+    reports = [run.evaluation or {} for run in runs]
+    accuracies = [report["accuracy"] for report in reports]
+    recall, name = min((figures["recall"], name) for r in reports for name, figures in r["per_class"].items())
+    minutes = mean(sum(line["seconds"] for line in run.history) / 60 for run in runs)
+    epochs = mean(len(run.history) for run in runs)
+    each = " ".join(f"{value:.4f}" for value in accuracies)
+    return (
+        f"{model:14s} {runs[0].environment['parameters']:>10,} {len(runs):>6d} {epochs:>7.0f} {minutes:>8.1f} "
+        f"{mean(accuracies):>9.4f} {recall:.2f} ({name})   each: {each}"
+    )
+
+
+if __name__ == "__main__":
+    main()

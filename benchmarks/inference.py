@@ -1,0 +1,147 @@
+"""Images a second of a run against the PyPI package `fer`: `python benchmarks/inference.py DATA RUN FER_PYTHON`.
+
+FER_PYTHON is the interpreter of an environment that has `fer`, which wants other versions than ours:
+
+    python -m venv fer-env && fer-env/bin/pip install fer 'setuptools<81'
+
+All see the same validation images, 48x48 pixels, decoded before. By turns: our `predict` in its large batches, with and
+without mirror images; `fer`'s own Keras network in batches as large, with TensorFlow's oneDNN switched as we switch it
+and as it is by default; and `fer`'s call, an image a call with the face's box given, with its Keras network and with
+the quantized one that it takes by default. About five minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+ROUNDS, BATCH, ONE_BY_ONE = 3, 256, 400
+FER_CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+WAYS = {
+    "ours": "compact, in batches",
+    "ours flips": "compact with mirror images, in batches",
+    "fer onednn": "fer's network, in batches, oneDNN",
+    "fer plain": "fer's network, in batches",
+    "fer keras": "fer's call, one by one, Keras",
+    "fer tflite": "fer's call, one by one, quantized (its default)",
+}
+
+
+def timed(work: Callable[[], Any], rounds: int = ROUNDS) -> tuple[float, Any]:
+    """Median seconds of some rounds, and what the last gave."""
+    seconds, answer = [], None
+    for _ in range(rounds):
+        began = time.perf_counter()
+        answer = work()
+        seconds.append(time.perf_counter() - began)
+    return median(seconds), answer
+
+
+def measure_ours(images: Path, run: Path, flips: bool) -> dict[str, Any]:
+    """Seconds of each round, and what the model says."""
+    from core.prediction import load_model, predict, run_classes
+
+    pixels = np.load(images)
+    model, classes = load_model(run), run_classes(run)
+    predict(model, pixels[:BATCH], flip_average=flips)
+    seconds, said = timed(lambda: predict(model, pixels, flip_average=flips))
+    return {"rate": len(pixels) / seconds, "said": [classes[row] for row in said.argmax(axis=1)]}
+
+
+def measure_network(images: Path) -> dict[str, Any]:
+    """The same of fer's network, in fer's environment; its input prepared beforehand, which the clock leaves out."""
+    import keras
+    import tensorflow as tf
+
+    pixels = np.load(images)
+    package = Path(str(import_module("fer").__file__)).parent
+    model = keras.models.load_model(package / "data" / "emotion_model.hdf5", compile=False)
+    enlarged = tf.image.resize(pixels, model.input_shape[1:3]).numpy() / 127.5 - 1
+    model.predict(enlarged[:BATCH], batch_size=BATCH, verbose=0)
+    seconds, said = timed(lambda: model.predict(enlarged, batch_size=BATCH, verbose=0))
+    return {"rate": len(pixels) / seconds, "said": [FER_CLASSES[row] for row in said.argmax(axis=1)]}
+
+
+def measure_call(images: Path, quantized: bool) -> dict[str, Any]:
+    """The same of fer's call, on every so-manieth image; in fer's environment."""
+    pixels = np.load(images)
+    taken = np.linspace(0, len(pixels) - 1, ONE_BY_ONE).astype(int)
+    # Without offsets: the images are cut to the face already, and score 18 points less with its margin of 10 pixels.
+    detector = import_module("fer.fer").FER(use_tflite=quantized, offsets=(0, 0))
+    side = pixels.shape[1]
+    colour = [np.repeat(pixels[row], 3, axis=-1) for row in taken]
+    detector.detect_emotions(colour[0], face_rectangles=[(0, 0, side, side)])
+
+    def call() -> list[str]:
+        answers = [detector.detect_emotions(image, face_rectangles=[(0, 0, side, side)])[0] for image in colour]
+        return [max(answer["emotions"], key=lambda name: answer["emotions"][name]) for answer in answers]
+
+    seconds, said = timed(call, rounds=1)
+    return {"rate": len(taken) / seconds, "said": said, "taken": taken.tolist()}
+
+
+def main(data: Path, run: Path, fer_python: str) -> None:
+    """Print the table."""
+    import tempfile
+
+    from core.config import TrainingConfig
+    from core.dataset import load_pixels, read_dataset
+
+    dataset = read_dataset(data)
+    pixels = load_pixels(dataset, dataset.split("validation"), TrainingConfig.model_fields["image_size"].default, 1)
+    labels = pixels.frame["label"].tolist()
+    with tempfile.TemporaryDirectory() as folder:
+        images = Path(folder) / "images.npy"
+        np.save(images, pixels.values)
+        turns = [{way: ask(way, images, run, fer_python) for way in WAYS} for _ in range(ROUNDS)]
+    rates = {way: median(turn[way]["rate"] for turn in turns) for way in WAYS}
+    print(f"{len(labels):,} validation images of 48x48 pixels\n{'':48s} images/s   ours is   accuracy")
+    for way, title in WAYS.items():
+        told = turns[0][way]
+        wanted = [labels[row] for row in told.get("taken", range(len(labels)))]
+        accuracy = np.mean([a == b for a, b in zip(told["said"], wanted, strict=True)])
+        times = "" if way.startswith("ours") else f"{rates['ours'] / rates[way]:.2f} x"
+        of = f" of {len(wanted)} images" if "taken" in told else ""
+        print(f"{title:48s} {rates[way]:8.0f} {times:>9s} {accuracy:10.4f}{of}")
+
+
+def ask(way: str, images: Path, run: Path, fer_python: str) -> dict[str, Any]:
+    """Measure one way in a process of its own."""
+    python = sys.executable if way.startswith("ours") else fer_python
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("TF_ENABLE_ONEDNN_OPTS", None)
+    if way == "fer onednn":
+        environment["TF_ENABLE_ONEDNN_OPTS"] = "1"
+    command = [python, __file__, "--way", way, str(images), str(run)]
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{way}: {python}: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--way"]:
+        _, _, way, images, run = sys.argv
+        if way.startswith("ours"):
+            told = measure_ours(Path(images), Path(run), flips=way == "ours flips")
+        elif way in ("fer onednn", "fer plain"):
+            told = measure_network(Path(images))
+        else:
+            told = measure_call(Path(images), quantized=way == "fer tflite")
+        print(json.dumps(told))
+    elif len(sys.argv) == 4:
+        main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    else:
+        sys.exit("usage: python benchmarks/inference.py DATA RUN FER_PYTHON")

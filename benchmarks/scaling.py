@@ -1,0 +1,68 @@
+"""Seconds an epoch, and memory, against the number of images: `python benchmarks/scaling.py DATA [model]`.
+
+Ordinary `fer-tui train` commands of one epoch, a process each: in memory, and with `--image-memory 0`, which maps the
+images from a file. More images than DATA has are its own again under other names. Memory is what stays resident at the
+most, once over images in memory, once over mapped ones; validation is the same 500 images, and left out of the seconds.
+About 15 minutes on two idle cores with compact.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from core.dataset import limited, read_dataset
+from core.runs import list_runs, read_run
+
+COUNTS = (1000, 4000, 16_000, 28_709, 100_000)
+VALIDATION = 500
+
+
+def main(data: Path, model: str) -> None:
+    """Print the table."""
+    print(f"{model:>8s}         in memory                     mapped from a file")
+    print("  images   s an epoch  images/s  MiB    s an epoch  images/s  MiB    decoded, MiB")
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        for count in COUNTS:
+            faces = Path(folder) / str(count)
+            link(data, faces, count)
+            told = [one_epoch(faces, Path(folder), model, limit) for limit in (2048, 0)]
+            columns = [f"{seconds:10.1f} {count / seconds:9.0f} {memory:6.0f}" for seconds, memory in told]
+            print(f"{count:8,d}  " + "   ".join(columns) + f"   {count * 48 * 48 / 2**20:12.0f}", flush=True)
+
+
+def link(data: Path, faces: Path, count: int) -> None:
+    """A data set of so many training images: links to those of `data`, taken in turn as often as it takes."""
+    dataset = read_dataset(data)
+    for split, wanted in (("train", count), ("validation", VALIDATION)):
+        rows = limited(dataset.split(split), wanted, 0)
+        for number, (path, label) in enumerate(
+            itertools.islice(itertools.cycle(zip(rows["path"], rows["label"], strict=True)), wanted)
+        ):
+            target = faces / split / label / f"{number:06d}.jpg"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to((data / path).absolute())
+
+
+def one_epoch(faces: Path, folder: Path, model: str, limit: int) -> tuple[float, float]:
+    """Seconds of an epoch's training, and the most MiB that the process had resident."""
+    runs = folder / f"runs-{faces.name}-{limit}"
+    command = [sys.executable, "-m", "fer_tui", "train", "--data", str(faces), "--model", model, "--runs", str(runs)]
+    command += ["--epochs", "1", "--image-memory", str(limit)]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(child.pid, 0)
+    if status:
+        sys.exit(f"status {os.waitstatus_to_exitcode(status)}: {' '.join(command)}")
+    [path] = list_runs(runs)
+    run = read_run(path)
+    return run.environment["train_images"] / run.history[0]["images_per_second"], used.ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python benchmarks/scaling.py DATA [model]    (DATA such as ../shared/data, unpacked)")
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) == 3 else "compact")
