@@ -95,7 +95,7 @@ async def test_models_with_what_decides(
         for spec in MODELS.values():
             (line,) = [line for line in shown.splitlines() if f"[ ]  {spec.name}" in line]
             assert f"{spec.image_size}x{spec.image_size}x{spec.channels}" in line and "~" in line
-        assert "365 k" in shown and "173 M" in shown and "9.41 M" in shown
+        assert "364 k" in shown and "173 M" in shown and "9.41 M" in shown
         assert next(iter(MODELS.values())).source in shown
         assert "choose a model: space or a click on it" in shown
         assert "--model compact" in one_line(shown)

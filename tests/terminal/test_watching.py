@@ -31,13 +31,14 @@ def test_a_run_of_another_process_is_watched_until_it_is_killed(tmp_path: Path):
     done = re.compile(r"model2 +running +(\d+)/9999 ")
     shown = [0]
     while len(shown) < 5:
-        text = screen.wait_for(lambda text: (found := done.search(text)) and int(found[1]) > shown[-1])
+        text = screen.wait_for(
+            lambda text: (found := done.search(text)) and int(found[1]) > shown[-1] and "images/s" in text
+        )
         found = done.search(text)
         assert found
         shown.append(int(found[1]))
         # It can't know more than the files tell.
         assert shown[-1] <= len(look(run).history)
-        assert "images/s" in text
 
     trainer.signal(signal.SIGKILL)
     assert trainer.wait().status == -signal.SIGKILL
