@@ -1,24 +1,26 @@
 """Accuracy against minutes of training: `python benchmarks/accuracy.py DATA RUNS [MODEL ...] [--minutes 60]`.
 
-Each model trains by its own recipe, a seed a run, one after another, within so many minutes by `--time-budget`; the
-models that would need more epochs than their recipe has get them. Runs go to the folder RUNS; those that it has already
-are not trained again, so that an hour a run can be spread over days. The machine must be idle meanwhile.
+compact trains by the preset champion, the others by their own recipes for as many epochs as the minutes give: a seed a
+run, one after another, ended by `--time-budget`. Runs go to the folder RUNS; those that it has already are not trained
+again, so that an hour a run can be spread over days. The machine must be idle meanwhile.
 """
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-from core.config import resolve
-from core.runs import RunSnapshot, read_run
+from core.config import TrainingConfig, command_line, resolve
+from core.presets import find_preset
+from core.runs import RunSnapshot, list_runs, read_run
 
-# Of models whose recipe does not say how long to train: the budget ends them.
-ENOUGH_EPOCHS = 1000
+# The budget ends them.
+UNTIL_THE_END = {"epochs": 1000, "patience": None}
 MODELS = ("compact", "mini_xception", "model2")
 
 
@@ -39,19 +41,21 @@ def main() -> None:
 
 def done(data: Path, runs: Path, model: str, seed: int, minutes: float) -> RunSnapshot:
     """The completed run of a model and seed; trained where there is none yet."""
-    settings = {"data": data, "model": model, "seed": seed, "time_budget": f"{minutes:g}m", "patience": "none"}
-    config = resolve(settings)
-    if config.schedule != "cosine":
-        settings["epochs"] = ENOUGH_EPOCHS
-        config = resolve(settings)
+    settings = find_preset("champion").settings if model == "compact" else UNTIL_THE_END
+    config = resolve({**settings, "data": data, "model": model, "seed": seed, "time_budget": f"{minutes:g}m"})
+    run = finished(runs, config)
+    if run is None:
+        words = [*shlex.split(command_line(config))[1:], "--runs", str(runs)]
+        subprocess.run([sys.executable, "-m", "fer_tui", *words], check=True)
+        run = finished(runs, config)
+    return run or sys.exit(f"{runs}: the run of {model} with seed {seed} was not completed")
+
+
+def finished(runs: Path, config: TrainingConfig) -> RunSnapshot | None:
+    """The completed run of a config."""
     wanted = config.model_dump(mode="json")
-    for path in sorted(runs.glob("*")) if runs.is_dir() else []:
-        run = read_run(path)
-        if run.state == "completed" and {name: run.config.get(name) for name in wanted} == wanted:
-            return run
-    flags = [part for name, value in settings.items() for part in (f"--{name.replace('_', '-')}", str(value))]
-    subprocess.run([sys.executable, "-m", "fer_tui", "train", "--runs", str(runs), *flags], check=True)
-    return done(data, runs, model, seed, minutes)
+    found = (run for run in map(read_run, list_runs(runs)) if run.state == "completed" and run.config == wanted)
+    return next(found, None)
 
 
 def row(model: str, runs: Sequence[RunSnapshot]) -> str:

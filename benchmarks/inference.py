@@ -125,7 +125,10 @@ def ask(way: str, images: Path, run: Path, fer_python: str) -> dict[str, Any]:
     if way == "fer onednn":
         environment["TF_ENABLE_ONEDNN_OPTS"] = "1"
     command = [python, __file__, "--way", way, str(images), str(run)]
-    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    except OSError as error:
+        sys.exit(f"{python}: {error.strerror}; give the interpreter of an environment that has fer")
     if done.returncode:
         sys.exit(f"{way}: {python}: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from core.config import IMAGE_MEMORY
 from core.dataset import limited, read_dataset
 from core.runs import list_runs, read_run
 
@@ -26,11 +27,11 @@ def main(data: Path, model: str) -> None:
     """Print the table."""
     print(f"{model:>8s}         in memory                     mapped from a file")
     print("  images   s an epoch  images/s  MiB    s an epoch  images/s  MiB    decoded, MiB")
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         for count in COUNTS:
             faces = Path(folder) / str(count)
             link(data, faces, count)
-            told = [one_epoch(faces, Path(folder), model, limit) for limit in (2048, 0)]
+            told = [one_epoch(faces, Path(folder), model, limit) for limit in (IMAGE_MEMORY, 0)]
             columns = [f"{seconds:10.1f} {count / seconds:9.0f} {memory:6.0f}" for seconds, memory in told]
             print(f"{count:8,d}  " + "   ".join(columns) + f"   {count * 48 * 48 / 2**20:12.0f}", flush=True)
 

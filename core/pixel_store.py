@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import sys
 import tempfile
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class PixelStore:
     def __init__(self, count: int, shape: tuple[int, int, int], limit: int) -> None:
         self.shape = shape
         self.filled = 0
-        self._file: BinaryIO | None = None
+        self._file: IO[bytes] | None = None
         if count * math.prod(shape) <= limit * MIB:
             self._memory = np.empty((count, *shape), np.uint8)
         else:
@@ -49,9 +50,12 @@ class PixelStore:
         self.filled += 1
 
     def values(self) -> np.ndarray:
-        """What was added, uint8 of shape (images, height, width, channels), read-only where it lies in a file."""
-        if self._file is None or not self.filled:
-            return self._memory[: self.filled] if self._file is None else np.empty((0, *self.shape), np.uint8)
+        """The images that were added, one at the least: uint8, shape (images, height, width, channels).
+
+        They are read-only where they lie in a file.
+        """
+        if self._file is None:
+            return self._memory[: self.filled]
         self._file.flush()
         return np.memmap(self._file, np.uint8, mode="r", shape=(self.filled, *self.shape))
 
@@ -62,29 +66,25 @@ def read_rows(values: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
     Without that, each page of the file that was ever read would count as this process's memory.
     """
     found = np.array(values[rows])
-    release(values)
-    return found
-
-
-def release(values: np.ndarray) -> None:
-    """Let go of the memory in which pages of a mapped file stand; they are read again when they are wanted."""
     mapping = getattr(values, "_mmap", None)
     if mapping is not None:
         mapping.madvise(mmap.MADV_DONTNEED)
+    return found
 
 
-def _unnamed_file(size: int) -> BinaryIO:
+def _unnamed_file(size: int) -> IO[bytes]:
     from platformdirs import user_cache_path
 
     folder = user_cache_path("fer-tui")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = tempfile.TemporaryFile(dir=folder, buffering=MIB)  # noqa: SIM115 (the store keeps it open)
-        # Now, so that a full disk is an error here and no signal at a reader later.
-        os.posix_fallocate(file.fileno(), 0, size)
+        if sys.platform == "linux":
+            # Now, so that a full disk is told before an hour of decoding, and with this folder's name.
+            os.posix_fallocate(file.fileno(), 0, size)
     except OSError as error:
         raise DatasetError(
             f"{folder}: {error.strerror}; {size / MIB:,.0f} MiB of decoded images need room there, or in memory: "
             "--image-memory"
         ) from None
-    return file  # type: ignore[return-value]
+    return file
