@@ -37,7 +37,7 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "champion",
-            "the most of an hour on two cores, for compact",
+            "an hour's best on two cores, with compact",
             {
                 "epochs": 44,
                 "patience": None,
