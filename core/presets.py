@@ -47,6 +47,8 @@ PRESETS: Mapping[str, Preset] = {
                 "warmup_epochs": 1.0,
                 "ema": 0.998,
                 "label_smoothing": 0.1,
+                "class_weights": "sqrt_balanced",
+                "flip_average": True,
             },
         ),
         Preset("published", "as the article did it, flaws included", {"protocol": "published"}),

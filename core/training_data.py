@@ -121,11 +121,13 @@ def class_weights(kind: str, targets: np.ndarray) -> np.ndarray | None:
     """Weight of each class in the loss, shape (classes,), or None for equal ones.
 
     Args:
-        kind: none; balanced, n / (classes x count), scikit-learn's; max_over_count, largest count / count.
+        kind: none; balanced, n / (classes x count), scikit-learn's; sqrt_balanced, the square root of that;
+            max_over_count, largest count / count.
         targets: one-hot, shape (images, classes).
     """
     counts = np.maximum(targets.sum(axis=0), 1)
     if kind == "none":
         return None
-    weights = counts.sum() / (len(counts) * counts) if kind == "balanced" else counts.max() / counts
-    return weights.astype(np.float32)
+    balanced = counts.sum() / (len(counts) * counts)
+    weights = {"balanced": balanced, "sqrt_balanced": np.sqrt(balanced), "max_over_count": counts.max() / counts}
+    return weights[kind].astype(np.float32)
