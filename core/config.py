@@ -78,7 +78,9 @@ class TrainingConfig(BaseModel):
         "Pixels into the network: none (0-255), scale (0-1), per_image or dataset (mean 0, deviation 1).",
     )
     class_weights: Literal["none", "balanced", "sqrt_balanced", "max_over_count"] = _field(
-        "none", "Data", "Weight of a class in the loss: none, balanced n/(classes x count), its square root, max_over_count."
+        "none",
+        "Data",
+        "Weight of a class in the loss: none, balanced n/(classes x count), its square root, max_over_count.",
     )
     validation_share: float = _field(
         0.1, "Data", "Share of train held out for validation where the data set has none.", gt=0, lt=1

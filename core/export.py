@@ -144,7 +144,7 @@ def export_run(run: Path, name: str, output: Path) -> Exported:
                     "nothing was written: choose another --format"
                 )
             shutil.move(written, output)
-        files.write_bytes(card, model_card(read_run(run), form.title, output.name, difference, origin).encode())
+        files.write_output(card, model_card(read_run(run), form.title, output.name, difference, origin).encode())
     except OSError as error:
         raise ConfigError(f"OUTPUT: {output}: {error.strerror or error}; name a place that can be written") from None
     return Exported(card, difference, len(pixels), origin)

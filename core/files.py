@@ -6,11 +6,15 @@ import contextlib
 import json
 import math
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{8}-")
 
 
 def fsync_folder(folder: Path) -> None:
@@ -45,13 +49,50 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file atomically: temporary file, fsync, rename, fsync of the folder.
 
-    A link, a pipe or a device, such as /dev/stdout, is written to and not replaced.
+    A link in its place is replaced too, so that nothing outside of a folder is written whatever lies in it.
     """
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        path.write_bytes(content)
-        return
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write a file that the user named: as `write_bytes`, but to a link, a pipe or a device, such as /dev/stdout."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(content)
+    else:
+        write_bytes(path, content)
+
+
+def open_to_append(path: Path) -> int:
+    """A descriptor that adds to a file, made where it is missing.
+
+    Raises:
+        OSError: ELOOP where a symbolic link is in its place: it may lead anywhere.
+    """
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or a copy where the file system has no hard links; neither may be written in place."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all that is in it, as far as it can be; links are not followed."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `replacing` left in a folder where the process was killed; nobody else may be writing there."""
+    for path in folder.glob(".*-*"):
+        if _TEMPORARY.match(path.name):
+            remove(path)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -87,7 +128,7 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     At every moment either `folder` or `<name>.previous` is whole.
     """
     new, previous = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.previous")
-    shutil.rmtree(new, ignore_errors=True)
+    remove(new)
     try:
         new.mkdir()
         fill(new)
@@ -96,10 +137,10 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         fsync_folder(new)
     except BaseException:
         # On a full disk what was written so far may be the room that the error's own message needs.
-        shutil.rmtree(new, ignore_errors=True)
+        remove(new)
         raise
     if folder.exists():
-        shutil.rmtree(previous, ignore_errors=True)
+        remove(previous)
         folder.rename(previous)
     new.rename(folder)
     fsync_folder(folder.parent)

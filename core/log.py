@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core import files
+
 
 @contextlib.contextmanager
 def output_to(path: Path) -> Iterator[None]:
@@ -18,7 +20,7 @@ def output_to(path: Path) -> Iterator[None]:
     """
     sys.stderr.flush()
     kept = os.dup(2)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    handle = files.open_to_append(path)
     os.dup2(handle, 2)
     os.close(handle)
     try:

@@ -161,7 +161,7 @@ def start_worker(runs: Sequence[Path]) -> subprocess.Popen[bytes]:
 
     It has a session of its own: Ctrl+C and a dropped line reach us alone.
     """
-    with (runs[0] / "log.txt").open("ab") as log:
+    with os.fdopen(files.open_to_append(runs[0] / "log.txt"), "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "core.worker", *map(str, runs)],
             stdin=subprocess.DEVNULL,

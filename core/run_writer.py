@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import json
 import os
 import secrets
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,26 +16,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from core import files
 from core.errors import RunError
-from core.runs import HISTORY_COLUMNS, is_alive, read_history, read_json
+from core.processes import this_process
+from core.run_lock import RunLock
+from core.runs import HISTORY_COLUMNS, read_history, read_json
 
 if TYPE_CHECKING:
     from core.config import TrainingConfig
 
 STATUS_INTERVAL = 0.5
 HEARTBEAT_INTERVAL = 5.0
-
-
-def this_process() -> dict[str, Any]:
-    """What names this process to readers: pid, host, and its start time, since pids are used again."""
-    return {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-        "started": psutil.Process().create_time(),
-    }
 
 
 def create_run(config: TrainingConfig, folder: Path) -> Path:
@@ -82,12 +71,13 @@ class RunWriter:
 
     A thread writes `status.json` while the run lasts, at most twice a second when something changed and every
     five seconds as a heartbeat, because importing and tracing block the thread that trains. The same thread
-    looks for the file `stop`, by which another process asks the run to end.
+    looks for the file `stop`, by which another process asks the run to end, and whether the run is still ours.
     """
 
     def __init__(self, path: Path, stop: threading.Event) -> None:
-        """`stop` is set when another process asks for it through the run directory."""
+        """`stop` is set when another process asks for it through the run directory, or has taken the run over."""
         self.path = path
+        self._lock = RunLock(path)
         self._stop = stop
         self._status: dict[str, Any] = {"state": "running", **_PROGRESS, **this_process()}
         self._changed = True
@@ -95,16 +85,18 @@ class RunWriter:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self.stop_requested = False
+        self.is_lost = False
 
     def __enter__(self) -> RunWriter:
-        self._lock()
+        self._lock.take()
         try:
+            files.sweep(self.path)
             # A request that a run met while it waited in a queue holds; one that an earlier process left does not.
             if read_json(self.path / "status.json").get("state") != "queued":
                 (self.path / "stop").unlink(missing_ok=True)
             self._write_status()
         except BaseException:
-            (self.path / "lock").unlink(missing_ok=True)
+            self._lock.release()
             raise
         self._thread.start()
         return self
@@ -117,10 +109,12 @@ class RunWriter:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        if not self.owns():
+            return
         told = self._tell_the_end()
-        for name in ("stop", "lock"):
-            with contextlib.suppress(OSError):
-                (self.path / name).unlink()
+        with contextlib.suppress(OSError):
+            (self.path / "stop").unlink()
+        self._lock.release()
         if not told:
             # On a full disk the lock may have had the room that the status needs.
             self._tell_the_end()
@@ -131,6 +125,13 @@ class RunWriter:
         except OSError:
             return False
         return True
+
+    def owns(self) -> bool:
+        """Whether the run is still ours to write; where it is not, `stop` is set."""
+        if not self.is_lost and not self._lock.is_held():
+            self.is_lost = True
+            self._stop.set()
+        return not self.is_lost
 
     def update(self, **status: Any) -> None:
         """Change what `status.json` says; the heartbeat thread writes it within half a second."""
@@ -148,7 +149,7 @@ class RunWriter:
         content = _csv_line([row.get(column, float("nan")) for column in HISTORY_COLUMNS])
         if not path.exists():
             content = _csv_line(HISTORY_COLUMNS) + content
-        with path.open("ab") as file:
+        with os.fdopen(files.open_to_append(path), "ab") as file:
             file.write(content.encode())
             file.flush()
             os.fsync(file.fileno())
@@ -163,36 +164,9 @@ class RunWriter:
         lines += [_csv_line([row[column] for column in HISTORY_COLUMNS]) for row in rows]
         files.write_bytes(path, "".join(lines).encode())
 
-    def _lock(self) -> None:
-        """Take the run, or say who has it; the lock of a process that is gone is taken over."""
-        path = self.path / "lock"
-        mine = json.dumps({**this_process(), "heartbeat": time.time()}).encode()
-        for attempt in range(3):
-            try:
-                handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-            except FileExistsError:
-                owner = _owner(path)
-                if owner and is_alive(owner):
-                    raise RunError(
-                        f"{self.path.name}: process {owner.get('pid')} on {owner.get('host')} is working on it; "
-                        f"wait for it or 'fer-tui stop {self.path.name}'"
-                    ) from None
-                if owner is None and attempt == 0:
-                    # Its owner may just be writing it.
-                    time.sleep(0.2)
-                    continue
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise RunError(f"{self.path}: {error.strerror}; it must be writable") from None
-            else:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(mine)
-                return
-        raise RunError(f"{path}: can't be taken; remove it if no process works on the run")
-
     def _beat(self) -> None:
         written = time.monotonic()
-        while not self._ended.wait(STATUS_INTERVAL):
+        while not self._ended.wait(STATUS_INTERVAL) and self.owns():
             if not self.stop_requested and (self.path / "stop").exists():
                 self.stop_requested = True
                 self._stop.set()
@@ -214,19 +188,9 @@ class RunWriter:
 def request_stop(path: Path) -> None:
     """Ask the process that works on a run to stop after its batch."""
     try:
-        (path / "stop").touch()
+        os.close(files.open_to_append(path / "stop"))
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}; the stop request can't be written") from None
-
-
-def _owner(lock: Path) -> dict[str, Any] | None:
-    """Who holds a lock; None for one that is damaged or that its owner has just removed."""
-    owner, status = read_json(lock), read_json(lock.parent / "status.json")
-    if not owner:
-        return None
-    # On another host the last heartbeat decides: the lock's own until the first status is written.
-    beats = [beat for beat in (owner.get("heartbeat"), status.get("heartbeat")) if isinstance(beat, int | float)]
-    return {**owner, "heartbeat": max(beats, default=None)}
 
 
 def _csv_line(values: Sequence[Any]) -> str:

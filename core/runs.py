@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from core.errors import RunError
+from core.processes import is_alive
 
 STATES = ("queued", "running", "completed", "stopped", "failed", "diverged", "interrupted")
 ENDED = ("completed", "stopped", "failed", "diverged", "interrupted")
-HEARTBEAT_LIMIT = 60.0
 METRICS = ("loss", "accuracy", "precision", "recall")
 HISTORY_COLUMNS = (
     "epoch",
@@ -218,28 +214,3 @@ def _state(status: Mapping[str, Any]) -> str:
     if state in ("queued", "running") and not is_alive(status):
         return "interrupted"
     return str(state)
-
-
-def is_alive(owner: Mapping[str, Any]) -> bool:
-    """Whether the process that `pid`, `host` and `started` (or `heartbeat`) name still works.
-
-    On this host the process table decides, start time included, since pids are used again; on another host
-    a heartbeat of the last minute does.
-    """
-    if owner.get("host") == socket.gethostname():
-        return same_process(owner.get("pid"), owner.get("started"))
-    heartbeat = owner.get("heartbeat")
-    return isinstance(heartbeat, int | float) and time.time() - heartbeat < HEARTBEAT_LIMIT
-
-
-def same_process(pid: Any, started: Any) -> bool:
-    """Whether a process of this host with that pid and start time (seconds since 1970) is running."""
-    if not isinstance(pid, int) or pid <= 0:
-        return False
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return not isinstance(started, int | float) or abs(process.create_time() - started) < 2
-    except (psutil.Error, OverflowError):
-        return False

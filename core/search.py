@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.config import TrainingConfig, command_line, resolve
 from core.errors import ConfigError, FerError, RunError
+from core.processes import is_alive, this_process
 from core.run_queue import RunQueue, requeue
-from core.run_writer import create_run, request_stop, this_process
-from core.runs import is_alive, read_run
+from core.run_writer import create_run, request_stop
+from core.runs import read_run
 from core.search_space import Space, first_values
 
 if TYPE_CHECKING:

@@ -111,7 +111,7 @@ def compare(
         output.print_lines(text)
         return 0
     try:
-        files.write_bytes(target, text.encode(errors="surrogateescape"))
+        files.write_output(target, text.encode(errors="surrogateescape"))
     except OSError as error:
         raise RunError(f"--output: {target}: {error.strerror}; name a file that can be written") from None
     output.say(f"wrote {target}")

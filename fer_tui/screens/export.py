@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 
 from core.comparison import Row, write_table
-from core.files import write_bytes
+from core.files import write_output
 from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.confirm import ConfirmScreen
@@ -123,7 +123,7 @@ class ExportScreen(ModalScreen[str | None]):
 
     def _write(self, path: Path) -> None:
         try:
-            write_bytes(path, self._content())
+            write_output(path, self._content())
         except OSError as error:
             self._tell(f"{path}: {error.strerror}; name a file that can be written")
             return

@@ -4,10 +4,7 @@ import json
 import math
 import os
 import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +18,7 @@ from hypothesis import strategies as st
 from core import files, run_writer
 from core.config import TrainingConfig, resolve
 from core.errors import RunError
-from core.run_writer import RunWriter, create_run, request_stop, this_process
+from core.run_writer import RunWriter, create_run, request_stop
 from core.runs import HISTORY_COLUMNS, find_run, is_run, list_runs, read_history, read_run
 
 PATIENCE = 20.0
@@ -323,113 +320,6 @@ def test_a_request_that_a_queued_run_met_is_not_lost(run: Path, fast: None):
 def test_a_request_for_a_run_that_is_gone_is_told(tmp_path: Path):
     with pytest.raises(RunError, match=f"^{tmp_path}/gone: No such file or directory; the stop request can't be"):
         request_stop(tmp_path / "gone")
-
-
-# The lock
-
-
-def take(run: Path) -> None:
-    with writer(run):
-        assert json.loads((run / "lock").read_text())["pid"] == os.getpid()
-
-
-def refused(run: Path) -> str:
-    before = (run / "lock").read_bytes()
-    with pytest.raises(RunError) as refusal:
-        writer(run).__enter__()
-    assert (run / "lock").read_bytes() == before
-    return str(refusal.value)
-
-
-def lock(run: Path, **owner: Any) -> None:
-    (run / "lock").write_text(json.dumps({**this_process(), "heartbeat": time.time(), **owner}))
-
-
-def set_status(run: Path, **changed: Any) -> None:
-    (run / "status.json").write_text(json.dumps({**status(run), **changed}))
-
-
-def test_a_run_has_one_writer_at_a_time(run: Path):
-    with writer(run):
-        assert refused(run) == (
-            f"{run.name}: process {os.getpid()} on {socket.gethostname()} is working on it; "
-            f"wait for it or 'fer-tui stop {run.name}'"
-        )
-        assert len(heartbeats()) == 1
-    take(run)
-
-
-def test_another_process_holds_its_run_until_it_dies(run: Path):
-    code = (
-        "import sys, threading; from pathlib import Path; from core.run_writer import RunWriter\n"
-        "with RunWriter(Path(sys.argv[1]), threading.Event()):\n"
-        "    print('taken', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(run)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"taken\n"
-        try:
-            assert read_run(run).state == "running"
-            assert refused(run).startswith(f"{run.name}: process {process.pid} on ")
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-    assert (run / "lock").exists()
-    assert read_run(run).state == "interrupted"
-    take(run)
-
-
-@pytest.mark.parametrize(
-    "owner",
-    [{"pid": 0}, {"pid": "?"}, {"started": 1.0}, {"host": "elsewhere", "heartbeat": 1.0}],
-    ids=["gone", "damaged", "pid used again", "silent elsewhere"],
-)
-def test_the_lock_of_a_process_that_is_gone_is_taken_over(run: Path, owner: dict[str, Any]):
-    set_status(run, heartbeat=1.0)
-    lock(run, **owner)
-    take(run)
-    assert not (run / "lock").exists()
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}"])
-def test_a_damaged_lock_is_taken_over(run: Path, content: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(run_writer.time, "sleep", lambda seconds: None)
-    (run / "lock").write_text(content)
-    take(run)
-
-
-def test_a_lock_that_is_just_being_written_is_held(run: Path, monkeypatch: pytest.MonkeyPatch):
-    (run / "lock").touch()
-    monkeypatch.setattr(run_writer.time, "sleep", lambda seconds: lock(run))
-    assert f"process {os.getpid()} on " in _refusal(run)
-
-
-def _refusal(run: Path) -> str:
-    with pytest.raises(RunError) as refusal:
-        writer(run).__enter__()
-    return str(refusal.value)
-
-
-@pytest.mark.parametrize(("lock_age", "status_age"), [(0, 3600), (3600, 0), (3600, 30)])
-def test_on_another_host_the_later_heartbeat_counts(run: Path, lock_age: int, status_age: int):
-    set_status(run, heartbeat=time.time() - status_age)
-    lock(run, host="elsewhere", heartbeat=time.time() - lock_age)
-    assert "on elsewhere is working on it" in refused(run)
-
-
-@pytest.mark.parametrize("content", [None, "", "{", "[]"])
-def test_a_status_that_cannot_be_read_gives_no_lock_away(run: Path, content: str | None):
-    path = run / "status.json"
-    path.unlink() if content is None else path.write_text(content)
-    lock(run)
-    assert "is working on it" in refused(run)
-
-
-def test_a_run_that_is_gone_is_told(tmp_path: Path):
-    with pytest.raises(RunError, match=f"^{tmp_path}/gone: No such file or directory; it must be writable$"):
-        writer(tmp_path / "gone").__enter__()
 
 
 # History

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import socket
 import subprocess
@@ -10,27 +9,24 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import runs
+from core import processes
 from core.errors import RunError
-from core.run_writer import this_process
+from core.processes import this_process
 from core.runs import (
     ENDED,
     HISTORY_COLUMNS,
     STATES,
     better,
     find_run,
-    is_alive,
     kept_epoch,
     list_runs,
     read_history,
     read_run,
     runs_folder,
-    same_process,
 )
 
 WriteRun = Callable[..., Path]
@@ -40,7 +36,7 @@ NAN = math.nan
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(runs.time, "time", lambda: NOW)
+    monkeypatch.setattr(processes.time, "time", lambda: NOW)
     return NOW
 
 
@@ -89,11 +85,12 @@ class TestStatesOfProcesses:
 
     def test_of_a_pid_that_is_used_again_is_interrupted(self, write_run: WriteRun, clock: float, state: str):
         status = {"state": state, "heartbeat": clock, **this_process()}
-        status["started"] -= 100
+        status |= {"started": status["started"] - 100, "birth": None}
         assert read_run(write_run(status=status)).state == "interrupted"
 
     @pytest.mark.parametrize(
-        ("age", "alive"), [(0, True), (59, True), (60, False), (3600, False), (-30, True), (None, False), ("x", False)]
+        ("age", "alive"),
+        [(0, True), (59, True), (60, False), (3600, False), (-30, True), (-61, False), (None, False), ("x", False)],
     )
     def test_on_another_host_the_heartbeat_decides(
         self, write_run: WriteRun, clock: float, state: str, age: Any, alive: bool
@@ -116,34 +113,6 @@ def test_a_status_that_is_damaged_means_interrupted(write_run: WriteRun, content
 def test_a_state_that_there_is_not_means_interrupted(write_run: WriteRun, state: Any):
     assert read_run(write_run(status={"state": state})).state == "interrupted"
     assert "interrupted" in STATES
-
-
-@pytest.mark.parametrize("pid", [None, 0, -1, "1", 1.5, 10**30, [1]])
-def test_what_is_no_pid_is_no_process(pid: Any):
-    assert not same_process(pid, None)
-
-
-def test_the_start_time_of_a_process_may_be_missing_or_a_little_off():
-    started = psutil.Process().create_time()
-    assert same_process(os.getpid(), None)
-    assert same_process(os.getpid(), started + 1)
-    assert not same_process(os.getpid(), started + 3)
-    assert not same_process(os.getpid(), 0)
-
-
-def test_a_process_that_has_ended_and_was_not_waited_for_is_gone():
-    process = subprocess.Popen(["true"])
-    try:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert psutil.pid_exists(process.pid)
-        assert not same_process(process.pid, None)
-    finally:
-        process.wait()
-
-
-def test_nobody_is_not_alive(clock: float):
-    assert not is_alive({})
-    assert is_alive({"heartbeat": clock})
 
 
 # Reading a directory

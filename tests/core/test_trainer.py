@@ -350,6 +350,8 @@ def test_class_weights_by_hand() -> None:
     targets = np.eye(3, dtype=np.float32)[[0] * 6 + [1] * 3 + [2]]
     assert class_weights("none", targets) is None
     np.testing.assert_allclose(class_weights("balanced", targets), [10 / 18, 10 / 9, 10 / 3], rtol=1e-6)  # type: ignore[arg-type]
+    root = [(10 / 18) ** 0.5, (10 / 9) ** 0.5, (10 / 3) ** 0.5]
+    np.testing.assert_allclose(class_weights("sqrt_balanced", targets), root, rtol=1e-6)  # type: ignore[arg-type]
     np.testing.assert_allclose(class_weights("max_over_count", targets), [1, 2, 6])  # type: ignore[arg-type]
 
 

@@ -37,7 +37,7 @@ def test_a_dead_process_is_seen_without_a_file_changing(
     write_run(status=alive)
     watcher = RunWatcher(tmp_path / "runs")
     assert watcher.look()[0].state == "running"
-    monkeypatch.setattr("core.runs.same_process", lambda pid, started: False)
+    monkeypatch.setattr("core.processes.same_process", lambda *told: False)
     assert watcher.look()[0].state == "interrupted"
 
 

@@ -74,11 +74,11 @@ class Screen(Started):
         with self._changed:
             return "\n".join(self._model.display)
 
-    def background(self, text: str) -> str:
-        """The colour behind the middle of a text that stands on the screen, at its first place."""
+    def backgrounds(self, pattern: str) -> list[tuple[str, str]]:
+        """What a pattern's group finds in each row, and the colour behind its beginning, all at one moment."""
         with self._changed:
-            row, column = self._place(text, self._model.display)
-            return self._model.buffer[row][column].bg
+            found = ((row, re.search(pattern, line)) for row, line in enumerate(self._model.display))
+            return [(match[1], self._model.buffer[row][match.start(1)].bg) for row, match in found if match]
 
     def press(self, *keys: str) -> None:
         """Press keys one after another: names of KEYS, or characters."""

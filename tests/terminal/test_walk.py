@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+from installed import wait_until
 from screen import SIZES, Screen
 
 from core.comparison import COLUMNS
@@ -49,11 +50,9 @@ class Typist:
 
     def mark(self, model: str) -> None:
         """Go down the list to a model and choose it."""
-        text = self.screen.wait_for(f"[ ]  {model}")
+        self.screen.wait_for(f"[ ]  {model}")
         self.screen.rest()
-        models = re.findall(r"\[.\]  (\w+)", text)
-        colours = [self.screen.background(f"]  {name}") for name in models]
-        (at,) = (row for row, colour in enumerate(colours) if colours.count(colour) == 1)
+        models, at = wait_until(self._list, "a list with one row marked by the cursor")
         self.screen.press(*["down"] * (models.index(model) - at), "space")
 
     def hasten(self) -> None:
@@ -69,6 +68,13 @@ class Typist:
             self.screen.press(value)
         self.choose("Models")
         self.screen.wait_for("space Choose")
+
+    def _list(self) -> tuple[list[str], int] | None:
+        """The models in the list, and the row that the cursor is on: the one of its colour."""
+        rows = self.screen.backgrounds(r"\[.\]  (\w+)")
+        colours = [colour for _, colour in rows]
+        marked = [row for row, colour in enumerate(colours) if colours.count(colour) == 1]
+        return ([name for name, _ in rows], marked[0]) if len(marked) == 1 else None
 
     def _help(self) -> str:
         """The words about the setting that the cursor is on: they stand above the command."""

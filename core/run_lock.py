@@ -1,0 +1,140 @@
+"""The lock of a run directory: one process at a time writes it, on whichever host that can see it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from core import files
+from core.errors import RunError
+from core.processes import is_alive, this_process
+from core.runs import read_json
+
+# A lock that nobody owns is taken over by one of those that want it; the others look again so often.
+ATTEMPTS = 25
+PAUSE = 0.2
+# So long another host's silent owner is watched: its clock may be wrong, but its heart beats more often than this.
+WATCH = 6.0
+
+
+class RunLock:
+    """A run's file `lock`: who writes the run, as JSON. No lock of the file system's, since not every NFS has them."""
+
+    def __init__(self, run: Path) -> None:
+        """`run`: the directory."""
+        self.run = run
+        self.path = run / "lock"
+        told = {**this_process(), "heartbeat": time.time(), "token": uuid.uuid4().hex}
+        self._mine = json.dumps(told).encode()
+
+    def take(self) -> None:
+        """Take the run; the lock of a process that is gone is taken over.
+
+        Raises:
+            RunError: another process has it; the directory can't be written.
+        """
+        try:
+            for attempt in range(ATTEMPTS):
+                if self._create():
+                    return
+                seen = self._read()
+                # A damaged one its owner may just be writing.
+                if seen is not None and (_owner(seen) is not None or attempt > 1):
+                    self._refuse_if_owned(seen)
+                    if self._take_over(seen, is_patient=attempt < ATTEMPTS // 2):
+                        return
+                time.sleep(PAUSE)
+        except OSError as error:
+            raise RunError(f"{self.run}: {error.strerror}; it must be writable") from None
+        raise RunError(f"{self.path}: can't be taken; remove it if no process works on the run")
+
+    def is_held(self) -> bool:
+        """Whether the run is still ours; a lock that somebody removed is taken again.
+
+        A process that did not run for a minute, with its machine asleep, may have been taken for dead on another host.
+        """
+        try:
+            return self._read() == self._mine or self._create()
+        except OSError:
+            return False
+
+    def release(self) -> None:
+        """Give the run back, if it is ours."""
+        with contextlib.suppress(OSError):
+            if self._read() == self._mine:
+                self.path.unlink()
+
+    def _create(self) -> bool:
+        return _write_new(self.path, self._mine)
+
+    def _read(self) -> bytes | None:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _refuse_if_owned(self, seen: bytes) -> None:
+        owner = _owner(seen)
+        if owner is None:
+            return
+        before = self._last_beat(owner)
+        alive = is_alive({**owner, "heartbeat": before})
+        end = time.monotonic() + (0 if alive or owner.get("host") == this_process()["host"] else WATCH)
+        while not alive and time.monotonic() < end:
+            time.sleep(PAUSE)
+            alive = self._last_beat(owner) != before
+        if alive:
+            raise RunError(
+                f"{self.run.name}: process {owner.get('pid')} on {owner.get('host')} is working on it; "
+                f"wait for it or 'fer-tui stop {self.run.name}'"
+            )
+
+    def _last_beat(self, owner: dict[str, Any]) -> float | None:
+        """The later of the lock's own heartbeat, which counts until the first status is written, and the status's."""
+        beats = (owner.get("heartbeat"), read_json(self.run / "status.json").get("heartbeat"))
+        return max((beat for beat in beats if isinstance(beat, int | float)), default=None)
+
+    def _take_over(self, seen: bytes, *, is_patient: bool) -> bool:
+        """Put our lock in the place of one that nobody owns, unless somebody else does so at the same moment.
+
+        Who makes the claim, a file named after the lock that is to go, is the only one to replace it.
+        """
+        claim = self.path.with_name(f"lock.{hashlib.sha256(seen).hexdigest()[:16]}")
+        if not _write_new(claim, self._mine):
+            if not is_patient:
+                # Its maker died before it was done.
+                claim.unlink(missing_ok=True)
+            return False
+        try:
+            if self._read() != seen:
+                return False
+            files.write_bytes(self.path, self._mine)
+        finally:
+            claim.unlink(missing_ok=True)
+        return True
+
+
+def _write_new(path: Path, content: bytes) -> bool:
+    """Make a file; false where there is something already."""
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    return True
+
+
+def _owner(content: bytes) -> dict[str, Any] | None:
+    """Who a lock names; None for a damaged one."""
+    try:
+        owner = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return owner if isinstance(owner, dict) and owner else None
