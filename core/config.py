@@ -80,7 +80,7 @@ class TrainingConfig(BaseModel):
     class_weights: Literal["none", "balanced", "sqrt_balanced", "max_over_count"] = _field(
         "none",
         "Data",
-        "Weight of a class in the loss: none, balanced n/(classes x count), its square root, max_over_count.",
+        "Weight of a class in the loss: none, balanced (n / classes / count), its square root, max_over_count.",
     )
     validation_share: float = _field(
         0.1, "Data", "Share of train held out for validation where the data set has none.", gt=0, lt=1

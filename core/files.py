@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-
+# What `replacing` calls a file that is not whole yet.
 _TEMPORARY = re.compile(r"\.[0-9a-f]{8}-")
 
 

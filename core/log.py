@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,11 @@ def output_to(path: Path) -> Iterator[None]:
             sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
+
+
+def say_traceback() -> None:
+    """Write the traceback of the exception that is being handled."""
+    say(traceback.format_exc())
 
 
 def say(line: str) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from core import files
 from core.errors import ConfigError, RunError
-from core.run_writer import RunWriter, create_run, enqueue
+from core.run_writer import RunWriter, create_run, enqueue, explain_end
 from core.runs import ENDED, read_run
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # Of a training in the process of the screens: beside one that does not give way it gets a third of a processor.
 NICENESS = 5
+WAITING_INTERVAL = 20.0
 
 
 class RunQueue:
@@ -49,6 +50,7 @@ class RunQueue:
         self._stop = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
         self._works = False
+        self._idle = threading.Event()
         self.current: Path | None = None
         self.errors: dict[Path, Exception] = {}
 
@@ -63,10 +65,13 @@ class RunQueue:
         with self._mutex:
             self._waiting.extend(runs)
             starts, self._works = not self._works, True
+            if starts:
+                self._idle = threading.Event()
         return starts
 
     def work(self) -> None:
         """Train every run; returns when none is left. An error that keeps a run from beginning is in `errors`."""
+        threading.Thread(target=self._beat, args=[self._idle], name="waiting runs", daemon=True).start()
         while (run := self._next()) is not None:
             try:
                 if self._stop.is_set():
@@ -100,7 +105,19 @@ class RunQueue:
         with self._mutex:
             self.current = self._waiting.popleft() if self._waiting else None
             self._works = self.current is not None
+            if not self._works:
+                self._idle.set()
             return self.current
+
+    def _beat(self, idle: threading.Event) -> None:
+        """Keep the hearts of the waiting runs beating, by which other hosts know that they will be trained."""
+        while not idle.wait(WAITING_INTERVAL):
+            with self._mutex:
+                waiting = list(self._waiting)
+            for run in waiting:
+                with self._mutex, contextlib.suppress(OSError):
+                    if run in self._waiting:
+                        enqueue(run)
 
     def _trains_here(self, run: Path) -> bool:
         if self._in_children:
@@ -126,6 +143,8 @@ class RunQueue:
         self._child = None
         if read_run(run).status.get("state") == "queued":
             _mark(run, "failed", f"its process ended with status {status} before it began; see log.txt")
+        elif status < 0 and read_run(run).state == "interrupted":
+            explain_end(run, f"its process was killed by signal {-status}, as happens when memory runs out")
 
     def _signal_child(self, number: signal.Signals) -> None:
         child = self._child
@@ -189,21 +208,25 @@ def create_runs(configs: Sequence[TrainingConfig], folder: Path) -> list[Path]:
     return made
 
 
-def requeue(run: Path, epochs: int | None = None) -> None:
-    """Make an ended run a queued one of this process, with more epochs where they are given.
+def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
+    """Make an ended run a queued one of this process.
+
+    Args:
+        run: its directory.
+        epochs: how many it shall have in all; None leaves them.
+        learning_rate: what it goes on with; None leaves it.
 
     Raises:
         RunError: it is under way, or has nothing left to do; its config can't be read.
-        ConfigError: it has more epochs already.
+        ConfigError: it has more epochs already, or there is no such rate.
     """
     snapshot = read_run(run)
     if snapshot.state not in ENDED:
         raise RunError(f"{run.name}: is {snapshot.state}; watch it with 'fer-tui runs', or stop it first")
     load_config(run)
-    if epochs is not None:
-        raise_epochs(run, epochs)
-    elif snapshot.state == "completed" and snapshot.evaluation:
+    if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
         raise RunError(f"{run.name}: already completed; give it more epochs to train it further")
+    change_config(run, epochs, learning_rate)
     try:
         (run / "stop").unlink(missing_ok=True)
         enqueue(run)
@@ -237,16 +260,32 @@ def load_config(run: Path) -> TrainingConfig:
         raise RunError(f"{path}: {where + ': ' if where else ''}{first['msg']}; written by another version?") from None
 
 
-def raise_epochs(run: Path, epochs: int) -> None:
-    """Let a run go on to more epochs than its config says.
+def change_config(run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
+    """Let a run go on with other settings than it began with.
 
     Raises:
-        ConfigError: it already has more, or no run may have so many.
+        ConfigError: it already has more epochs, or no run may have such settings.
     """
     from core.config import resolve
 
-    stored = load_config(run).model_dump(mode="json")
+    changes = {"epochs": epochs, "learning_rate": learning_rate}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if not changes:
+        return
     done = len(read_run(run).history)
-    if epochs < max(done, 1):
+    if epochs is not None and epochs < max(done, 1):
         raise ConfigError(f"--epochs: {run.name} has done {done} epochs; give {max(done, 1)} or more")
-    files.write_json(run / "config.json", resolve({**stored, "epochs": epochs}).model_dump(mode="json"))
+    stored = load_config(run).model_dump(mode="json")
+    files.write_json(run / "config.json", resolve({**stored, **changes}).model_dump(mode="json"))
+
+
+def how_exactly(run: Path) -> str:
+    """What to know of a run that goes on, against one that never ended; nothing where they are the same.
+
+    Raises:
+        RunError: its config can't be read.
+    """
+    config = load_config(run)
+    if not read_run(run).history or (config.deterministic and config.devices in ("auto", "cpu")):
+        return ""
+    return "goes on after its last whole epoch, not bit for bit as if it had never ended: that takes 'deterministic'"

@@ -63,6 +63,12 @@ def enqueue(path: Path) -> None:
     files.write_json(path / "status.json", {**status, "heartbeat": time.time()})
 
 
+def explain_end(path: Path, message: str) -> None:
+    """Say of a run whose process is gone what is known of its end; it stays interrupted."""
+    with contextlib.suppress(OSError):
+        files.write_json(path / "status.json", {**read_json(path / "status.json"), "message": message})
+
+
 _PROGRESS: dict[str, Any] = {"epoch": 0, "epochs": None, "batch": 0, "batches": None, "message": ""}
 
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import devices, environment, files, log, memory, published
 from core.averaging import averaged
-from core.checkpoint import TrainingState, find_checkpoint, save_checkpoint
+from core.checkpoint import FOLDER, Checkpoint, TrainingState, find_checkpoint, restore_kept, save_checkpoint
 from core.config import TrainingConfig
-from core.errors import FerError
+from core.errors import RunError
 from core.evaluation import evaluate, predictions_table
+from core.failures import explain
 from core.models.registry import find_model
 from core.run_audit import audit_run, measure_batches
 from core.run_writer import RunWriter
-from core.runs import better, read_run
+from core.runs import better, read_history, read_run
 from core.training_data import TrainingData, class_weights, load_data
 
 if TYPE_CHECKING:
@@ -47,39 +47,19 @@ def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
         traceback in `log.txt`.
 
     Raises:
-        RunError: another process works on this run.
+        RunError: another process works on this run, or took it over.
     """
     with RunWriter(run, stop) as writer, log.output_to(run / "log.txt"), memory.released():
         state, message = "failed", ""
         try:
             state, message = _Training(config, run, writer, stop).run()
-        except FerError as error:
-            message = str(error)
-        except MemoryError:
-            message = "out of memory; lower --batch-size or --image-size, then resume"
-        except OSError as error:
-            message = _system_message(error, run)
-            log.say(traceback.format_exc())
         except Exception as error:
-            message = _unexpected(error)
-            log.say(traceback.format_exc())
+            message = explain(error, run)
         log.say(f"{state}: {message}")
         writer.update(state=state, message=message)
+    if writer.is_lost:
+        raise RunError(f"{run.name}: another process has taken it over; it was left as that one has it")
     return state
-
-
-def _system_message(error: OSError, run: Path) -> str:
-    where = error.filename or run
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{where}: the disk is full; free some space"
-    return f"{where}: {error.strerror or error}; see log.txt"
-
-
-def _unexpected(error: Exception) -> str:
-    if type(error).__name__ == "ResourceExhaustedError":
-        return "the device is out of memory; lower --batch-size, --image-size or --width"
-    first = (str(error).strip() or "no message").splitlines()[0]
-    return f"{type(error).__name__}: {first[:200]}; the traceback is in log.txt"
 
 
 class _Training:
@@ -91,6 +71,7 @@ class _Training:
         self.writer = writer
         self.stop = stop
         self.state = TrainingState()
+        self.problems: list[dict[str, Any]] = []
         self.diverged = False
         self.finished = False
 
@@ -100,6 +81,7 @@ class _Training:
         data = load_data(self.config, self.stop)
         if data is None:
             return "stopped", "stopped before the first epoch"
+        self._find_way(data)
         for problem in (*data.dataset.problems, *data.train.problems, *data.validation.problems):
             log.say(f"{problem.kind}: {problem.message}")
         self._say("loading TensorFlow")
@@ -119,6 +101,33 @@ class _Training:
             return "stopped", f"stopped after epoch {self.state.epoch}"
         self._evaluate(data)
         return "completed", self._completed_message()
+
+    def _find_way(self, data: TrainingData) -> None:
+        """Look for what there is to go on from, and whether it may.
+
+        Raises:
+            RunError: it was trained on other data, or its checkpoints are lost.
+        """
+        self.checkpoint = find_checkpoint(self.path)
+        if self.checkpoint is None:
+            # A process that ended in its first epoch's last moment leaves a row and no checkpoint.
+            if len(read_history(self.path / "history.csv")) > 1:
+                raise RunError(
+                    f"{self.path / FOLDER}: neither it nor checkpoint.previous is whole, so that the run can't go on; "
+                    "best.keras and history.csv are left as they are: begin a new one with 'fer-tui train'"
+                )
+            return
+        began_with = read_run(self.path).environment.get("fingerprint", data.fingerprint)
+        if began_with != data.fingerprint:
+            raise RunError(
+                f"{self.config.data}: is not what the run began with (fingerprint {began_with}, now {data.fingerprint}); "
+                "put it back as it was, or begin a new run with 'fer-tui train'"
+            )
+        if self.checkpoint.is_older:
+            epoch = self.checkpoint.state.epoch
+            message = f"checkpoint is damaged; went on from the one before it, of epoch {epoch}"
+            self.problems.append({"kind": "damaged_checkpoint", "message": message, "paths": [FOLDER]})
+            self._say(message)
 
     def _plan(self, data: TrainingData, used: devices.Devices) -> dict[str, Any]:
         """Steps and validation images as the protocol has them."""
@@ -144,6 +153,7 @@ class _Training:
             len(data.train.values), self.config, first_step=self.state.epoch * self.steps, **stream
         ).take(self.steps)
         told = environment.describe(self.config, data, used, parameters)
+        told["problems"] += self.problems
         told["val_images"] = self.val_images
         told["batches"] = measure_batches(data.targets(data.train).argmax(axis=1), rows.as_numpy_iterator())
         # An evaluation of fewer epochs, where a run goes on, says nothing of what comes.
@@ -168,17 +178,28 @@ class _Training:
             synchronized=used.mirrored,
         )
         compile_model(model, self.config, self.steps)
-        found = find_checkpoint(self.path)
-        if found:
-            weights, self.state = found
-            model.optimizer.build(model.trainable_variables)
-            model.load_weights(weights)
-            log.say(f"going on after epoch {self.state.epoch}")
+        if self.checkpoint:
+            self._go_on(model, self.checkpoint)
         elif self.config.weights is not None:
             self._say(f"loading weights: {self.config.weights}")
             load_pretrained(model, self.config.weights)
+        self.state.base_rate = self.config.learning_rate
         self.writer.truncate_history(self.state.epoch)
         return model
+
+    def _go_on(self, model: keras.Model, checkpoint: Checkpoint) -> None:
+        """Put the checkpoint into the compiled model and the run."""
+        self.state = checkpoint.state
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(checkpoint.weights)
+        if checkpoint.kept:
+            restore_kept(self.path, checkpoint.kept)
+        before, now = self.state.base_rate or self.config.learning_rate, self.config.learning_rate
+        # A schedule is the config's; a rate without one, lowered by a plateau perhaps, comes with the checkpoint.
+        if before != now and self.config.schedule != "cosine":
+            model.optimizer.learning_rate = _learning_rate(model) * now / before
+        exact = "" if self.config.deterministic else ", not bit for bit as if it had never ended (deterministic is off)"
+        log.say(f"going on after epoch {self.state.epoch}{exact}")
 
     def _fit(self, model: keras.Model, stream: Mapping[str, Any], data: TrainingData) -> None:
         """Train epoch by epoch until the last one, an early stop, the time budget, or the user's stop."""
@@ -246,7 +267,7 @@ class _Training:
 
         A partial epoch, ended by a stop, is left out: the checkpoint before it stands.
         """
-        if self.stop.is_set():
+        if self.stop.is_set() or not self.writer.owns():
             return
         if not math.isfinite(logs.get("loss", math.nan)):
             self.diverged = True
@@ -263,33 +284,36 @@ class _Training:
                 self.steps * self.images_per_step / max(self.trained - self.epoch_started, 1e-9), 1
             ),
         }
-        self._keep(model, row)
+        is_kept = self._follow_monitor(model, row)
         self.writer.append_epoch(row)
-        save_checkpoint(self.path, model, state)
+        save_checkpoint(self.path, model, state, partial(self._save_kept, model) if is_kept else None)
         log.say(f"epoch {state.epoch}: " + "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch"))
         self.finished = self._is_finished(now - self.epoch_started)
 
-    def _keep(self, model: keras.Model, row: Mapping[str, float]) -> None:
-        """Follow the monitor: the best epoch's model, early stopping, the plateau schedule."""
-        import keras
-
+    def _follow_monitor(self, model: keras.Model, row: Mapping[str, float]) -> bool:
+        """Early stopping, the plateau schedule, and whether this epoch's model is to be kept."""
         config, state = self.config, self.state
         value = row.get(config.monitor, math.nan)
         improved = better(config.monitor, value, state.best)
         if improved:
             state.best, state.best_epoch = value, state.epoch
-        if improved or state.epoch == 1 or config.keep == "last":
-            with files.replacing(self.path / "best.keras") as temporary, averaged(model):
-                # Without its optimizer: a third of the size, and nothing but layers to load.
-                keras.Model(model.inputs, model.outputs, name=config.model).save(temporary)
+        is_kept = improved or state.epoch == 1 or config.keep == "last"
         if better(config.monitor, value, state.stopping_best, config.min_delta):
             state.stopping_best, state.wait, state.plateau_wait = value, 0, 0
-            return
+            return is_kept
         state.wait += 1
         state.plateau_wait += 1
         if config.schedule == "plateau" and state.plateau_wait >= PLATEAU_PATIENCE:
             model.optimizer.learning_rate = _learning_rate(model) * PLATEAU_FACTOR
             state.plateau_wait = 0
+        return is_kept
+
+    def _save_kept(self, model: keras.Model, path: Path) -> None:
+        import keras
+
+        with averaged(model):
+            # Without its optimizer: a third of the size, and nothing but layers to load.
+            keras.Model(model.inputs, model.outputs, name=self.config.model).save(path)
 
     def _is_finished(self, next_epoch: float) -> bool:
         """Whether the number of epochs, early stopping, or the time budget ends the run.
@@ -311,6 +335,8 @@ class _Training:
         pixels = data.validation
         model = load_model(self.path)
         probabilities = predict(model, pixels.values, flip_average=self.config.flip_average)
+        if not self.writer.owns():
+            return
         labels = pixels.frame["label"].tolist()
         paths = pixels.frame["path"].tolist()
         files.write_bytes(self.path / "predictions.csv", predictions_table(paths, labels, probabilities, data.classes))
@@ -339,8 +365,8 @@ class _Training:
     def _end_diverged(self, data: TrainingData) -> tuple[str, str]:
         if (self.path / "best.keras").exists():
             self._evaluate(data)
-        advice = f"lower it: --learning-rate {self.config.learning_rate / 10:g}"
-        return "diverged", f"the loss became NaN in epoch {self.state.epoch + 1}; {advice}"
+        advice = f"'fer-tui resume {self.path.name} --learning-rate {self.config.learning_rate / 10:g}'"
+        return "diverged", f"the loss became NaN in epoch {self.state.epoch + 1}; a lower rate may help: {advice}"
 
     def _completed_message(self) -> str:
         done, wanted = self.state.epoch, self.config.epochs

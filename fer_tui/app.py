@@ -159,14 +159,14 @@ class FerApp(App[None]):
         self.wanted_run = runs[0].name
         await self._begin(runs, detached=detached)
 
-    async def resume_run(self, run: Path, epochs: int | None = None) -> None:
-        """Queue an ended run again, with more epochs where they are given.
+    async def resume_run(self, run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
+        """Queue an ended run again, with more epochs or another rate where they are given.
 
         Raises:
             RunError: it is under way, completed, or can't be written.
             ConfigError: it has more epochs already.
         """
-        await asyncio.to_thread(requeue, run, epochs)
+        await asyncio.to_thread(requeue, run, epochs, learning_rate)
         await self._begin([run], detached=False)
 
     async def stop_run(self, run: Path) -> None:

@@ -127,11 +127,15 @@ def resume(
     epochs: Annotated[
         int | None, typer.Option("--epochs", metavar="N", help="Go on to so many.", show_default=False)
     ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option("--learning-rate", metavar="F", help="Go on at this rate, as after a NaN.", show_default=False),
+    ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Go on with a run that was stopped, failed or interrupted, with its own settings."""
-    from core.run_queue import requeue
+    """Go on with a run that was stopped, failed, diverged or interrupted, with its own settings."""
+    from core.run_queue import how_exactly, requeue
 
     path = find_run(run, folder(context, runs))
     snapshot = read_run(path)
@@ -140,7 +144,10 @@ def resume(
         if json:
             output.print_json([result(snapshot)])
         return 0
-    requeue(path, epochs)
+    requeue(path, epochs, learning_rate)
+    note = how_exactly(path)
+    if note:
+        output.say(f"{path.name}: {note}")
     return work([path], json=json)
 
 
@@ -190,7 +197,7 @@ def _report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:
     """What came of the runs: results on stdout, what to know about them on stderr."""
     for run in snapshots:
         for problem in run.environment.get("problems", ()):
-            if problem["kind"] == "undecodable":
+            if problem["kind"] in ("undecodable", "damaged_checkpoint"):
                 output.say(f"warning: {run.name}: {problem['message']}")
         if run.state == "interrupted":
             output.say(ending(run))

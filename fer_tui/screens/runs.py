@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -13,10 +14,11 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from core.errors import ConfigError, RunError
+from core.run_queue import how_exactly
 from core.runs import ENDED, RunSnapshot, is_run, read_run
 from fer_tui.modes import shown_tab
 from fer_tui.output import visible
-from fer_tui.screens.ask_epochs import AskEpochsScreen
+from fer_tui.screens.ask_number import ask_epochs, ask_rate
 from fer_tui.screens.confirm import ConfirmScreen
 from fer_tui.screens.mode_screen import RunsModeScreen
 from fer_tui.widgets.overlay import PLACES, Overlaid, hold_places
@@ -235,25 +237,35 @@ class RunsScreen(RunsModeScreen):
         self.completed.plot.toggle_split()
 
     async def action_resume(self) -> None:
-        """Go on with the chosen run; one that is completed, on to more epochs."""
+        """Go on with the chosen run: a completed one on to more epochs, a diverged one at a lower rate."""
         run = self.chosen
         if run is None:
             return
-        if run.state != "completed":
-            await self._resume(run.path, None)
-            return
 
-        async def answered(epochs: int | None) -> None:
+        async def with_epochs(epochs: float | None) -> None:
             if epochs is not None:
-                await self._resume(run.path, epochs)
+                await self._resume(run.path, epochs=int(epochs))
 
-        self.app.push_screen(AskEpochsScreen(run), answered)
+        async def with_rate(rate: float | None) -> None:
+            if rate is not None:
+                await self._resume(run.path, learning_rate=rate)
 
-    async def _resume(self, run: Path, epochs: int | None) -> None:
+        if run.state == "completed":
+            self.app.push_screen(ask_epochs(run), with_epochs)
+        elif run.state == "diverged":
+            self.app.push_screen(ask_rate(run), with_rate)
+        else:
+            await self._resume(run.path)
+
+    async def _resume(self, run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
         try:
-            await self.fer.resume_run(run, epochs)
+            await self.fer.resume_run(run, epochs, learning_rate)
+            note = await asyncio.to_thread(how_exactly, run)
         except (RunError, ConfigError) as error:
             self.notify(visible(str(error)), severity="error", markup=False)
+        else:
+            if note:
+                self.notify(f"It {note}.", title=visible(run.name), markup=False)
 
     @on(RunTable.Chosen)
     def _look_at(self, event: RunTable.Chosen) -> None:

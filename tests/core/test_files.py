@@ -137,10 +137,17 @@ def test_a_file_system_that_cannot_sync_folders_is_left_alone(tmp_path: Path, mo
     assert (tmp_path / "a").read_bytes() == b"new"
 
 
+def test_what_the_user_named_may_be_new_or_is_replaced_whole(tmp_path: Path):
+    for content in (b"one", b"two"):
+        files.write_output(tmp_path / "file", content)
+        assert (tmp_path / "file").read_bytes() == content
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_link_is_written_through(tmp_path: Path):
     (tmp_path / "link").symlink_to("real")
     for content in (b"one", b"two"):
-        files.write_bytes(tmp_path / "link", content)
+        files.write_output(tmp_path / "link", content)
         assert (tmp_path / "real").read_bytes() == content
         assert (tmp_path / "link").is_symlink()
 
@@ -150,11 +157,42 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path):
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        files.write_bytes(pipe, b"table")
+        files.write_output(pipe, b"table")
         assert os.read(reader, 100) == b"table"
     finally:
         os.close(reader)
     assert pipe.is_fifo()
+
+
+def test_a_link_in_a_folder_of_ours_is_replaced_and_not_followed(tmp_path: Path):
+    (tmp_path / "real").write_bytes(b"theirs")
+    (tmp_path / "link").symlink_to("real")
+    files.write_bytes(tmp_path / "link", b"ours")
+    assert (tmp_path / "real").read_bytes() == b"theirs"
+    assert (tmp_path / "link").read_bytes() == b"ours"
+    (tmp_path / "log").symlink_to("real")
+    with pytest.raises(OSError, match="symbolic links"):
+        files.open_to_append(tmp_path / "log")
+
+
+@pytest.mark.parametrize("name", ["new", "new.new", "new.previous"])
+def test_a_link_to_a_folder_is_taken_away_and_not_followed(tmp_path: Path, name: str):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "file").write_text("theirs")
+    (tmp_path / name).symlink_to(theirs)
+    for content in ("one", "two", "three"):
+        files.write_folder(
+            tmp_path / "new", lambda folder, content=content: void((folder / "file").write_text(content))
+        )
+    assert (theirs / "file").read_text() == "theirs"
+    assert [path.name for path in theirs.iterdir()] == ["file"]
+    assert (tmp_path / "new" / "file").read_text() == "three"
+    assert (tmp_path / "new.previous" / "file").read_text() == "two"
+
+
+def void(result: object) -> None:
+    """For a callback that is to return nothing."""
 
 
 def test_a_folder_in_the_place_is_an_error(tmp_path: Path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from core.runs import (
     kept_epoch,
     list_runs,
     read_history,
+    read_json,
     read_run,
     runs_folder,
 )
@@ -423,4 +425,4 @@ def test_json_files_hold_objects_or_nothing(tmp_path: Path):
     path = tmp_path / "a.json"
     for content, expected in (('{"a": 1}', {"a": 1}), ("[1]", {}), ("5", {}), ("{", {})):
         path.write_text(content)
-        assert runs.read_json(path) == expected
+        assert read_json(path) == expected

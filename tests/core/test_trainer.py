@@ -17,7 +17,7 @@ from core.config import TrainingConfig, resolve
 from core.dataset import read_dataset
 from core.demo import write_faces
 from core.prediction import evaluate_run, load_model, predict
-from core.run_queue import load_config, raise_epochs
+from core.run_queue import change_config, load_config
 from core.run_writer import create_run
 from core.runs import HISTORY_COLUMNS, RunSnapshot, read_run
 from core.trainer import train
@@ -133,7 +133,7 @@ def test_stop_keeps_the_last_epoch_and_resume_goes_on(settings: Callable[..., Tr
     assert len(snapshot.history) == 2
     found = find_checkpoint(run)
     assert found is not None
-    assert found[1].epoch == 2
+    assert found.state.epoch == 2
     assert train(config, run, threading.Event()) == "completed"
     assert [row["epoch"] for row in read_run(run).history] == [1, 2, 3, 4]
 
@@ -166,7 +166,7 @@ def _losses(run: RunSnapshot) -> list[float]:
 
 def test_epochs_can_be_raised(completed: RunSnapshot, tmp_path: Path, settings: Callable[..., TrainingConfig]) -> None:
     run = trained(settings(epochs=1), tmp_path).path
-    raise_epochs(run, 2)
+    change_config(run, epochs=2)
     assert train(load_config(run), run, threading.Event()) == "completed"
     assert len(read_run(run).history) == 2
 

@@ -12,7 +12,7 @@ from textual.widgets import Input
 from core.errors import ConfigError
 from core.load import GpuLoad, Load
 from fer_tui.app import FerApp
-from fer_tui.screens.ask_epochs import AskEpochsScreen
+from fer_tui.screens.ask_number import AskNumberScreen
 from fer_tui.widgets.device_strip import GIB, described
 
 CPU = Load(42, 3 * GIB, 8 * GIB)
@@ -99,30 +99,30 @@ def test_one_gpu_goes_by_its_name():
 
 
 @pytest.fixture
-def resumed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None]]:
+def resumed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None, float | None]]:
     """The runs that the app was told to go on with."""
-    asked: list[tuple[str, int | None]] = []
+    asked: list[tuple[str, int | None, float | None]] = []
 
-    async def resume(self: FerApp, run: Path, epochs: int | None = None) -> None:
-        asked.append((run.name, epochs))
+    async def resume(self: FerApp, run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
+        asked.append((run.name, epochs, learning_rate))
 
     monkeypatch.setattr(FerApp, "resume_run", resume)
     return asked
 
 
-@pytest.mark.parametrize("state", ["stopped", "interrupted", "failed", "diverged"])
+@pytest.mark.parametrize("state", ["stopped", "interrupted", "failed"])
 async def test_an_ended_run_is_resumed(
     open_app: Callable[..., Any],
     write_run: Callable[..., Path],
     until: Callable[..., Any],
-    resumed: list[tuple[str, int | None]],
+    resumed: list[tuple[str, int | None, float | None]],
     state: str,
 ):
     run = write_run(status={"state": state})
     async with open_app() as pilot:
         await until(pilot, lambda: pilot.app.screen.chosen)
         await pilot.press("r")
-        assert resumed == [(run.name, None)]
+        assert resumed == [(run.name, None, None)]
 
 
 async def test_a_completed_run_is_trained_on_to_more_epochs(
@@ -131,14 +131,14 @@ async def test_a_completed_run_is_trained_on_to_more_epochs(
     epochs: Callable[[int], list[dict[str, float]]],
     until: Callable[..., Any],
     screen_text: Callable[..., str],
-    resumed: list[tuple[str, int | None]],
+    resumed: list[tuple[str, int | None, float | None]],
     size: tuple[int, int],
 ):
     run = write_run(history=epochs(3))
     async with open_app(size) as pilot:
         await until(pilot, lambda: pilot.app.screen.chosen)
         await pilot.press("r")
-        await until(pilot, lambda: isinstance(pilot.app.screen, AskEpochsScreen))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskNumberScreen))
         field = pilot.app.screen.query_one(Input)
         assert field.value == "6"
         for wrong in ("3", "0", "", "100001"):
@@ -149,10 +149,34 @@ async def test_a_completed_run_is_trained_on_to_more_epochs(
         await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
         assert not resumed
         await pilot.press("r")
-        await until(pilot, lambda: isinstance(pilot.app.screen, AskEpochsScreen))
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskNumberScreen))
         pilot.app.screen.query_one(Input).value = "7"
         await pilot.click("#do")
-        await until(pilot, lambda: resumed == [(run.name, 7)])
+        await until(pilot, lambda: resumed == [(run.name, 7, None)])
+
+
+async def test_a_diverged_run_goes_on_at_a_lower_rate(
+    open_app: Callable[..., Any],
+    write_run: Callable[..., Path],
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+    resumed: list[tuple[str, int | None, float | None]],
+    size: tuple[int, int],
+):
+    run = write_run(status={"state": "diverged"}, config={"learning_rate": 0.02})
+    async with open_app(size) as pilot:
+        await until(pilot, lambda: pilot.app.screen.chosen)
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskNumberScreen))
+        field = pilot.app.screen.query_one(Input)
+        assert field.value == "0.002"
+        for wrong in ("0", "-1", "", "inf"):
+            field.value = wrong
+            await pilot.press("enter")
+            await until(pilot, lambda: "name a number above 0" in screen_text(pilot))
+        field.value = "5e-4"
+        await pilot.press("enter")
+        await until(pilot, lambda: resumed == [(run.name, None, 0.0005)])
 
 
 async def test_a_run_under_way_is_not_resumed(
@@ -160,7 +184,7 @@ async def test_a_run_under_way_is_not_resumed(
     write_run: Callable[..., Path],
     alive: dict[str, Any],
     until: Callable[..., Any],
-    resumed: list[tuple[str, int | None]],
+    resumed: list[tuple[str, int | None, float | None]],
 ):
     write_run(status=alive)
     async with open_app() as pilot:
