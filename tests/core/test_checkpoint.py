@@ -52,8 +52,8 @@ def test_a_checkpoint_has_the_kept_model_of_its_moment(run: Path):
 
 
 def test_the_checkpoints_share_a_kept_model_and_the_run_has_a_copy(run: Path):
-    assert os.path.samefile(run / "checkpoint" / "best.keras", run / "checkpoint.previous" / "best.keras")
-    assert not os.path.samefile(run / "checkpoint" / "best.keras", run / "best.keras")
+    assert (run / "checkpoint" / "best.keras").samefile(run / "checkpoint.previous" / "best.keras")
+    assert not (run / "checkpoint" / "best.keras").samefile(run / "best.keras")
 
 
 def test_a_file_system_without_links_has_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -181,7 +181,7 @@ def test_wherever_the_process_ends_the_run_goes_on_from_a_whole_checkpoint(
             for name in STEPS:
                 patch.setattr(os, name, step(getattr(os, name)))
             # What is still done while the exception travels up would not be done by a process that is gone.
-            patch.setattr(files, "remove", lambda path, real=files.remove: left[0] < 0 or real(path))
+            patch.setattr(files, "remove", lambda path, real=files.remove, left=left: left[0] < 0 or real(path))
             try:
                 save(run, 3, keeps=True)
             except Killed:

@@ -11,65 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from trainings import FAST, trained
 
-from core.checkpoint import find_checkpoint
 from core.config import TrainingConfig, resolve
 from core.dataset import read_dataset
 from core.demo import write_faces
 from core.prediction import evaluate_run, load_model, predict
-from core.run_queue import change_config, load_config
-from core.run_writer import create_run
-from core.runs import HISTORY_COLUMNS, RunSnapshot, read_run
-from core.trainer import train
+from core.runs import HISTORY_COLUMNS, RunSnapshot
 from core.training_data import class_weights, load_data
-
-# model2 is traced in a quarter of the time that compact takes; that is most of what a short run costs.
-FAST = {"model": "model2", "width": 0.25, "image_size": 48, "channels": 1, "epochs": 2, "batch_size": 16}
-
-
-@pytest.fixture(scope="module")
-def few_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "faces"
-    write_faces(folder, per_class=10, seed=1)
-    return folder
-
-
-@pytest.fixture
-def settings(few_faces: Path) -> Callable[..., TrainingConfig]:
-    def make(**changed: Any) -> TrainingConfig:
-        fast = {
-            "data": few_faces,
-            "model": "model2",
-            "width": 0.25,
-            "epochs": 2,
-            "batch_size": 16,
-            "image_size": 48,
-            "channels": 1,
-        }
-        return resolve(fast | changed)
-
-    return make
-
-
-def trained(config: TrainingConfig, folder: Path, stop: threading.Event | None = None) -> RunSnapshot:
-    run = create_run(config, folder)
-    train(config, run, stop or threading.Event())
-    return read_run(run)
 
 
 @pytest.fixture(scope="module")
 def completed(few_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSnapshot:
-    config = resolve(
-        {
-            "data": few_faces,
-            "model": "model2",
-            "width": 0.25,
-            "epochs": 3,
-            "batch_size": 16,
-            "image_size": 48,
-            "channels": 1,
-        }
-    )
+    config = resolve({**FAST, "data": few_faces, "epochs": 3})
     return trained(config, tmp_path_factory.mktemp("runs"))
 
 
@@ -121,63 +75,6 @@ def test_evaluation_agrees_with_the_predictions_and_the_kept_epoch(completed: Ru
         shares = {name: float(row[f"p_{name}"]) for name in classes}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
         assert max(shares, key=lambda name: shares[name]) == row["predicted"]
-
-
-def test_stop_keeps_the_last_epoch_and_resume_goes_on(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    config = settings(epochs=4)
-    run = create_run(config, tmp_path)
-    stop = _StopAfter(run, epochs=2)
-    assert train(config, run, stop) == "stopped"
-    snapshot = read_run(run)
-    assert snapshot.state == "stopped"
-    assert len(snapshot.history) == 2
-    found = find_checkpoint(run)
-    assert found is not None
-    assert found.state.epoch == 2
-    assert train(config, run, threading.Event()) == "completed"
-    assert [row["epoch"] for row in read_run(run).history] == [1, 2, 3, 4]
-
-
-class _StopAfter(threading.Event):
-    """Set as soon as the history has so many epochs, in the middle of the next one."""
-
-    def __init__(self, run: Path, epochs: int) -> None:
-        super().__init__()
-        self._run, self._epochs = run, epochs
-
-    def is_set(self) -> bool:
-        return len(read_run(self._run).history) >= self._epochs
-
-
-def test_a_resumed_run_ends_with_the_same_weights(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    config = settings(epochs=3, augmentation="extended", dropout=0.5)
-    whole = trained(config, tmp_path / "whole")
-    run = create_run(config, tmp_path / "parts")
-    train(config, run, _StopAfter(run, epochs=1))
-    train(config, run, threading.Event())
-    one, other = (_losses(read_run(path)) for path in (whole.path, run))
-    # Threads add in any order: equal to rounding; to the last bit is what `deterministic` is for.
-    np.testing.assert_allclose(one, other, rtol=0.02)
-
-
-def _losses(run: RunSnapshot) -> list[float]:
-    return [row["loss"] for row in run.history]
-
-
-def test_epochs_can_be_raised(completed: RunSnapshot, tmp_path: Path, settings: Callable[..., TrainingConfig]) -> None:
-    run = trained(settings(epochs=1), tmp_path).path
-    change_config(run, epochs=2)
-    assert train(load_config(run), run, threading.Event()) == "completed"
-    assert len(read_run(run).history) == 2
-
-
-def test_a_missing_evaluation_is_finished(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = trained(settings(epochs=1), tmp_path).path
-    (run / "evaluation.json").unlink()
-    assert train(load_config(run), run, threading.Event()) == "completed"
-    snapshot = read_run(run)
-    assert len(snapshot.history) == 1
-    assert snapshot.evaluation is not None
 
 
 def test_a_loss_that_is_no_number_ends_the_run_as_diverged(
@@ -253,20 +150,6 @@ def test_published_refits_its_frequency_encoding_on_validation(tmp_path: Path) -
     np.testing.assert_array_equal(sound.validation_targets(), sound.targets(sound.validation))
     codes = [warning["code"] for warning in trained(resolve(fast), tmp_path / "runs").warnings]
     assert "encoding_differs" in codes
-
-
-def test_a_resumed_published_run_goes_on_in_its_streams(
-    settings: Callable[..., TrainingConfig], tmp_path: Path
-) -> None:
-    # 56 images in batches of 16: three steps of a pass of four, so that every epoch begins elsewhere in a pass.
-    config = settings(protocol="published", epochs=3, patience=None, batch_size=16)
-    whole = trained(config, tmp_path / "whole")
-    run = create_run(config, tmp_path / "parts")
-    train(config, run, _StopAfter(run, epochs=1))
-    train(config, run, threading.Event())
-    for name in ("loss", "val_loss"):
-        one, other = ([row[name] for row in read_run(path).history] for path in (whole.path, run))
-        np.testing.assert_allclose(one, other, rtol=0.02)
 
 
 def test_a_control_trains_on_noise_with_the_same_labels(
