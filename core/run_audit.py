@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.runs import METRICS, RunSnapshot, better
+from core.history import METRICS
+from core.runs import RunSnapshot, better
 
 CONSTANT_SHARE = 0.9
 PURE_SHARE = 0.5

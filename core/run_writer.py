@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from core import files
 from core.errors import RunError
+from core.history import HISTORY_COLUMNS, read_history
 from core.processes import this_process
 from core.run_lock import RunLock
-from core.runs import HISTORY_COLUMNS, read_history, read_json
+from core.runs import read_json
 
 if TYPE_CHECKING:
     from core.config import TrainingConfig

@@ -10,23 +10,16 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from core.errors import RunError
+from core.history import Epochs, column, read_history
 from core.processes import is_alive
 
 STATES = ("queued", "running", "completed", "stopped", "failed", "diverged", "interrupted")
 ENDED = ("completed", "stopped", "failed", "diverged", "interrupted")
-METRICS = ("loss", "accuracy", "precision", "recall")
-HISTORY_COLUMNS = (
-    "epoch",
-    *METRICS,
-    *(f"val_{metric}" for metric in METRICS),
-    "learning_rate",
-    "seconds",
-    "images_per_second",
-)
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,7 @@ class RunSnapshot:
     config: Mapping[str, Any]
     environment: Mapping[str, Any]
     status: Mapping[str, Any]
-    history: tuple[Mapping[str, float], ...]
+    history: Epochs
     evaluation: Mapping[str, Any] | None
 
     @property
@@ -69,10 +62,15 @@ class RunSnapshot:
     @property
     def seconds(self) -> float:
         """Time spent in epochs, in seconds."""
-        return sum(row["seconds"] for row in self.history if row["seconds"] == row["seconds"])
+        return sum(seconds for seconds in column(self.history, "seconds") if seconds == seconds)
 
     def kept_epoch(self) -> Mapping[str, float] | None:
         """The row of the epoch that is reported: the best by the config's monitor, or the last."""
+        return self._kept
+
+    @cached_property
+    def _kept(self) -> Mapping[str, float] | None:
+        # A list of a thousand runs asks for it at every look.
         return kept_epoch(self.history, self.config)
 
     @property
@@ -90,18 +88,18 @@ def better(monitor: str, value: float, best: float | None, min_delta: float = 0.
     return value < best - min_delta if monitor.endswith("loss") else value > best + min_delta
 
 
-def kept_epoch(history: tuple[Mapping[str, float], ...], config: Mapping[str, Any]) -> Mapping[str, float] | None:
+def kept_epoch(history: Epochs, config: Mapping[str, Any]) -> Mapping[str, float] | None:
     """The row of the kept epoch, None before the first one."""
     if not history:
         return None
     if config.get("keep", "best") == "last":
         return history[-1]
     monitor = str(config.get("monitor", "val_loss"))
-    kept: Mapping[str, float] | None = None
-    for row in history:
-        if kept is None or better(monitor, row.get(monitor, float("nan")), kept.get(monitor)):
-            kept = row
-    return kept
+    kept, best = 0, float("nan")
+    for at, value in enumerate(column(history, monitor)):
+        if better(monitor, value, best):
+            kept, best = at, value
+    return history[kept]
 
 
 def runs_folder(option: Path | None) -> Path:
@@ -154,7 +152,7 @@ def find_run(name: str, folder: Path) -> Path:
     return found[0]
 
 
-def read_run(path: Path, history: tuple[Mapping[str, float], ...] | None = None) -> RunSnapshot:
+def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
     """Read a run directory as it is now; damaged files read as empty.
 
     Args:
@@ -171,30 +169,6 @@ def read_run(path: Path, history: tuple[Mapping[str, float], ...] | None = None)
         history=read_history(path / "history.csv") if history is None else history,
         evaluation=read_json(path / "evaluation.json") or None,
     )
-
-
-def read_history(path: Path) -> tuple[Mapping[str, float], ...]:
-    """The whole rows of a history.csv; a last line without its end, or a damaged one, is left out."""
-    try:
-        text = path.read_text("utf-8", errors="replace")
-    except OSError:
-        return ()
-    # Numbers need no quotes; the csv module would take a stray one for a cell that goes on over the lines after it.
-    header, *lines = [line.split(",") for line in text[: text.rfind("\n") + 1].splitlines()] or [[]]
-    rows: list[Mapping[str, float]] = []
-    for cells in lines:
-        row = dict(zip(header, cells, strict=False))
-        numbers = {column: _number(row.get(column)) for column in HISTORY_COLUMNS}
-        if numbers["epoch"] == numbers["epoch"]:
-            rows.append(numbers)
-    return tuple(rows)
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text) if text else float("nan")
-    except ValueError:
-        return float("nan")
 
 
 def read_json(path: Path) -> dict[str, Any]:

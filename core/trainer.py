@@ -19,10 +19,11 @@ from core.config import TrainingConfig
 from core.errors import RunError
 from core.evaluation import evaluate, predictions_table
 from core.failures import explain
+from core.history import read_history
 from core.models.registry import find_model
 from core.run_audit import audit_run, measure_batches
 from core.run_writer import RunWriter
-from core.runs import better, read_history, read_run
+from core.runs import better, read_run
 from core.training_data import TrainingData, class_weights, load_data
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class _Training:
         began_with = read_run(self.path).environment.get("fingerprint", data.fingerprint)
         if began_with != data.fingerprint:
             raise RunError(
-                f"{self.config.data}: is not what the run began with (fingerprint {began_with}, now {data.fingerprint}); "
+                f"{self.config.data}: is not what the run began with (fingerprint {began_with}, now "
+                f"{data.fingerprint}); "
                 "put it back as it was, or begin a new run with 'fer-tui train'"
             )
         if self.checkpoint.is_older:

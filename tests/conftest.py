@@ -13,7 +13,7 @@ from hypothesis import settings
 from PIL import Image
 
 from core.demo import write_faces
-from core.runs import HISTORY_COLUMNS
+from core.history import HISTORY_COLUMNS
 
 # A busy machine is no fault of the code.
 settings.register_profile("fer-tui", deadline=None, max_examples=50)

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from textual.content import Content
 from textual.markup import escape
 
-from core.runs import METRICS
+from core.history import METRICS, Epochs, column
 from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.widgets.line_plot import GAP, LinePlot, Points, Series
-from fer_tui.widgets.overlay import PLACES, History, Overlaid
+from fer_tui.widgets.overlay import PLACES, Overlaid
 from fer_tui.widgets.run_table import run_digits
 
 SMOOTHING = 0.6
@@ -31,7 +31,7 @@ class View:
     """How the histories are looked at.
 
     Attributes:
-        metric: one of core.runs.METRICS.
+        metric: one of core.history.METRICS.
         log: whether the axis of the figures is logarithmic.
         smooth: whether a running mean is drawn in place of the figures.
         train: whether runs are compared by their training figures, not by validation.
@@ -49,13 +49,13 @@ class MetricPlot(LinePlot):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.view = View()
-        self.history: History = ()
+        self.history: Epochs = ()
         self.kept: float | None = None
         self.overlaid: tuple[Overlaid, ...] = ()
         self.beyond = 0
         self._shown: tuple[object, ...] = ()
 
-    def show(self, history: History, kept: float | None, overlaid: Sequence[Overlaid] = (), beyond: int = 0) -> None:
+    def show(self, history: Epochs, kept: float | None, overlaid: Sequence[Overlaid] = (), beyond: int = 0) -> None:
         """Take what is to be drawn.
 
         Args:
@@ -121,8 +121,9 @@ class MetricPlot(LinePlot):
             found.append(Series(f"kept, epoch {self.kept or 0:.0f}", best, KEPT, "accent", joined=False))
         return [one for one in found if one.points]
 
-    def _points(self, history: History, column: str) -> Points:
-        points = [(row["epoch"], row[column]) for row in history if math.isfinite(row.get(column, math.nan))]
+    def _points(self, history: Epochs, name: str) -> Points:
+        figures = zip(column(history, "epoch"), column(history, name), strict=True)
+        points = [(epoch, figure) for epoch, figure in figures if math.isfinite(figure)]
         if self.view.smooth:
             points = smoothed(points)
         if self.view.log:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from core.history import Epochs
 from fer_tui.themes import SERIES
 
 PLACES = "●x○▲+■◇*"[:SERIES]
-History = Sequence[Mapping[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Overlaid:
     name: str
     model: str
     place: int
-    history: History
+    history: Epochs
 
 
 def hold_places(places: Mapping[str, int], marked: Collection[str]) -> dict[str, int]:

@@ -65,6 +65,8 @@ class RunTable(DataTable[Cell]):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=0)
         self.chosen: str | None = None
+        # What each row was made of: a snapshot that did not change is the very same object.
+        self._made_of: dict[str, tuple[RunSnapshot, tuple[str, str], dict[str, str]]] = {}
 
     def on_mount(self) -> None:
         """Lay out the columns."""
@@ -81,17 +83,24 @@ class RunTable(DataTable[Cell]):
         for name in before:
             if name not in wanted:
                 self.remove_row(name)
+                del self._made_of[name]
                 changed = True
         known = set(before)
-        for order, run in enumerate(runs):
-            cells = _cells(run, order, marks.get(run.name, (" ", "accent")), colours)
+        for run in runs:
+            mark = marks.get(run.name, (" ", "accent"))
+            made_of = self._made_of.get(run.name)
+            if made_of and made_of[0] is run and made_of[1:] == (mark, colours):
+                continue
+            self._made_of[run.name] = run, mark, colours
+            cells = _cells(run, mark, colours)
             if run.name in known:
                 update_cells(self, run.name, list(COLUMNS), cells)
             else:
                 self.add_row(*cells, key=run.name)
                 changed = True
         if changed:
-            self.sort("run", key=lambda cell: cell.order)
+            # By the names, which begin with the time: a new run changes no other's row.
+            self.sort("run", key=lambda cell: cell.order, reverse=True)
             self._hold_cursor(at)
 
     def _hold_cursor(self, at: int) -> None:
@@ -120,12 +129,12 @@ class RunTable(DataTable[Cell]):
             self.post_message(self.Chosen(chosen))
 
 
-def _cells(run: RunSnapshot, order: int, mark: tuple[str, str], colours: dict[str, str]) -> list[Cell]:
+def _cells(run: RunSnapshot, mark: tuple[str, str], colours: dict[str, str]) -> list[Cell]:
     kept = run.kept_epoch() or {}
     accuracy = kept.get("val_accuracy", float("nan"))
     return [
         Cell(f" {mark[0]}", colours[mark[1]]),
-        Cell(short_name(run.name), order=order),
+        Cell(short_name(run.name), order=run.name),
         Cell(run.model),
         Cell(run.state, colours.get(STATE_COLOURS.get(run.state, ""), "")),
         Cell(f"{len(run.history)}/{run.config.get('epochs', '?')}", right=True),

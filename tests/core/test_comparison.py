@@ -14,7 +14,8 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from core import comparison
 from core.comparison import COLUMNS, Row, cell, compare, write_table
-from core.runs import HISTORY_COLUMNS, RunSnapshot, read_run
+from core.history import HISTORY_COLUMNS
+from core.runs import RunSnapshot, read_run
 
 WriteRun = Callable[..., Path]
 

@@ -13,8 +13,8 @@ from core.augmentation import POLICIES
 from core.config import TrainingConfig, choices, command_line, read_toml, resolve
 from core.encoding import ENCODINGS
 from core.errors import ConfigError
+from core.history import METRICS
 from core.models.registry import MODELS, ModelSpec
-from core.runs import METRICS
 
 FIELDS = TrainingConfig.model_fields
 ASKED = {"data": "faces", "model": "compact"}

@@ -11,8 +11,9 @@ import pytest
 
 from core.config import resolve
 from core.demo import write_faces
+from core.history import METRICS
 from core.run_writer import create_run
-from core.runs import METRICS, RunSnapshot, read_run
+from core.runs import RunSnapshot, read_run
 from core.trainer import train
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from core.config import resolve
 from core.estimate import epoch_work, measured_pace, past_pace, rough, training_images
+from core.history import HISTORY_COLUMNS
 from core.models.registry import MODELS
-from core.runs import HISTORY_COLUMNS, read_run
+from core.runs import read_run
 
 
 def config(model: str = "compact", **settings: Any):

@@ -18,7 +18,7 @@ from core.config import TrainingConfig
 from core.errors import RunError
 from core.run_queue import change_config, load_config
 from core.run_writer import create_run
-from core.runs import RunSnapshot, read_run
+from core.runs import read_run
 from core.trainer import train
 
 

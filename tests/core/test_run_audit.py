@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from core.evaluation import evaluate
+from core.history import HISTORY_COLUMNS
 from core.run_audit import audit_run, measure_batches
-from core.runs import HISTORY_COLUMNS, RunSnapshot
+from core.runs import RunSnapshot
 
 CLASSES = ("a", "b", "c")
 TRUTH = ["a"] * 10 + ["b"] * 20 + ["c"] * 10

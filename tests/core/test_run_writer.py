@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from core import files, run_writer
 from core.config import TrainingConfig, resolve
 from core.errors import RunError
+from core.history import HISTORY_COLUMNS, read_history
 from core.run_writer import RunWriter, create_run, request_stop
-from core.runs import HISTORY_COLUMNS, find_run, is_run, list_runs, read_history, read_run
+from core.runs import find_run, is_run, list_runs, read_run
 
 PATIENCE = 20.0
 

@@ -16,20 +16,9 @@ from hypothesis import strategies as st
 
 from core import processes
 from core.errors import RunError
+from core.history import HISTORY_COLUMNS, read_history
 from core.processes import this_process
-from core.runs import (
-    ENDED,
-    HISTORY_COLUMNS,
-    STATES,
-    better,
-    find_run,
-    kept_epoch,
-    list_runs,
-    read_history,
-    read_json,
-    read_run,
-    runs_folder,
-)
+from core.runs import ENDED, STATES, better, find_run, kept_epoch, list_runs, read_json, read_run, runs_folder
 
 WriteRun = Callable[..., Path]
 NOW = 1_800_000_000.0

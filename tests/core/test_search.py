@@ -14,9 +14,10 @@ import pytest
 import core.search
 from core import files
 from core.errors import ConfigError, RunError
+from core.history import HISTORY_COLUMNS
 from core.processes import this_process
 from core.run_writer import RunWriter
-from core.runs import HISTORY_COLUMNS, read_run
+from core.runs import read_run
 from core.search import Search, TrialResult, study_file
 from core.search_space import Range
 

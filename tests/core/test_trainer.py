@@ -16,8 +16,9 @@ from trainings import FAST, trained
 from core.config import TrainingConfig, resolve
 from core.dataset import read_dataset
 from core.demo import write_faces
+from core.history import HISTORY_COLUMNS
 from core.prediction import evaluate_run, load_model, predict
-from core.runs import HISTORY_COLUMNS, RunSnapshot
+from core.runs import RunSnapshot
 from core.training_data import class_weights, load_data
 
 

@@ -16,9 +16,9 @@ from textual.pilot import Pilot
 
 from core import estimate
 from core.config import resolve
+from core.history import HISTORY_COLUMNS
 from core.load import Load
 from core.run_writer import RunWriter, create_run
-from core.runs import HISTORY_COLUMNS
 from fer_tui import watcher
 from fer_tui.app import FerApp
 from fer_tui.screens.runs import RunsScreen

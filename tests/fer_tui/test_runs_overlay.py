@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from core.runs import HISTORY_COLUMNS
+from core.history import HISTORY_COLUMNS
 from fer_tui.widgets.line_plot import LinePlot
 from fer_tui.widgets.metric_plot import MetricPlot
 from fer_tui.widgets.overlay import PLACES

@@ -19,7 +19,8 @@ import psutil
 import pytest
 
 from core.comparison import compare, write_table
-from core.runs import HISTORY_COLUMNS, list_runs, read_run
+from core.history import HISTORY_COLUMNS
+from core.runs import list_runs, read_run
 from fer_tui import cli
 
 COMMAND = Path(sys.executable).with_name("fer-tui")
