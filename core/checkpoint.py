@@ -130,7 +130,7 @@ def _read(run: Path, name: str) -> Checkpoint | None:
     """The checkpoint of that name; None for a missing or damaged one."""
     folder = run / name
     try:
-        stored = json.loads((folder / STATE).read_text("utf-8"))
+        stored = json.loads(files.read_bytes(folder / STATE).decode())
         hashes = stored.pop("sha256")
         # In runs of before November 2026 the weights are all that is in it.
         hashes = hashes if isinstance(hashes, dict) else {WEIGHTS: hashes}
@@ -152,5 +152,5 @@ def _hash_of(values: Mapping[str, Any]) -> str:
 
 
 def _hash(path: Path) -> str:
-    with path.open("rb") as file:
+    with files.open_to_read(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from core import images
+from core import files, images
 from core.config import IMAGE_MEMORY
 from core.errors import DatasetError
 from core.images import ImageError
@@ -69,7 +69,7 @@ class FolderSource:
     def content(self, path: str) -> bytes:
         """The file's bytes."""
         try:
-            return (self.root / path).read_bytes()
+            return files.read_bytes(self.root / path)
         except OSError as error:
             raise ImageError(error.strerror or str(error)) from None
 

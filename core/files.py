@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+MIB = 1024**2
 # What `replacing` calls a file that is not whole yet.
 _TEMPORARY = re.compile(r"\.[0-9a-f]{8}-")
 
@@ -67,9 +70,36 @@ def open_to_append(path: Path) -> int:
     """A descriptor that adds to a file, made where it is missing.
 
     Raises:
-        OSError: ELOOP where a symbolic link is in its place: it may lead anywhere.
+        OSError: ELOOP where a symbolic link is in its place: it may lead anywhere; ENXIO where a pipe is.
     """
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return os.open(path, flags, 0o644)
+
+
+def open_to_read(path: Path) -> BinaryIO:
+    """A file, opened to be read.
+
+    Raises:
+        OSError: there is none, or something else in its place, such as a pipe, which would keep us waiting for ever.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "is no file", str(path))
+    return os.fdopen(handle, "rb")
+
+
+def read_bytes(path: Path, limit: int = 64 * MIB) -> bytes:
+    """A file's content.
+
+    Raises:
+        OSError: as `open_to_read`; EFBIG where it has more bytes than `limit`.
+    """
+    with open_to_read(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"has more than {limit // MIB} MiB", str(path))
+    return content
 
 
 def link_or_copy(source: Path, target: Path) -> None:

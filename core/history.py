@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import overload
 
+from core import files
+
 METRICS = ("loss", "accuracy", "precision", "recall")
 HISTORY_COLUMNS = (
     "epoch",
@@ -83,7 +85,7 @@ def column(epochs: Epochs, name: str) -> Sequence[float]:
 def read_history(path: Path) -> History:
     """The whole rows of a history.csv; a last line without its end, or one without an epoch, is left out."""
     try:
-        text = path.read_text("utf-8", errors="replace")
+        text = files.read_bytes(path).decode("utf-8", errors="replace")
     except OSError:
         text = ""
     # Numbers need no quotes; the csv module would take a stray one for a cell that goes on over the lines after it.

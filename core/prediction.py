@@ -30,7 +30,7 @@ def load_model(run: Path) -> keras.Model:
         RunError: there is none yet, or the file is damaged.
     """
     path = run / "best.keras"
-    if not path.exists():
+    if not path.is_file():
         raise RunError(f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'")
     import keras
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core import files
 from core.errors import RunError
 
 if TYPE_CHECKING:
@@ -104,7 +106,7 @@ def read_predictions(run: Path) -> list[Prediction]:
     path = run / "predictions.csv"
     line = 1
     try:
-        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        with io.TextIOWrapper(files.open_to_read(path), "utf-8", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             predictions = []
             for row in reader:

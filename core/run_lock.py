@@ -75,7 +75,7 @@ class RunLock:
 
     def _read(self) -> bytes | None:
         try:
-            return self.path.read_bytes()
+            return files.read_bytes(self.path)
         except FileNotFoundError:
             return None
 

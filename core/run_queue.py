@@ -251,7 +251,7 @@ def load_config(run: Path) -> TrainingConfig:
 
     path = run / "config.json"
     try:
-        return TrainingConfig.model_validate_json(path.read_bytes())
+        return TrainingConfig.model_validate_json(files.read_bytes(path))
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}; the run can't go on without it") from None
     except ValidationError as error:

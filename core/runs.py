@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from core import files
 from core.errors import RunError
 from core.history import Epochs, column, read_history
 from core.processes import is_alive
@@ -174,7 +175,7 @@ def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object; empty where it is missing or damaged."""
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json.loads(files.read_bytes(path).decode())
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -300,5 +300,5 @@ def _open_study(file: Path, name: str, config: TrainingConfig, *, prune: bool) -
         )
     except OSError as error:
         raise RunError(f"--study: {file}: {error.strerror}; name a file that can be written") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ConfigError(f"--study: {file}: is no study of a search; name another file") from None

@@ -105,7 +105,7 @@ def load_settings(path: Path | None = None) -> Settings:
             return Settings()
         named = "$FER_TUI_CONFIG" if is_named else "settings"
         raise ConfigError(f"{named}: {path}: {error.strerror}; name a TOML file that can be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not TOML: {error}; {_REMEDY}") from None
     settings = _checked(content, path)
     bindings.check_keys(settings.keys, source=f"{path}: [keys]")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from core.files import open_to_read
 from core.load import Load, sample
 from core.runs import ENDED, RunSnapshot, list_runs, read_run
 
@@ -72,7 +73,7 @@ class LogTail:
     def look(self) -> list[str]:
         """The lines that were added since the last look; the last LOG_TAIL bytes of them where there are more."""
         try:
-            with self.path.open("rb") as file:
+            with open_to_read(self.path) as file:
                 size = file.seek(0, 2)
                 # A file that shrank was written anew.
                 start = self._offset if self._offset <= size else 0

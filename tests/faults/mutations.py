@@ -1,0 +1,81 @@
+"""Damage: to the bytes of a file, and to what lies in a folder."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+# What programs that read text and numbers stumble over.
+JUNK = (
+    *(b"", b"\0" * 64, b"\xff\xfe\xfd", b"nan", b"-1", b"1e999", b"9" * 400, b"null", b"[" * 5000, b'"', b"{}"),
+    *(b"\r", b"\n", b",,,,", b"\x1b]0;title\x07\x1b[31m", b"=1+1", b"../../..", b"true"),
+    *("\u202e\U0001f600".encode(), b"\xed\xa0\x80"),
+)
+
+
+def damaged(content: bytes, draw: random.Random) -> bytes:
+    """The bytes after a few accidents."""
+    found = bytearray(content)
+    for _ in range(draw.choice((1, 1, 1, 2, 3, 8))):
+        at = draw.randrange(len(found) + 1)
+        length = draw.choice((1, 1, 4, 16, 200, 5000))
+        match draw.randrange(7):
+            case 0:
+                del found[at:]
+            case 1:
+                del found[at : at + length]
+            case 2:
+                found[at:at] = found[at : at + length]
+            case 3:
+                found[at:at] = draw.choice(JUNK)
+            case 4:
+                found[at : at + length] = draw.choice(JUNK)
+            case 5:
+                found[at : at + length] = draw.randbytes(min(length, 64))
+            case _:
+                if at < len(found):
+                    found[at] ^= 1 << draw.randrange(8)
+    return bytes(found)
+
+
+def damage_folder(folder: Path, names: Sequence[str], canary: Path, draw: random.Random) -> list[str]:
+    """Change files of a folder, or put something else in their place; what was done.
+
+    Args:
+        folder: whose files are changed.
+        names: of the files, there or not.
+        canary: a folder outside, to which links may lead.
+        draw: the source of chance.
+    """
+    done = []
+    for name in draw.sample(list(names), draw.choice((1, 1, 2, 3, len(names)))):
+        path, kind = folder / name, draw.randrange(10)
+        content = path.read_bytes() if path.is_file() else b""
+        path.parent.mkdir(exist_ok=True)
+        if path.is_symlink() or path.exists():
+            path.unlink()
+        if kind == 0:
+            done.append(f"{name} gone")
+            continue
+        if kind == 1:
+            path.mkdir()
+        elif kind == 2:
+            path.symlink_to(draw.choice((canary / "file", canary, canary / "new", Path("/dev/zero"), path)))
+        elif kind == 3:
+            os.mkfifo(path)
+        elif kind == 4:
+            path.write_bytes(draw.choice(JUNK))
+        else:
+            path.write_bytes(damaged(content, draw))
+        done.append(f"{name} {('', 'a folder', 'a link', 'a pipe', 'junk')[kind] if kind < 5 else 'damaged'}")
+    return done
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file below a folder: its bytes, and when it was changed."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes() if path.is_file() else b"", path.lstat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+    }

@@ -1,0 +1,128 @@
+"""Processes that train runs, born of one that has TensorFlow imported already: a life takes seconds less.
+
+`python nursery.py` reads a JSON object a line: `run`, and `at`, the number of the step before which the process is to
+kill itself, or null. It answers with the pid. A step is what changes the run directory: a file opened to be written, a
+rename, a removal, a folder made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+STEPS = {"os.rename": 0, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0, "os.link": 1, "os.truncate": 0}
+COUNTED = ".steps"
+
+
+class Nursery:
+    """The other end: starts such processes, and knows when they have ended."""
+
+    def __init__(self) -> None:
+        root = Path(__file__).parents[2]
+        self._parent = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root), "TF_CPP_MIN_LOG_LEVEL": "3"},
+            start_new_session=True,
+        )
+        assert self._told == "ready"
+
+    @property
+    def _told(self) -> str:
+        assert self._parent.stdout
+        return self._parent.stdout.readline().strip()
+
+    def start(self, run: Path, at: int | None = None) -> psutil.Process:
+        """A process that trains a run, and kills itself before its step `at`, counted from 0."""
+        assert self._parent.stdin
+        self._parent.stdin.write(json.dumps({"run": str(run), "at": at}) + "\n")
+        self._parent.stdin.flush()
+        return psutil.Process(int(self._told))
+
+    def finish(self, run: Path, at: int | None = None) -> int:
+        """Have a run trained to its end, or to that step; how many steps it took."""
+        process = self.start(run, at)
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.02)
+        counted = run.with_name(run.name + COUNTED)
+        return int(counted.read_text()) if counted.exists() else 0
+
+    def close(self) -> None:
+        """End every process of it."""
+        os.killpg(self._parent.pid, signal.SIGKILL)
+        self._parent.wait()
+
+
+def _count_steps(run: Path, at: int | None) -> None:
+    """Count the steps of this process in the run directory, and kill it before one of them."""
+    folder, taken, mutex = str(run) + os.sep, [0], threading.Lock()
+
+    def look(event: str, told: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, mode, flags = told
+            is_step = (
+                bool(flags & (os.O_WRONLY | os.O_RDWR)) if isinstance(flags, int) else bool(set(mode) & set("wax+"))
+            )
+        elif event in STEPS:
+            path, is_step = told[STEPS[event]], True
+        else:
+            return
+        # The heart beats when it likes: its steps have no number.
+        if not is_step or not str(path).startswith(folder) or "status.json" in str(path):
+            return
+        with mutex:
+            if taken[0] == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            taken[0] += 1
+            Path(folder[:-1] + COUNTED).write_text(str(taken[0]))
+
+    sys.addaudithook(look)
+
+
+def _live(run: Path, at: int | None) -> int:
+    """What a newborn process does: its exit status."""
+    from core.worker import main
+
+    _count_steps(run, at)
+    return main([run])
+
+
+def _serve() -> None:
+    import keras
+    import sklearn.metrics
+    import tensorflow as tf
+
+    from core import trainer
+    from core.models import build
+
+    for module in (keras, sklearn.metrics, tf, trainer, build):
+        assert module
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            null = os.open(os.devnull, os.O_RDWR)
+            for number in (0, 1, 2):
+                os.dup2(null, number)
+            os._exit(_live(Path(asked["run"]), asked["at"]))
+        print(pid, flush=True)
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,288 @@
+"""Damaged input of every kind: a clear line each, no traceback, nothing outside of the run directory touched.
+
+`make test` tries a sample, `make faults` (FER_FAULTS=whole) 2,000 images, 500 run directories and 500 CSVs and configs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import sys
+import threading
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from mutations import contents, damage_folder, damaged
+
+from core import images
+from core.checkpoint import TrainingState, find_checkpoint, restore_kept, save_checkpoint
+from core.config import resolve
+from core.dataset import load_pixels, read_dataset
+from core.errors import FerError
+from core.history import HISTORY_COLUMNS
+from core.images import ImageError
+from core.run_queue import load_config, requeue
+from core.run_writer import RunWriter, create_run, request_stop
+from core.runs import read_run
+from fer_tui import cli, output
+
+WHOLE = os.environ.get("FER_FAULTS") == "whole"
+IMAGES = 2000 if WHOLE else 300
+FOLDERS = 500 if WHOLE else 60
+TEXTS = 500 if WHOLE else 60
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    """What must stay as it is."""
+    folder = tmp_path / "canary"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "file").write_text("theirs")
+    (folder / "sub" / "file").write_text("theirs")
+    return folder
+
+
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
+    """Run a command in this process; what it said on stderr, once that is known to be fit for a user."""
+    monkeypatch.setattr(output, "messages", sys.stderr)
+    status = cli.main([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    assert status in (0, 1, 2), said.err
+    assert "a fault of fer-tui" not in said.err and "Traceback" not in said.err, said.err
+    assert "\x1b" not in said.out + said.err
+    if status:
+        told = [line for line in said.err.splitlines() if not line.startswith("warning: ")]
+        assert told and told[-1].startswith("fer-tui: "), said.err
+    return said.err
+
+
+# Images
+
+
+def whole_images() -> list[bytes]:
+    """The kinds that cameras and tools write."""
+    draw = np.random.default_rng(0)
+    grey, colour = draw.integers(0, 256, (48, 48), np.uint8), draw.integers(0, 256, (64, 48, 3), np.uint8)
+    deep = Image.fromarray(draw.integers(0, 65536, (48, 48)).astype(np.uint16))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    kinds = (
+        (Image.fromarray(grey), "JPEG", {}),
+        (Image.fromarray(colour), "JPEG", {"progressive": True, "exif": exif}),
+        (Image.fromarray(colour).convert("CMYK"), "JPEG", {}),
+        (Image.fromarray(grey), "PNG", {}),
+        (Image.fromarray(colour).convert("P"), "PNG", {"transparency": 3}),
+        (Image.fromarray(colour).convert("RGBA"), "PNG", {}),
+        (deep, "PNG", {}),
+        (Image.fromarray(grey > 128), "PNG", {}),
+    )
+    made = []
+    for image, form, options in kinds:
+        file = BytesIO()
+        image.save(file, form, **options)
+        made.append(file.getvalue())
+    return made
+
+
+def test_damaged_images(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    draw, whole = random.Random(0), whole_images()
+    refused = 0
+    for number in range(IMAGES):
+        content = damaged(draw.choice(whole), draw)
+        label = ("happy", "sad")[number % 2]
+        path = tmp_path / "faces" / "train" / label / f"{number:05d}.{draw.choice(('png', 'jpg'))}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        try:
+            shape = images.to_pixels(images.open_image(content), 1).shape
+        except ImageError as error:
+            refused += 1
+            assert str(error)
+        else:
+            assert len(shape) == 3 and shape[2] == 1
+    assert IMAGES / 4 < refused < IMAGES
+    dataset = read_dataset(tmp_path / "faces")
+    pixels = load_pixels(dataset, dataset.frame, 48, 1)
+    assert len(pixels.values) + refused == IMAGES
+    said = command(capsys, monkeypatch, "data", "check", tmp_path / "faces", "--json")
+    assert not said
+
+
+# Run directories
+
+
+@pytest.fixture
+def whole_run(tmp_path: Path) -> Path:
+    """A run as training leaves it, its model but for the weights."""
+    run = create_run(resolve({"data": tmp_path / "faces", "model": "compact", "epochs": 3}), tmp_path / "whole")
+    environment = {
+        "classes": ["happy", "sad"],
+        "counts": {"train": {"happy": 2, "sad": 2}, "validation": {"happy": 1, "sad": 1}},
+        "fingerprint": "0123",
+        "parameters": 12,
+        "problems": [{"kind": "blank", "message": "one is blank", "paths": ["a"]}],
+        "warnings": [{"code": "nan", "message": "a figure"}],
+    }
+    evaluation = {
+        "accuracy": 0.5,
+        "balanced_accuracy": 0.5,
+        "macro_f1": 0.5,
+        "classes": ["happy", "sad"],
+        "confusion_matrix": [[1, 0], [1, 0]],
+        "per_class": {name: {"precision": 0.5, "recall": 0.5, "f1": 0.5, "images": 1} for name in ("happy", "sad")},
+        "images": 2,
+        "val_images": 2,
+        "epoch": 2,
+        "warnings": [],
+    }
+    with RunWriter(run, threading.Event()) as writer:
+        writer.write_environment(environment)
+        for epoch in (1, 2, 3):
+            writer.append_epoch({**dict.fromkeys(HISTORY_COLUMNS, 0.5), "epoch": epoch})
+            _save(run, epoch)
+        writer.update(state="completed")
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    rows = ["path,label,predicted,p_happy,p_sad", "a.png,happy,happy,0.9,0.1", "b.png,sad,happy,0.8,0.2"]
+    (run / "predictions.csv").write_text("\n".join(rows) + "\n")
+    (run / "log.txt").write_text("a line\n")
+    return run
+
+
+class _Weights:
+    def save_weights(self, file: BytesIO) -> None:
+        file.write(b"weights" * 50)
+
+
+def _save(run: Path, epoch: int) -> None:
+    save_checkpoint(run, _Weights(), TrainingState(epoch), lambda path: void(path.write_bytes(b"kept" * 50)))  # type: ignore[arg-type]
+
+
+def void(result: object) -> None:
+    """For a callback that is to return nothing."""
+
+
+NAMES = (
+    *("config.json", "environment.json", "status.json", "history.csv", "best.keras", "predictions.csv"),
+    *("evaluation.json", "log.txt", "lock", "stop", "checkpoint.new"),
+    *(f"{folder}/{name}" for folder in ("checkpoint", "checkpoint.previous") for name in ("state.json", "best.keras")),
+    *("checkpoint/model.weights.h5", "checkpoint.previous/model.weights.h5"),
+)
+
+
+def test_damaged_run_directories(
+    whole_run: Path,
+    canary: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    draw, before = random.Random(0), contents(canary)
+    monkeypatch.setattr("core.run_lock.PAUSE", 0.001)
+    monkeypatch.setattr("core.run_lock.WATCH", 0.002)
+    folder = tmp_path / "runs"
+    for number in range(FOLDERS):
+        run = folder / f"{number:05d}"
+        shutil.copytree(whole_run, run)
+        done = damage_folder(run, NAMES, canary, draw)
+        beside = {path.name for path in tmp_path.iterdir()}
+        _read(run)
+        _write(run)
+        assert contents(canary) == before, done
+        assert {path.name for path in tmp_path.iterdir()} == beside, done
+    for form in ("table", "csv", "markdown", "latex", "json"):
+        command(capsys, monkeypatch, "compare", "--runs", folder, "--format", form)
+    for arguments in (("runs",), ("runs", "--json")):
+        command(capsys, monkeypatch, *arguments, "--runs", folder)
+    for run in list(folder.iterdir())[:: FOLDERS // 20]:
+        command(capsys, monkeypatch, "evaluate", run, "--data", whole_run)
+        command(capsys, monkeypatch, "stop", run)
+    assert contents(canary) == before
+
+
+def _read(run: Path) -> None:
+    """Everything that reads a run directory, and may say that it can't."""
+    snapshot = read_run(run)
+    assert snapshot.state
+    assert snapshot.seconds >= 0 or snapshot.seconds != snapshot.seconds
+    _ = snapshot.kept_epoch(), snapshot.warnings, snapshot.message, snapshot.model
+    find_checkpoint(run)
+    for read in (load_config, _predictions):
+        try:
+            read(run)
+        except FerError as error:
+            assert "\n" not in str(error)
+
+
+def _predictions(run: Path) -> None:
+    from core.predictions import read_predictions
+
+    read_predictions(run)
+
+
+def _write(run: Path) -> None:
+    """What a training writes."""
+    try:
+        request_stop(run)
+        requeue(run, epochs=9)
+        with RunWriter(run, threading.Event()) as writer:
+            writer.truncate_history(2)
+            writer.write_environment({"classes": ["a"]})
+            writer.append_epoch({"epoch": 3})
+            _save(run, 3)
+            found = find_checkpoint(run)
+            assert found
+            if found.kept:
+                restore_kept(run, found.kept)
+            writer.update(state="completed")
+    except (FerError, OSError) as error:
+        assert str(error)
+
+
+# Configs and CSVs
+
+CONFIG = b"""model = "compact"
+epochs = 3
+learning_rate = 1e-3
+augmentation = "basic"
+patience = 5
+seed = 1
+time_budget = "10m"
+weights = "none"
+"""
+OWN_SETTINGS = b"""theme = "dark"
+mouse = false
+[train]
+epochs = 5
+[presets.mine]
+epochs = 2
+[keys]
+"app.quit" = "f10"
+"""
+
+
+def test_damaged_configs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    draw, path, own = random.Random(0), tmp_path / "config.toml", tmp_path / "own.toml"
+    monkeypatch.setenv("FER_TUI_CONFIG", str(own))
+    for _ in range(TEXTS // 2):
+        path.write_bytes(damaged(CONFIG, draw))
+        own.write_bytes(damaged(OWN_SETTINGS, draw))
+        # There are no data, so that nothing is trained whatever the settings are.
+        command(capsys, monkeypatch, "train", "--config", path, "--data", tmp_path / "none", "--model", "compact")
+        command(capsys, monkeypatch, "settings")
+
+
+def test_damaged_csvs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    draw, path = random.Random(0), tmp_path / "fer2013.csv"
+    rows = [f'{number % 7},"{" ".join(["7"] * 2304)}",{("Training", "PublicTest")[number % 2]}' for number in range(14)]
+    whole = "\n".join(["emotion,pixels,Usage", *rows, ""]).encode()
+    for _ in range(TEXTS // 2):
+        path.write_bytes(damaged(whole, draw))
+        command(capsys, monkeypatch, "data", "check", path, "--json")

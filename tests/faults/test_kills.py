@@ -1,0 +1,25 @@
+"""A sample of what `make faults` does whole."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def test_killed_runs_end_as_undisturbed_ones(tmp_path: Path):
+    from kills import campaign
+
+    told = campaign(tmp_path, kills=6, seed=1)
+    assert told.kills == 6
+    assert told.runs >= 1
+    assert told.looks > 100
+
+
+def test_a_process_that_ends_between_two_steps_loses_nothing(tmp_path: Path):
+    from steps import every_step
+
+    steps, killed = every_step(tmp_path, every=12)
+    assert steps > 30
+    assert killed == -(-steps // 12)

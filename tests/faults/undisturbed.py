@@ -1,0 +1,163 @@
+"""A run that nobody disturbed, and what must hold of one that somebody did, at every moment and at its end."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import threading
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+from nursery import Nursery
+
+from core.checkpoint import find_checkpoint
+from core.config import TrainingConfig, resolve
+from core.demo import write_faces
+from core.run_writer import create_run
+from core.runs import read_run
+
+# All that a run has to hold on to: shuffling, augmentation, dropout, averages, best so far, a schedule with a memory.
+SETTINGS: dict[str, Any] = {
+    "model": "model2",
+    "width": 0.1,
+    "image_size": 32,
+    "channels": 1,
+    "batch_size": 8,
+    "epochs": 5,
+    "augmentation": "extended",
+    "dropout": 0.3,
+    "ema": 0.9,
+    "schedule": "plateau",
+    "patience": 4,
+    "monitor": "val_accuracy",
+    "class_weights": "sqrt_balanced",
+    "deterministic": True,
+}
+PER_CLASS = 10
+TIMES = ("seconds", "images_per_second")
+
+
+class Undisturbed:
+    """The run that the others are held against, and the data of all."""
+
+    def __init__(self, place: Path, nursery: Nursery, **settings: Any) -> None:
+        """Train it below `place`; `settings` are over SETTINGS."""
+        self.place = place
+        write_faces(place / "faces", per_class=PER_CLASS, seed=0)
+        self.config: TrainingConfig = resolve({**SETTINGS, "data": place / "faces", **settings})
+        self.run = self.new_run()
+        self.steps = nursery.finish(self.run)
+        state = read_run(self.run)
+        assert state.state == "completed", state.message
+        self.said = outcome(self.run)
+
+    def new_run(self) -> Path:
+        """Another run of the same settings."""
+        return create_run(self.config, self.place / "runs")
+
+    def check(self, run: Path) -> None:
+        """Hold a completed run against this one.
+
+        Raises:
+            AssertionError: something differs.
+        """
+        snapshot = read_run(run)
+        assert snapshot.state == "completed", f"{run}: {snapshot.state}: {snapshot.message}"
+        said = outcome(run)
+        for name, value in self.said.items():
+            assert said[name] == value, f"{run}: {name} is not that of an undisturbed run"
+
+
+def outcome(run: Path) -> dict[str, Any]:
+    """What a run ended with, times left out: weights, kept model, history, predictions, figures."""
+    snapshot = read_run(run)
+    history = [{name: figure for name, figure in row.items() if name not in TIMES} for row in snapshot.history]
+    evaluation = {name: value for name, value in (snapshot.evaluation or {}).items() if name != "seconds"}
+    with zipfile.ZipFile(run / "best.keras") as archive:
+        kept = io.BytesIO(archive.read("model.weights.h5"))
+    return {
+        "weights": arrays(run / "checkpoint" / "model.weights.h5"),
+        "kept model": arrays(kept),
+        "history": repr(history),
+        "predictions": (run / "predictions.csv").read_bytes(),
+        "evaluation": evaluation,
+    }
+
+
+def arrays(file: Path | io.BytesIO) -> str:
+    """A hash over the arrays of an HDF5 file; its bytes also tell when it was written."""
+    found = hashlib.sha256()
+
+    def add(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found.update(f"{name} {item.dtype} {item.shape}".encode())
+            found.update(item[()].tobytes())
+
+    with h5py.File(file, "r") as content:
+        content.visititems(add)
+    return found.hexdigest()
+
+
+class Reader:
+    """Reads a run directory again and again while others write it; a context manager."""
+
+    def __init__(self, run: Path, config: TrainingConfig) -> None:
+        self._run = run
+        self._config = config.model_dump(mode="json")
+        self._had_checkpoint = False
+        self._epochs = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
+        self.looks = 0
+        self.faults: list[str] = []
+
+    def __enter__(self) -> Reader:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *told: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _read(self) -> None:
+        while not self._ended.wait(0.002):
+            try:
+                self.look()
+            except AssertionError as error:
+                self.faults.append(str(error))
+                return
+            except Exception as error:
+                self.faults.append(f"{type(error).__name__}: {error}")
+                return
+
+    def look(self) -> None:
+        """Look once.
+
+        Raises:
+            AssertionError: the directory is not as a reader may expect it.
+        """
+        self.looks += 1
+        snapshot = read_run(self._run)
+        assert snapshot.config == self._config, "config.json is not whole"
+        assert snapshot.status.get("state"), "status.json is not whole"
+        epochs = [row["epoch"] for row in snapshot.history]
+        assert epochs == list(range(1, len(epochs) + 1)), f"history.csv has the epochs {epochs}"
+        assert len(epochs) >= self._epochs - 1, f"of {self._epochs} epochs {len(epochs)} are left"
+        self._epochs = len(epochs)
+        # Twice: the folder may be renamed between a look at its state and one at its weights.
+        found = find_checkpoint(self._run) or find_checkpoint(self._run)
+        assert found or not self._had_checkpoint, "there is no whole checkpoint any more"
+        self._had_checkpoint = found is not None
+        kept = self._run / "best.keras"
+        if kept.exists():
+            with zipfile.ZipFile(io.BytesIO(kept.read_bytes())) as archive:
+                assert archive.testzip() is None, "best.keras is damaged"
+        predictions = self._run / "predictions.csv"
+        if predictions.exists():
+            rows = list(csv.reader(predictions.read_text().splitlines()))
+            assert len({len(row) for row in rows}) == 1, "predictions.csv is not whole"
+        if (self._run / "evaluation.json").exists():
+            assert snapshot.evaluation and "confusion_matrix" in snapshot.evaluation, "evaluation.json is not whole"
