@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo
 
-.PHONY: demo test lint run screenshots lock clean
+.PHONY: demo test faults lint run screenshots lock clean
 
 .venv/.installed: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -22,6 +22,13 @@ demo: .venv/.installed
 # A file's tests share their trainings and stay in one process.
 test: .venv/.installed
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+# All of what tests/faults tries a sample of, and the soak: about two hours on two idle cores (docs/reliability.md).
+faults: .venv/.installed
+	FER_FAULTS=whole $(BIN)/python -m pytest tests/faults/test_fuzz.py tests/faults/test_fuzz_app.py
+	$(BIN)/python tests/faults/kills.py
+	$(BIN)/python tests/faults/steps.py
+	$(BIN)/python tests/faults/soak.py
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -1,0 +1,126 @@
+"""Many runs queued in one app, watched by a second: `python tests/faults/soak.py [RUNS]`, 200 unless told.
+
+Both apps are the installed command in pseudo-terminals of their own. After each run their resident memory, threads,
+open files and children are counted; printed are the medians of ten runs each, and what a run costs after the first
+twenty. About 12 seconds a run on two idle cores.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "terminal"))
+
+from installed import fer
+from screen import Screen
+from test_walk import Typist
+
+from core.runs import list_runs, read_run
+
+SETTINGS = "[train]\nepochs = 1\nlimit = 35\nimage_size = 32\nwidth = 0.1\n"
+FIRST = 20
+GROUP = 10
+MIB = 1024**2
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A process at one moment: resident memory in bytes, threads, open files, children."""
+
+    memory: int
+    threads: int
+    files: int
+    children: int
+
+
+def sample(process: psutil.Process) -> Sample:
+    """Count what a process has."""
+    return Sample(
+        process.memory_info().rss, process.num_threads(), process.num_fds(), len(process.children(recursive=True))
+    )
+
+
+def soak(place: Path, runs: int) -> dict[str, list[Sample]]:
+    """Queue so many runs in one app and wait for all of them; a sample of both apps after each.
+
+    Raises:
+        AssertionError: a run did not complete, or an app ended.
+    """
+    faces, folder, settings = place / "faces", place / "runs", place / "config.toml"
+    settings.write_text(SETTINGS)
+    assert fer("data", "demo", faces, "--per-class", "10").status == 0
+    env = {"FER_TUI_CONFIG": str(settings), "XDG_STATE_HOME": str(place / "state")}
+    app = Screen("--data", faces, "--runs", folder, env=env)
+    watcher = Screen("--runs", folder, env={**env, "XDG_STATE_HOME": str(place / "other")})
+    try:
+        watcher.press("3")
+        queue(app, folder, runs)
+        app.press("3")
+        processes = {"the app": psutil.Process(app.process.pid), "the watcher": psutil.Process(watcher.process.pid)}
+        samples: dict[str, list[Sample]] = {name: [] for name in processes}
+        done = 0
+        while done < runs:
+            time.sleep(0.5)
+            assert not app.has_ended and not watcher.has_ended
+            ended = sum(read_run(run).state == "completed" for run in list_runs(folder))
+            for _ in range(ended - done):
+                for name, process in processes.items():
+                    samples[name].append(sample(process))
+            done = ended
+        time.sleep(10)
+        for name, process in processes.items():
+            samples[name].append(sample(process))
+        return samples
+    finally:
+        app.close()
+        watcher.close()
+
+
+def queue(app: Screen, folder: Path, runs: int) -> None:
+    """Start a run again and again, as somebody does who does not wait for it."""
+    app.press("2")
+    Typist(app, folder.parent).mark("model2")
+    for number in range(runs):
+        app.press("2")
+        app.wait_for("Start 1 run")
+        app.press("s")
+        end = time.monotonic() + 60
+        while len(list_runs(folder)) <= number:
+            assert time.monotonic() < end, f"run {number + 1} is not there:\n{app.text}"
+            time.sleep(0.05)
+
+
+def print_table(samples: dict[str, Sequence[Sample]]) -> None:
+    """Medians of ten runs each, and the slope after the first twenty."""
+    for name, each in samples.items():
+        print(f"{name:12s} {'runs':>9s} {'MiB':>7s} {'threads':>8s} {'files':>6s} {'children':>9s}")
+        for start in range(0, len(each) - 1, GROUP):
+            part = each[start : start + GROUP]
+            memory = statistics.median(one.memory for one in part) / MIB
+            told = [max(getattr(one, kind) for one in part) for kind in ("threads", "files", "children")]
+            print(
+                f"{'':12s} {start + 1:4d}-{start + len(part):<4d} {memory:7.1f} {told[0]:8d} {told[1]:6d} {told[2]:9d}"
+            )
+        late = each[FIRST:-1]
+        if len(late) > 1:
+            slope = statistics.linear_regression(range(len(late)), [one.memory / MIB for one in late]).slope
+            print(f"{'':12s} a run after the first {FIRST}: {slope:+.3f} MiB")
+        last = each[-1]
+        print(
+            f"{'':12s} ten seconds after the last: {last.threads} threads, {last.files} files, {last.children} children"
+        )
+
+
+if __name__ == "__main__":
+    os.environ.pop("NO_COLOR", None)
+    with tempfile.TemporaryDirectory() as folder:
+        print_table(dict(soak(Path(folder), int((sys.argv[1:] or ["200"])[0]))))
