@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 # Of a training in the process of the screens: beside one that does not give way it gets a third of a processor.
 NICENESS = 5
-WAITING_INTERVAL = 20.0
+# Of waiting runs, in seconds: how often their directories are looked at for a stop, and their hearts beat.
+LISTEN_INTERVAL = 1.0
+BEAT_INTERVAL = 20.0
 
 
 class RunQueue:
@@ -110,14 +113,24 @@ class RunQueue:
             return self.current
 
     def _beat(self, idle: threading.Event) -> None:
-        """Keep the hearts of the waiting runs beating, by which other hosts know that they will be trained."""
-        while not idle.wait(WAITING_INTERVAL):
+        """Keep the hearts of the waiting runs beating, by which other hosts know of us, and see which shall not begin."""
+        beaten = time.monotonic()
+        while not idle.wait(LISTEN_INTERVAL):
+            is_due = time.monotonic() - beaten > BEAT_INTERVAL
             with self._mutex:
                 waiting = list(self._waiting)
             for run in waiting:
-                with self._mutex, contextlib.suppress(OSError):
-                    if run in self._waiting:
-                        enqueue(run)
+                with contextlib.suppress(OSError, RunError):
+                    if (run / "stop").exists():
+                        self.withdraw(run)
+                    elif is_due:
+                        self._say_queued(run)
+            beaten = time.monotonic() if is_due else beaten
+
+    def _say_queued(self, run: Path) -> None:
+        with self._mutex:
+            if run in self._waiting:
+                enqueue(run)
 
     def _trains_here(self, run: Path) -> bool:
         if self._in_children:

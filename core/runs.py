@@ -18,6 +18,7 @@ from core import files
 from core.errors import RunError
 from core.history import Epochs, column, read_history
 from core.processes import is_alive
+from core.run_shapes import SHAPES, fitting
 
 STATES = ("queued", "running", "completed", "stopped", "failed", "diverged", "interrupted")
 ENDED = ("completed", "stopped", "failed", "diverged", "interrupted")
@@ -154,21 +155,21 @@ def find_run(name: str, folder: Path) -> Path:
 
 
 def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
-    """Read a run directory as it is now; damaged files read as empty.
+    """Read a run directory as it is now; damaged files read as empty, values of a wrong type as missing.
 
     Args:
         path: the run directory.
         history: its history.csv, where that was read before and has not changed since.
     """
-    status = read_json(path / "status.json")
+    found = {kind: fitting(read_json(path / f"{kind}.json"), kind) for kind in SHAPES}
     return RunSnapshot(
         path=path,
-        state=_state(status),
-        config=read_json(path / "config.json"),
-        environment=read_json(path / "environment.json"),
-        status=status,
+        state=_state(found["status"]),
+        config=found["config"],
+        environment=found["environment"],
+        status=found["status"],
         history=read_history(path / "history.csv") if history is None else history,
-        evaluation=read_json(path / "evaluation.json") or None,
+        evaluation=found["evaluation"] or None,
     )
 
 

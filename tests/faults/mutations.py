@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 # What programs that read text and numbers stumble over.
 JUNK = (
@@ -40,6 +42,35 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
     return bytes(found)
 
 
+ODD: tuple[Any, ...] = (
+    *(None, True, 0, -1, 10**40, 1.5, float("nan"), float("inf"), "", "x" * 3000, "\x1b[2J", "=1+1", "\ud800"),
+    *([], {}, [[]], [None], ["a", 1], {"a": {}}, [[1], [2, 3]], {"code": 1}, [{"message": "m"}]),
+)
+
+
+def another_shape(content: bytes, draw: random.Random) -> bytes:
+    """A JSON file with values of other types in places, or without them; what is none stays as it is."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return content
+    for _ in range(draw.choice((1, 1, 2, 4))):
+        _change(value, draw)
+    return json.dumps(value).encode()
+
+
+def _change(value: Any, draw: random.Random) -> None:
+    if not value or not isinstance(value, dict | list):
+        return
+    at = draw.choice(list(value) if isinstance(value, dict) else range(len(value)))
+    if isinstance(value[at], dict | list) and value[at] and draw.random() < 0.6:
+        _change(value[at], draw)
+    elif draw.random() < 0.2:
+        del value[at]
+    else:
+        value[at] = draw.choice(ODD)
+
+
 def damage_folder(folder: Path, names: Sequence[str], canary: Path, draw: random.Random) -> list[str]:
     """Change files of a folder, or put something else in their place; what was done.
 
@@ -51,7 +82,7 @@ def damage_folder(folder: Path, names: Sequence[str], canary: Path, draw: random
     """
     done = []
     for name in draw.sample(list(names), draw.choice((1, 1, 2, 3, len(names)))):
-        path, kind = folder / name, draw.randrange(10)
+        path, kind = folder / name, draw.randrange(14)
         content = path.read_bytes() if path.is_file() else b""
         path.parent.mkdir(exist_ok=True)
         if path.is_symlink() or path.exists():
@@ -67,6 +98,8 @@ def damage_folder(folder: Path, names: Sequence[str], canary: Path, draw: random
             os.mkfifo(path)
         elif kind == 4:
             path.write_bytes(draw.choice(JUNK))
+        elif kind > 7 and name.endswith(".json"):
+            path.write_bytes(another_shape(content, draw))
         else:
             path.write_bytes(damaged(content, draw))
         done.append(f"{name} {('', 'a folder', 'a link', 'a pipe', 'junk')[kind] if kind < 5 else 'damaged'}")
