@@ -113,7 +113,7 @@ class RunQueue:
             return self.current
 
     def _beat(self, idle: threading.Event) -> None:
-        """Keep the hearts of the waiting runs beating, by which other hosts know of us, and see which shall not begin."""
+        """Keep the hearts of waiting runs beating, by which other hosts know of us, and see which shall not begin."""
         beaten = time.monotonic()
         while not idle.wait(LISTEN_INTERVAL):
             is_due = time.monotonic() - beaten > BEAT_INTERVAL

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -21,16 +20,15 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent))
 
 from mutations import contents, damage_folder, damaged
+from whole_run import NAMES, save
 
 from core import images
-from core.checkpoint import TrainingState, find_checkpoint, restore_kept, save_checkpoint
-from core.config import resolve
+from core.checkpoint import find_checkpoint, restore_kept
 from core.dataset import load_pixels, read_dataset
 from core.errors import FerError
-from core.history import HISTORY_COLUMNS
 from core.images import ImageError
 from core.run_queue import load_config, requeue
-from core.run_writer import RunWriter, create_run, request_stop
+from core.run_writer import RunWriter, request_stop
 from core.runs import ENDED, read_run
 from fer_tui import cli, output
 
@@ -38,16 +36,6 @@ WHOLE = os.environ.get("FER_FAULTS") == "whole"
 IMAGES = 2000 if WHOLE else 300
 FOLDERS = 500 if WHOLE else 60
 TEXTS = 500 if WHOLE else 60
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    """What must stay as it is."""
-    folder = tmp_path / "canary"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "file").write_text("theirs")
-    (folder / "sub" / "file").write_text("theirs")
-    return folder
 
 
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
@@ -119,64 +107,6 @@ def test_damaged_images(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
 # Run directories
 
 
-@pytest.fixture
-def whole_run(tmp_path: Path) -> Path:
-    """A run as training leaves it, its model but for the weights."""
-    run = create_run(resolve({"data": tmp_path / "faces", "model": "compact", "epochs": 3}), tmp_path / "whole")
-    environment = {
-        "classes": ["happy", "sad"],
-        "counts": {"train": {"happy": 2, "sad": 2}, "validation": {"happy": 1, "sad": 1}},
-        "fingerprint": "0123",
-        "parameters": 12,
-        "problems": [{"kind": "blank", "message": "one is blank", "paths": ["a"]}],
-        "warnings": [{"code": "nan", "message": "a figure"}],
-    }
-    evaluation = {
-        "accuracy": 0.5,
-        "balanced_accuracy": 0.5,
-        "macro_f1": 0.5,
-        "classes": ["happy", "sad"],
-        "confusion_matrix": [[1, 0], [1, 0]],
-        "per_class": {name: {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 1} for name in ("happy", "sad")},
-        "images": 2,
-        "val_images": 2,
-        "epoch": 2,
-        "warnings": [],
-    }
-    with RunWriter(run, threading.Event()) as writer:
-        writer.write_environment(environment)
-        for epoch in (1, 2, 3):
-            writer.append_epoch({**dict.fromkeys(HISTORY_COLUMNS, 0.5), "epoch": epoch})
-            _save(run, epoch)
-        writer.update(state="completed")
-    (run / "evaluation.json").write_text(json.dumps(evaluation))
-    rows = ["path,label,predicted,p_happy,p_sad", "a.png,happy,happy,0.9,0.1", "b.png,sad,happy,0.8,0.2"]
-    (run / "predictions.csv").write_text("\n".join(rows) + "\n")
-    (run / "log.txt").write_text("a line\n")
-    return run
-
-
-class _Weights:
-    def save_weights(self, file: BytesIO) -> None:
-        file.write(b"weights" * 50)
-
-
-def _save(run: Path, epoch: int) -> None:
-    save_checkpoint(run, _Weights(), TrainingState(epoch), lambda path: void(path.write_bytes(b"kept" * 50)))  # type: ignore[arg-type]
-
-
-def void(result: object) -> None:
-    """For a callback that is to return nothing."""
-
-
-NAMES = (
-    *("config.json", "environment.json", "status.json", "history.csv", "best.keras", "predictions.csv"),
-    *("evaluation.json", "log.txt", "lock", "stop", "checkpoint.new"),
-    *(f"{folder}/{name}" for folder in ("checkpoint", "checkpoint.previous") for name in ("state.json", "best.keras")),
-    *("checkpoint/model.weights.h5", "checkpoint.previous/model.weights.h5"),
-)
-
-
 def test_damaged_run_directories(
     whole_run: Path,
     canary: Path,
@@ -238,7 +168,7 @@ def _write(run: Path) -> None:
             writer.truncate_history(2)
             writer.write_environment({"classes": ["a"]})
             writer.append_epoch({"epoch": 3})
-            _save(run, 3)
+            save(run, 3)
             found = find_checkpoint(run)
             assert found
             if found.kept:

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    """What must stay as it is."""
+    folder = tmp_path / "canary"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "file").write_text("theirs")
+    (folder / "sub" / "file").write_text("theirs")
+    return folder
+
+
+@pytest.fixture
+def whole_run(tmp_path: Path) -> Path:
+    """A run as training leaves it."""
+    from whole_run import write_whole_run
+
+    return write_whole_run(tmp_path)
