@@ -51,7 +51,8 @@ def timed(work: Callable[[], Any], rounds: int = ROUNDS) -> tuple[float, Any]:
 
 def measure_ours(images: Path, run: Path, flips: bool) -> dict[str, Any]:
     """Seconds of each round, and what the model says."""
-    from core.prediction import load_model, predict, run_classes
+    from core.model_files import load_model
+    from core.prediction import predict, run_classes
 
     pixels = np.load(images)
     model, classes = load_model(run), run_classes(run)

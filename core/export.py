@@ -17,7 +17,7 @@ from core import files
 from core.dataset import load_pixels
 from core.errors import ConfigError, FerError, RunError
 from core.model_card import model_card
-from core.prediction import load_model
+from core.model_files import load_model
 from core.run_images import find_images
 from core.runs import read_run
 

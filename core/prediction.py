@@ -15,29 +15,13 @@ from core.errors import DatasetError, RunError
 from core.evaluation import evaluate
 from core.faces import INSTALL, can_find, find_faces, is_cut
 from core.images import ImageError
+from core.model_files import load_model
 from core.pipeline import evaluation_batches
 from core.runs import read_run
 
 if TYPE_CHECKING:
     import keras
     from PIL import Image
-
-
-def load_model(run: Path) -> keras.Model:
-    """The kept epoch's model, in Keras's safe mode.
-
-    Raises:
-        RunError: there is none yet, or the file is damaged.
-    """
-    path = run / "best.keras"
-    if not path.is_file():
-        raise RunError(f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'")
-    import keras
-
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise RunError(f"{path}: can't be loaded: {str(error).splitlines()[0][:200]}") from None
 
 
 def predict(model: keras.Model, pixels: np.ndarray, *, flip_average: bool = False) -> NDArray[np.float32]:

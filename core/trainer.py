@@ -330,7 +330,8 @@ class _Training:
 
     def _evaluate(self, data: TrainingData) -> None:
         """Predict the whole validation split with the kept model; write predictions and evaluation."""
-        from core.prediction import load_model, predict
+        from core.model_files import load_model
+        from core.prediction import predict
 
         self._say("evaluating the kept epoch")
         started = time.monotonic()

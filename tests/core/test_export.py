@@ -14,7 +14,7 @@ from core.config import resolve
 from core.errors import ConfigError, RunError
 from core.export import CHECKED, FORMATS, export_run
 from core.model_card import model_card
-from core.prediction import load_model
+from core.model_files import load_model
 from core.run_writer import create_run
 from core.runs import read_run
 from core.trainer import train

@@ -17,7 +17,8 @@ from core.config import TrainingConfig, resolve
 from core.dataset import read_dataset
 from core.demo import write_faces
 from core.history import HISTORY_COLUMNS
-from core.prediction import evaluate_run, load_model, predict
+from core.model_files import load_model
+from core.prediction import evaluate_run, predict
 from core.runs import RunSnapshot
 from core.training_data import class_weights, load_data
 

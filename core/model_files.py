@@ -1,0 +1,88 @@
+"""Loading a run's kept model: nothing of a file is let near Keras that a model of ours does not have."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import files
+from core.errors import RunError
+
+if TYPE_CHECKING:
+    import keras
+
+KEPT = "best.keras"
+MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
+# Where the parts of a model come from. Keras's safe mode, which holds besides, keeps out code that is stored in the
+# file; what it let through in the past were functions of Keras's own that read and write files.
+MODULES = {"keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.src.models.functional"}
+# Layers that hold code, or name files or programs to be read.
+BARRED = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "StringLookup", "IntegerLookup"} | {
+    "TextVectorization",
+    "Wrapper",
+}
+
+
+def load_model(run: Path) -> keras.Model:
+    """The kept epoch's model, in Keras's safe mode.
+
+    Raises:
+        RunError: there is none yet, or the file is damaged, or holds what no model of fer-tui has.
+    """
+    path = run / KEPT
+    if not path.exists():
+        raise RunError(f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'")
+    _check(path)
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        # Damage shows itself anywhere in Keras, HDF5 and TensorFlow.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise RunError(f"{path}: can't be loaded: {reason}") from None
+
+
+def _check(path: Path) -> None:
+    """See that a file is a Keras archive of parts that our models are made of.
+
+    Raises:
+        RunError: it is not.
+    """
+    try:
+        with zipfile.ZipFile(files.open_to_read(path)) as archive:
+            names = set(archive.namelist())
+            if not names <= MEMBERS:
+                raise RunError(f"{path}: holds {sorted(names - MEMBERS)[0]!r}, which no model of fer-tui does")
+            content = json.loads(archive.read("config.json"))
+    except (OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise RunError(f"{path}: is no whole Keras model ({error}); 'fer-tui resume' takes the checkpoint's") from None
+    foreign = foreign_part(content)
+    if foreign:
+        raise RunError(f"{path}: holds {foreign}, which no model of fer-tui does; it is not loaded")
+
+
+def foreign_part(content: Any) -> str:
+    """What a model's config has that no model of ours does; empty where there is no such thing."""
+    for part in _parts(content):
+        module, name = (str(part.get(told)) for told in ("module", "class_name"))
+        is_known = module in MODULES or (module == "None" and name == "__keras_tensor__")
+        if not is_known or name in BARRED:
+            return f"{module}.{name}"
+    return ""
+
+
+def _parts(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of a model's config that says what it is made from."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if "class_name" in one:
+                yield one
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
