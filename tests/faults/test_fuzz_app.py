@@ -18,7 +18,7 @@ from whole_run import NAMES
 from fer_tui.app import FerApp
 
 WHOLE = os.environ.get("FER_FAULTS") == "whole"
-FOLDERS = 500 if WHOLE else 30
+FOLDERS = 500 if WHOLE else 15
 # What tells more of the run that the cursor is on, a key each.
 RUNS_KEYS = ("w", "o", "m", "space")
 INSPECT_KEYS = ("n", "right", "down", "enter", "escape")

@@ -116,8 +116,8 @@ class Pointer:
         self.screen.wait_for(lambda text: "hasty: " in text and "quick: " not in text)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("hand", [Typist, Pointer])
+# Two minutes each: the keyboard at the one size, the mouse at the other.
+@pytest.mark.parametrize(("hand", "size"), zip((Typist, Pointer), SIZES, strict=True))
 def test_from_an_empty_folder_to_a_table_on_disk(tmp_path: Path, hand: type[Typist | Pointer], size: tuple[int, int]):
     (tmp_path / "empty").mkdir()
     places = {f"XDG_{name.upper()}_HOME": str(tmp_path / name) for name in ("config", "state", "data", "cache")}
