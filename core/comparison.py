@@ -100,6 +100,9 @@ def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
     beside: Mapping[str, float] = (control.kept_epoch() or {}) if control and not is_control(run) else {}
     kept: Mapping[str, float] = run.kept_epoch() or {}
     evaluation = run.evaluation or {}
+    if kept and evaluation.get("epoch", kept["epoch"]) != kept["epoch"]:
+        # Of before the run went on; another epoch is kept by now.
+        evaluation = {}
     warnings = [str(warning.get("code")) for warning in run.warnings]
     if run.state != "completed":
         warnings.append(run.state)

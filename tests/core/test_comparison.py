@@ -13,7 +13,7 @@ import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from core import comparison
-from core.comparison import COLUMNS, Row, cell, compare, write_table
+from core.comparison import COLUMNS, Row, cell, compare, run_row, write_table
 from core.history import HISTORY_COLUMNS
 from core.runs import RunSnapshot, read_run
 
@@ -274,6 +274,14 @@ def parsed(text: str) -> list[dict[str, str]]:
 def test_the_csv_header_is_that_of_the_design_to_the_letter(snapshot: Snapshot):
     assert write_table([], "csv") == HEADER + "\n"
     assert write_table(compare([snapshot()]), "csv").splitlines()[0] == HEADER
+
+
+def test_an_evaluation_of_before_the_run_went_on_is_left_out(snapshot: Snapshot):
+    kept = (snapshot().kept_epoch() or {})["epoch"]
+    now, before = (run_row(snapshot(evaluation={**EVALUATION, "epoch": epoch})) for epoch in (kept, kept - 1))
+    assert now["val_macro_f1"] is not None
+    assert before["val_macro_f1"] is before["val_balanced_accuracy"] is None
+    assert before["val_accuracy"] == now["val_accuracy"]
 
 
 def test_a_csv_row_to_the_letter(snapshot: Snapshot):
