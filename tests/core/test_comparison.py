@@ -277,8 +277,9 @@ def test_the_csv_header_is_that_of_the_design_to_the_letter(snapshot: Snapshot):
 
 
 def test_an_evaluation_of_before_the_run_went_on_is_left_out(snapshot: Snapshot):
-    kept = (snapshot().kept_epoch() or {})["epoch"]
-    now, before = (run_row(snapshot(evaluation={**EVALUATION, "epoch": epoch})) for epoch in (kept, kept - 1))
+    kept = int((snapshot("first").kept_epoch() or {})["epoch"])
+    epochs = (kept, kept - 1)
+    now, before = (run_row(snapshot(f"of-{epoch}", evaluation={**EVALUATION, "epoch": epoch})) for epoch in epochs)
     assert now["val_macro_f1"] is not None
     assert before["val_macro_f1"] is before["val_balanced_accuracy"] is None
     assert before["val_accuracy"] == now["val_accuracy"]
