@@ -161,7 +161,8 @@ def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
         path: the run directory.
         history: its history.csv, where that was read before and has not changed since.
     """
-    found = {kind: fitting(read_json(path / f"{kind}.json"), kind) for kind in SHAPES}
+    read = {kind: read_json(path / f"{kind}.json") for kind in SHAPES}
+    found = {kind: fitting(content, kind) for kind, content in read.items()}
     return RunSnapshot(
         path=path,
         state=_state(found["status"]),
@@ -169,7 +170,7 @@ def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
         environment=found["environment"],
         status=found["status"],
         history=read_history(path / "history.csv") if history is None else history,
-        evaluation=found["evaluation"] or None,
+        evaluation=found["evaluation"] if read["evaluation"] else None,
     )
 
 
