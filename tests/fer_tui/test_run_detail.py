@@ -199,7 +199,7 @@ async def test_what_keeps_a_run_from_going_on_is_told(
     until: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    async def refuse(self: FerApp, run: Path, epochs: int | None = None) -> None:
+    async def refuse(self: FerApp, run: Path, *changes: Any) -> None:
         raise ConfigError("--epochs: [b]no")
 
     monkeypatch.setattr(FerApp, "resume_run", refuse)
