@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import math
 import os
@@ -13,7 +14,7 @@ import stat
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 MIB = 1024**2
 # What `replacing` calls a file that is not whole yet.
@@ -76,7 +77,7 @@ def open_to_append(path: Path) -> int:
     return os.open(path, flags, 0o644)
 
 
-def open_to_read(path: Path) -> BinaryIO:
+def open_to_read(path: Path) -> io.BufferedReader:
     """A file, opened to be read.
 
     Raises:

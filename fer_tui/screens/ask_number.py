@@ -52,7 +52,8 @@ class AskNumberScreen(ModalScreen[float | None]):
         """
         super().__init__()
         self._title, self._question, self._suggested = title, question, suggested
-        self._problem, self._is_good, self._kind = problem, is_good, kind
+        self._problem, self._is_good = problem, is_good
+        self._kind: Literal["integer", "number"] = kind
 
     def compose(self) -> ComposeResult:
         """Words, field, what is wrong, buttons."""

@@ -26,7 +26,7 @@ def save(run: Path, epoch: int, *, keeps: bool) -> None:
     def save_kept(path: Path) -> None:
         path.write_text(f"kept {epoch}")
 
-    save_checkpoint(run, Weights(f"weights {epoch}"), TrainingState(epoch), save_kept if keeps else None)  # type: ignore[arg-type]
+    save_checkpoint(run, Weights(f"weights {epoch}"), TrainingState(epoch), save_kept if keeps else None)
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "terminal"))
 
-from installed import fer
-from screen import Screen
-from test_walk import Typist
+from installed import fer  # pyright: ignore
+from screen import Screen  # pyright: ignore
+from test_walk import Typist  # pyright: ignore
 
 from core.runs import list_runs, read_run
 

@@ -31,7 +31,7 @@ def save(run: Path, epoch: int) -> None:
     def save_kept(path: Path) -> None:
         path.write_bytes(b"kept" * 50)
 
-    save_checkpoint(run, _Weights(), TrainingState(epoch), save_kept)  # type: ignore[arg-type]
+    save_checkpoint(run, _Weights(), TrainingState(epoch), save_kept)
 
 
 def write_whole_run(place: Path) -> Path:
