@@ -78,8 +78,7 @@ def in_app(folder: Path) -> tuple[float, float, list[float]]:
         time.sleep(3)
         app.is_painted = False
         keys = [app.answer("down", name) for name in newest[-2:-42:-1]]
-        keys += [app.answer("pagedown", "run") if False else app.answer("end", newest[0])]
-        return first, painted, keys
+        return first, painted, [*keys, app.answer("end", newest[0])]
     finally:
         app.close()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import keras
 
 FOLDER = "checkpoint"
-PREVIOUS = "checkpoint.previous"
+PREVIOUS = f"{FOLDER}.previous"
 WEIGHTS = "model.weights.h5"
 STATE = "state.json"
 KEPT = "best.keras"

@@ -212,6 +212,16 @@ class TrainingConfig(BaseModel):
     def _optional(cls, value: Any) -> Any:
         return _none(value)
 
+    @property
+    def on_one_device(self) -> bool:
+        """Whether the run is not mirrored over several devices."""
+        return self.devices in ("auto", "cpu")
+
+    @property
+    def goes_on_exactly(self) -> bool:
+        """Whether the run, interrupted and gone on with, ends with the very weights of one that never was."""
+        return self.deterministic and self.on_one_device
+
 
 def _spec(info: ValidationInfo) -> ModelSpec | None:
     """The model that a config under validation names; None where that name is the fault."""

@@ -97,10 +97,9 @@ def read_bytes(path: Path, limit: int = 64 * MIB) -> bytes:
         OSError: as `open_to_read`; EFBIG where it has more bytes than `limit`.
     """
     with open_to_read(path) as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise OSError(errno.EFBIG, f"has more than {limit // MIB} MiB", str(path))
-    return content
+        if os.fstat(file.fileno()).st_size > limit:
+            raise OSError(errno.EFBIG, f"has more than {limit // MIB} MiB", str(path))
+        return file.read()
 
 
 def link_or_copy(source: Path, target: Path) -> None:

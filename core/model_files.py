@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import files
+from core.checkpoint import FOLDER, KEPT
 from core.errors import RunError
 
 if TYPE_CHECKING:
     import keras
 
-KEPT = "best.keras"
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
 # Where the parts of a model come from. Keras's safe mode, which holds besides, keeps out code that is stored in the
 # file; what it let through in the past were functions of Keras's own that read and write files.
 MODULES = {"keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.src.models.functional"}
 # Layers that hold code, or name files or programs to be read.
-BARRED = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "StringLookup", "IntegerLookup"} | {
-    "TextVectorization",
-    "Wrapper",
+BARRED = {
+    *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "Wrapper"),
+    *("StringLookup", "IntegerLookup", "TextVectorization"),
 }
 
 
@@ -53,13 +53,14 @@ def _check(path: Path) -> None:
         RunError: it is not.
     """
     try:
-        with zipfile.ZipFile(files.open_to_read(path)) as archive:
+        with files.open_to_read(path) as file, zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
             if not names <= MEMBERS:
                 raise RunError(f"{path}: holds {sorted(names - MEMBERS)[0]!r}, which no model of fer-tui does")
             content = json.loads(archive.read("config.json"))
     except (OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise RunError(f"{path}: is no whole Keras model ({error}); 'fer-tui resume' takes the checkpoint's") from None
+        copy = path.parent / FOLDER / KEPT
+        raise RunError(f"{path}: is no whole Keras model ({error}); put {copy} in its place, a copy") from None
     foreign = foreign_part(content)
     if foreign:
         raise RunError(f"{path}: holds {foreign}, which no model of fer-tui does; it is not loaded")

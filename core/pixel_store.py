@@ -16,8 +16,7 @@ from typing import IO
 import numpy as np
 
 from core.errors import DatasetError
-
-MIB = 2**20
+from core.files import MIB
 
 
 class PixelStore:

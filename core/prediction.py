@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import images
+from core.checkpoint import KEPT
 from core.dataset import Dataset, Problem, load_pixels
 from core.errors import DatasetError, RunError
 from core.evaluation import evaluate
@@ -159,7 +160,7 @@ class Predictor:
         return answers
 
     def _model(self, run: Path) -> keras.Model:
-        file = run / "best.keras"
+        file = run / KEPT
         written = file.stat().st_mtime_ns if file.exists() else 0
         if self._loaded is None or self._loaded[:2] != (run, written):
             self._loaded = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import files
 from core.errors import RunError
+from core.run_shapes import is_square
 
 if TYPE_CHECKING:
     from core.dataset import Dataset
@@ -76,8 +77,7 @@ def read_evaluation(evaluation: Mapping[str, Any] | None) -> Evaluation | None:
         figures = tuple(_figures(name, evaluation["per_class"][name]) for name in classes)
     except (AssertionError, KeyError, TypeError, ValueError, OverflowError):
         return None
-    is_square = len(matrix) == len(classes) and all(len(row) == len(classes) for row in matrix)
-    return Evaluation(classes, matrix, figures) if classes and is_square else None
+    return Evaluation(classes, matrix, figures) if classes and is_square(matrix, classes) else None
 
 
 def _figures(name: str, row: Mapping[str, Any]) -> ClassFigures:

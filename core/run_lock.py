@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import socket
 import time
 import uuid
 from pathlib import Path
@@ -83,17 +84,22 @@ class RunLock:
         owner = _owner(seen)
         if owner is None:
             return
-        before = self._last_beat(owner)
-        alive = is_alive({**owner, "heartbeat": before})
-        end = time.monotonic() + (0 if alive or owner.get("host") == this_process()["host"] else WATCH)
-        while not alive and time.monotonic() < end:
-            time.sleep(PAUSE)
-            alive = self._last_beat(owner) != before
-        if alive:
+        if is_alive({**owner, "heartbeat": self._last_beat(owner)}) or self._is_seen_to_beat(owner):
             raise RunError(
                 f"{self.run.name}: process {owner.get('pid')} on {owner.get('host')} is working on it; "
                 f"wait for it or 'fer-tui stop {self.run.name}'"
             )
+
+    def _is_seen_to_beat(self, owner: dict[str, Any]) -> bool:
+        """Whether an owner on another host is at work after all, by a clock that is not ours."""
+        if owner.get("host") == socket.gethostname():
+            return False
+        before, end = self._last_beat(owner), time.monotonic() + WATCH
+        while time.monotonic() < end:
+            time.sleep(PAUSE)
+            if self._last_beat(owner) != before:
+                return True
+        return False
 
     def _last_beat(self, owner: dict[str, Any]) -> float | None:
         """The later of the lock's own heartbeat, which counts until the first status is written, and the status's."""
@@ -106,7 +112,7 @@ class RunLock:
         Who makes the claim, a file named after the lock that is to go, is the only one to replace it.
         """
         claim = self.path.with_name(f"lock.{hashlib.sha256(seen).hexdigest()[:16]}")
-        if not _write_new(claim, self._mine):
+        if not _write_new(claim, b""):
             if not is_patient:
                 # Its maker died before it was done.
                 claim.unlink(missing_ok=True)

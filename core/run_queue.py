@@ -136,7 +136,7 @@ class RunQueue:
         if self._in_children:
             return False
         config = load_config(run)
-        return not self._is_shared or not (config.deterministic or config.devices not in ("auto", "cpu"))
+        return not self._is_shared or (config.on_one_device and not config.deterministic)
 
     def _train_here(self, run: Path) -> None:
         from core.trainer import train
@@ -298,7 +298,6 @@ def how_exactly(run: Path) -> str:
     Raises:
         RunError: its config can't be read.
     """
-    config = load_config(run)
-    if not read_run(run).history or (config.deterministic and config.devices in ("auto", "cpu")):
+    if load_config(run).goes_on_exactly or not read_run(run).history:
         return ""
     return "goes on after its last whole epoch, not bit for bit as if it had never ended: that takes 'deterministic'"

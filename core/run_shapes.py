@@ -7,7 +7,7 @@ tables and the screens take for a number is one.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 NUMBER = (int, float)
@@ -60,7 +60,7 @@ def fitting(content: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """
     shapes = SHAPES[kind]
     found = {name: value for name, value in content.items() if name not in shapes or _fits(value, shapes[name])}
-    if kind == "evaluation" and not _is_square(found):
+    if kind == "evaluation" and not is_square(found.get("confusion_matrix", ()), found.get("classes", ())):
         found.pop("confusion_matrix", None)
     return found
 
@@ -81,8 +81,6 @@ def _fits(value: Any, shape: Shape) -> bool:
     return isinstance(value, shape) and not (isinstance(value, float) and not math.isfinite(value))
 
 
-def _is_square(evaluation: Mapping[str, Any]) -> bool:
-    """Whether the confusion matrix has a row and a column a class."""
-    classes = evaluation.get("classes", ())
-    matrix = evaluation.get("confusion_matrix", ())
+def is_square(matrix: Sequence[Sequence[Any]], classes: Sequence[str]) -> bool:
+    """Whether a confusion matrix has a row and a column a class."""
     return len(matrix) == len(classes) and all(len(row) == len(classes) for row in matrix)

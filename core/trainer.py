@@ -122,8 +122,7 @@ class _Training:
         if began_with != data.fingerprint:
             raise RunError(
                 f"{self.config.data}: is not what the run began with (fingerprint {began_with}, now "
-                f"{data.fingerprint}); "
-                "put it back as it was, or begin a new run with 'fer-tui train'"
+                f"{data.fingerprint}); put it back as it was, or begin a new run with 'fer-tui train'"
             )
         if self.checkpoint.is_older:
             epoch = self.checkpoint.state.epoch
@@ -200,7 +199,7 @@ class _Training:
         # A schedule is the config's; a rate without one, lowered by a plateau perhaps, comes with the checkpoint.
         if before != now and self.config.schedule != "cosine":
             model.optimizer.learning_rate = _learning_rate(model) * now / before
-        exact = "" if self.config.deterministic else ", not bit for bit as if it had never ended (deterministic is off)"
+        exact = "" if self.config.goes_on_exactly else ", not bit for bit as if it had never ended"
         log.say(f"going on after epoch {self.state.epoch}{exact}")
 
     def _fit(self, model: keras.Model, stream: Mapping[str, Any], data: TrainingData) -> None:

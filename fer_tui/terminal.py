@@ -27,7 +27,8 @@ def app_log() -> Path:
     try:
         folder = user_log_path("fer-tui", ensure_exists=True)
         with (folder / "fer-tui.log").open("ab"):
-            return folder / "fer-tui.log"
+            # A log that its user has put elsewhere by a link is the user's own.
+            return (folder / "fer-tui.log").resolve()
     except OSError:
         return Path(os.devnull)
 

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Literal
 
-from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Input, Static
 
 from core.runs import RunSnapshot
-from fer_tui.keys import shown_key
 from fer_tui.output import visible
+from fer_tui.screens.ask import AskScreen
 
 MOST_EPOCHS = 100_000
 # A tenth of the rate at which a loss became NaN is what to try first.
 LOWER = 10
 
 
-class AskNumberScreen(ModalScreen[float | None]):
+class AskNumberScreen(AskScreen[float]):
     """A number that is good, or None where nothing shall be done."""
 
     BINDING_GROUP_TITLE = "Go on"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Cancel", id="ask.cancel_number", tooltip="Leave the run as it is"),
-    ]
-    AUTO_FOCUS = "#asked-number"
 
     def __init__(
         self,
@@ -50,32 +42,22 @@ class AskNumberScreen(ModalScreen[float | None]):
             is_good: whether a number is.
             kind: what can be typed.
         """
-        super().__init__()
-        self._title, self._question, self._suggested = title, question, suggested
-        self._problem, self._is_good = problem, is_good
+        super().__init__(title, question, title)
+        self._suggested, self._problem, self._is_good = suggested, problem, is_good
         self._kind: Literal["integer", "number"] = kind
 
-    def compose(self) -> ComposeResult:
-        """Words, field, what is wrong, buttons."""
-        with Vertical(classes="dialog") as dialog:
-            dialog.border_title = self._title
-            yield Static(self._question, markup=False, classes="question")
-            yield Input(self._suggested, id="asked-number", type=self._kind, compact=True)
-            yield Static(id="number-problem", classes="problem", markup=False)
-            with Horizontal(classes="buttons"):
-                yield Button(self._title, variant="primary", id="do", compact=True)
-                yield Button(f"Cancel ({shown_key(self, 'ask.cancel_number')})", id="cancel", compact=True)
+    def compose_field(self) -> ComposeResult:
+        """A number, and what is wrong with it."""
+        yield Input(self._suggested, id="asked-number", type=self._kind, compact=True)
+        yield Static(id="number-problem", classes="problem", markup=False)
 
-    @on(Button.Pressed, "#cancel")
-    def action_cancel(self) -> None:
-        """Do nothing."""
-        self.dismiss(None)
-
-    @on(Button.Pressed, "#do")
-    @on(Input.Submitted)
-    def _answer(self) -> None:
-        number = _number(self.query_one(Input).value)
-        if number is not None and self._is_good(number):
+    def take(self, text: str) -> None:
+        """Take a good number."""
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if self._is_good(number):
             self.dismiss(number)
         else:
             self.query_one("#number-problem", Static).update(self._problem)
@@ -84,7 +66,7 @@ class AskNumberScreen(ModalScreen[float | None]):
 def ask_epochs(run: RunSnapshot) -> AskNumberScreen:
     """To how many epochs a completed run is to be trained on."""
     done = len(run.history)
-    suggested = min(done + max(int(_number(run.config.get("epochs")) or 0), 1), MOST_EPOCHS)
+    suggested = min(done + max(run.config.get("epochs", 0), 1), MOST_EPOCHS)
     return AskNumberScreen(
         "Train on",
         f"{visible(run.name)} has done {done} epochs.\nTrain on to how many in all?",
@@ -97,7 +79,7 @@ def ask_epochs(run: RunSnapshot) -> AskNumberScreen:
 
 def ask_rate(run: RunSnapshot) -> AskNumberScreen:
     """At which learning rate a diverged run is to go on from its last good epoch."""
-    rate = _number(run.config.get("learning_rate")) or 0.001
+    rate = run.config.get("learning_rate", 0.001)
     return AskNumberScreen(
         "Go on",
         f"{visible(run.name)} diverged at a learning rate of {rate:g}.\nGo on from its last good epoch at which one?",
@@ -106,11 +88,3 @@ def ask_rate(run: RunSnapshot) -> AskNumberScreen:
         lambda number: 0 < number < math.inf,
         "number",
     )
-
-
-def _number(value: object) -> float | None:
-    """A number; None for anything else."""
-    try:
-        return float(str(value))
-    except ValueError:
-        return None

@@ -12,7 +12,7 @@ import pytest
 
 from core.config import resolve
 from core.errors import RunError
-from core.model_files import MEMBERS, foreign_part, load_model
+from core.model_files import foreign_part, load_model
 from core.models.registry import MODELS
 
 
@@ -114,7 +114,3 @@ def test_every_model_of_ours_is_made_of_what_is_known(name: str, augmentation: s
     for more in ({}, {**normalization, "l2": 1e-4, "output_bias": "prior"}):
         built = build_model(resolve({**settings, **more}), 7, prior=[1 / 7] * 7)  # type: ignore[arg-type]
         assert not foreign_part(keras.saving.serialize_keras_object(built))
-
-
-def test_a_model_has_three_files():
-    assert len(MEMBERS) == 3

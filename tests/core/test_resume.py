@@ -93,39 +93,36 @@ def contents(run: Path) -> dict[str, bytes]:
     return {name: (run / name).read_bytes() for name in names}
 
 
-def test_a_run_does_not_go_on_with_other_data(
-    settings: Callable[..., TrainingConfig], few_faces: Path, tmp_path: Path
-) -> None:
-    data = shutil.copytree(few_faces, tmp_path / "own")
-    config = settings(data=data, epochs=2)
+@pytest.fixture
+def of_one(settings: Callable[..., TrainingConfig], faces: Path, tmp_path: Path) -> Path:
+    """A run of two epochs on data of its own that was stopped after one."""
+    config = settings(data=shutil.copytree(faces, tmp_path / "own"), epochs=2)
     run = create_run(config, tmp_path)
-    train(config, run, StopAfter(run, epochs=1))
-    before = contents(run)
-    added = data / "train" / "happy" / "added.png"
+    assert train(config, run, StopAfter(run, epochs=1)) == "stopped"
+    return run
+
+
+def test_a_run_does_not_go_on_with_other_data(of_one: Path) -> None:
+    before, config = contents(of_one), load_config(of_one)
+    added = config.data / "train" / "happy" / "added.png"
     Image.new("L", (48, 48), 77).save(added)
-    snapshot = gone_on(run, config)
+    snapshot = gone_on(of_one, config)
     assert snapshot.state == "failed"
-    assert str(data) in snapshot.message and "put it back as it was" in snapshot.message
-    assert contents(run) == before
+    assert str(config.data) in snapshot.message and "put it back as it was" in snapshot.message
+    assert contents(of_one) == before
     added.unlink()
-    assert gone_on(run, config).state == "completed"
+    assert gone_on(of_one, config).state == "completed"
 
 
-def test_a_data_set_that_is_gone_costs_no_epoch(
-    settings: Callable[..., TrainingConfig], few_faces: Path, tmp_path: Path
-) -> None:
-    data = shutil.copytree(few_faces, tmp_path / "own")
-    config = settings(data=data, epochs=2)
-    run = create_run(config, tmp_path)
-    train(config, run, StopAfter(run, epochs=1))
-    before = contents(run)
-    data.rename(tmp_path / "elsewhere")
-    snapshot = gone_on(run, config)
+def test_a_data_set_that_is_gone_costs_no_epoch(of_one: Path, tmp_path: Path) -> None:
+    before, config = contents(of_one), load_config(of_one)
+    config.data.rename(tmp_path / "elsewhere")
+    snapshot = gone_on(of_one, config)
     assert snapshot.state == "failed"
-    assert str(data) in snapshot.message
-    assert contents(run) == before
-    (tmp_path / "elsewhere").rename(data)
-    assert gone_on(run, config).state == "completed"
+    assert str(config.data) in snapshot.message
+    assert contents(of_one) == before
+    (tmp_path / "elsewhere").rename(config.data)
+    assert gone_on(of_one, config).state == "completed"
 
 
 def test_a_run_whose_checkpoints_are_lost_keeps_what_it_has(of_two: Path) -> None:

@@ -24,8 +24,8 @@ from core.training_data import class_weights, load_data
 
 
 @pytest.fixture(scope="module")
-def completed(few_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSnapshot:
-    config = resolve({**FAST, "data": few_faces, "epochs": 3})
+def completed(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSnapshot:
+    config = resolve({**FAST, "data": faces, "epochs": 3})
     return trained(config, tmp_path_factory.mktemp("runs"))
 
 
@@ -47,11 +47,11 @@ def test_history_has_a_row_an_epoch(completed: RunSnapshot) -> None:
         assert row["images_per_second"] > 0
 
 
-def test_config_and_environment_are_whole(completed: RunSnapshot, few_faces: Path) -> None:
+def test_config_and_environment_are_whole(completed: RunSnapshot, faces: Path) -> None:
     stored = json.loads((completed.path / "config.json").read_text())
     assert set(stored) == set(TrainingConfig.model_fields)
     told = completed.environment
-    assert told["data"] == str(few_faces.resolve())
+    assert told["data"] == str(faces.resolve())
     assert told["classes"] == sorted(told["classes"])
     assert told["counts"]["train"]["happy"] == 8
     assert told["train_images"] == 56

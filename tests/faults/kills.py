@@ -16,10 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from nursery import Nursery
+from nursery import Nursery, wait_for, works
 from undisturbed import Reader, Undisturbed
 
 from core.runs import read_run
@@ -76,7 +73,7 @@ def campaign(place: Path, kills: int, seed: int = 0) -> Campaign:
                         if _kill(process, moment):
                             told.kills += 1
                             told.writing += is_writing
-                    _wait(process)
+                    wait_for(process)
                     assert not reader.faults, f"{run}: {reader.faults[0]}"
             told.looks += reader.looks
             undisturbed.check(run)
@@ -115,24 +112,12 @@ def _stamp(path: Path) -> int | None:
 
 def _kill(process: psutil.Process, moment: Callable[[], bool]) -> bool:
     """Kill a process at a moment; false where it ended before."""
-    while _works(process):
+    while works(process):
         if moment():
             process.kill()
             return True
         time.sleep(0.0005)
     return False
-
-
-def _wait(process: psutil.Process) -> None:
-    while _works(process):
-        time.sleep(0.005)
-
-
-def _works(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 if __name__ == "__main__":

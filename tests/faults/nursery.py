@@ -54,9 +54,7 @@ class Nursery:
 
     def finish(self, run: Path, at: int | None = None) -> int:
         """Have a run trained to its end, or to that step; how many steps it took."""
-        process = self.start(run, at)
-        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.02)
+        wait_for(self.start(run, at))
         counted = run.with_name(run.name + COUNTED)
         return int(counted.read_text()) if counted.exists() else 0
 
@@ -64,6 +62,20 @@ class Nursery:
         """End every process of it."""
         os.killpg(self._parent.pid, signal.SIGKILL)
         self._parent.wait()
+
+
+def works(process: psutil.Process) -> bool:
+    """Whether a process has not ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_for(process: psutil.Process) -> None:
+    """Wait until a process has ended."""
+    while works(process):
+        time.sleep(0.005)
 
 
 def _count_steps(run: Path, at: int | None) -> None:

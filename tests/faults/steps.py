@@ -10,8 +10,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from nursery import Nursery
 from undisturbed import Reader, Undisturbed
 

@@ -15,11 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from mutations import contents, damage_folder, damaged
+from PIL import Image
 from whole_run import NAMES, save
 
 from core import images

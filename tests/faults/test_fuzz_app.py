@@ -5,13 +5,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from mutations import contents, damage_folder
 from whole_run import NAMES
 

@@ -206,7 +206,7 @@ WALKS = (
             Press("runs.filter", "slash", focused("#filter")),
             Press("runs.clear_filter", "escape", focused("RunTable")),
             Press("runs.resume", "r", dialog("AskNumberScreen")),
-            Press("ask.cancel_number", "escape", plain),
+            Press("ask.cancel", "escape", plain),
             Press("runs.delete", "delete", dialog("ConfirmScreen")),
             Press("confirm.right", "right", focused("#yes")),
             Press("confirm.left", "left", focused("#no")),
