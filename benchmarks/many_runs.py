@@ -28,6 +28,7 @@ from core.history import HISTORY_COLUMNS, METRICS
 
 CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 REPEATS = 5
+PAUSE = 0.3
 
 
 def write_runs(folder: Path, runs: int, epochs: int) -> None:
@@ -77,8 +78,12 @@ def in_app(folder: Path) -> tuple[float, float, list[float]]:
         painted = app.answer("3", newest[-1])
         time.sleep(3)
         app.is_painted = False
-        keys = [app.answer("down", name) for name in newest[-2:-42:-1]]
-        return first, painted, [*keys, app.answer("end", newest[0])]
+        keys = []
+        for key, name in [*(("down", name) for name in newest[-2:-42:-1]), ("ctrl+end", newest[0])]:
+            keys.append(app.answer(key, name))
+            # What the key before is still painting must not be taken for the answer to the next.
+            time.sleep(PAUSE)
+        return first, painted, keys
     finally:
         app.close()
 

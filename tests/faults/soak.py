@@ -87,10 +87,10 @@ def soak(place: Path, runs: int) -> dict[str, list[Sample]]:
 
 def queue(app: Screen, folder: Path, runs: int) -> None:
     """Start a run again and again, as somebody does who does not wait for it."""
-    app.press("2")
-    Typist(app, folder.parent).mark("model2")
+    person = Typist(app, folder.parent)
     for number in range(runs):
         app.press("2")
+        person.mark("model2")
         app.wait_for("Start 1 run")
         app.press("s")
         end = time.monotonic() + 60
@@ -103,14 +103,15 @@ def print_table(samples: dict[str, Sequence[Sample]]) -> None:
     """Medians of ten runs each, and the slope after the first twenty."""
     for name, each in samples.items():
         print(f"{name:12s} {'runs':>9s} {'MiB':>7s} {'threads':>8s} {'files':>6s} {'children':>9s}")
-        for start in range(0, len(each) - 1, GROUP):
-            part = each[start : start + GROUP]
+        while_busy = each[:-1]
+        for start in range(0, len(while_busy), GROUP):
+            part = while_busy[start : start + GROUP]
             memory = statistics.median(one.memory for one in part) / MIB
             told = [max(getattr(one, kind) for one in part) for kind in ("threads", "files", "children")]
             print(
                 f"{'':12s} {start + 1:4d}-{start + len(part):<4d} {memory:7.1f} {told[0]:8d} {told[1]:6d} {told[2]:9d}"
             )
-        late = each[FIRST:-1]
+        late = while_busy[FIRST:]
         if len(late) > 1:
             slope = statistics.linear_regression(range(len(late)), [one.memory / MIB for one in late]).slope
             print(f"{'':12s} a run after the first {FIRST}: {slope:+.3f} MiB")
