@@ -304,7 +304,7 @@ def _fill(runs: Path, data: Path) -> FullDisk:
     _train_on(run, 1)
     filler = runs / ".filler"
     # Half a checkpoint is written before the disk is full.
-    room = (run / "checkpoint" / "model.weights.h5").stat().st_size // 2
+    room = wait_until(lambda: _size(run / "checkpoint" / "model.weights.h5"), "no checkpoint came") // 2
     wait_until(lambda: process.has_ended or _fill_up(filler, room), "the full disk was not met")
     failed = process.wait()
     left, failed_state = look(run), state(run)
@@ -314,6 +314,13 @@ def _fill(runs: Path, data: Path) -> FullDisk:
     subprocess.run(["mount", "-o", "remount,size=8m", runs], check=True)
     resumed = fer("resume", run.name, "--epochs", str(len(left.history) + 1), "--runs", runs)
     return FullDisk(run, failed, failed_state, left, refused, refused_left, resumed, look(run))
+
+
+def _size(path: Path) -> int | None:
+    """A file's size in bytes; None in the moment in which the next checkpoint takes the place of the last."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return None
 
 
 def _fill_up(filler: Path, room: int) -> None:
