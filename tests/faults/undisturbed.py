@@ -140,6 +140,8 @@ class Reader:
             AssertionError: the directory is not as a reader may expect it.
         """
         self.looks += 1
+        evaluation = self._run / "evaluation.json"
+        was_evaluated = evaluation.exists()
         snapshot = read_run(self._run)
         assert snapshot.config == self._config, "config.json is not whole"
         assert snapshot.status.get("state"), "status.json is not whole"
@@ -159,5 +161,6 @@ class Reader:
         if predictions.exists():
             rows = list(csv.reader(predictions.read_text().splitlines()))
             assert len({len(row) for row in rows}) == 1, "predictions.csv is not whole"
-        if (self._run / "evaluation.json").exists():
+        # It may come, or go as the run is gone on with, between a look and the reading.
+        if was_evaluated and evaluation.exists():
             assert snapshot.evaluation and "confusion_matrix" in snapshot.evaluation, "evaluation.json is not whole"
