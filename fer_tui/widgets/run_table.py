@@ -53,6 +53,8 @@ class RunTable(DataTable[Cell]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Next", show=False, id="run_table.down", tooltip="One run down"),
         Binding("k", "cursor_up", "Previous", show=False, id="run_table.up", tooltip="One run up"),
+        Binding("home", "scroll_top", "First", show=False, id="run_table.first", tooltip="The newest run"),
+        Binding("end", "scroll_bottom", "Last", show=False, id="run_table.last", tooltip="The oldest run"),
     ]
 
     class Chosen(Message):

@@ -194,6 +194,9 @@ WALKS = (
         (
             Press("run_table.down", "j", at(worlds.STOPPED)),
             Press("run_table.up", "k", at(worlds.RUNNING)),
+            Press("run_table.last", "end", at(worlds.COMPACT)),
+            Press("run_table.first", "home", at(worlds.QUEUED)),
+            choose_run(worlds.RUNNING),
             Press("runs.metric", "m", view("metric", "accuracy")),
             Press("runs.log_axis", "l", view("log", True)),
             Press("runs.smooth", "s", view("smooth", True)),
