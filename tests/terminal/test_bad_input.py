@@ -13,7 +13,6 @@ import pytest
 from installed import COMMAND, Answer, environment, fer, is_refused, mounted, steers, strict_json
 from scenarios import (
     STEERING,
-    BadImages,
 )
 
 Train = Callable[..., Answer]
@@ -208,13 +207,6 @@ def test_stopping_what_does_not_run(write_run: Callable[..., Path]):
     assert not (run / "stop").exists()
 
 
-@pytest.mark.parametrize("epochs", ["0", "-3", "100001"])
-def test_resume_to_a_number_of_epochs_that_cannot_be(bad_images: BadImages, epochs: str):
-    before = (bad_images.run / "config.json").read_bytes()
-    is_refused(fer("resume", bad_images.run, "--epochs", epochs), 2, "--epochs: ")
-    assert (bad_images.run / "config.json").read_bytes() == before
-
-
 def test_resume_of_a_run_whose_config_is_damaged(write_run: Callable[..., Path]):
     run = write_run(status={"state": "stopped"}, config={"epochs": "many"})
     is_refused(fer("resume", "latest", "--runs", run.parent), 1, f"{run / 'config.json'}: ", "another version?")
@@ -223,49 +215,12 @@ def test_resume_of_a_run_whose_config_is_damaged(write_run: Callable[..., Path])
 # ---- evaluate and predict
 
 
-def test_evaluate_leaves_unknown_classes_out_and_counts_them(bad_images: BadImages):
-    answer = bad_images.elsewhere
-    assert answer.status == 0
-    told = answer.json()
-    assert (told["images"], told["skipped"]) == (1, 6)
-    (line,) = answer.lines
-    assert line.startswith("warning: 6 images of unknown classes left out: angry, disgust, fear, ")
-
-
-def test_evaluate_on_data_without_a_known_class(bad_images: BadImages, faces: Path, tmp_path: Path):
-    for name in ("angry", "sad"):
-        shutil.copytree(faces / "validation" / name, tmp_path / "unknown" / "validation" / name)
-    answer = fer("evaluate", bad_images.run, "--data", tmp_path / "unknown")
-    is_refused(answer, 1, f"{tmp_path / 'unknown'}: no image of 'validation' has a class that the run knows: ")
-
-
-def test_evaluate_on_a_split_that_is_missing(bad_images: BadImages, faces: Path):
-    answer = fer("evaluate", bad_images.run, "--data", faces, "--split", "test")
-    is_refused(answer, 1, f"--split: {faces} has no split 'test'; it has train, validation")
-
-
-def test_evaluate_without_data(bad_images: BadImages):
-    is_refused(fer("evaluate", bad_images.run), 2, "--data: no data set given; name a folder")
-
-
 def test_evaluate_a_run_without_a_model(write_run: Callable[..., Path], faces: Path):
     run = write_run("20260101-compact-aaaa", environment={"classes": ["happy", "sad"]})
     answer = fer("evaluate", run, "--data", faces)
     is_refused(answer, 1, f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'")
     queued = write_run("20260101-compact-bbbb")
     is_refused(fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: names no classes")
-
-
-def test_predict_tells_of_bad_files_and_answers_for_the_others(bad_images: BadImages):
-    answer = bad_images.predicted
-    assert answer.status == 1
-    missing, text = answer.lines
-    assert missing == "fer-tui: missing.png: No such file or directory; give a JPEG or PNG file"
-    assert text.startswith("fer-tui: ")
-    assert text.endswith("/[red]x[/]/data/train/happy/text.jpg: not a JPEG or PNG image; give a JPEG or PNG file")
-    told = answer.json()
-    assert ["error" in one for one in told] == [False, True, True]
-    assert sum(told[0]["probabilities"].values()) == pytest.approx(1, abs=1e-4)
 
 
 # ---- results that nobody can take

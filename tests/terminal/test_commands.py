@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 from installed import CHATTER, environment, fer
-from scenarios import BadImages, Interruptions, Queue, epochs_told
+from scenarios import Queue
 
 import core
 import fer_tui
-from core.comparison import COLUMNS
 from core.models.registry import MODELS
 from core.presets import PRESETS
 
@@ -90,65 +89,6 @@ def test_data_check_json(faces: Path):
     assert told["counts"]["train"] == dict.fromkeys(told["classes"], 8)
     assert told["counts"]["validation"] == dict.fromkeys(told["classes"], 2)
     assert (answer.status, answer.err) == (0, "")
-
-
-def test_problems_in_json(bad_images: BadImages):
-    problems = fer("data", "check", bad_images.data, "--json").json()["problems"]
-    assert problems
-    assert all(list(problem) == ["kind", "message", "paths"] for problem in problems)
-
-
-def test_train_json(bad_images: BadImages):
-    (told,) = bad_images.trained.json()
-    keys = "run model state epochs accuracy val_accuracy val_loss seconds warnings"
-    assert set(keys.split()) <= set(told)
-    assert told["run"] == bad_images.run.name
-    assert (told["model"], told["state"], told["epochs"]) == ("model2", "completed", 2)
-    evaluation = json.loads((bad_images.run / "evaluation.json").read_text())
-    assert told["val_accuracy"] == pytest.approx(evaluation["accuracy"])
-    assert told["val_loss"] == pytest.approx(evaluation["loss"], rel=1e-3)
-    assert told["warnings"] == evaluation["warnings"]
-
-
-def test_evaluate_json(bad_images: BadImages):
-    told = bad_images.elsewhere.json()
-    keys = {
-        "images",
-        "accuracy",
-        "balanced_accuracy",
-        "macro_f1",
-        "classes",
-        "confusion_matrix",
-        "per_class",
-        "seconds",
-    }
-    assert keys <= set(told)
-    assert list(told["per_class"]) == told["classes"] == bad_images.environment["classes"]
-    assert len(told["confusion_matrix"]) == len(told["classes"])
-    assert sum(map(sum, told["confusion_matrix"])) == told["images"]
-
-
-def test_predict_json(bad_images: BadImages):
-    answer, missing, text = bad_images.predicted.json()
-    assert list(answer) == ["image", "box", "predicted", "probabilities"]
-    assert list(missing) == list(text) == ["image", "error"]
-    assert answer["predicted"] == next(iter(answer["probabilities"]))
-
-
-def test_resume_of_a_completed_run_in_json(bad_images: BadImages):
-    answer = fer("resume", bad_images.run, "--json")
-    assert answer.json() == bad_images.trained.json()
-    assert answer.status == 0
-    assert answer.err == f"{bad_images.run.name}: already completed; --epochs N trains it further\n"
-
-
-def test_compare_json_and_csv_say_the_same(bad_images: BadImages):
-    rows = fer("compare", "--format", "json", "--runs", bad_images.run.parent).json()
-    header, *lines = fer("compare", "--format", "csv", "--runs", bad_images.run.parent).out.splitlines()
-    assert tuple(header.split(",")) == COLUMNS
-    assert [row["run"] for row in rows[:3]] == [bad_images.run.name, "majority", "chance"]
-    assert {row["run"] for row in rows[3:]} == {"published"}
-    assert len(lines) == len(rows)
 
 
 # ---- options
@@ -269,13 +209,6 @@ def test_the_second_run_has_a_process_of_its_own(queue: Queue):
 # ---- progress
 
 
-def test_a_line_an_epoch_where_nobody_redraws(bad_images: BadImages, interruptions: Interruptions):
-    assert epochs_told(bad_images.trained.err) == ["1/2", "2/2"]
-    for answer in (bad_images.trained, interruptions.stopped.answer, interruptions.finished):
-        assert "\r" not in answer.err
-        assert "\x1b" not in answer.err
-
-
 def test_a_bar_that_is_redrawn_on_a_terminal(queue: Queue):
     assert queue.answer.out.count("\r\x1b[2K") > 10
     lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", queue.answer.out))
@@ -284,11 +217,9 @@ def test_a_bar_that_is_redrawn_on_a_terminal(queue: Queue):
         assert any(re.match(rf"\S+-{model}-\S+  completed: val_accuracy [\d.]+ in epoch [12]$", line) for line in lines)
 
 
-def test_the_terminal_shows_nothing_that_tensorflow_says(queue: Queue, bad_images: BadImages):
+def test_the_terminal_shows_nothing_that_tensorflow_says(queue: Queue):
     screen = queue.answer.out.replace("loading TensorFlow", "")
     assert not CHATTER.search(screen), screen
-    for answer in (bad_images.trained, bad_images.evaluated, bad_images.elsewhere, bad_images.predicted):
-        assert not CHATTER.search(answer.err), answer.err
     # It says something: the run's own log has it.
     assert CHATTER.search((queue.runs[0] / "log.txt").read_text())
     assert CHATTER.search((queue.runs[1] / "log.txt").read_text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from installed import is_refused
+from installed import is_refused, steers
 from scenarios import FullDisk, Interruptions, epochs_told
 
 
@@ -55,6 +55,12 @@ def test_a_killed_run_reads_as_interrupted(interruptions: Interruptions):
     assert killed.answer.status == -9
     assert killed.after.state == "running"
     assert killed.state == "interrupted"
+
+
+def test_nothing_is_redrawn_where_no_terminal_is(interruptions: Interruptions):
+    for answer in (interruptions.stopped.answer, interruptions.finished):
+        assert epochs_told(answer.err)
+        assert not steers(answer.err)
 
 
 def test_resume_tells_its_own_epochs_alone(interruptions: Interruptions):

@@ -1,14 +1,15 @@
-"""Broken images are named, counted and left out, unusual ones read; no name on disk steers a terminal."""
+"""A training on bad images with names that would steer a terminal, and what every command then tells of its run."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
-from installed import Answer, fer, steers
+from installed import CHATTER, Answer, fer, is_refused, steers
 from scenarios import (
     BROKEN,
     MARKUP,
@@ -20,6 +21,8 @@ from scenarios import (
     write_broken_images,
     write_odd_images,
 )
+
+from core.comparison import COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +125,125 @@ def test_a_class_whose_images_are_all_broken_ends_the_run_as_failed(faces: Path,
     (line,) = answer.lines
     assert line.startswith("fer-tui: ")
     assert "only 'happy' has training images that can be read; 'fer-tui data check' names the others" in line
+
+
+# ---- refusals and warnings
+
+
+@pytest.mark.parametrize("epochs", ["0", "-3", "100001"])
+def test_resume_to_a_number_of_epochs_that_cannot_be(bad_images: BadImages, epochs: str):
+    before = (bad_images.run / "config.json").read_bytes()
+    is_refused(fer("resume", bad_images.run, "--epochs", epochs), 2, "--epochs: ")
+    assert (bad_images.run / "config.json").read_bytes() == before
+
+
+def test_evaluate_leaves_unknown_classes_out_and_counts_them(bad_images: BadImages):
+    answer = bad_images.elsewhere
+    assert answer.status == 0
+    told = answer.json()
+    assert (told["images"], told["skipped"]) == (1, 6)
+    (line,) = answer.lines
+    assert line.startswith("warning: 6 images of unknown classes left out: angry, disgust, fear, ")
+
+
+def test_evaluate_on_data_without_a_known_class(bad_images: BadImages, faces: Path, tmp_path: Path):
+    for name in ("angry", "sad"):
+        shutil.copytree(faces / "validation" / name, tmp_path / "unknown" / "validation" / name)
+    answer = fer("evaluate", bad_images.run, "--data", tmp_path / "unknown")
+    is_refused(answer, 1, f"{tmp_path / 'unknown'}: no image of 'validation' has a class that the run knows: ")
+
+
+def test_evaluate_on_a_split_that_is_missing(bad_images: BadImages, faces: Path):
+    answer = fer("evaluate", bad_images.run, "--data", faces, "--split", "test")
+    is_refused(answer, 1, f"--split: {faces} has no split 'test'; it has train, validation")
+
+
+def test_evaluate_without_data(bad_images: BadImages):
+    is_refused(fer("evaluate", bad_images.run), 2, "--data: no data set given; name a folder")
+
+
+def test_predict_tells_of_bad_files_and_answers_for_the_others(bad_images: BadImages):
+    answer = bad_images.predicted
+    assert answer.status == 1
+    missing, text = answer.lines
+    assert missing == "fer-tui: missing.png: No such file or directory; give a JPEG or PNG file"
+    assert text.startswith("fer-tui: ")
+    assert text.endswith("/[red]x[/]/data/train/happy/text.jpg: not a JPEG or PNG image; give a JPEG or PNG file")
+    told = answer.json()
+    assert ["error" in one for one in told] == [False, True, True]
+    assert sum(told[0]["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+# ---- JSON
+
+
+def test_problems_in_json(bad_images: BadImages):
+    problems = fer("data", "check", bad_images.data, "--json").json()["problems"]
+    assert problems
+    assert all(list(problem) == ["kind", "message", "paths"] for problem in problems)
+
+
+def test_train_json(bad_images: BadImages):
+    (told,) = bad_images.trained.json()
+    keys = "run model state epochs accuracy val_accuracy val_loss seconds warnings"
+    assert set(keys.split()) <= set(told)
+    assert told["run"] == bad_images.run.name
+    assert (told["model"], told["state"], told["epochs"]) == ("model2", "completed", 2)
+    evaluation = json.loads((bad_images.run / "evaluation.json").read_text())
+    assert told["val_accuracy"] == pytest.approx(evaluation["accuracy"])
+    assert told["val_loss"] == pytest.approx(evaluation["loss"], rel=1e-3)
+    assert told["warnings"] == evaluation["warnings"]
+
+
+def test_evaluate_json(bad_images: BadImages):
+    told = bad_images.elsewhere.json()
+    keys = {
+        "images",
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "classes",
+        "confusion_matrix",
+        "per_class",
+        "seconds",
+    }
+    assert keys <= set(told)
+    assert list(told["per_class"]) == told["classes"] == bad_images.environment["classes"]
+    assert len(told["confusion_matrix"]) == len(told["classes"])
+    assert sum(map(sum, told["confusion_matrix"])) == told["images"]
+
+
+def test_predict_json(bad_images: BadImages):
+    answer, missing, text = bad_images.predicted.json()
+    assert list(answer) == ["image", "box", "predicted", "probabilities"]
+    assert list(missing) == list(text) == ["image", "error"]
+    assert answer["predicted"] == next(iter(answer["probabilities"]))
+
+
+def test_resume_of_a_completed_run_in_json(bad_images: BadImages):
+    answer = fer("resume", bad_images.run, "--json")
+    assert answer.json() == bad_images.trained.json()
+    assert answer.status == 0
+    assert answer.err == f"{bad_images.run.name}: already completed; --epochs N trains it further\n"
+
+
+def test_compare_json_and_csv_say_the_same(bad_images: BadImages):
+    rows = fer("compare", "--format", "json", "--runs", bad_images.run.parent).json()
+    header, *lines = fer("compare", "--format", "csv", "--runs", bad_images.run.parent).out.splitlines()
+    assert tuple(header.split(",")) == COLUMNS
+    assert [row["run"] for row in rows[:3]] == [bad_images.run.name, "majority", "chance"]
+    assert {row["run"] for row in rows[3:]} == {"published"}
+    assert len(lines) == len(rows)
+
+
+# ---- progress
+
+
+def test_a_line_an_epoch_where_nobody_redraws(bad_images: BadImages):
+    assert epochs_told(bad_images.trained.err) == ["1/2", "2/2"]
+    assert not steers(bad_images.trained.err)
+
+
+def test_nothing_of_what_tensorflow_says_is_told(bad_images: BadImages):
+    for answer in (bad_images.trained, bad_images.evaluated, bad_images.elsewhere, bad_images.predicted):
+        assert not CHATTER.search(answer.err), answer.err
