@@ -139,6 +139,9 @@ def resume(
 
     path = find_run(run, folder(context, runs))
     snapshot = read_run(path)
+    if learning_rate is not None:
+        # Where nothing is left to do, a wrong flag is told all the same.
+        configs.check_settings({"learning_rate": learning_rate}, source="flag")
     if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
         output.say(f"{path.name}: already completed; --epochs N trains it further")
         if json:

@@ -207,6 +207,15 @@ def test_stopping_what_does_not_run(write_run: Callable[..., Path]):
     assert not (run / "stop").exists()
 
 
+@pytest.mark.parametrize("rate", ["0", "-1", "nan"])
+def test_resume_at_a_rate_that_cannot_be(write_run: Callable[..., Path], rate: str):
+    for name, state in (("20260101-compact-aaaa", "completed"), ("20260102-compact-bbbb", "diverged")):
+        run = write_run(name, status={"state": state}, evaluation={"accuracy": 0.5})
+        before = (run / "config.json").read_bytes()
+        is_refused(fer("resume", run, "--learning-rate", rate), 2, "--learning-rate: ", "(got ")
+        assert (run / "config.json").read_bytes() == before
+
+
 def test_resume_of_a_run_whose_config_is_damaged(write_run: Callable[..., Path]):
     run = write_run(status={"state": "stopped"}, config={"epochs": "many"})
     is_refused(fer("resume", "latest", "--runs", run.parent), 1, f"{run / 'config.json'}: ", "another version?")
