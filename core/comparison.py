@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from core import files, published
 from core.runs import RunSnapshot
+from core.seeds import DEVIATIONS, OF_ONE_RUN, fold, settings
 
 COLUMNS = (
     "model",
@@ -30,12 +30,29 @@ COLUMNS = (
     "warnings",
     "control",
     "control_val_accuracy",
+    "whole_accuracy",
+    "whole_accuracy_low",
+    "whole_accuracy_high",
+    "macro_f1_low",
+    "macro_f1_high",
+    "leak_free_accuracy",
+    "seeds",
+    "val_accuracy_sd",
+    "val_macro_f1_sd",
 )
 FIGURES = ("train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
-NUMBERS = (*FIGURES, "epochs", "params", "val_images", "seconds", "control_val_accuracy")
-# Settings that a run and its control may differ in: where and how fast they compute, and the path of the data, which
-# the fingerprint stands for.
-APART = ("control", "data", "time_budget", "devices", "precision", "jit_compile", "image_memory", "deterministic")
+SHARES = (
+    *FIGURES,
+    "control_val_accuracy",
+    "whole_accuracy",
+    *OF_ONE_RUN,
+    "leak_free_accuracy",
+    *DEVIATIONS,
+)
+NUMBERS = (*SHARES, "epochs", "params", "val_images", "seconds", "seeds")
+# Settings that runs of one table's row, or a run and its control, may differ in: where and how fast they compute, and
+# the path of the data, which the fingerprint stands for.
+APART = ("data", "time_budget", "devices", "precision", "jit_compile", "image_memory", "deterministic")
 # What a column is called where room is short; the others go by their own names.
 HEADINGS = {
     "augmentation": "augment",
@@ -46,6 +63,14 @@ HEADINGS = {
     "val_macro_f1": "macro F1",
     "val_images": "val images",
     "control_val_accuracy": "on noise",
+    "whole_accuracy": "whole",
+    "whole_accuracy_low": "95 % from",
+    "whole_accuracy_high": "to",
+    "macro_f1_low": "F1 from",
+    "macro_f1_high": "F1 to",
+    "leak_free_accuracy": "leak-free",
+    "val_accuracy_sd": "acc sd",
+    "val_macro_f1_sd": "F1 sd",
 }
 BASELINES = ("majority", "chance")
 PUBLISHED = "published"
@@ -53,19 +78,22 @@ PUBLISHED = "published"
 Row = Mapping[str, Any]
 
 
-def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True) -> list[Row]:
-    """One row a run, then the majority and chance rows of their data, then the article's.
+def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, fold_seeds: bool = False) -> list[Row]:
+    """One row a run, or a setting, then the majority and chance rows of their data, then the article's.
 
     Args:
         runs: in the order in which they shall stand.
         with_published: whether the article's rows follow.
+        fold_seeds: whether completed runs that differ in their seed alone share a row; see `core.seeds.fold`.
 
     Returns:
         Mappings of COLUMNS; None where a figure is not known. `warnings` is a list of codes. A run's control is one
         among `runs` with the same settings and data but for noise in place of the images.
     """
-    controls = {_settings(run): run for run in sorted(runs, key=lambda run: run.name) if is_control(run)}
-    rows: list[Row] = [run_row(run, controls.get(_settings(run))) for run in runs]
+    controls = {_with_control(run): run for run in sorted(runs, key=lambda run: run.name) if is_control(run)}
+    rows: list[Row] = [run_row(run, controls.get(_with_control(run))) for run in runs]
+    if fold_seeds:
+        rows = fold(runs, rows, *APART)
     seen: dict[str, RunSnapshot] = {}
     for run in runs:
         if run.environment.get("counts"):
@@ -84,10 +112,9 @@ def is_control(run: RunSnapshot) -> bool:
     return run.config.get("control", "none") != "none"
 
 
-def _settings(run: RunSnapshot) -> tuple[str, str]:
-    """What a run and its control have in common: the data and all settings but APART."""
-    settings = {name: value for name, value in run.config.items() if name not in APART}
-    return str(run.environment.get("fingerprint")), json.dumps(settings, sort_keys=True)
+def _with_control(run: RunSnapshot) -> tuple[str, str]:
+    """What a run and its control have in common."""
+    return settings(run, "control", *APART)
 
 
 def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
@@ -124,7 +151,20 @@ def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
         "warnings": warnings,
         "control": run.config.get("control") if is_control(run) else None,
         "control_val_accuracy": _known(beside.get("val_accuracy")),
+        "whole_accuracy": _known(evaluation.get("accuracy")),
+        **_interval(evaluation, "accuracy", "whole_accuracy"),
+        **_interval(evaluation, "macro_f1", "macro_f1"),
+        "leak_free_accuracy": _known(evaluation.get("leak_free_accuracy")),
+        "seeds": 1 if kept else None,
+        **dict.fromkeys(DEVIATIONS),
     }
+
+
+def _interval(evaluation: Mapping[str, Any], figure: str, column: str) -> dict[str, float | None]:
+    """Both ends of a figure's interval; None where a run was evaluated before there were any."""
+    ends = evaluation.get("intervals", {}).get(figure, ())
+    low, high = ends if len(ends) == 2 else (None, None)
+    return {f"{column}_low": _known(low), f"{column}_high": _known(high)}
 
 
 def _known(value: float | None) -> float | None:
@@ -207,7 +247,7 @@ def cell(column: str, value: Any) -> str:
         return ""
     if column == "warnings":
         return "; ".join(value)
-    if column in (*FIGURES, "control_val_accuracy"):
+    if column in SHARES:
         return f"{value:.4f}"
     if column == "seconds":
         return f"{value:,.0f}"

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.statistics import bootstrap_intervals
+
 
 def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]) -> dict[str, Any]:
     """Compare predictions with labels.
@@ -21,7 +23,8 @@ def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes
         `images`; `accuracy`; `balanced_accuracy` (mean recall) and `macro_f1`, both over the classes that have
         images; `loss` (mean cross-entropy, nats); `classes` in alphabetical order; `confusion_matrix`, rows true and
         columns predicted in that order; `per_class` with precision, recall, f1 and support of each class;
-        `majority_accuracy`, what always saying the commonest class would score.
+        `majority_accuracy`, what always saying the commonest class would score; `intervals`, see
+        `core.statistics.bootstrap_intervals`.
 
     Source:
         sklearn.metrics; a class that is never predicted has precision 0.
@@ -37,6 +40,7 @@ def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes
     )
     present = support > 0
     column = {name: i for i, name in enumerate(classes)}
+    matrix = confusion_matrix(truth, predicted, labels=names).tolist()
     true_share = probabilities[np.arange(len(truth)), [column[name] for name in truth]]
     return {
         "images": len(truth),
@@ -45,7 +49,7 @@ def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes
         "macro_f1": float(f1[present].mean()),
         "loss": float(-np.log(np.clip(true_share, 1e-7, 1.0)).mean()),
         "classes": names,
-        "confusion_matrix": confusion_matrix(truth, predicted, labels=names).tolist(),
+        "confusion_matrix": matrix,
         "per_class": {
             name: {
                 "precision": float(precision[i]),
@@ -56,7 +60,27 @@ def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes
             for i, name in enumerate(names)
         },
         "majority_accuracy": float(support.max() / support.sum()),
+        "intervals": bootstrap_intervals(matrix),
     }
+
+
+def evaluate_unseen(
+    labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str], seen: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """Accuracy without the images that the model was trained on.
+
+    Args:
+        labels: as `evaluate` takes them, as are the next two.
+        probabilities: of every image.
+        classes: in the order of the outputs.
+        seen: whether train has an image's exact pixels, shape (images,).
+
+    Returns:
+        `leaked_images` and `leak_free_accuracy`, None where no image is left.
+    """
+    is_right = np.asarray(classes)[probabilities.argmax(axis=1)] == np.asarray(labels)
+    left = is_right[~seen]
+    return {"leaked_images": int(seen.sum()), "leak_free_accuracy": float(left.mean()) if len(left) else None}
 
 
 def predictions_table(

@@ -40,8 +40,12 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
         "warnings": WARNINGS,
     },
     "evaluation": {
-        **dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1", "majority_accuracy"), (*NUMBER, type(None))),
-        **dict.fromkeys(("images", "val_images", "epoch"), int),
+        **dict.fromkeys(
+            ("accuracy", "balanced_accuracy", "macro_f1", "majority_accuracy", "leak_free_accuracy"),
+            (*NUMBER, type(None)),
+        ),
+        **dict.fromkeys(("images", "val_images", "leaked_images", "epoch"), int),
+        "intervals": {...: {"accuracy": [NUMBER], "macro_f1": [NUMBER]}},
         "classes": [str],
         "confusion_matrix": [[int]],
         "per_class": {str: {str: (*NUMBER, type(None))}},

@@ -17,13 +17,14 @@ from core.averaging import averaged
 from core.checkpoint import FOLDER, Checkpoint, TrainingState, find_checkpoint, restore_kept, save_checkpoint
 from core.config import TrainingConfig
 from core.errors import RunError
-from core.evaluation import evaluate, predictions_table
+from core.evaluation import evaluate, evaluate_unseen, predictions_table
 from core.failures import explain
 from core.history import read_history
 from core.models.registry import find_model
 from core.run_audit import audit_run, measure_batches
 from core.run_writer import RunWriter
 from core.runs import better, read_run
+from core.statistics import seen_in_training
 from core.training_data import TrainingData, class_weights, load_data
 
 if TYPE_CHECKING:
@@ -343,6 +344,8 @@ class _Training:
         paths = pixels.frame["path"].tolist()
         files.write_bytes(self.path / "predictions.csv", predictions_table(paths, labels, probabilities, data.classes))
         evaluation = evaluate(labels, probabilities, data.classes)
+        seen = seen_in_training(data.train.values, pixels.values)
+        evaluation |= evaluate_unseen(labels, probabilities, data.classes, seen)
         epoch = self.state.epoch if self.config.keep == "last" else max(self.state.best_epoch, 1)
         evaluation |= {
             "split": "validation",

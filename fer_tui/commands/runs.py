@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -90,16 +91,31 @@ def compare(
         typer.Option("--output", help="Write it to a file (csv where no format is given).", show_default=False),
     ] = None,
     published: Annotated[bool, typer.Option("--published/--no-published", help="The article's rows too.")] = True,
+    fold_seeds: Annotated[
+        bool, typer.Option("--fold-seeds", help="One row for runs that differ in their seed alone: mean and deviation.")
+    ] = False,
+    tested: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--test",
+            metavar="RUN RUN",
+            help="McNemar's exact test between two runs, in place of the table.",
+            autocompletion=complete_run,
+            show_default=False,
+        ),
+    ] = None,
     runs: RunsOption = None,
 ) -> int:
     """Compare runs in one table, beside the baselines and the article's figures."""
     if form not in FORMATS:
         raise ConfigError(f"--format: no format is called '{form}'; choose from {', '.join(FORMATS)}")
     where = folder(context, runs)
+    if tested:
+        return _test(*(find_run(name, where) for name in tested), form=form)
     paths = [find_run(name, where) for name in names] if names else list_runs(where)
     if not paths:
         output.say(f"no runs in {where} to compare; start one with 'fer-tui train --data PATH --model compact'")
-    rows = comparison.compare([read_run(path) for path in paths], with_published=published)
+    rows = comparison.compare([read_run(path) for path in paths], with_published=published, fold_seeds=fold_seeds)
     if target is None and form == "table":
         print_comparison(rows)
         return 0
@@ -118,19 +134,46 @@ def compare(
     return 0
 
 
+def _test(first: Path, second: Path, *, form: str) -> int:
+    """Say whether two runs differ by more than chance."""
+    from core.predictions import read_predictions
+    from core.statistics import compare_two, in_words
+
+    if form not in ("table", "json"):
+        raise ConfigError(f"--format: --test is told as table or json, not as {form}")
+    difference = compare_two(read_predictions(first), read_predictions(second))
+    if form == "json":
+        output.print_json({"runs": [first.name, second.name], **asdict(difference)})
+    else:
+        output.print_lines("".join(f"{line}\n" for line in in_words(difference, first.name, second.name)))
+    return 0
+
+
 # The whole table is in every export; a terminal has room for what decides.
-WIDE = tuple(c for c in comparison.COLUMNS if c not in ("encoding", "augmentation", "control", "control_val_accuracy"))
 NARROW = ("model", "epochs", "train_accuracy", "val_accuracy", "val_loss", "val_macro_f1", "warnings")
+WIDE = (
+    *("model", "protocol", "epochs", "params", "train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy"),
+    *("val_macro_f1", "whole_accuracy", "whole_accuracy_low", "whole_accuracy_high", "leak_free_accuracy"),
+    *("seconds", "run", "warnings"),
+)
 WIDE_FROM = 160
+# Shown beside another where a row has them.
+BESIDE = {
+    "control_val_accuracy": "val_accuracy",
+    "val_accuracy_sd": "val_accuracy",
+    "seeds": "model",
+    "val_macro_f1_sd": "val_macro_f1",
+}
 
 
 def print_comparison(rows: list[comparison.Row]) -> None:
     """The table for people: ours first, baselines and the article's rows dimmed."""
     left = ("model", "protocol", "run", "warnings")
     shown = WIDE if output.console().width >= WIDE_FROM else NARROW
-    if any(row["control_val_accuracy"] is not None for row in rows):
-        beside = shown.index("val_accuracy") + 1
-        shown = (*shown[:beside], "control_val_accuracy", *shown[beside:])
+    for column, beside in BESIDE.items():
+        if any(row[column] not in (None, 1) for row in rows):
+            at = shown.index(beside) + 1
+            shown = (*shown[:at], column, *shown[at:])
     output.print_table(
         {comparison.HEADINGS.get(c, c): "left" if c in left else "right" for c in shown},
         [

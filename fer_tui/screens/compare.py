@@ -11,12 +11,17 @@ from textual.widgets import DataTable, Static
 
 from core import published
 from core.comparison import BASELINES, PUBLISHED, Row, compare, write_table
+from core.errors import FerError
+from core.predictions import read_predictions
 from core.runs import RunSnapshot
 from fer_tui.modes import shown_tab
 from fer_tui.output import visible
+from fer_tui.screens.inspect_words import run_line
+from fer_tui.screens.menu import MenuScreen
 from fer_tui.screens.mode_screen import RunsModeScreen
 from fer_tui.widgets.accuracy_graph import AccuracyGraph
-from fer_tui.widgets.comparison_table import BEST, ComparisonTable
+from fer_tui.widgets.comparison_table import BEST, ComparisonTable, runs_of
+from fer_tui.widgets.run_table import run_digits
 
 EMPTY = """Nothing to compare yet: a run comes into the table when its first epoch is done.
 
@@ -29,6 +34,11 @@ BASELINE_NOTES = {
     "majority": "what always giving the commonest class of train scores",
     "chance": "what guessing evenly scores",
 }
+
+
+def called(run: RunSnapshot) -> str:
+    """A run in two words."""
+    return f"{run.model} {run_digits(run.name)}"
 
 
 class CompareScreen(RunsModeScreen):
@@ -48,6 +58,14 @@ class CompareScreen(RunsModeScreen):
         ),
         Binding("g", "graph", "Graph", id="compare.graph", tooltip="Accuracy by model as a graph, or the table alone"),
         Binding("a", "article", "Article", id="compare.article", tooltip="Hide or show the article's rows"),
+        Binding("f", "fold", "Fold", id="compare.fold", tooltip="One row for runs that differ in their seed alone"),
+        Binding(
+            "t",
+            "test",
+            "Test",
+            id="compare.test",
+            tooltip="Whether two runs differ by more than chance",
+        ),
         Binding("i", "inspect", "Inspect", id="compare.inspect", tooltip="Where the cursor's run is right and wrong"),
         Binding("e", "export", "Export", id="compare.export", tooltip="Write the table to a file"),
         Binding("c", "copy", "Copy CSV", id="compare.copy", tooltip="Put the table on the clipboard as CSV"),
@@ -56,6 +74,8 @@ class CompareScreen(RunsModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self.with_article = True
+        self.folded = False
+        self.tested: list[str] = []
         self.rows: list[Row] = []
         self._of: tuple[object, ...] = ()
 
@@ -80,36 +100,81 @@ class CompareScreen(RunsModeScreen):
         """Compare the runs, where what stands in the table has changed."""
         compared = self.compared()
         # A heartbeat changes a run's status, and nothing that stands in the table.
-        shown = (self.with_article, *((run.name, run.state, run.history, run.evaluation) for run in compared))
+        shown = (
+            self.with_article,
+            self.folded,
+            *((run.name, run.state, run.history, run.evaluation) for run in compared),
+        )
         if shown == self._of:
             return
         self._of = shown
-        self.rows = compare(compared, with_published=self.with_article)
+        self.rows = compare(compared, with_published=self.with_article, fold_seeds=self.folded)
         which = "marked" if self.fer.marked else "with an epoch"
         with self.app.batch_update():
             self.set_class(not compared, "-empty")
             counted = "1 run" if len(compared) == 1 else f"{len(compared)} runs"
-            self.query_one("#compared", Static).update(f"{counted} ({which})   {BEST} the best of our runs")
+            folded = "   seeds folded: means" if self.folded else ""
+            self.query_one("#compared", Static).update(f"{counted} ({which})   {BEST} the best of our runs{folded}")
             self.query_one(ComparisonTable).show(self.rows)
             self.query_one(AccuracyGraph).show(self.rows)
             self._tell_row()
 
     @property
     def chosen(self) -> RunSnapshot | None:
-        """The run in the cursor's row, None where that is a baseline or the article's."""
+        """The run in the cursor's row, the first of several; None where that is a baseline or the article's."""
         row = self.query_one(ComparisonTable).chosen_row
-        return next((run for run in self.fer.runs or () if row and run.name == row["run"]), None)
+        return next((run for run in self.fer.runs or () if row and run.name in runs_of(row)), None)
 
     def action_inspect(self) -> None:
         """Open Inspect on the cursor's run."""
         if self.chosen:
             self.fer.inspect_run(self.chosen.name)
 
+    def action_fold(self) -> None:
+        """A row a setting, or a row a run."""
+        self.folded = not self.folded
+        self.show_runs()
+
+    def action_test(self) -> None:
+        """Ask which other run the cursor's is to be held against."""
+        first = self.chosen
+        if first:
+            others = [(run_line(run), run) for run in self._testable() if run is not first]
+            menu = MenuScreen(f"Hold {called(first)} against", others, None)
+            self.app.push_screen(menu, lambda second: self._test(first, second))
+
+    def _testable(self) -> list[RunSnapshot]:
+        return [run for run in self.fer.runs or () if run.evaluation is not None]
+
+    def _test(self, first: RunSnapshot, second: RunSnapshot | None) -> None:
+        if second is not None:
+            self.run_worker(lambda: self._read_both(first, second), thread=True, group="test", name="test")
+
+    def _read_both(self, first: RunSnapshot, second: RunSnapshot) -> None:
+        """Read both runs' predictions and say what the test does; in a thread."""
+        from core.statistics import compare_two, in_words
+
+        try:
+            difference = compare_two(read_predictions(first.path), read_predictions(second.path))
+            told = in_words(difference, called(first), called(second))
+        except FerError as error:
+            told = [str(error)]
+        self.app.call_from_thread(self._tell_test, told)
+
+    def _tell_test(self, told: list[str]) -> None:
+        self.tested = told
+        self._tell_row()
+
     @on(DataTable.CellHighlighted)
+    def _cursor_moved(self) -> None:
+        self.tested = []
+        self._tell_row()
+
     def _tell_row(self) -> None:
         self.refresh_bindings()
         row = self.query_one(ComparisonTable).chosen_row
-        self.query_one("#row-note", Static).update(visible(self._note(row)) if row else "")
+        told = self.tested or ([self._note(row)] if row else [])
+        self.query_one("#row-note", Static).update("\n".join(map(visible, told)))
 
     def _note(self, row: Row) -> str:
         """What the figures of a row mean, in words."""
@@ -143,6 +208,11 @@ class CompareScreen(RunsModeScreen):
             return True
         if action == "inspect":
             return self.chosen is not None
+        if action == "test":
+            testable = self._testable()
+            return self.chosen in testable and len(testable) > 1
+        if action == "fold":
+            return bool(self.fer.runs)
         return action != "sort" or self.query_one(ComparisonTable).display
 
     def action_graph(self) -> None:

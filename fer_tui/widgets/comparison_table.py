@@ -28,6 +28,11 @@ def row_key(row: Row) -> str:
     return f"{row['run']}{told}"
 
 
+def runs_of(row: Row) -> list[str]:
+    """The names of the runs that a row tells of: one, or several that differ in their seed."""
+    return [row["run"]] if row["seeds"] == 1 else str(row["run"]).split(";")
+
+
 def best_figures(rows: Sequence[Row]) -> dict[str, float]:
     """The best figure of each column among our runs, controls left out: the lowest loss, the highest of the others."""
     ours = [row for row in rows if row["run"] not in (*BASELINES, PUBLISHED) and not row["control"]]
@@ -127,12 +132,18 @@ class ComparisonTable(DataTable[Cell]):
         self.cursor_coordinate = Coordinate(0, 0)
 
 
+def _run_cell(row: Row) -> str:
+    if row["run"] == PUBLISHED:
+        return "article"
+    return f"{row['seeds']} runs" if (row["seeds"] or 1) > 1 else short_name(row["run"])
+
+
 def _cell(column: str, row: Row, best: Mapping[str, float], colours: Mapping[str, str], order: int) -> Cell:
     text = comparison.cell(column, row[column])
     is_ours = row["run"] not in (*BASELINES, PUBLISHED)
     style = "" if is_ours else "dim italic" if row["run"] == PUBLISHED else "dim"
     if column == "run":
-        text = short_name(text) if is_ours else "article" if row["run"] == PUBLISHED else text
+        text = _run_cell(row)
     if column == "model":
         text = comparison.model_cell(row)
     if column == "warnings" and text:

@@ -21,11 +21,21 @@ WriteRun = Callable[..., Path]
 
 HEADER = (
     "model,protocol,encoding,augmentation,epochs,params,train_accuracy,val_accuracy,val_loss,"
-    "val_balanced_accuracy,val_macro_f1,val_images,seconds,run,warnings,control,control_val_accuracy"
+    "val_balanced_accuracy,val_macro_f1,val_images,seconds,run,warnings,control,control_val_accuracy,"
+    "whole_accuracy,whole_accuracy_low,whole_accuracy_high,macro_f1_low,macro_f1_high,leak_free_accuracy,"
+    "seeds,val_accuracy_sd,val_macro_f1_sd"
 )
 COUNTS = {"train": {"a": 60, "b": 30, "c": 10}, "validation": {"a": 5, "b": 4, "c": 1}}
 ENVIRONMENT = {"fingerprint": "f1", "counts": COUNTS, "parameters": 1234}
-EVALUATION = {"balanced_accuracy": 0.55, "macro_f1": 0.5, "val_images": 10, "warnings": []}
+EVALUATION = {
+    "accuracy": 0.625,
+    "balanced_accuracy": 0.55,
+    "macro_f1": 0.5,
+    "val_images": 10,
+    "warnings": [],
+    "intervals": {"level": 0.95, "accuracy": [0.5, 0.75], "macro_f1": [0.375, 0.625]},
+    "leak_free_accuracy": 0.5625,
+}
 FORMATS = ("csv", "markdown", "latex", "json")
 
 
@@ -82,7 +92,22 @@ def test_a_run_has_one_row_with_the_figures_of_its_kept_epoch(snapshot: Snapshot
         "warnings": [],
         "control": None,
         "control_val_accuracy": None,
+        "whole_accuracy": 0.625,
+        "whole_accuracy_low": 0.5,
+        "whole_accuracy_high": 0.75,
+        "macro_f1_low": 0.375,
+        "macro_f1_high": 0.625,
+        "leak_free_accuracy": 0.5625,
+        "seeds": 1,
+        "val_accuracy_sd": None,
+        "val_macro_f1_sd": None,
     }
+
+
+@pytest.mark.parametrize("intervals", [None, {}, {"accuracy": [0.5], "macro_f1": []}])
+def test_a_run_without_intervals_has_none_in_the_table(snapshot: Snapshot, intervals: Any):
+    found = run_row(snapshot(evaluation={"accuracy": 0.5, "intervals": intervals}))
+    assert (found["whole_accuracy"], found["whole_accuracy_low"], found["macro_f1_high"]) == (0.5, None, None)
 
 
 def test_under_the_published_protocol_the_last_epoch_counts(snapshot: Snapshot):
@@ -288,8 +313,10 @@ def test_an_evaluation_of_before_the_run_went_on_is_left_out(snapshot: Snapshot)
 def test_a_csv_row_to_the_letter(snapshot: Snapshot):
     evaluation = {**EVALUATION, "warnings": [{"code": "one"}, {"code": "two"}]}
     text = write_table(compare([snapshot(evaluation=evaluation)]), "csv")
-    assert text.splitlines()[1] == "compact,sound,label,basic,3,1234,0.7,0.65,1.0,0.55,0.5,10,3.8,run-1,one;two,,"
-    assert text.splitlines()[-4] == "model1,published,,,2,,0.8317,0.1428,0.7835,,,7040,,published,,,"
+    assert text.splitlines()[1] == (
+        "compact,sound,label,basic,3,1234,0.7,0.65,1.0,0.55,0.5,10,3.8,run-1,one;two,,,0.625,0.5,0.75,0.375,0.625,0.5625,1,,"
+    )
+    assert text.splitlines()[-4] == "model1,published,,,2,,0.8317,0.1428,0.7835,,,7040,,published,,,,,,,,,,,,"
     assert text.endswith("\n")
     assert "\r" not in text
 
@@ -406,7 +433,7 @@ def test_latex_shows_a_name_and_does_not_obey_it(name: str, shown: str):
 
 def test_latex_is_a_whole_booktabs_table(snapshot: Snapshot):
     lines = write_table(compare([snapshot()]), "latex").splitlines()
-    assert lines[0] == r"\begin{tabular}{llllrrrrrrrrrlllr}"
+    assert lines[0] == r"\begin{tabular}{llllrrrrrrrrrlllrrrrrrrrrr}"
     assert lines[1] == r"\toprule"
     assert lines[2] == HEADER.replace("_", " ").replace(",", " & ") + r" \\"
     assert lines[3] == r"\midrule"

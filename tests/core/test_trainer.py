@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from trainings import FAST, trained
 
 from core.config import TrainingConfig, resolve
@@ -45,6 +47,25 @@ def test_history_has_a_row_an_epoch(completed: RunSnapshot) -> None:
         assert all(np.isfinite(value) for value in row.values())
         assert row["seconds"] > 0
         assert row["images_per_second"] > 0
+
+
+def test_the_evaluation_tells_what_was_seen_in_training(faces: Path, tmp_path: Path) -> None:
+    # Three validation images become copies of trained ones, in files of other bytes.
+    data = tmp_path / "faces"
+    shutil.copytree(faces, data)
+    copies = sorted((data / "validation").rglob("*.png"))[:3]
+    for copy, source in zip(copies, sorted((data / "train").rglob("*.png")), strict=False):
+        Image.open(source).save(copy, compress_level=1)
+        assert copy.read_bytes() != source.read_bytes()
+    run = trained(resolve({**FAST, "data": data, "epochs": 1}), tmp_path / "runs")
+    assert run.evaluation is not None
+    assert (run.evaluation["leaked_images"], run.evaluation["images"]) == (3, 14)
+    with (run.path / "predictions.csv").open() as file:
+        unseen = [row for row in csv.DictReader(file) if data / row["path"] not in copies]
+    is_right = [row["predicted"] == row["label"] for row in unseen]
+    assert run.evaluation["leak_free_accuracy"] == pytest.approx(np.mean(is_right))
+    low, high = run.evaluation["intervals"]["accuracy"]
+    assert low <= run.evaluation["accuracy"] <= high
 
 
 def test_config_and_environment_are_whole(completed: RunSnapshot, faces: Path) -> None:

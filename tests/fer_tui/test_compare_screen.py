@@ -14,6 +14,7 @@ from core.comparison import COLUMNS
 from fer_tui.app import FerApp
 from fer_tui.screens.confirm import ConfirmScreen
 from fer_tui.screens.export import ExportScreen
+from fer_tui.screens.menu import MenuScreen
 from fer_tui.widgets.comparison_table import ORDER, ComparisonTable, best_figures, in_order
 
 FIRST, SECOND = "20260101-000000-000-compact-aaaa", "20260102-030405-006-model2-bbbb"
@@ -209,6 +210,63 @@ async def test_export_remembers_asks_before_it_replaces_and_tells_errors(
         assert pilot.app.screen.form == "markdown"
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
+
+
+async def test_seeds_share_a_row_and_come_apart_again(
+    open_table: Callable[..., Any],
+    write_run: Callable[..., Path],
+    epochs: Callable[[int], list[dict[str, float]]],
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+):
+    for seed, name in enumerate((FIRST, SECOND)):
+        write_run(name, config={"seed": seed}, history=epochs(2 + seed))
+    async with open_table((132, 43)) as pilot:
+        assert column(pilot, "run")[:2] == [SECOND, FIRST]
+        await pilot.press("f")
+        await until(pilot, lambda: column(pilot, "run")[0] == f"{SECOND};{FIRST}")
+        shown = screen_text(pilot)
+        assert "2 runs" in shown and "seeds folded" in shown
+        # What can be done with a run is done with the first of them.
+        await pilot.press("i")
+        await until(pilot, lambda: pilot.app.current_mode == "inspect")
+        assert pilot.app.inspected == SECOND
+        await pilot.press("4", "f")
+        await until(pilot, lambda: column(pilot, "run")[:2] == [SECOND, FIRST])
+
+
+async def test_two_runs_are_held_against_each_other(
+    open_table: Callable[..., Any],
+    write_run: Callable[..., Path],
+    epochs: Callable[[int], list[dict[str, float]]],
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+    size: tuple[int, int],
+):
+    for name, model, right in ((FIRST, "compact", 40), (SECOND, "model2", 30)):
+        run = write_run(name, config={"model": model}, history=epochs(2), evaluation={"accuracy": right / 40})
+        lines = [f"{n}.png,happy,{'happy' if n < right else 'sad'},0.6,0.4" for n in range(40)]
+        (run / "predictions.csv").write_text("\n".join(["path,label,predicted,p_happy,p_sad", *lines, ""]))
+    async with open_table(size) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MenuScreen))
+        await until(pilot, lambda: "Hold model2 bbbb against" in screen_text(pilot))
+        await pilot.press("enter")
+        # Of ten images that one alone tells right, all fall to one: 2 / 1024.
+        await until(pilot, lambda: "McNemar's exact test: p = 0.002: compact aaaa is better" in screen_text(pilot))
+        assert "0 only model2 bbbb tells right, 10 only compact aaaa" in screen_text(pilot)
+        await pilot.press("down")
+        await until(pilot, lambda: "McNemar" not in screen_text(pilot))
+        (pilot.app.mode_screen.chosen.path / "predictions.csv").unlink()
+        await pilot.press("t", "enter")
+        await until(pilot, lambda: "predictions.csv: is missing" in screen_text(pilot).replace("\n", ""))
+
+
+async def test_a_run_without_an_evaluation_is_not_tested(open_table: Callable[..., Any], two_runs: None):
+    async with open_table() as pilot:
+        assert pilot.app.mode_screen.check_action("test", ()) is False
+        await pilot.press("t")
+        assert pilot.app.screen is pilot.app.mode_screen
 
 
 async def test_copy_puts_csv_on_the_clipboard(open_table: Callable[..., Any], two_runs: None):

@@ -94,6 +94,14 @@ def evaluation(warnings: list[dict[str, str]], accuracy: float = 0.6294) -> dict
         f1 = 2 * precision * recall / (precision + recall)
         per_class[label] = {"precision": precision, "recall": recall, "f1": f1, "support": support}
     figures = {"accuracy": accuracy, "macro_f1": accuracy - 0.04, "balanced_accuracy": accuracy - 0.05, "images": 707}
+    figures |= {
+        "intervals": {
+            "accuracy": [accuracy - 0.036, accuracy + 0.035],
+            "macro_f1": [accuracy - 0.08, accuracy - 0.005],
+        },
+        "leaked_images": 21,
+        "leak_free_accuracy": accuracy - 0.0131,
+    }
     told = {"classes": CLASSES, "confusion_matrix": MATRIX, "per_class": per_class}
     return {**figures, **told, "val_images": 707, "loss": 0.93, "warnings": warnings}
 

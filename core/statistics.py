@@ -1,0 +1,167 @@
+"""How far a figure can be trusted: bootstrap intervals, McNemar's test between two runs, and accuracy without leaks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import RunError
+from core.predictions import Prediction
+
+RESAMPLES = 2000
+LEVEL = 0.95
+# Below it two runs are told to differ.
+SIGNIFICANT = 0.05
+_SEED = 0
+
+
+def bootstrap_intervals(matrix: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Percentile intervals of accuracy and macro F1, by drawing as many images anew, with replacement.
+
+    A resample of images is a draw of so many from the cells of the confusion matrix, which is all that both figures
+    depend on. They tell how much another sample of faces would have changed the figure, not another seed.
+
+    Args:
+        matrix: images, rows true and columns predicted, of shape (classes, classes).
+
+    Returns:
+        `level` and `resamples`; `accuracy` and `macro_f1`, a list of the lower and the upper end each. The same matrix
+        gives the same intervals.
+
+    Source:
+        Efron, Tibshirani: An Introduction to the Bootstrap (1993), chapter 13.
+    """
+    counts = np.asarray(matrix, dtype=np.int64)
+    images = int(counts.sum())
+    drawn = np.random.default_rng(_SEED).multinomial(images, counts.ravel() / images, size=RESAMPLES)
+    resampled = drawn.reshape(RESAMPLES, *counts.shape)
+    figures = {"accuracy": np.trace(resampled, axis1=1, axis2=2) / images, "macro_f1": _macro_f1(resampled)}
+    ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    intervals = {name: [float(end) for end in np.quantile(values, ends)] for name, values in figures.items()}
+    return {"level": LEVEL, "resamples": RESAMPLES, **intervals}
+
+
+def _macro_f1(matrices: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean F1 over the classes that have images, of each of many confusion matrices."""
+    right = np.diagonal(matrices, axis1=1, axis2=2)
+    true, said = matrices.sum(axis=2), matrices.sum(axis=1)
+    f1 = 2 * right / np.maximum(true + said, 1)
+    return f1.sum(axis=1) / (true > 0).sum(axis=1)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What McNemar's exact test says of two runs on the same images.
+
+    Attributes:
+        images: that both have an answer to.
+        apart: those that only one of them has.
+        only_first: images that the first alone tells right.
+        only_second: images that the second alone tells right.
+        accuracies: of the first and of the second, over `images`.
+        p: two-sided; how often two equally good models would be at least as uneven.
+    """
+
+    images: int
+    apart: int
+    only_first: int
+    only_second: int
+    accuracies: tuple[float, float]
+    p: float
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the runs are told to differ."""
+        return self.p < SIGNIFICANT
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The two-sided p value of McNemar's exact test.
+
+    Args:
+        only_first: images that the first model alone tells right.
+        only_second: images that the second alone tells right.
+
+    Returns:
+        The binomial test's p of so uneven a split at even odds; 1 where both err on the same images.
+
+    Source:
+        McNemar: Note on the sampling error of the difference between correlated proportions, Psychometrika 12 (1947).
+    """
+    from scipy.stats import binomtest
+
+    if not only_first + only_second:
+        return 1.0
+    return float(binomtest(only_first, only_first + only_second).pvalue)
+
+
+def compare_two(first: Sequence[Prediction], second: Sequence[Prediction]) -> Difference:
+    """McNemar's exact test between what two runs said to the same images, known by path and label.
+
+    Raises:
+        RunError: they have no image in common.
+    """
+    said = {(each.path, each.label): each.is_right for each in second}
+    pairs = [(each.is_right, said[each.path, each.label]) for each in first if (each.path, each.label) in said]
+    if not pairs:
+        raise RunError("the runs have no validation image in common; compare runs on the same data")
+    only_first = sum(a and not b for a, b in pairs)
+    only_second = sum(b and not a for a, b in pairs)
+    return Difference(
+        images=len(pairs),
+        apart=len(first) + len(second) - 2 * len(pairs),
+        only_first=only_first,
+        only_second=only_second,
+        accuracies=(sum(a for a, _ in pairs) / len(pairs), sum(b for _, b in pairs) / len(pairs)),
+        p=mcnemar(only_first, only_second),
+    )
+
+
+def in_words(difference: Difference, first: str, second: str) -> list[str]:
+    """A difference as people read it, a few lines.
+
+    Args:
+        difference: of the two.
+        first: what the first run is called.
+        second: what the second is.
+    """
+    one, other = difference.accuracies
+    better = first if one > other else second
+    verdict = f"{better} is better" if difference.is_significant else "no more apart than chance has them"
+    lines = [
+        f"{first} tells {one:.4f} right, {second} {other:.4f}, of the same {difference.images:,} images",
+        f"{difference.only_first:,} only {first} tells right, {difference.only_second:,} only {second}",
+        f"McNemar's exact test: p = {p_value(difference.p)}: {verdict}",
+    ]
+    if difference.apart:
+        one_alone = "1 image that only one of them has is" if difference.apart == 1 else ""
+        lines.append(f"{one_alone or f'{difference.apart:,} images that only one of them has are'} left out")
+    return lines
+
+
+def p_value(p: float) -> str:
+    """A p value in two digits that count."""
+    return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}"
+
+
+def seen_in_training(train: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which images have the exact pixels of one that was trained on.
+
+    Args:
+        train: shape (images, height, width, channels).
+        images: of the same shape but for their number.
+
+    Returns:
+        Shape (images,).
+    """
+    known = {_hash(image) for image in train}
+    return np.array([_hash(image) in known for image in images], dtype=bool)
+
+
+def _hash(image: NDArray[np.uint8]) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
