@@ -46,6 +46,22 @@ def load_model(run: Path) -> keras.Model:
         raise RunError(f"{path}: can't be loaded: {reason}") from None
 
 
+class ModelCache:
+    """The kept model of the run that was asked for last, loaded once for as long as its file stays as it is."""
+
+    def __init__(self) -> None:
+        self._loaded: tuple[Path, int, keras.Model] | None = None
+
+    def model(self, run: Path) -> keras.Model:
+        """See `load_model`."""
+        file = run / KEPT
+        written = file.stat().st_mtime_ns if file.exists() else 0
+        if self._loaded is None or self._loaded[:2] != (run, written):
+            self._loaded = None
+            self._loaded = (run, written, load_model(run))
+        return self._loaded[2]
+
+
 def _check(path: Path) -> None:
     """See that a file is a Keras archive of parts that our models are made of.
 

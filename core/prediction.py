@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import images
-from core.checkpoint import KEPT
 from core.dataset import Dataset, Problem, load_pixels
 from core.errors import DatasetError, RunError
 from core.evaluation import evaluate
 from core.faces import INSTALL, can_find, find_faces, is_cut
 from core.images import ImageError
-from core.model_files import load_model
+from core.model_files import ModelCache, load_model
 from core.pipeline import evaluation_batches
 from core.runs import read_run
 
@@ -135,19 +134,19 @@ class Predictor:
     """`predict_images` again and again: the model is loaded once, for as long as its file stays as it is."""
 
     def __init__(self) -> None:
-        self._loaded: tuple[Path, int, keras.Model] | None = None
+        self._models = ModelCache()
 
     def predict(
         self, run: Path, paths: list[Path], *, flip_average: bool | None = None, whole: bool = False
     ) -> list[dict[str, Any]]:
         """See `predict_images`."""
         classes, flips = run_classes(run), averages_flips(run, flip_average)
-        model = self._model(run)
+        model = self._models.model(run)
         _, size, _, channels = model.input_shape
         answers: list[dict[str, Any]] = []
         # Faces by the size of their pixels, so that a batch is one array.
         asked: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = {}
-        for found in images.in_threads(lambda path: _faces(path, size, channels, whole), paths, group=8):
+        for found in images.in_threads(lambda path: faces_on(path, size, channels, whole), paths, group=8):
             for answer, pixels in found:
                 if pixels is not None:
                     asked.setdefault(pixels.shape, []).append((len(answers), pixels))
@@ -159,16 +158,10 @@ class Predictor:
                 answers[at] |= {"predicted": next(iter(ranked)), "probabilities": ranked}
         return answers
 
-    def _model(self, run: Path) -> keras.Model:
-        file = run / KEPT
-        written = file.stat().st_mtime_ns if file.exists() else 0
-        if self._loaded is None or self._loaded[:2] != (run, written):
-            self._loaded = None
-            self._loaded = (run, written, load_model(run))
-        return self._loaded[2]
 
-
-def _faces(path: Path, size: int, channels: int, whole: bool) -> list[tuple[dict[str, Any], NDArray[np.uint8] | None]]:
+def faces_on(
+    path: Path, size: int, channels: int, whole: bool
+) -> list[tuple[dict[str, Any], NDArray[np.uint8] | None]]:
     """The faces in an image file: what an answer says of each, and its pixels; None where it can't be read."""
     try:
         image = images.read_image(path)

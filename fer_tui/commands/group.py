@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "runs:compare",
     "evaluate": "inspect:evaluate",
     "predict": "inspect:predict",
+    "explain": "inspect:explain",
     "export": "export:export",
     "models": "models:models",
     "settings": "settings:settings",

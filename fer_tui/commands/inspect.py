@@ -1,14 +1,16 @@
-"""`fer-tui evaluate` and `fer-tui predict`: a run's model at work."""
+"""`fer-tui evaluate`, `predict` and `explain`: a run's model at work."""
 
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.errors import ConfigError
+from core import files
+from core.errors import ConfigError, RunError
 from core.log import output_to
 from core.runs import find_run
 from fer_tui import output
@@ -129,3 +131,38 @@ def _cells(answer: dict[str, object]) -> tuple[str, ...]:
         f"{first[1]:.1%}",
         ", ".join(f"{name} {share:.1%}" for name, share in others[:2]),
     )
+
+
+def explain(
+    context: typer.Context,
+    run: RunArgument,
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photograph, or a face.", show_default=False)],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="PNG file to write.", show_default=False)],
+    explained: Annotated[
+        str | None,
+        typer.Option("--class", metavar="NAME", help="What speaks for it; else for the likeliest.", show_default=False),
+    ] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Take the image for one face, and look for none.")] = False,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Draw where on a face a run's kept model looked (Grad-CAM), beside the face."""
+    from core.explanation import explain_image
+
+    if target.suffix.lower() != ".png":
+        raise ConfigError(f"{target}: a picture is written as PNG; name a file that ends in .png")
+    path = find_run(run, folder(context, runs))
+    with output_to(app_log()):
+        found = explain_image(path, image, explained, whole=whole)
+    content = BytesIO()
+    found.picture().save(content, "PNG")
+    try:
+        files.write_output(target, content.getvalue())
+    except OSError as error:
+        raise RunError(f"{target}: {error.strerror}; name a file that can be written") from None
+    told = {"explained": found.explained, "probability": found.share, "predicted": found.predicted}
+    if json:
+        output.print_json({"run": path.name, "image": image, "output": target, **told})
+    else:
+        output.say(f"wrote {target}: what speaks for '{found.explained}' ({found.share:.1%})")
+    return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -10,33 +10,25 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
-from textual.message import Message
 from textual.widgets import Static
-from textual.worker import get_current_worker
 
-from core.errors import FerError
-from core.predictions import Cell, Evaluation, Prediction, read_evaluation, read_predictions, still_there, telling
+from core.predictions import Cell, Evaluation, Prediction, read_evaluation, telling
 from core.runs import RunSnapshot
 from fer_tui.keys import shown_key
 from fer_tui.modes import shown_tab
 from fer_tui.output import visible
+from fer_tui.screens.inspect_reading import InspectReading
 from fer_tui.screens.inspect_words import faces_title, run_line, run_title, without_figures
 from fer_tui.screens.menu import MenuScreen
-from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.class_report import ClassReport
 from fer_tui.widgets.confusion_matrix import ConfusionMatrix
-from fer_tui.widgets.face_grid import Face, FaceGrid
-from fer_tui.widgets.judged_face import judged_faces
+from fer_tui.widgets.face_grid import FaceGrid
 from fer_tui.widgets.mode_tabs import Corner
 
 if TYPE_CHECKING:
     from core.dataset import Dataset
 
 SAMPLE = 48
-
-
-class _Superseded(Exception):
-    """Another run or cell is looked at, or the app ends."""
 
 
 class RunTitle(Static):
@@ -47,7 +39,7 @@ class RunTitle(Static):
         await self.app.run_action("screen.choose_run")
 
 
-class InspectScreen(ModeScreen):
+class InspectScreen(InspectReading):
     """One run's confusion matrix, per-class report, and faces."""
 
     MODE = "inspect"
@@ -61,37 +53,10 @@ class InspectScreen(ModeScreen):
         Binding("s", "shares", "Shares", id="inspect.shares", tooltip="Per cent of the true class, or counts"),
         Binding("n", "more", "More faces", id="inspect.more", tooltip="Show the faces after these"),
         Binding("c", "classes", "Classes", id="inspect.classes", tooltip="Precision, recall and F1, or the faces"),
+        Binding("x", "explain", "Explain", id="inspect.explain", tooltip="Where the model looked, or the faces"),
         Binding("p", "predict", "Predict", id="inspect.predict", tooltip="What the model says to an image file"),
         Binding("escape", "clear", "All", id="inspect.clear", tooltip="Show the mistakes of every cell again"),
     ]
-
-    class Told(Message):
-        """What stood in the worker's way."""
-
-        def __init__(self, job: int, text: str) -> None:
-            super().__init__()
-            self.job, self.text = job, text
-
-    class PredictionsRead(Message):
-        """predictions.csv was read."""
-
-        def __init__(self, job: int, predictions: Sequence[Prediction]) -> None:
-            super().__init__()
-            self.job, self.predictions = job, predictions
-
-    class DatasetRead(Message):
-        """The data set was found again; `predictions` are those of images that it still has."""
-
-        def __init__(self, job: int, dataset: Dataset, predictions: Sequence[Prediction]) -> None:
-            super().__init__()
-            self.job, self.dataset, self.predictions = job, dataset, predictions
-
-    class FacesDecoded(Message):
-        """Faces can be shown; `unread` of them could not be read."""
-
-        def __init__(self, view: int, faces: Sequence[Face], unread: int) -> None:
-            super().__init__()
-            self.view, self.faces, self.unread = view, faces, unread
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,8 +66,7 @@ class InspectScreen(ModeScreen):
         self.problem = ""
         self.unread = 0
         self.first_face = 0
-        # Messages of an older job are of another run, of an older view of other faces.
-        self.job = self.view = 0
+        self.explained = self.are_heated = False
         self._of: tuple[object, ...] = ()
         self._read_of: tuple[object, ...] = ()
 
@@ -214,77 +178,43 @@ class InspectScreen(ModeScreen):
         note.display = bool(text)
         note.update(Text(visible(text), style=style))
 
-    # In the worker threads: messages are all that leaves them
-
-    def _checked(self, is_wanted: Callable[[], bool]) -> Callable[[], None]:
-        worker = get_current_worker()
-
-        def check() -> None:
-            if worker.is_cancelled or not is_wanted():
-                raise _Superseded
-
-        return check
-
-    def _read(self, job: int, run: RunSnapshot) -> None:
-        from core.run_images import find_images, has_changed
-
-        check = self._checked(lambda: job == self.job)
-        try:
-            predictions = read_predictions(run.path)
-            self.post_message(self.PredictionsRead(job, predictions))
-            dataset = find_images(run)
-            check()
-            known = still_there(predictions, dataset)
-            self.post_message(self.DatasetRead(job, dataset, known))
-            if len(known) < len(predictions):
-                gone = len(predictions) - len(known)
-                said = f"{gone:,} of {len(predictions):,} images are gone or in another class; they are left out."
-                self.post_message(self.Told(job, f"{dataset.root}: {said}"))
-            elif has_changed(run, dataset, check):
-                said = "has changed since the run: its faces may not be those that the model saw."
-                self.post_message(self.Told(job, f"{dataset.root} {said}"))
-        except FerError as error:
-            self.post_message(self.Told(job, str(error)))
-        except _Superseded:
-            pass
-
-    def _decode(self, view: int, dataset: Dataset, predictions: Sequence[Prediction]) -> None:
-        check = self._checked(lambda: view == self.view)
-        try:
-            faces = judged_faces(predictions, dataset, check)
-        except _Superseded:
-            return
-        self.post_message(self.FacesDecoded(view, faces, len(predictions) - len(faces)))
-
     # On the event loop
 
-    @on(Told)
-    def _on_told(self, message: Told) -> None:
+    @on(InspectReading.Told)
+    def _on_told(self, message: InspectReading.Told) -> None:
         if message.job == self.job:
             self.problem = message.text
             self._tell_note()
             self._show_faces()
 
-    @on(PredictionsRead)
-    def _on_predictions(self, message: PredictionsRead) -> None:
+    @on(InspectReading.PredictionsRead)
+    def _on_predictions(self, message: InspectReading.PredictionsRead) -> None:
         if message.job == self.job:
             self.predictions = message.predictions
             self._show_faces()
 
-    @on(DatasetRead)
-    def _on_dataset(self, message: DatasetRead) -> None:
+    @on(InspectReading.DatasetRead)
+    def _on_dataset(self, message: InspectReading.DatasetRead) -> None:
         if message.job == self.job:
             self.dataset, self.predictions = message.dataset, message.predictions
             self._show_faces()
             self.refresh_bindings()
 
-    @on(FacesDecoded)
-    def _on_faces(self, message: FacesDecoded) -> None:
+    @on(InspectReading.FacesDecoded)
+    def _on_faces(self, message: InspectReading.FacesDecoded) -> None:
         if message.view == self.view:
-            self.unread = message.unread
+            self.unread, self.are_heated = message.unread, message.are_heated
             self.query_one(FaceGrid).show(message.faces)
             self._tell_note()
             self.call_after_refresh(self._tell_faces)
+
+    @on(InspectReading.Unexplained)
+    def _on_unexplained(self, message: InspectReading.Unexplained) -> None:
+        if message.view == self.view:
+            self.explained = False
+            self.problem = message.text
+            self._tell_note()
+            self._tell_faces()
 
     @property
     def cell(self) -> Cell | None:
@@ -305,7 +235,8 @@ class InspectScreen(ModeScreen):
         view, dataset, found = self.view, self.dataset, self.faces_found
         wanted = found[self.first_face : self.first_face + SAMPLE]
         if dataset is not None and wanted:
-            self.run_worker(lambda: self._decode(view, dataset, wanted), thread=True, group="faces", name="faces")
+            run = self.run_shown if self.explained else None
+            self.run_worker(lambda: self._decode(view, dataset, wanted, run), thread=True, group="faces", name="faces")
         else:
             self.unread = 0
             self.query_one(FaceGrid).show([])
@@ -317,6 +248,8 @@ class InspectScreen(ModeScreen):
             text = "" if self.problem else "Reading the predictions …"
         else:
             text = faces_title(self.cell, found)
+            if self.explained:
+                text += "   where it looked" if self.are_heated else "   looking where it looked …"
             shown = self.query_one(FaceGrid).shown
             if 0 < shown < found:
                 text += f"   {self.first_face + 1}-{min(self.first_face + shown, found)}"
@@ -338,6 +271,7 @@ class InspectScreen(ModeScreen):
             "choose_run": any(other is not run for other in self._evaluated()),
             "shares": has_figures,
             "more": has_figures and self.dataset is not None and bool(self.faces_found),
+            "explain": has_figures and self.dataset is not None and bool(self.faces_found),
             "classes": has_figures and self.has_class("-narrow"),
             "predict": run is not None and bool(run.history),
             "clear": has_figures and self.cell is not None,
@@ -376,6 +310,12 @@ class InspectScreen(ModeScreen):
         self.first_face += max(self.query_one(FaceGrid).shown, 1)
         if self.first_face >= len(self.faces_found):
             self.first_face = 0
+        self.remove_class("-report")
+        self._show_faces()
+
+    def action_explain(self) -> None:
+        """Show what speaks for the class that the model gave, as heat on the faces; or the faces alone."""
+        self.explained = not self.explained
         self.remove_class("-report")
         self._show_faces()
 

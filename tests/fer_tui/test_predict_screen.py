@@ -1,4 +1,4 @@
-"""The prediction of image files, with a model that was really trained."""
+"""The prediction of image files, and where the model looked, with a model that was really trained."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from core import prediction
+from core import model_files, prediction
 from core.config import resolve
 from core.run_writer import create_run
 from core.runs import read_run
@@ -79,8 +80,8 @@ async def test_one_image_after_another(
     monkeypatch: pytest.MonkeyPatch,
 ):
     loads: list[Path] = []
-    load = prediction.load_model
-    monkeypatch.setattr(prediction, "load_model", lambda run: loads.append(run) or load(run))
+    load = model_files.load_model
+    monkeypatch.setattr(model_files, "load_model", lambda run: loads.append(run) or load(run))
     async with opened(size) as pilot:
         shown = await ask(pilot, until)
         assert pilot.app.focused is shown.query_one(Input) and str(faces) in shown.query_one(Input).value
@@ -107,8 +108,8 @@ async def test_loading_is_told_and_buttons_work(
     opened: Callable[..., Any], faces: Path, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ):
     go_on = threading.Event()
-    load = prediction.load_model
-    monkeypatch.setattr(prediction, "load_model", lambda run: go_on.wait(20) and load(run))
+    load = model_files.load_model
+    monkeypatch.setattr(model_files, "load_model", lambda run: go_on.wait(20) and load(run))
     async with opened() as pilot:
         shown = await ask(pilot, until)
         type_in(pilot, image(faces, HAPPY))
@@ -174,7 +175,7 @@ async def test_a_model_that_cannot_be_used_is_one_line(
         def fail(run: Path):
             raise MemoryError("no room\nfor the tensor")
 
-        monkeypatch.setattr(prediction, "load_model", fail)
+        monkeypatch.setattr(model_files, "load_model", fail)
         model.write_bytes(b"another")
         await pilot.press("enter")
         await until(pilot, lambda: said(pilot) == "The model can't predict: MemoryError: no room")
@@ -189,3 +190,40 @@ def test_a_model_that_was_replaced_is_loaded_anew(trained: Path, tmp_path: Path,
     (run / "best.keras").write_bytes(b"no model")
     with pytest.raises(prediction.RunError):
         predictor.predict(run, [path])
+
+
+async def test_faces_are_shown_under_what_the_model_looked_at(
+    opened: Callable[..., Any], until: Callable[..., Any], screen_text: Callable[..., str]
+):
+    async with opened((132, 43)) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: pilot.app.screen.query("FaceGrid") and pilot.app.screen.query_one(FaceGrid).faces)
+        grid = pilot.app.screen.query_one(FaceGrid)
+        plain = [(face.image.mode, face.prediction) for face in grid.faces]
+        await pilot.press("x")
+        await until(pilot, lambda: pilot.app.screen.are_heated)
+        assert [(face.image.mode, face.prediction) for face in grid.faces] == [("RGB", said) for _, said in plain]
+        # Some of it is in colour, which a drawn face is not.
+        assert any(np.ptp(np.asarray(face.image), axis=2).max() > 20 for face in grid.faces)
+        await until(pilot, lambda: "where it looked" in screen_text(pilot))
+        await pilot.press("x")
+        await until(pilot, lambda: [(face.image.mode, face.prediction) for face in grid.faces] == plain)
+        assert "where it looked" not in screen_text(pilot)
+
+
+async def test_a_model_that_cannot_be_explained_leaves_the_faces(
+    opened: Callable[..., Any],
+    trained: Path,
+    tmp_path: Path,
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+):
+    (tmp_path / "runs" / trained.name / "best.keras").write_bytes(b"no model")
+    async with opened((132, 43)) as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: pilot.app.screen.query("FaceGrid") and pilot.app.screen.query_one(FaceGrid).faces)
+        faces = pilot.app.screen.query_one(FaceGrid).faces
+        await pilot.press("x")
+        await until(pilot, lambda: "best.keras" in pilot.app.screen.problem)
+        assert not pilot.app.screen.explained
+        assert [face.prediction for face in pilot.app.screen.query_one(FaceGrid).faces] == [f.prediction for f in faces]

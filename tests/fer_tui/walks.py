@@ -260,6 +260,7 @@ WALKS = (
             Press("inspect.shares", "s", words("87%")),
             Press("inspect.clear", "escape", words("mistakes, the surest first")),
             Press("inspect.more", "n", lambda app: app.screen.first_face > 0),
+            Press("inspect.explain", "x", lambda app: "no model yet" in app.screen.problem),
             Press("inspect.classes", "c", words("precision")),
             Press("inspect.predict", "p", dialog("PredictScreen")),
             Press("predict.close", "escape", plain),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from installed import CHATTER, Answer, fer, is_refused, steers
+from PIL import Image
 from scenarios import (
     BROKEN,
     MARKUP,
@@ -162,6 +163,14 @@ def test_evaluate_without_data(bad_images: BadImages):
     is_refused(fer("evaluate", bad_images.run), 2, "--data: no data set given; name a folder")
 
 
+def test_explain_what_cannot_be_explained(bad_images: BadImages, faces: Path, tmp_path: Path):
+    image, picture = faces / "train" / "happy" / "0001.png", tmp_path / "looked.png"
+    is_refused(fer("explain", bad_images.run, image, tmp_path / "x.jpg"), 2, "x.jpg: a picture is written as PNG; ")
+    is_refused(fer("explain", bad_images.run, image, picture, "--class", "bored"), 2, "--class: ", "no class 'bored'")
+    is_refused(fer("explain", bad_images.run, "missing.png", picture), 1, "missing.png: No such file or directory; ")
+    assert not picture.exists()
+
+
 def test_predict_tells_of_bad_files_and_answers_for_the_others(bad_images: BadImages):
     answer = bad_images.predicted
     assert answer.status == 1
@@ -218,6 +227,17 @@ def test_predict_json(bad_images: BadImages):
     assert list(answer) == ["image", "box", "predicted", "probabilities"]
     assert list(missing) == list(text) == ["image", "error"]
     assert answer["predicted"] == next(iter(answer["probabilities"]))
+
+
+def test_explain_draws_a_picture(bad_images: BadImages, faces: Path, tmp_path: Path):
+    image, picture = faces / "train" / "happy" / "0001.png", tmp_path / "looked.png"
+    answer = fer("explain", bad_images.run, image, picture, "--class", "happy", "--json")
+    told = answer.json()
+    assert list(told) == ["run", "image", "output", "explained", "probability", "predicted"]
+    assert (told["explained"], answer.status, answer.err) == ("happy", 0, "")
+    assert 0 < told["probability"] < 1
+    with Image.open(picture) as found:
+        assert found.size == (672, 336)
 
 
 def test_resume_of_a_completed_run_in_json(bad_images: BadImages):

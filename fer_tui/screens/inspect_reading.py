@@ -1,0 +1,140 @@
+"""What Inspect reads and computes in worker threads; messages are all that leaves them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.message import Message
+from textual.worker import get_current_worker
+
+from core.errors import FerError, RunError
+from core.predictions import Prediction, read_predictions, still_there
+from core.runs import RunSnapshot
+from fer_tui.screens.mode_screen import ModeScreen
+from fer_tui.widgets.face_grid import Face
+from fer_tui.widgets.judged_face import JudgedFace, judged_faces
+
+if TYPE_CHECKING:
+    from core.dataset import Dataset
+    from core.explanation import Explainer
+
+
+class _Superseded(Exception):
+    """Another run or cell is looked at, or the app ends."""
+
+
+class InspectReading(ModeScreen):
+    """The part of the screen that works in threads."""
+
+    # One model at a time is enough, whichever screen asks.
+    _explainer: ClassVar[Explainer | None] = None
+    _at_work: ClassVar[threading.Lock] = threading.Lock()
+
+    class Told(Message):
+        """What stood in the worker's way."""
+
+        def __init__(self, job: int, text: str) -> None:
+            super().__init__()
+            self.job, self.text = job, text
+
+    class PredictionsRead(Message):
+        """predictions.csv was read."""
+
+        def __init__(self, job: int, predictions: Sequence[Prediction]) -> None:
+            super().__init__()
+            self.job, self.predictions = job, predictions
+
+    class DatasetRead(Message):
+        """The data set was found again; `predictions` are those of images that it still has."""
+
+        def __init__(self, job: int, dataset: Dataset, predictions: Sequence[Prediction]) -> None:
+            super().__init__()
+            self.job, self.dataset, self.predictions = job, dataset, predictions
+
+    class FacesDecoded(Message):
+        """Faces can be shown, under heat or not; `unread` of them could not be read."""
+
+        def __init__(self, view: int, faces: Sequence[Face], unread: int, *, are_heated: bool = False) -> None:
+            super().__init__()
+            self.view, self.faces, self.unread, self.are_heated = view, faces, unread, are_heated
+
+    class Unexplained(Message):
+        """The model can't be asked where it looked."""
+
+        def __init__(self, view: int, text: str) -> None:
+            super().__init__()
+            self.view, self.text = view, text
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Messages of an older job are of another run, of an older view of other faces.
+        self.job = self.view = 0
+
+    def _checked(self, is_wanted: Callable[[], bool]) -> Callable[[], None]:
+        worker = get_current_worker()
+
+        def check() -> None:
+            if worker.is_cancelled or not is_wanted():
+                raise _Superseded
+
+        return check
+
+    def _read(self, job: int, run: RunSnapshot) -> None:
+        from core.run_images import find_images, has_changed
+
+        check = self._checked(lambda: job == self.job)
+        try:
+            predictions = read_predictions(run.path)
+            self.post_message(self.PredictionsRead(job, predictions))
+            dataset = find_images(run)
+            check()
+            known = still_there(predictions, dataset)
+            self.post_message(self.DatasetRead(job, dataset, known))
+            if len(known) < len(predictions):
+                gone = len(predictions) - len(known)
+                said = f"{gone:,} of {len(predictions):,} images are gone or in another class; they are left out."
+                self.post_message(self.Told(job, f"{dataset.root}: {said}"))
+            elif has_changed(run, dataset, check):
+                said = "has changed since the run: its faces may not be those that the model saw."
+                self.post_message(self.Told(job, f"{dataset.root} {said}"))
+        except FerError as error:
+            self.post_message(self.Told(job, str(error)))
+        except _Superseded:
+            pass
+
+    def _decode(
+        self, view: int, dataset: Dataset, predictions: Sequence[Prediction], explained: RunSnapshot | None
+    ) -> None:
+        """Decode some faces and show them; then, of a run that is to be explained, what its model looked at."""
+        check = self._checked(lambda: view == self.view)
+        try:
+            faces = judged_faces(predictions, dataset, check)
+            self.post_message(self.FacesDecoded(view, faces, len(predictions) - len(faces)))
+            if explained is not None and faces:
+                heated = self._heated(explained, faces, check)
+                self.post_message(self.FacesDecoded(view, heated, len(predictions) - len(faces), are_heated=True))
+        except FerError as error:
+            self.post_message(self.Unexplained(view, str(error)))
+        except _Superseded:
+            pass
+
+    def _heated(self, run: RunSnapshot, faces: Sequence[JudgedFace], check: Callable[[], None]) -> list[JudgedFace]:
+        from core.explanation import Explainer
+
+        with InspectReading._at_work:
+            check()
+            InspectReading._explainer = explainer = InspectReading._explainer or Explainer()
+            try:
+                pictures = explainer.heated(run.path, [face.image for face in faces])
+            except FerError:
+                raise
+            except Exception as error:
+                # Whatever TensorFlow can't do with a model of unknown origin must not end the app.
+                traceback.print_exc(file=sys.stderr)
+                raise RunError(f"The model can't be explained: {type(error).__name__}") from None
+        return [replace(face, image=picture) for face, picture in zip(faces, pictures, strict=True)]
