@@ -52,7 +52,7 @@ SHARES = (
 NUMBERS = (*SHARES, "epochs", "params", "val_images", "seconds", "seeds")
 # Settings that runs of one table's row, or a run and its control, may differ in: where and how fast they compute, and
 # the path of the data, which the fingerprint stands for.
-APART = ("data", "time_budget", "devices", "precision", "jit_compile", "image_memory", "deterministic")
+APART = ("data", "time_budget", "devices", "precision", "jit_compile", "image_memory", "deterministic", "track")
 # What a column is called where room is short; the others go by their own names.
 HEADINGS = {
     "augmentation": "augment",

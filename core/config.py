@@ -65,6 +65,11 @@ class TrainingConfig(BaseModel):
     keep: Literal["best", "last"] = _field(
         "best", "Training", "The epoch that is kept and reported: the monitor's best, or the last one."
     )
+    track: Literal["none", "tensorboard", "mlflow", "both"] = _field(
+        "none",
+        "Training",
+        "Log the run elsewhere too: TensorBoard's files in its directory, an MLflow server, both.",
+    )
 
     image_size: int = _field(48, "Data", "Width and height of the model's input in pixels.", ge=16, le=1024)
     channels: Literal[1, 3] = _field(1, "Data", "Channels of the model's input: 1 grey, 3 colour.")

@@ -25,6 +25,7 @@ from core.run_audit import audit_run, measure_batches
 from core.run_writer import RunWriter
 from core.runs import better, read_run
 from core.statistics import seen_in_training
+from core.tracking import Tracking
 from core.training_data import TrainingData, class_weights, load_data
 
 if TYPE_CHECKING:
@@ -53,12 +54,14 @@ def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
     """
     with RunWriter(run, stop) as writer, log.output_to(run / "log.txt"), memory.released():
         state, message = "failed", ""
+        training = _Training(config, run, writer, stop)
         try:
-            state, message = _Training(config, run, writer, stop).run()
+            state, message = training.run()
         except Exception as error:
             message = explain(error, run)
         log.say(f"{state}: {message}")
         writer.update(state=state, message=message)
+        training.tracking.log_end(state)
     if writer.is_lost:
         raise RunError(f"{run.name}: another process has taken it over; it was left as that one has it")
     return state
@@ -74,6 +77,7 @@ class _Training:
         self.stop = stop
         self.state = TrainingState()
         self.problems: list[dict[str, Any]] = []
+        self.tracking = Tracking("none", run)
         self.diverged = False
         self.finished = False
 
@@ -95,6 +99,7 @@ class _Training:
             stream = self._plan(data, used)
             model = self._build(data, used)
             self._describe(data, used, model.count_params(), stream)
+            self.tracking = Tracking(self.config.track, self.path)
             if not self._is_finished(0.0):
                 self._fit(model, stream, data)
         if self.diverged:
@@ -290,6 +295,7 @@ class _Training:
         self.writer.append_epoch(row)
         save_checkpoint(self.path, model, state, partial(self._save_kept, model) if is_kept else None)
         log.say(f"epoch {state.epoch}: " + "  ".join(f"{k} {v:.4g}" for k, v in row.items() if k != "epoch"))
+        self.tracking.log_epochs()
         self.finished = self._is_finished(now - self.epoch_started)
 
     def _follow_monitor(self, model: keras.Model, row: Mapping[str, float]) -> bool:

@@ -1,4 +1,4 @@
-"""`fer-tui export`: a run's model for other programs."""
+"""`fer-tui export` and `fer-tui log`: a run's model, and a run, for other programs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from core.errors import ConfigError
 from core.log import output_to
 from core.runs import find_run
 from fer_tui import output
@@ -42,4 +43,34 @@ def export(
             markup=False,
             soft_wrap=True,
         )
+    return 0
+
+
+TRACKERS = ("tensorboard", "mlflow")
+
+
+def log(
+    context: typer.Context,
+    run: RunArgument,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="|".join(TRACKERS), help="Where to.", show_default=False, autocompletion=lambda: TRACKERS
+        ),
+    ],
+    runs: RunsOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Log a run to TensorBoard or MLflow, as `train --track` does while it trains."""
+    from core.tracking import log_run
+
+    if to not in TRACKERS:
+        raise ConfigError(f"--to: nothing is logged to '{to}'; choose from {', '.join(TRACKERS)}")
+    found = find_run(run, folder(context, runs))
+    with output_to(app_log()):
+        where = log_run(found, to)
+    if json:
+        output.print_json({"run": found.name, "to": to, "where": where})
+    else:
+        output.say(f"{found.name}: logged to {where}")
     return 0

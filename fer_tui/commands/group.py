@@ -26,6 +26,7 @@ COMMANDS = {
     "predict": "inspect:predict",
     "explain": "inspect:explain",
     "export": "export:export",
+    "log": "export:log",
     "models": "models:models",
     "settings": "settings:settings",
     "serve": "serve:serve",
