@@ -38,7 +38,10 @@ def body(x: Any, options: BodyOptions) -> Any:
         x = layers.Conv2D(options.filters(8), 3, use_bias=False, kernel_regularizer=options.regularizer())(x)
         x = layers.ReLU()(normalized(x))
     for filters in map(options.filters, (16, 32, 64, 128)):
-        shortcut = normalized(layers.Conv2D(filters, 1, strides=2, padding="same", use_bias=False)(x))
+        # A 1x1 convolution with stride 2, in two steps: oneDNN's gradient of it in one, by an odd batch of 8 channels,
+        # writes past its memory on processors with AVX-512 (TensorFlow 2.21).
+        every_other = layers.MaxPooling2D(1, strides=2, padding="same")(x)
+        shortcut = normalized(layers.Conv2D(filters, 1, use_bias=False)(every_other))
         x = layers.ReLU()(separable(x, filters))
         x = layers.MaxPooling2D(3, strides=2, padding="same")(separable(x, filters))
         x = layers.Add()([x, shortcut])

@@ -51,9 +51,10 @@ def test_one_step_changes_every_trainable_weight(name: str) -> None:
     # Tracing would be most of the time.
     model.run_eagerly = True
     rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (16, 48, 48, settings.channels)).astype("float32")
+    # An odd number, as a data set's last batch may have: some kernels are others for it.
+    pixels = rng.integers(0, 256, (15, 48, 48, settings.channels)).astype("float32")
     before = [np.array(weight) for weight in model.trainable_weights]
-    model.train_on_batch(pixels, np.eye(3, dtype="float32")[np.arange(16) % 3])
+    model.train_on_batch(pixels, np.eye(3, dtype="float32")[np.arange(15) % 3])
     unchanged = [
         weight.path
         for weight, old in zip(model.trainable_weights, before, strict=True)
