@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-from core.config import TrainingConfig, command_line, resolve
+from core.config import TrainingConfig, resolve
+from core.config_text import command_line
 from core.presets import find_preset
 from core.runs import RunSnapshot, list_runs, read_run
 

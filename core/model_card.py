@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.config import TrainingConfig, command_line
+from core.config import TrainingConfig
+from core.config_text import command_line
 from core.models.registry import MODELS
 from core.runs import RunSnapshot
 

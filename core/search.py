@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.config import TrainingConfig, command_line, resolve
+from core.config import TrainingConfig, resolve
+from core.config_text import command_line
 from core.errors import ConfigError, FerError, RunError
 from core.processes import is_alive, this_process
 from core.run_queue import RunQueue, requeue

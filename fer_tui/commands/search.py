@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core import config as configs
+from core.config_text import command_line
 from core.errors import ConfigError
 from core.models.pretrained import check_weights_file
 from core.models.registry import MODELS
@@ -200,7 +201,7 @@ def _report(work: Search, *, json: bool) -> None:
     """Every trial, then the best one's figures and the command that trains it again."""
     found, best = work.results(), work.best()
     run = read_run(best.run) if best and best.run else None
-    command = configs.command_line(work.config(best.parameters)) if best else None
+    command = command_line(work.config(best.parameters)) if best else None
     if json:
         told = {"number": best.number, "value": best.value, **result(run), "command": command} if best and run else None
         output.print_json(

@@ -14,7 +14,8 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from core import estimate
-from core.config import TrainingConfig, command_line, faults, resolve
+from core.config import TrainingConfig, faults, resolve
+from core.config_text import command_line
 from core.errors import ConfigError, FerError
 from core.models.pretrained import check_weights_file
 from core.presets import PRESETS, Preset

@@ -13,7 +13,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core.config import TrainingConfig, as_text, choices
+from core.config import TrainingConfig, choices
+from core.config_text import as_text
 from core.presets import Preset
 from fer_tui.widgets.choice import Choice, Control, Toggle
 from fer_tui.widgets.shown_input import ShownInput

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from core import config as configs
 from core.augmentation import POLICIES
-from core.config import TrainingConfig, choices, command_line, read_toml, resolve
+from core.config import TrainingConfig, choices, read_toml, resolve
+from core.config_text import command_line
 from core.encoding import ENCODINGS
 from core.errors import ConfigError
 from core.history import METRICS
