@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.frames import pandas
 from core.statistics import bootstrap_intervals
 
 
@@ -90,9 +91,7 @@ def predictions_table(
     classes: Sequence[str],
 ) -> bytes:
     """predictions.csv: path, label, predicted, and `p_<class>` for every class in alphabetical order."""
-    import pandas as pd
-
-    table = pd.DataFrame({"path": list(paths), "label": list(labels)})
+    table = pandas().DataFrame({"path": list(paths), "label": list(labels)})
     table["predicted"] = np.asarray(classes)[probabilities.argmax(axis=1)]
     for name in sorted(classes):
         table[f"p_{name}"] = probabilities[:, list(classes).index(name)]
