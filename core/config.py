@@ -91,6 +91,13 @@ class TrainingConfig(BaseModel):
     control: Literal["none", "noise"] = _field(
         "none", "Data", "Train on the images (none), or on noise in their place: what labels and listing alone score."
     )
+    exclude: Path | None = _field(
+        None, "Data", "CSV of images to leave out, by their column path (see `fer-tui review`)."
+    )
+    relabel: Path | None = _field(None, "Data", "CSV of images and their new labels: columns path and new_label.")
+    fold: str | None = _field(
+        None, "Data", "Part of train to validate on, K/N such as 1/5, in place of the validation split."
+    )
     limit: int | None = _field(
         None, "Data", "Train on so many images at the most, evenly by class; validation stays whole.", ge=1
     )
@@ -150,12 +157,12 @@ class TrainingConfig(BaseModel):
     )
     deterministic: bool = _field(False, "Device", "Same seed, same weights to the last bit (one device; slower).")
 
-    @field_validator("data")
+    @field_validator("data", "exclude", "relabel")
     @classmethod
-    def _absolute(cls, data: Path) -> Path:
+    def _absolute(cls, path: Path | None) -> Path | None:
         # A run is resumed and evaluated from other folders too.
         try:
-            return data.expanduser().absolute()
+            return None if path is None else path.expanduser().absolute()
         except RuntimeError:
             raise ValueError("names the home of a user whom nobody knows") from None
 
@@ -210,7 +217,17 @@ class TrainingConfig(BaseModel):
     def _seconds(cls, value: Any) -> Any:
         return duration(value) if isinstance(value, str) and value.strip().lower() != "none" else _none(value)
 
-    @field_validator("patience", "limit", "weights", "dropout", mode="before")
+    @field_validator("fold")
+    @classmethod
+    def _a_part(cls, fold: str | None) -> str | None:
+        parts = fold.split("/") if fold else ["1", "2"]
+        if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+            raise ValueError("must be K/N, such as 1/5")
+        if not 1 <= int(parts[0]) <= int(parts[1]) or not 2 <= int(parts[1]) <= 100:
+            raise ValueError("must be one of 2 to 100 parts, such as 1/5")
+        return fold
+
+    @field_validator("patience", "limit", "weights", "dropout", "exclude", "relabel", "fold", mode="before")
     @classmethod
     def _optional(cls, value: Any) -> Any:
         return _none(value)

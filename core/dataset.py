@@ -13,6 +13,7 @@ import numpy as np
 from core import files, images
 from core.config import IMAGE_MEMORY
 from core.errors import DatasetError
+from core.frames import pandas
 from core.images import ImageError
 from core.pixel_store import PixelStore
 
@@ -133,9 +134,7 @@ def read_dataset(root: Path) -> Dataset:
 
 def make_dataset(root: Path, rows: list[tuple[str, str, str]], problems: list[Problem], source: Source) -> Dataset:
     """A Dataset of (path, label, split) rows, with the problems that its splits and classes have."""
-    import pandas as pd
-
-    frame = pd.DataFrame(rows, columns=["path", "label", "split"]).sort_values("path", ignore_index=True)
+    frame = pandas().DataFrame(rows, columns=["path", "label", "split"]).sort_values("path", ignore_index=True)
     classes = tuple(sorted(frame["label"].unique()))
     dataset = Dataset(root, frame, classes, tuple(problems), source)
     return replace(dataset, problems=(*problems, *_one_split_classes(dataset)))
@@ -169,11 +168,9 @@ def class_counts(frame: pd.DataFrame) -> pd.DataFrame:
     Raises:
         DatasetError: the frame is empty.
     """
-    import pandas as pd
-
     if frame.empty:
         raise DatasetError("no images were found: expected ROOT/<split>/<class>/*.jpg")
-    counts = pd.crosstab(frame["label"], frame["split"])
+    counts = pandas().crosstab(frame["label"], frame["split"])
     return counts[[split for split in (*SPLITS, UNSPLIT) if split in counts.columns]]
 
 
@@ -202,12 +199,10 @@ def for_training(dataset: Dataset, validation_share: float) -> Dataset:
         )
     if (frame["split"] == "validation").any():
         return replace(dataset, frame=frame)
-    rng = np.random.default_rng(_HOLD_OUT_SEED)
     held_out: list[int] = []
-    for _, rows in train.groupby("label", sort=True):
+    for rows in _shuffled_by_class(train):
         # A class of one image stays in train: without it the class could not be learnt at all.
-        count = min(max(round(len(rows) * validation_share), 1), len(rows) - 1)
-        held_out += rng.permutation(rows.index.to_numpy())[:count].tolist()
+        held_out += rows[: min(max(round(len(rows) * validation_share), 1), len(rows) - 1)]
     if not held_out:
         raise DatasetError(f"{dataset.root}: too few images to hold a validation split out of train")
     frame.loc[held_out, "split"] = "validation"
@@ -218,6 +213,34 @@ def for_training(dataset: Dataset, validation_share: float) -> Dataset:
     )
     divided = replace(dataset, frame=frame)
     return replace(divided, problems=(*dataset.problems, note, *_one_split_classes(divided)))
+
+
+def _shuffled_by_class(train: pd.DataFrame) -> Iterator[list[int]]:
+    """The rows of every class by their index, in an order that is the same at every call."""
+    rng = np.random.default_rng(_HOLD_OUT_SEED)
+    for _, rows in train.groupby("label", sort=True):
+        yield rng.permutation(rows.index.to_numpy()).tolist()
+
+
+def folded(dataset: Dataset, fold: int, folds: int) -> Dataset:
+    """One of several parts of train as validation, the others as train; what else the data set has is left out.
+
+    Every training image is in one part, a class's images evenly in all of them.
+
+    Args:
+        dataset: as it was read.
+        fold: which part, counted from 1.
+        folds: how many there are.
+
+    Raises:
+        DatasetError: there is nothing to train on, fewer than two classes, or too few images.
+    """
+    frame = dataset.frame.assign(split=dataset.frame["split"].replace(UNSPLIT, "train"))
+    train = frame[frame["split"] == "train"].reset_index(drop=True)
+    held_out = [row for rows in _shuffled_by_class(train) for row in rows[fold - 1 :: folds]]
+    train.loc[held_out, "split"] = "validation"
+    note = Problem("held_out", f"part {fold} of {folds}: {len(held_out):,} of {len(train):,} training images")
+    return for_training(replace(dataset, frame=train, problems=(*dataset.problems, note)), 0.5)
 
 
 def limited(frame: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.dataset import Dataset, Source, fingerprint, for_training, read_dataset
-from core.errors import DatasetError, RunError
+from core.dataset import Dataset, Source, fingerprint, read_dataset
+from core.errors import ConfigError, DatasetError, RunError
 from core.runs import RunSnapshot
+from core.training_set import correct, divided
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,8 +27,8 @@ def find_images(run: RunSnapshot) -> Dataset:
     if not isinstance(place, str):
         raise RunError(f"{run.path / 'environment.json'}: names no data set, so the faces can't be found")
     try:
-        return read_dataset(Path(place))
-    except DatasetError as error:
+        return correct(read_dataset(Path(place)), run.config)
+    except (ConfigError, DatasetError) as error:
         raise DatasetError(f"The faces can't be shown: {error}") from None
 
 
@@ -45,10 +46,10 @@ def has_changed(run: RunSnapshot, dataset: Dataset, check: Callable[[], None]) -
     if not isinstance(was, str) or not isinstance(share, int | float):
         return False
     try:
-        divided = for_training(dataset, share)
-    except DatasetError:
+        split = divided(dataset, run.config)
+    except (DatasetError, ValueError):
         return True
-    return fingerprint(replace(divided, source=_Checked(dataset.source, check))) != was
+    return fingerprint(replace(split, source=_Checked(dataset.source, check))) != was
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
         **dict.fromkeys(("model", "protocol", "encoding", "augmentation", "monitor", "keep", "control"), str),
         **dict.fromkeys(("epochs", "image_size", "channels"), int),
         **dict.fromkeys(("learning_rate", "validation_share"), NUMBER),
+        **dict.fromkeys(("exclude", "relabel", "fold"), (str, type(None))),
         "flip_average": bool,
     },
     "status": {

@@ -10,10 +10,11 @@ import numpy as np
 
 from core import published
 from core.config import TrainingConfig
-from core.dataset import Dataset, Pixels, fingerprint, for_training, limited, load_pixels, read_dataset
+from core.dataset import Dataset, Pixels, fingerprint, limited, load_pixels
 from core.encoding import ENCODINGS, Encoding
 from core.errors import DatasetError
 from core.pixel_store import PixelStore
+from core.training_set import training_set
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
     Raises:
         DatasetError: it can't be read, or there is nothing to train or validate on.
     """
-    dataset = for_training(read_dataset(config.data), config.validation_share)
+    dataset = training_set(config)
     frames = {
         "train": limited(dataset.split("train"), config.limit, config.seed),
         "validation": dataset.split("validation"),

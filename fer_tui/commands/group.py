@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "inspect:evaluate",
     "predict": "inspect:predict",
     "explain": "inspect:explain",
+    "review": "review:review",
     "export": "export:export",
     "log": "export:log",
     "models": "models:models",

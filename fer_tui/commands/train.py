@@ -81,9 +81,9 @@ def train(
 
 def check_data(config: TrainingConfig) -> None:
     """Read the names of the data set, so that what is wrong with it is told before there is a run."""
-    from core.dataset import for_training, read_dataset
+    from core.training_set import training_set
 
-    output.warn(for_training(read_dataset(config.data), config.validation_share).problems)
+    output.warn(training_set(config).problems)
 
 
 def _option(name: str) -> inspect.Parameter:
@@ -101,7 +101,7 @@ def _option(name: str) -> inspect.Parameter:
     elif field.annotation is bool:
         annotation = Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=help_text, show_default=False)]
     else:
-        metavar = "|".join(choices) or ("PATH" if name == "data" else "VALUE")
+        metavar = "|".join(choices) or ("PATH" if name in ("data", "exclude", "relabel") else "VALUE")
         complete = (lambda: choices) if choices else None
         annotation = Annotated[
             str | None,
@@ -166,8 +166,14 @@ def stop(context: typer.Context, run: RunArgument, runs: RunsOption = None) -> i
     return 0
 
 
-def work(runs: Sequence[Path], *, json: bool) -> int:
-    """Train runs in a worker thread while this one shows how they go; the exit status."""
+def work(runs: Sequence[Path], *, json: bool, is_told: bool = True) -> int:
+    """Train runs in a worker thread while this one shows how they go; the exit status.
+
+    Args:
+        runs: their directories.
+        json: whether the results are a JSON document, or a table.
+        is_told: whether there are results on stdout.
+    """
     from core.run_queue import RunQueue
 
     queue = RunQueue(runs)
@@ -185,7 +191,8 @@ def work(runs: Sequence[Path], *, json: bool) -> int:
             raise error
         snapshots = [read_run(path) for path in runs]
         try:
-            _report(snapshots, json=json)
+            if is_told:
+                _report(snapshots, json=json)
         except OSError:
             # A line that dropped took stdout with it; the status below still says so.
             if not signals:

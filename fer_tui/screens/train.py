@@ -318,8 +318,8 @@ class TrainScreen(ModeScreen):
 
 def _check(configs: list[TrainingConfig]) -> None:
     """Read the names of the data set anew, so that what has become wrong with it is told before there is a run."""
-    from core.dataset import for_training, read_dataset
+    from core.training_set import training_set
 
     for config in configs:
         check_weights_file(config)
-    for_training(read_dataset(configs[0].data), configs[0].validation_share)
+    training_set(configs[0])

@@ -240,13 +240,16 @@ def test_every_duration_of_hours_minutes_and_seconds_is_read(hours: int, minutes
         assert refusal({"time_budget": text}).startswith("--time-budget: input should be greater than 0")
 
 
-@pytest.mark.parametrize("name", ["time_budget", "patience", "limit", "weights", "dropout"])
+OPTIONAL = {"time_budget", "patience", "limit", "weights", "dropout", "exclude", "relabel", "fold"}
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONAL))
 @pytest.mark.parametrize("none", ["none", "None", " NONE ", None])
 def test_none_means_nothing(name: str, none: str | None):
     assert getattr(resolve(ASKED | {name: none}), name) is None
 
 
-@pytest.mark.parametrize("name", sorted(set(FIELDS) - {"time_budget", "patience", "limit", "weights", "dropout"}))
+@pytest.mark.parametrize("name", sorted(set(FIELDS) - OPTIONAL))
 def test_none_means_nothing_special_elsewhere(name: str):
     if "none" in choices(name):
         assert getattr(resolve(ASKED | {name: "none"}), name) == "none"

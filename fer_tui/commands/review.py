@@ -1,0 +1,98 @@
+"""`fer-tui review`: the images whose label a model doubts most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core import files
+from core.corrections import EXCLUDE, Decision, write_decisions
+from core.errors import RunError
+from core.log import output_to
+from core.runs import find_run
+from fer_tui import output
+from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
+from fer_tui.terminal import app_log
+
+SHOWN = 20
+
+
+def review(
+    context: typer.Context,
+    run: RunArgument,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            metavar="K",
+            min=2,
+            max=100,
+            help="Judge the training images: train the run's settings K times, each time on the other K-1 parts.",
+            show_default=False,
+        ),
+    ] = None,
+    first: Annotated[
+        int | None, typer.Option("--first", metavar="N", min=1, help="So many [20; JSON: all].", show_default=False)
+    ] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            metavar="FILE",
+            help="Write the first N as decisions to leave them out: for --exclude, once you have looked at them.",
+            show_default=False,
+        ),
+    ] = None,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+) -> int:
+    """List the images whose label a run's model doubts most, of its validation split or of train."""
+    from core.review import doubts
+
+    where = folder(context, runs)
+    judged = [find_run(run, where)]
+    if folds is not None:
+        judged = _folds(judged[0], folds, where)
+        if judged is None:
+            return 1
+    with output_to(app_log()):
+        found = doubts(judged)
+    shown = found[: first or (None if json and target is None else SHOWN)]
+    if target is not None:
+        decisions = [Decision(each.path, each.label, EXCLUDE, each.suggested) for each in shown]
+        try:
+            files.write_output(target, write_decisions(decisions))
+        except OSError as error:
+            raise RunError(f"--output: {target}: {error.strerror}; name a file that can be written") from None
+        output.say(f"wrote {target}: {len(shown):,} of {len(found):,} images; look at them, then train with --exclude")
+    if json:
+        output.print_json([vars(each) for each in shown])
+    elif target is None:
+        output.print_table(
+            {"quality": "right", "label": "left", "model says": "left", "image": "left"},
+            [((f"{each.quality:.4f}", each.label, each.suggested, each.path), "") for each in shown],
+        )
+    return 0
+
+
+def _folds(run: Path, folds: int, where: Path) -> list[Path] | None:
+    """The completed runs of every part, those trained that there are not yet; None where one did not complete."""
+    from core.review import fold_configs, runs_of
+    from core.run_queue import create_runs, load_config, requeue
+    from fer_tui.commands.train import work
+
+    configs = fold_configs(load_config(run), folds)
+    known = runs_of(configs, where)
+    begun = [found.path for found in known if found and found.state != "completed"]
+    for path in begun:
+        requeue(path)
+    missing = [config for config, found in zip(configs, known, strict=True) if found is None]
+    todo = [*begun, *create_runs(missing, where)]
+    if todo:
+        output.say(f"training {len(todo)} of {folds} parts")
+        if work(todo, json=False, is_told=False):
+            return None
+    done = runs_of(configs, where)
+    return [found.path for found in done if found and found.state == "completed"] if all(done) else None
