@@ -1,8 +1,8 @@
 """Label review on drawn faces with swapped labels: `python benchmarks/review.py [PER_CLASS] [SHARE]`, 400 and 0.05.
 
-That share of the training images is given another class. The parts of a 5-fold judge all of them; printed is how many of
-the swapped ones stand in the first tenth of the list, and what validation accuracy, of two seeds each, is without the
-first images of the list, as many as were swapped. About ten minutes on two idle cores.
+That share of the training images is given another class. The parts of a 5-fold judge all of them; printed is how many
+of the swapped ones stand in the first tenth of the list, and what validation accuracy, of two seeds each, is without
+the first images of the list, as many as were swapped. About ten minutes on two idle cores.
 """
 
 from __future__ import annotations

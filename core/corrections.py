@@ -12,7 +12,7 @@ from core import files
 from core.dataset import Dataset, Problem
 from core.errors import ConfigError
 
-EXCLUDE, RELABEL = "exclude", "relabel"
+EXCLUDE, RELABEL, KEEP = "exclude", "relabel", "keep"
 # The columns of a file of decisions; `label` is what the image had, which nothing but people reads.
 COLUMNS = ("path", "label", "decision", "new_label")
 
@@ -43,6 +43,18 @@ def write_decisions(decisions: list[Decision]) -> bytes:
     return text.getvalue().encode(errors="surrogateescape")
 
 
+def read_decisions(file: Path) -> dict[str, Decision]:
+    """The decisions of a file that `write_decisions` wrote, by path; none where there is no such file.
+
+    Raises:
+        ConfigError: it can't be read, or lacks a column.
+    """
+    if not file.exists():
+        return {}
+    rows = (row for _, row in _rows(file, "", COLUMNS))
+    return {row["path"]: Decision(*(row[name] for name in COLUMNS)) for row in rows}
+
+
 def read_exclusions(file: Path) -> dict[str, None]:
     """The paths that a CSV leaves out: its column `path`, where there is a column `decision` those of `exclude` alone.
 
@@ -67,7 +79,8 @@ def read_relabels(file: Path) -> dict[str, str]:
 
 
 def _rows(file: Path, decision: str, needed: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str, str]]]:
-    flag = f"--{decision}"
+    """Lines and rows of a decision, of every one where that is empty."""
+    flag = f"--{decision}" if decision else "decisions"
     try:
         text = files.read_bytes(file).decode(errors="surrogateescape")
     except OSError as error:
@@ -80,7 +93,7 @@ def _rows(file: Path, decision: str, needed: tuple[str, ...]) -> Iterator[tuple[
         for row in reader:
             if None in row or None in row.values():
                 raise ConfigError(f"{flag}: {file}: line {reader.line_num}: has not as many cells as the first line")
-            if row.get("decision", decision) == decision:
+            if not decision or row.get("decision", decision) == decision:
                 yield reader.line_num, row
     except csv.Error as error:
         raise ConfigError(f"{flag}: {file}: line {reader.line_num}: {error}") from None

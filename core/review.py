@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,12 +29,14 @@ class Doubt:
         label: its label.
         suggested: the class that the model finds likeliest.
         quality: how well the label fits, 0 to 1: its probability by the model.
+        probabilities: of every class by the model, likeliest first.
     """
 
     path: str
     label: str
     suggested: str
     quality: float
+    probabilities: Mapping[str, float]
 
 
 def doubts(runs: Iterable[Path]) -> list[Doubt]:
@@ -59,11 +61,9 @@ def doubts(runs: Iterable[Path]) -> list[Doubt]:
         paths, labels, classes, shares = read_probabilities(run)
         given = np.array([classes.index(label) for label in labels])
         quality = get_label_quality_scores(given, shares / shares.sum(axis=1, keepdims=True), method="self_confidence")
-        likeliest = shares.argmax(axis=1)
-        found += [
-            Doubt(path, label, classes[said], float(score))
-            for path, label, said, score in zip(paths, labels, likeliest, quality, strict=True)
-        ]
+        for path, label, score, row in zip(paths, labels, quality.tolist(), shares.tolist(), strict=True):
+            ranked = dict(sorted(zip(classes, row, strict=True), key=lambda pair: -pair[1]))
+            found.append(Doubt(path, label, next(iter(ranked)), score, ranked))
     return sorted(found, key=lambda doubt: doubt.quality)
 
 
@@ -104,3 +104,16 @@ def runs_of(configs: Sequence[TrainingConfig], folder: Path) -> list[RunSnapshot
     runs = sorted(map(read_run, list_runs(folder)), key=lambda run: run.state != "completed")
     wanted = [config.model_dump(mode="json") for config in configs]
     return [next((run for run in runs if run.config == each), None) for each in wanted]
+
+
+def other_parts(run: RunSnapshot, folder: Path) -> list[Path]:
+    """The completed runs that judge the parts of train with a run's settings; of a run on no part itself alone."""
+    fold = str(run.config.get("fold") or "")
+    others = {name: value for name, value in run.config.items() if name != "fold"}
+    found: dict[str, Path] = {fold: run.path}
+    for other in map(read_run, list_runs(folder)) if fold else ():
+        part = str(other.config.get("fold") or "")
+        is_alike = part.partition("/")[2] == fold.partition("/")[2]
+        if is_alike and other.state == "completed" and others == {n: v for n, v in other.config.items() if n != "fold"}:
+            found.setdefault(part, other.path)
+    return list(found.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +69,7 @@ def review(
             raise RunError(f"--output: {target}: {error.strerror}; name a file that can be written") from None
         output.say(f"wrote {target}: {len(shown):,} of {len(found):,} images; look at them, then train with --exclude")
     if json:
-        output.print_json([vars(each) for each in shown])
+        output.print_json([asdict(each) for each in shown])
     elif target is None:
         output.print_table(
             {"quality": "right", "label": "left", "model says": "left", "image": "left"},

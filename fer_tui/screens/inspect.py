@@ -54,6 +54,7 @@ class InspectScreen(InspectReading):
         Binding("n", "more", "More faces", id="inspect.more", tooltip="Show the faces after these"),
         Binding("c", "classes", "Classes", id="inspect.classes", tooltip="Precision, recall and F1, or the faces"),
         Binding("x", "explain", "Explain", id="inspect.explain", tooltip="Where the model looked, or the faces"),
+        Binding("d", "review", "Doubts", id="inspect.review", tooltip="Which labels may be wrong, and decide"),
         Binding("p", "predict", "Predict", id="inspect.predict", tooltip="What the model says to an image file"),
         Binding("escape", "clear", "All", id="inspect.clear", tooltip="Show the mistakes of every cell again"),
     ]
@@ -272,6 +273,7 @@ class InspectScreen(InspectReading):
             "shares": has_figures,
             "more": has_figures and self.dataset is not None and bool(self.faces_found),
             "explain": has_figures and self.dataset is not None and bool(self.faces_found),
+            "review": has_figures and self.dataset is not None,
             "classes": has_figures and self.has_class("-narrow"),
             "predict": run is not None and bool(run.history),
             "clear": has_figures and self.cell is not None,
@@ -326,6 +328,14 @@ class InspectScreen(InspectReading):
     def action_clear(self) -> None:
         """Look at every mistake again."""
         self.query_one(ConfusionMatrix).choose(None)
+
+    def action_review(self) -> None:
+        """Go through the images whose label the model doubts most."""
+        from fer_tui.screens.review import ReviewScreen
+
+        run = self.run_shown
+        if run is not None:
+            self.app.push_screen(ReviewScreen(run))
 
     def action_predict(self) -> None:
         """Ask for an image and predict it."""

@@ -10,12 +10,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from textual.pilot import Pilot
 
 from core import estimate
 from core.config import resolve
+from core.dataset import fingerprint, for_training, read_dataset
+from core.evaluation import evaluate, predictions_table
 from core.history import HISTORY_COLUMNS
 from core.load import Load
 from core.run_writer import RunWriter, create_run
@@ -27,6 +30,7 @@ from fer_tui.settings import Settings
 sys.path.insert(0, str(Path(__file__).parent))
 pytest.register_assert_rewrite("picture")
 GIB = 1024**3
+JUDGED = "20260101-000000-000-compact-aaa1"
 
 SIZES = ((80, 24), (132, 43))
 HOSTILE = ("[red]x[/]", "\x1b[31mred", "x" * 200, "高兴的脸", "[/not closed", "اسم")
@@ -110,6 +114,25 @@ async def wait_for(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never came to be"
         await pilot.pause(0.02)
+
+
+@pytest.fixture
+def judge(write_run: Callable[..., Path], epochs: Callable[[int], list[dict[str, float]]]) -> Callable[..., Path]:
+    """Writes a completed run whose model said something at random to the validation images of a data set."""
+
+    def write(root: Path, name: str = JUDGED, seed: int = 0, **given: Any) -> Path:
+        dataset = for_training(read_dataset(root), 0.2)
+        frame, classes = dataset.split("validation"), list(dataset.classes)
+        shares = np.random.default_rng(seed).dirichlet(np.full(len(classes), 0.3), len(frame))
+        labels, paths = frame["label"].tolist(), frame["path"].tolist()
+        environment = {"data": str(root), "classes": classes, "fingerprint": fingerprint(dataset)}
+        evaluation = {**evaluate(labels, shares, classes), "warnings": []}
+        defaults = {"config": {"validation_share": 0.2}, "history": epochs(2)}
+        run = write_run(name, **(defaults | {"environment": environment, "evaluation": evaluation} | given))
+        (run / "predictions.csv").write_bytes(predictions_table(paths, labels, shares, classes))
+        return run
+
+    return write
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
-from core.dataset import fingerprint, for_training, read_dataset
-from core.evaluation import evaluate, predictions_table
 from core.files import write_json
 from core.predictions import read_predictions, telling
 from fer_tui.screens.inspect import InspectScreen
@@ -24,25 +22,6 @@ from fer_tui.widgets.judged_face import JudgedFace
 from fer_tui.widgets.mode_tabs import Corner
 
 FIRST, SECOND, THIRD = (f"2026010{n}-000000-000-compact-aaa{n}" for n in (1, 2, 3))
-
-
-@pytest.fixture
-def judge(write_run: Callable[..., Path], epochs: Callable[[int], list[dict[str, float]]]) -> Callable[..., Path]:
-    """Writes a completed run whose model said something at random to the validation images of a data set."""
-
-    def write(root: Path, name: str = FIRST, seed: int = 0, **given: Any) -> Path:
-        dataset = for_training(read_dataset(root), 0.2)
-        frame, classes = dataset.split("validation"), list(dataset.classes)
-        shares = np.random.default_rng(seed).dirichlet(np.full(len(classes), 0.3), len(frame))
-        labels, paths = frame["label"].tolist(), frame["path"].tolist()
-        environment = {"data": str(root), "classes": classes, "fingerprint": fingerprint(dataset)}
-        evaluation = {**evaluate(labels, shares, classes), "warnings": []}
-        defaults = {"config": {"validation_share": 0.2}, "history": epochs(2)}
-        run = write_run(name, **(defaults | {"environment": environment, "evaluation": evaluation} | given))
-        (run / "predictions.csv").write_bytes(predictions_table(paths, labels, shares, classes))
-        return run
-
-    return write
 
 
 def screen(pilot: Pilot[Any]) -> InspectScreen:

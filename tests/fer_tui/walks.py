@@ -94,6 +94,10 @@ def choices(app: Any) -> int:
     return app.screen.query_one("#menu").highlighted
 
 
+def at_doubt(place: int) -> Seen:
+    return lambda app: app.screen.at == place
+
+
 def cursor(row: int) -> Seen:
     return lambda app: app.screen.query_one("DataTable").cursor_row == row
 
@@ -262,6 +266,18 @@ WALKS = (
             Press("inspect.more", "n", lambda app: app.screen.first_face > 0),
             Press("inspect.explain", "x", lambda app: "no model yet" in app.screen.problem),
             Press("inspect.classes", "c", words("precision")),
+            Press("inspect.review", "d", dialog("ReviewScreen")),
+            Until(lambda app: bool(app.screen.doubts)),
+            Press("review.keep", "k", at_doubt(1)),
+            Press("review.exclude", "x", at_doubt(2)),
+            Press("review.relabel", "r", at_doubt(3)),
+            Press("review.other", "o", dialog("MenuScreen")),
+            Press("menu.cancel", "escape", dialog("ReviewScreen")),
+            Press("review.next", "right", at_doubt(4)),
+            Press("review.next", "n", at_doubt(5)),
+            Press("review.previous", "left", at_doubt(4)),
+            Press("review.previous", "p", at_doubt(3)),
+            Press("review.close", "escape", plain),
             Press("inspect.predict", "p", dialog("PredictScreen")),
             Press("predict.close", "escape", plain),
             Press("inspect.run", "r", dialog("MenuScreen")),

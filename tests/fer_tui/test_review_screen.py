@@ -1,0 +1,131 @@
+"""The images whose labels are doubted, one after another, and what is decided of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from core.config import resolve
+from core.corrections import read_decisions, read_exclusions, read_relabels
+from core.review import doubts
+from core.training_set import training_set
+from fer_tui.screens.menu import MenuScreen
+from fer_tui.screens.review import FILE, ReviewScreen
+from fer_tui.widgets.face_grid import FaceGrid
+
+
+async def opened(pilot: Pilot[Any], until: Callable[..., Any]) -> ReviewScreen:
+    await pilot.press("5")
+    await until(pilot, lambda: pilot.app.current_mode == "inspect" and pilot.app.mode_screen.dataset is not None)
+    await pilot.press("d")
+    await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen) and pilot.app.screen.doubts)
+    assert isinstance(pilot.app.screen, ReviewScreen)
+    return pilot.app.screen
+
+
+async def test_decisions_are_saved_one_by_one_and_training_takes_them(
+    open_app: Callable[..., Any],
+    judge: Callable[..., Path],
+    faces: Path,
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+    size: tuple[int, int],
+):
+    run = judge(faces)
+    wanted = doubts([run])
+    async with open_app(size) as pilot:
+        screen = await opened(pilot, until)
+        assert [each.path for each in screen.doubts] == [each.path for each in wanted]
+        await until(pilot, lambda: screen.query_one(FaceGrid).faces)
+        await until(pilot, lambda: wanted[0].path in screen_text(pilot))
+        shown = screen_text(pilot)
+        assert f"1 of 14   labelled {wanted[0].label}, the model says {wanted[0].suggested}" in shown
+        assert "Nothing is decided yet" in shown and "Exclude (x)" in shown
+        await pilot.press("x", "r", "k", "o")
+        await until(pilot, lambda: isinstance(pilot.app.screen, MenuScreen))
+        await pilot.press("down" if sorted(wanted[3].probabilities)[-1] != wanted[3].label else "up", "enter")
+        await until(pilot, lambda: screen.at == 4)
+        await pilot.press("right", "left", "left")
+        await until(pilot, lambda: screen.at == 3)
+        await until(pilot, lambda: "1 keep, 1 exclude, 2 relabel: " in " ".join(screen_text(pilot).split()))
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
+        # Where it was left: at the first that is undecided.
+        assert (await opened(pilot, until)).at == 4
+    file = run / FILE
+    assert list(read_exclusions(file)) == [wanted[0].path]
+    relabels = read_relabels(file)
+    assert list(relabels) == [wanted[1].path, wanted[3].path]
+    assert relabels[wanted[1].path] == wanted[1].suggested
+    assert relabels[wanted[3].path] != wanted[3].label
+    left = training_set(resolve({"data": faces, "model": "compact", "exclude": file, "relabel": file}))
+    assert wanted[0].path not in set(left.frame["path"])
+    told = left.frame.set_index("path")["label"]
+    assert told[wanted[1].path] == wanted[1].suggested
+
+
+async def test_a_decision_can_be_another_one(
+    open_app: Callable[..., Any], judge: Callable[..., Path], faces: Path, until: Callable[..., Any]
+):
+    run = judge(faces)
+    async with open_app() as pilot:
+        screen = await opened(pilot, until)
+        await pilot.press("x", "left", "k")
+        await until(pilot, lambda: screen.at == 1)
+        await pilot.click("#exclude")
+        await until(pilot, lambda: screen.at == 2)
+        await pilot.click("#close")
+        await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
+    assert [each.decision for each in read_decisions(run / FILE).values()] == ["keep", "exclude"]
+
+
+async def test_what_stands_in_the_way_is_told(
+    open_app: Callable[..., Any],
+    judge: Callable[..., Path],
+    faces: Path,
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    run = judge(faces)
+    (run / FILE).write_text("path\nx.png\n")
+    async with open_app() as pilot:
+        await pilot.press("5")
+        await until(pilot, lambda: pilot.app.current_mode == "inspect" and pilot.app.mode_screen.dataset is not None)
+        await pilot.press("d")
+        await until(pilot, lambda: "has no column 'label'" in "".join(screen_text(pilot).split("\n")))
+        await pilot.press("x", "k")
+        assert (run / FILE).read_text() == "path\nx.png\n"
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
+        monkeypatch.setattr("core.review.find_spec", lambda name: None)
+        await pilot.press("d")
+        await until(pilot, lambda: "pip install" in screen_text(pilot))
+
+
+async def test_a_folder_that_is_full_is_told_and_nothing_is_lost(
+    open_app: Callable[..., Any],
+    judge: Callable[..., Path],
+    faces: Path,
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    judge(faces)
+    async with open_app() as pilot:
+        screen = await opened(pilot, until)
+
+        def fail(path: Path, content: bytes):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("core.files.write_bytes", fail)
+            await pilot.press("x")
+            await until(pilot, lambda: "No space left on device" in screen_text(pilot))
+        assert screen.at == 0 and not screen.decisions
+        await pilot.press("x")
+        await until(pilot, lambda: screen.at == 1)
