@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo
+# One more than two cores: tests wait for screens and processes. Each takes up to 2 GiB.
+WORKERS ?= 3
 
 .PHONY: demo test faults lint run screenshots lock clean
 
@@ -21,7 +23,7 @@ demo: .venv/.installed
 
 # A file's tests share their trainings and stay in one process.
 test: .venv/.installed
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # All of what tests/faults tries a sample of, and the soak: about two hours on two idle cores (docs/reliability.md).
 faults: .venv/.installed

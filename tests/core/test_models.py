@@ -217,12 +217,15 @@ def test_output_bias_prior_lowers_the_loss_before_the_first_step(name: str) -> N
     targets = np.eye(3, dtype="float32")[np.repeat(np.arange(3), counts)]
     prior = targets.mean(axis=0)
     pixels = np.random.default_rng(4).integers(0, 256, (sum(counts), 48, 48, 1)).astype("float32")
-    losses: dict[str, list[float]] = {"zero": [], "prior": []}
+    losses: dict[str, list[float]] = {"prior": [], "zero": []}
     # One seed's untrained network may happen to favour the commonest class.
-    for bias, found in losses.items():
-        for seed in range(5):
-            keras.utils.set_random_seed(seed)
-            model = build_model(config(name, image_size=48, channels=1, output_bias=bias), 3, prior=prior)
+    for seed in range(4):
+        keras.utils.set_random_seed(seed)
+        model = build_model(config(name, image_size=48, channels=1, output_bias="prior"), 3, prior=prior)
+        (last,) = [layer for layer in model.layers if layer.name in ("scores", "probabilities") and layer.weights]
+        for bias, found in losses.items():
+            if bias == "zero":
+                last.bias.assign(np.zeros(3))
             found.append(float(np.mean(keras.losses.categorical_crossentropy(targets, model(pixels)))))
     assert np.mean(losses["prior"]) < np.mean(losses["zero"]) - 0.1
 

@@ -153,7 +153,8 @@ async def test_hostile_paths_show_harmlessly(
     screen_text: Callable[..., str],
     size: tuple[int, int],
 ):
-    for name in hostile:
+    # Every other name in the wide terminal.
+    for name in hostile[size == (132, 43) :: 2]:
         folder = tmp_path / name.replace("/", "_")
         folder.symlink_to(faces)
         async with open_train(size, data=folder) as pilot:
