@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import RunError
+from core.pixel_store import read_rows
 from core.predictions import Prediction
 
 RESAMPLES = 2000
@@ -18,6 +19,8 @@ LEVEL = 0.95
 # Below it two runs are told to differ.
 SIGNIFICANT = 0.05
 _SEED = 0
+DRAWN_AT_ONCE = 1_000_000
+HASHED_AT_ONCE = 1024
 
 
 def bootstrap_intervals(matrix: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -37,10 +40,15 @@ def bootstrap_intervals(matrix: Sequence[Sequence[int]]) -> dict[str, Any]:
         Efron, Tibshirani: An Introduction to the Bootstrap (1993), chapter 13.
     """
     counts = np.asarray(matrix, dtype=np.int64)
-    images = int(counts.sum())
-    drawn = np.random.default_rng(_SEED).multinomial(images, counts.ravel() / images, size=RESAMPLES)
-    resampled = drawn.reshape(RESAMPLES, *counts.shape)
-    figures = {"accuracy": np.trace(resampled, axis1=1, axis2=2) / images, "macro_f1": _macro_f1(resampled)}
+    images, draw = int(counts.sum()), np.random.default_rng(_SEED)
+    figures: dict[str, list[float]] = {"accuracy": [], "macro_f1": []}
+    # A part at a time, so that a thousand classes need no more memory than seven.
+    part = max(DRAWN_AT_ONCE // counts.size, 1)
+    for begun in range(0, RESAMPLES, part):
+        drawn = draw.multinomial(images, counts.ravel() / images, size=min(part, RESAMPLES - begun))
+        resampled = drawn.reshape(-1, *counts.shape)
+        figures["accuracy"] += (np.trace(resampled, axis1=1, axis2=2) / images).tolist()
+        figures["macro_f1"] += _macro_f1(resampled).tolist()
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     intervals = {name: [float(end) for end in np.quantile(values, ends)] for name, values in figures.items()}
     return {"level": LEVEL, "resamples": RESAMPLES, **intervals}
@@ -159,9 +167,12 @@ def seen_in_training(train: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDA
     Returns:
         Shape (images,).
     """
-    known = {_hash(image) for image in train}
-    return np.array([_hash(image) in known for image in images], dtype=bool)
+    known = set(_hashes(train))
+    return np.array([each in known for each in _hashes(images)], dtype=bool)
 
 
-def _hash(image: NDArray[np.uint8]) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+def _hashes(images: NDArray[np.uint8]) -> Iterator[bytes]:
+    """A hash of each; of images that are mapped from a file a part at a time, so that memory stays flat."""
+    for begun in range(0, len(images), HASHED_AT_ONCE):
+        for image in read_rows(images, slice(begun, begun + HASHED_AT_ONCE)):
+            yield hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
