@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def model_card(run: RunSnapshot, form: str, file: str, difference: float, origin
         "## Results on the validation split",
         _table(
             ("figure", "value"),
-            [(title, f"{figures[name]:.4f}") for name, title in FIGURES if _is_number(figures, name)],
+            [(title, _figure(figures, name)) for name, title in FIGURES if _is_number(figures, name)],
         )
         or "The run has no evaluation.",
         _per_class(figures),
@@ -134,6 +134,13 @@ def _list(*items: tuple[str, str | None]) -> str:
 
 def _count(value: Any, unit: str = "") -> str | None:
     return f"{value:,}{unit}" if isinstance(value, int) else None
+
+
+def _figure(figures: Mapping[str, Any], name: str) -> str:
+    """A figure, with its interval where it has one."""
+    ends = figures.get("intervals", {}).get(name, ())
+    interval = f" (95 %: {ends[0]:.3f} to {ends[1]:.3f})" if len(ends) == 2 else ""
+    return f"{figures[name]:.4f}{interval}"
 
 
 def _is_number(figures: Any, name: str) -> bool:

@@ -75,10 +75,11 @@ def evaluate(
             for name, row in result["per_class"].items()
         ],
     )
+    low, high = result["intervals"]["accuracy"]
     output.console().print(
-        f"{path.name} on {result['split']}: accuracy {result['accuracy']:.4f}, balanced "
-        f"{result['balanced_accuracy']:.4f}, macro F1 {result['macro_f1']:.4f} over {result['images']:,} images "
-        f"(always the commonest class: {result['majority_accuracy']:.4f})",
+        f"{path.name} on {result['split']}: accuracy {result['accuracy']:.4f} (95 %: {low:.3f} to {high:.3f}), "
+        f"balanced {result['balanced_accuracy']:.4f}, macro F1 {result['macro_f1']:.4f} "
+        f"over {result['images']:,} images (always the commonest class: {result['majority_accuracy']:.4f})",
         markup=False,
         soft_wrap=True,
     )

@@ -46,13 +46,14 @@ def test_the_card_tells_data_recipe_results_and_limits(run: Path, tmp_path: Path
     card = export_run(run, "keras", tmp_path / "model.keras").card.read_text()
     snapshot = read_run(run)
     assert snapshot.evaluation is not None
+    low, high = snapshot.evaluation["intervals"]["accuracy"]
     for words in (
         "# mini_xception",
         "arXiv:1710.07557",
         "fer-tui train --data DATA --model mini_xception",
         "--flip-average",
         "means over an image and its mirror image",
-        f"| accuracy | {snapshot.evaluation['accuracy']:.4f} |",
+        f"| accuracy | {snapshot.evaluation['accuracy']:.4f} (95 %: {low:.3f} to {high:.3f}) |",
         f"fingerprint {snapshot.environment['fingerprint']}",
         "| surprise | ",
         "## Limits",
