@@ -18,10 +18,16 @@ from fer_tui.screens.review import FILE, ReviewScreen
 from fer_tui.widgets.face_grid import FaceGrid
 
 
-async def opened(pilot: Pilot[Any], until: Callable[..., Any]) -> ReviewScreen:
+async def ask(pilot: Pilot[Any], until: Callable[..., Any]) -> None:
+    """Open Inspect and ask for the doubts, once the faces are found."""
+    app: Any = pilot.app
     await pilot.press("5")
-    await until(pilot, lambda: pilot.app.current_mode == "inspect" and pilot.app.mode_screen.dataset is not None)
+    await until(pilot, lambda: app.current_mode == "inspect" and app.mode_screen.dataset is not None)
     await pilot.press("d")
+
+
+async def opened(pilot: Pilot[Any], until: Callable[..., Any]) -> ReviewScreen:
+    await ask(pilot, until)
     await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen) and pilot.app.screen.doubts)
     assert isinstance(pilot.app.screen, ReviewScreen)
     return pilot.app.screen
@@ -94,9 +100,7 @@ async def test_what_stands_in_the_way_is_told(
     run = judge(faces)
     (run / FILE).write_text("path\nx.png\n")
     async with open_app() as pilot:
-        await pilot.press("5")
-        await until(pilot, lambda: pilot.app.current_mode == "inspect" and pilot.app.mode_screen.dataset is not None)
-        await pilot.press("d")
+        await ask(pilot, until)
         await until(pilot, lambda: "has no column 'label'" in "".join(screen_text(pilot).split("\n")))
         await pilot.press("x", "k")
         assert (run / FILE).read_text() == "path\nx.png\n"
