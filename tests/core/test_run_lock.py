@@ -219,7 +219,7 @@ def test_a_run_that_was_taken_over_is_written_no_more(run: Path, monkeypatch: py
         lock(run, pid=1)
         theirs = (run / "lock").read_bytes()
         set_status(run, message="theirs")
-        assert stop.wait(20)
+        assert stop.wait(90)
         assert writer.is_lost
         writer.update(state="completed", message="ours")
     assert read_run(run).message == "theirs"

@@ -110,7 +110,7 @@ def is_whole(app: FerApp) -> bool:
 
 
 async def wait_for(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < deadline, "it never came to be"
         await pilot.pause(0.02)

@@ -109,7 +109,7 @@ async def test_loading_is_told_and_buttons_work(
 ):
     go_on = threading.Event()
     load = model_files.load_model
-    monkeypatch.setattr(model_files, "load_model", lambda run: go_on.wait(20) and load(run))
+    monkeypatch.setattr(model_files, "load_model", lambda run: go_on.wait(90) and load(run))
     async with opened() as pilot:
         shown = await ask(pilot, until)
         type_in(pilot, image(faces, HAPPY))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from core.config import resolve
 from core.corrections import read_decisions, read_exclusions, read_relabels
@@ -24,6 +25,12 @@ async def ask(pilot: Pilot[Any], until: Callable[..., Any]) -> None:
     await pilot.press("5")
     await until(pilot, lambda: app.current_mode == "inspect" and app.mode_screen.dataset is not None)
     await pilot.press("d")
+
+
+def state(pilot: Pilot[Any]) -> str:
+    """What is told of the image; where the lines of a long path break is the test folder's."""
+    found = pilot.app.screen.query("#review-state")
+    return str(found.first(Static).content) if found else ""
 
 
 async def opened(pilot: Pilot[Any], until: Callable[..., Any]) -> ReviewScreen:
@@ -94,21 +101,20 @@ async def test_what_stands_in_the_way_is_told(
     judge: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
-    screen_text: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ):
     run = judge(faces)
     (run / FILE).write_text("path\nx.png\n")
     async with open_app() as pilot:
         await ask(pilot, until)
-        await until(pilot, lambda: "has no column 'label'" in "".join(screen_text(pilot).split("\n")))
+        await until(pilot, lambda: "has no column 'label'" in state(pilot))
         await pilot.press("x", "k")
         assert (run / FILE).read_text() == "path\nx.png\n"
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
         monkeypatch.setattr("core.review.find_spec", lambda name: None)
         await pilot.press("d")
-        await until(pilot, lambda: "pip install" in screen_text(pilot))
+        await until(pilot, lambda: "pip install" in state(pilot))
 
 
 async def test_a_folder_that_is_full_is_told_and_nothing_is_lost(
@@ -116,7 +122,6 @@ async def test_a_folder_that_is_full_is_told_and_nothing_is_lost(
     judge: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
-    screen_text: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ):
     judge(faces)
@@ -129,7 +134,7 @@ async def test_a_folder_that_is_full_is_told_and_nothing_is_lost(
         with monkeypatch.context() as patch:
             patch.setattr("core.files.write_bytes", fail)
             await pilot.press("x")
-            await until(pilot, lambda: "No space left on device" in screen_text(pilot))
+            await until(pilot, lambda: "No space left on device" in state(pilot))
         assert screen.at == 0 and not screen.decisions
         await pilot.press("x")
         await until(pilot, lambda: screen.at == 1)
