@@ -22,7 +22,7 @@ from core.history import HISTORY_COLUMNS, read_history
 from core.run_writer import RunWriter, create_run, request_stop
 from core.runs import find_run, is_run, list_runs, read_run
 
-PATIENCE = 20.0
+PATIENCE = 90.0
 
 
 @pytest.fixture
