@@ -112,9 +112,13 @@ def signals_to(stop: Callable[[], None], force: Callable[[], None]) -> Iterator[
     def handle(number: int, frame: FrameType | None) -> None:
         came.append(number)
         if len(came) == 1:
-            # RuntimeError: the signal came in the middle of another message.
-            with contextlib.suppress(RuntimeError):
-                output.say("stopping after this batch; once more to leave at once")
+            told = "stopping after this batch; once more to leave at once"
+            try:
+                output.say(told)
+            except RuntimeError:
+                # The signal came in the middle of another message: past the buffer that is in use.
+                with contextlib.suppress(OSError):
+                    os.write(output.messages.fileno(), f"{told}\n".encode())
             stop()
         else:
             force()
