@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core import images
-from core.dataset import Dataset, Problem, undecodable
+from core.dataset import Dataset, Problem, counted, undecodable
 from core.images import ImageError
 
 if TYPE_CHECKING:
@@ -75,15 +75,11 @@ def _is_blank(image: Image.Image) -> bool:
     return bool(np.asarray(image.convert("L")).std() < BLANK_DEVIATION)
 
 
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def _blank(paths: list[str]) -> Iterator[Problem]:
     if paths:
         yield Problem(
             "blank",
-            f"{_count(len(paths), 'image')} of one grey (deviation below 1); remove: {paths[0]}",
+            f"{counted(len(paths), 'image')} of one grey (deviation below 1); remove: {paths[0]}",
             tuple(paths),
         )
 
@@ -96,7 +92,7 @@ def _odd_sizes(sizes: Mapping[tuple[int, int], list[str]]) -> Iterator[Problem]:
     odd = sorted(path for size, paths in sizes.items() if size != usual for path in paths)
     yield Problem(
         "odd_size",
-        f"{_count(len(odd), 'image')} not of the usual {usual[0]} x {usual[1]} pixels, such as {odd[0]}; "
+        f"{counted(len(odd), 'image')} not of the usual {usual[0]} x {usual[1]} pixels, such as {odd[0]}; "
         "training resizes them",
         tuple(odd),
     )
@@ -120,20 +116,20 @@ def _duplicates(dataset: Dataset, groups: list[list[int]]) -> Iterator[Problem]:
     if within:
         yield Problem(
             "duplicate",
-            f"{_count(len(within), 'image')} with the pixels of another of the same split; they weigh double",
+            f"{counted(len(within), 'image')} with the pixels of another of the same split; they weigh double",
             tuple(within),
         )
     if across:
         yield Problem(
             "duplicate_across_splits",
-            f"{_count(len(across), 'evaluation image')} with the pixels of an image of another split: the model has "
+            f"{counted(len(across), 'evaluation image')} with the pixels of an image of another split: the model has "
             "seen them, accuracy is flattered; remove them from one",
             tuple(across),
         )
     if conflicting:
         yield Problem(
             "conflicting_labels",
-            f"{_count(len(conflicting), 'image')} whose exact pixels also stand under another label; at most one is "
+            f"{counted(len(conflicting), 'image')} whose exact pixels also stand under another label; at most one is "
             "right",
             tuple(conflicting),
         )

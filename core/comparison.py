@@ -10,7 +10,7 @@ from typing import Any
 
 from core import files, published
 from core.runs import RunSnapshot
-from core.seeds import DEVIATIONS, OF_ONE_RUN, fold, settings
+from core.seeds import AVERAGED, DEVIATIONS, OF_ONE_RUN, fold, settings
 
 COLUMNS = (
     "model",
@@ -41,15 +41,9 @@ COLUMNS = (
     "val_macro_f1_sd",
 )
 FIGURES = ("train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
-SHARES = (
-    *FIGURES,
-    "control_val_accuracy",
-    "whole_accuracy",
-    *OF_ONE_RUN,
-    "leak_free_accuracy",
-    *DEVIATIONS,
-)
-NUMBERS = (*SHARES, "epochs", "params", "val_images", "seconds", "seeds")
+# What is written to four places.
+MEASURED = (*AVERAGED, *OF_ONE_RUN, *DEVIATIONS)
+NUMBERS = (*MEASURED, "epochs", "params", "val_images", "seconds", "seeds")
 # Settings that runs of one table's row, or a run and its control, may differ in: where and how fast they compute, and
 # the path of the data, which the fingerprint stands for.
 APART = ("data", "time_budget", "devices", "precision", "jit_compile", "image_memory", "deterministic", "track")
@@ -247,7 +241,7 @@ def cell(column: str, value: Any) -> str:
         return ""
     if column == "warnings":
         return "; ".join(value)
-    if column in SHARES:
+    if column in MEASURED:
         return f"{value:.4f}"
     if column == "seconds":
         return f"{value:,.0f}"

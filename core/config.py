@@ -220,11 +220,10 @@ class TrainingConfig(BaseModel):
     @field_validator("fold")
     @classmethod
     def _a_part(cls, fold: str | None) -> str | None:
-        parts = fold.split("/") if fold else ["1", "2"]
-        if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-            raise ValueError("must be K/N, such as 1/5")
-        if not 1 <= int(parts[0]) <= int(parts[1]) or not 2 <= int(parts[1]) <= 100:
-            raise ValueError("must be one of 2 to 100 parts, such as 1/5")
+        if fold is not None:
+            part, parts = part_of(fold)
+            if not 1 <= part <= parts or not 2 <= parts <= 100:
+                raise ValueError("must be one of 2 to 100 parts, such as 1/5")
         return fold
 
     @field_validator("patience", "limit", "weights", "dropout", "exclude", "relabel", "fold", mode="before")
@@ -251,6 +250,18 @@ def _spec(info: ValidationInfo) -> ModelSpec | None:
 def _none(value: Any) -> Any:
     """'none' in a flag or a TOML file, which has no null, as None."""
     return None if isinstance(value, str) and value.strip().lower() == "none" else value
+
+
+def part_of(fold: str) -> tuple[int, int]:
+    """K and N of a part of train, K/N.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    part, _, parts = fold.partition("/")
+    if not (part.isdecimal() and parts.isdecimal()):
+        raise ValueError("must be K/N, such as 1/5")
+    return int(part), int(parts)
 
 
 def duration(text: str) -> float:

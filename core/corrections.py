@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import files
-from core.dataset import Dataset, Problem
+from core.dataset import Dataset, Problem, counted
 from core.errors import ConfigError
 
 EXCLUDE, RELABEL, KEEP = "exclude", "relabel", "keep"
@@ -143,6 +143,5 @@ def _told(dataset: Dataset, flag: str, file: Path, paths: Mapping[str, object], 
         )
     gone = len(paths) - found
     missing = f"; {gone:,} more of its paths are not in the data set" if gone else ""
-    counted = "1 image" if found == 1 else f"{found:,} images"
-    message = f"{counted} {done}, as {file.name} has it{missing}"
+    message = f"{counted(found, 'image')} {done}, as {file.name} has it{missing}"
     return replace(dataset, problems=(*dataset.problems, Problem("corrected", message, tuple(paths))))

@@ -49,6 +49,11 @@ class Problem:
     paths: tuple[str, ...] = ()
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things as people write it."""
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 class Source(Protocol):
     """Where the images of a frame come from."""
 
@@ -368,11 +373,10 @@ def undecodable(broken: list[tuple[str, str]]) -> tuple[Problem, ...]:
         return ()
     named = "; ".join(f"{path}: {reason}" for path, reason in broken[:3])
     more = f"; and {len(broken) - 3:,} more" if len(broken) > 3 else ""
-    count = "1 image" if len(broken) == 1 else f"{len(broken):,} images"
     return (
         Problem(
             "undecodable",
-            f"{count} can't be read and will be skipped: {named}{more}",
+            f"{counted(len(broken), 'image')} can't be read and will be skipped: {named}{more}",
             tuple(p for p, _ in broken),
         ),
     )

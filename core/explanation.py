@@ -13,7 +13,7 @@ from PIL import Image
 
 from core import images
 from core.errors import ConfigError, DatasetError, RunError
-from core.model_files import ModelCache, load_model
+from core.model_files import load_model
 from core.pipeline import evaluation_batches
 from core.prediction import faces_on, run_classes
 
@@ -37,6 +37,7 @@ class Explanation:
         predicted: the likeliest class.
         face: as the model had it, mode L or RGB.
         heat: float32 of shape (height, width), 1 where most speaks for the class, 0 where nothing does.
+        note: a word on how the face was found, where it needs one.
     """
 
     explained: str
@@ -44,6 +45,7 @@ class Explanation:
     predicted: str
     face: Image.Image
     heat: NDArray[np.float32]
+    note: str = ""
 
     def picture(self) -> Image.Image:
         """The face, and beside it the same under its heat: mode RGB, SHOWN pixels high and twice as wide."""
@@ -134,23 +136,12 @@ def heated(face: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
     return Image.fromarray((grey * (1 - weight) + colour * weight).round().astype(np.uint8))
 
 
-class Explainer:
-    """Heat on the faces of one run after another: the model is loaded once, for as long as its file stays as it is."""
-
-    def __init__(self) -> None:
-        self._models = ModelCache()
-
-    def heated(self, run: Path, faces: Sequence[Image.Image]) -> list[Image.Image]:
-        """The faces under the heat of the class that the run's kept model gives them, as large as its input.
-
-        Raises:
-            RunError: the run has no model.
-        """
-        model = self._models.model(run)
-        _, size, _, channels = model.input_shape
-        fitted = [images.fit(face, size) for face in faces]
-        heat, _ = grad_cam(model, np.stack([images.to_pixels(face, channels) for face in fitted]))
-        return [heated(face, places) for face, places in zip(fitted, heat, strict=True)]
+def heated_faces(model: keras.Model, faces: Sequence[Image.Image]) -> list[Image.Image]:
+    """The faces under the heat of the class that a model gives them, as large as its input."""
+    _, size, _, channels = model.input_shape
+    fitted = [images.fit(face, size) for face in faces]
+    heat, _ = grad_cam(model, np.stack([images.to_pixels(face, channels) for face in fitted]))
+    return [heated(face, places) for face, places in zip(fitted, heat, strict=True)]
 
 
 def explain_image(run: Path, path: Path, explained: str | None = None, *, whole: bool = False) -> Explanation:
@@ -179,4 +170,5 @@ def explain_image(run: Path, path: Path, explained: str | None = None, *, whole:
     predicted = classes[int(shares[0].argmax())]
     shown = explained or predicted
     face = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    return Explanation(shown, float(shares[0, classes.index(shown)]), predicted, face, heat[0])
+    share = float(shares[0, classes.index(shown)])
+    return Explanation(shown, share, predicted, face, heat[0], said.get("note", ""))

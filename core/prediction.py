@@ -133,8 +133,9 @@ def predict_images(
 class Predictor:
     """`predict_images` again and again: the model is loaded once, for as long as its file stays as it is."""
 
-    def __init__(self) -> None:
-        self._models = ModelCache()
+    def __init__(self, models: ModelCache | None = None) -> None:
+        """`models`: where the last one is kept; a cache of its own where none is given."""
+        self._models = models or ModelCache()
 
     def predict(
         self, run: Path, paths: list[Path], *, flip_average: bool | None = None, whole: bool = False

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from core import files
 from core.errors import RunError
@@ -29,17 +29,36 @@ class Prediction:
         label: the true class.
         predicted: the class that was said.
         share: its probability, how sure the model was.
+        probabilities: of every class, in the file's order; empty where only the answer is known.
     """
 
     path: str
     label: str
     predicted: str
     share: float
+    probabilities: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_right(self) -> bool:
         """Whether it said the true class."""
         return self.label == self.predicted
+
+
+class Labelled(Protocol):
+    """What is of one image: its path, relative to the data set's root, and its class there."""
+
+    @property
+    def path(self) -> str:
+        """See the class."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """See the class."""
+        ...
+
+
+L = TypeVar("L", bound=Labelled)
 
 
 @dataclass(frozen=True)
@@ -122,10 +141,11 @@ def read_predictions(run: Path) -> list[Prediction]:
 
 
 def _prediction(row: Mapping[str, str]) -> Prediction:
-    predicted = row["predicted"]
     if None in row or None in row.values():
         raise ValueError("a row of another length than the header")
-    return Prediction(row["path"], row["label"], predicted, float(row[f"p_{predicted}"]))
+    predicted = row["predicted"]
+    shares = {name.removeprefix("p_"): float(share) for name, share in row.items() if name.startswith("p_")}
+    return Prediction(row["path"], row["label"], predicted, shares[predicted], shares)
 
 
 def telling(predictions: Sequence[Prediction], cell: Cell | None) -> list[Prediction]:
@@ -146,7 +166,7 @@ def telling(predictions: Sequence[Prediction], cell: Cell | None) -> list[Predic
     return sorted(found, key=lambda each: -each.share if surest_first else each.share)
 
 
-def still_there(predictions: Sequence[Prediction], dataset: Dataset) -> list[Prediction]:
-    """Those whose image a data set still has, in the same class."""
+def still_there(labelled: Sequence[L], dataset: Dataset) -> list[L]:
+    """Those, predictions or what else is of an image, whose image a data set still has, in the same class."""
     labels = dict(zip(dataset.frame["path"], dataset.frame["label"], strict=True))
-    return [each for each in predictions if labels.get(each.path) == each.label]
+    return [each for each in labelled if labels.get(each.path) == each.label]

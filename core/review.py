@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core import files
-from core.config import TrainingConfig, resolve
+from core.config import TrainingConfig, part_of, resolve
 from core.errors import RunError
+from core.predictions import read_predictions
+from core.run_queue import load_config
 from core.runs import RunSnapshot, list_runs, read_run
 
 INSTALL = "pip install 'fer-tui[review]'"
@@ -54,43 +52,28 @@ def doubts(runs: Iterable[Path]) -> list[Doubt]:
     """
     if find_spec("cleanlab") is None:
         raise RunError(f"cleanlab, which judges labels, is not installed; {INSTALL}")
+    return sorted((doubt for run in runs for doubt in _doubts_of(run)), key=lambda doubt: doubt.quality)
+
+
+def _doubts_of(run: Path) -> list[Doubt]:
     from cleanlab.rank import get_label_quality_scores
 
-    found: list[Doubt] = []
-    for run in runs:
-        paths, labels, classes, shares = read_probabilities(run)
-        given = np.array([classes.index(label) for label in labels])
-        quality = get_label_quality_scores(given, shares / shares.sum(axis=1, keepdims=True), method="self_confidence")
-        for path, label, score, row in zip(paths, labels, quality.tolist(), shares.tolist(), strict=True):
-            ranked = dict(sorted(zip(classes, row, strict=True), key=lambda pair: -pair[1]))
-            found.append(Doubt(path, label, next(iter(ranked)), score, ranked))
-    return sorted(found, key=lambda doubt: doubt.quality)
+    said = read_predictions(run)
+    shares = np.array([list(each.probabilities.values()) for each in said])
+    are_known = all(each.label in each.probabilities for each in said)
+    if not said or not are_known or not np.isfinite(shares).all() or not shares.any(axis=1).all():
+        raise RunError(f"{run / 'predictions.csv'}: is damaged; train the model again")
+    classes = list(said[0].probabilities)
+    given = np.array([classes.index(each.label) for each in said])
+    quality = get_label_quality_scores(given, shares / shares.sum(axis=1, keepdims=True), method="self_confidence")
+    return [
+        Doubt(each.path, each.label, each.predicted, score, _ranked(each.probabilities))
+        for each, score in zip(said, quality.tolist(), strict=True)
+    ]
 
 
-def read_probabilities(run: Path) -> tuple[list[str], list[str], list[str], NDArray[np.float64]]:
-    """Paths, labels, classes and probabilities, of shape (images, classes), of a run's predictions.csv.
-
-    Raises:
-        RunError: it is missing or damaged.
-    """
-    path = run / "predictions.csv"
-    try:
-        with io.TextIOWrapper(files.open_to_read(path), "utf-8", errors="surrogateescape", newline="") as file:
-            header, *rows = csv.reader(file, strict=True)
-        first = header.index("predicted") + 1
-        classes = [name.removeprefix("p_") for name in header[first:]]
-        at_path, at_label = header.index("path"), header.index("label")
-        shares = np.array([[float(cell) for cell in row[first:]] for row in rows]).reshape(-1, len(classes))
-        paths, labels = [row[at_path] for row in rows], [row[at_label] for row in rows]
-        if not rows or not set(labels) <= set(classes) or not (np.isfinite(shares).all() and shares.any(axis=1).all()):
-            raise ValueError(path)
-    except FileNotFoundError:
-        raise RunError(f"{path}: is missing; 'fer-tui resume {run.name}' writes it anew") from None
-    except OSError as error:
-        raise RunError(f"{path}: {error.strerror}; it must be readable") from None
-    except (ValueError, IndexError, csv.Error):
-        raise RunError(f"{path}: is damaged; train the model again") from None
-    return paths, labels, classes, shares
+def _ranked(shares: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(shares.items(), key=lambda pair: -pair[1]))
 
 
 def fold_configs(config: TrainingConfig, folds: int) -> list[TrainingConfig]:
@@ -106,14 +89,15 @@ def runs_of(configs: Sequence[TrainingConfig], folder: Path) -> list[RunSnapshot
     return [next((run for run in runs if run.config == each), None) for each in wanted]
 
 
-def other_parts(run: RunSnapshot, folder: Path) -> list[Path]:
-    """The completed runs that judge the parts of train with a run's settings; of a run on no part itself alone."""
-    fold = str(run.config.get("fold") or "")
-    others = {name: value for name, value in run.config.items() if name != "fold"}
-    found: dict[str, Path] = {fold: run.path}
-    for other in map(read_run, list_runs(folder)) if fold else ():
-        part = str(other.config.get("fold") or "")
-        is_alike = part.partition("/")[2] == fold.partition("/")[2]
-        if is_alike and other.state == "completed" and others == {n: v for n, v in other.config.items() if n != "fold"}:
-            found.setdefault(part, other.path)
-    return list(found.values())
+def with_other_parts(run: RunSnapshot, folder: Path) -> list[Path]:
+    """A run, and the completed ones that judge the other parts of train with its settings, where it is one of parts.
+
+    Raises:
+        RunError: its config can't be read.
+    """
+    if not run.config.get("fold"):
+        return [run.path]
+    config = load_config(run.path)
+    part, parts = part_of(str(config.fold))
+    others = [each for each in fold_configs(config, parts) if each.fold != f"{part}/{parts}"]
+    return [run.path, *(found.path for found in runs_of(others, folder) if found and found.state == "completed")]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.dataset import counted
 from core.errors import RunError
 from core.pixel_store import read_rows
 from core.predictions import Prediction
@@ -147,8 +148,8 @@ def in_words(difference: Difference, first: str, second: str) -> list[str]:
         f"McNemar's exact test: p = {p_value(difference.p)}: {verdict}",
     ]
     if difference.apart:
-        one_alone = "1 image that only one of them has is" if difference.apart == 1 else ""
-        lines.append(f"{one_alone or f'{difference.apart:,} images that only one of them has are'} left out")
+        verb = "is" if difference.apart == 1 else "are"
+        lines.append(f"{counted(difference.apart, 'image')} that only one of them has {verb} left out")
     return lines
 
 

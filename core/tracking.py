@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,11 +15,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core import files, log
-from core.errors import RunError
+from core.errors import ConfigError, FerError, RunError
 from core.history import HISTORY_COLUMNS
 from core.pictures import confusion_picture
 from core.predictions import read_evaluation
-from core.runs import RunSnapshot, read_json, read_run
+from core.runs import ENDED, RunSnapshot, read_json, read_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -49,33 +51,39 @@ def open_tracker(kind: str, run: Path) -> Tracker:
     """The tracker of a run.
 
     Args:
-        kind: tensorboard or mlflow.
+        kind: of TRACKERS.
         run: its directory.
 
     Raises:
+        ConfigError: there is no such tracker.
         RunError: the package is missing.
     """
+    if kind not in TRACKERS:
+        raise ConfigError(f"--to: nothing is logged to '{kind}'; choose from {', '.join(TRACKERS)}")
     if find_spec(kind) is None:
         raise RunError(f"{kind} is not installed; pip install 'fer-tui[{kind}]'")
-    return {"tensorboard": TensorBoardTracker, "mlflow": MlflowTracker}[kind](run)
+    return TRACKERS[kind](run)
 
 
 def log_run(run: Path, kind: str) -> str:
-    """Log a run as its directory is now; where it can be looked at.
+    """Log a run that has ended; where it can be looked at.
 
     Args:
-        run: its directory; under way or ended.
-        kind: tensorboard or mlflow.
+        run: its directory.
+        kind: of TRACKERS.
 
     Raises:
-        RunError: the package is missing, or the tracker does not take it.
+        ConfigError: there is no such tracker.
+        RunError: the run is under way, the package is missing, or the tracker does not take it.
     """
     snapshot = read_run(run)
+    if snapshot.state not in ENDED:
+        raise RunError(f"{run.name}: is {snapshot.state}; log it when it has ended, or train with --track")
     try:
         tracker = open_tracker(kind, run)
         tracker.log_epochs(snapshot)
         return tracker.log_end(snapshot)
-    except RunError:
+    except FerError:
         raise
     except Exception as error:
         raise RunError(f"{kind}: {_reason(error)}") from None
@@ -88,30 +96,28 @@ class Tracking:
         """Open what `kind` names: none, tensorboard, mlflow or both."""
         self._run = run
         self._trackers: dict[str, Tracker] = {}
-        # A server that is away would be asked for minutes, an epoch.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-        for name in {"none": (), "both": ("tensorboard", "mlflow")}.get(kind, (kind,)):
-            self._try(name, lambda name=name: self._trackers.update({name: open_tracker(name, run)}))
+        for name in {"none": (), "both": tuple(TRACKERS)}.get(kind, (kind,)):
+            with self._left_alone_if_it_fails(name):
+                self._trackers[name] = open_tracker(name, run)
 
     def log_epochs(self) -> None:
         """Log the epochs that came since."""
         for name, tracker in list(self._trackers.items()):
-            self._try(name, lambda tracker=tracker: tracker.log_epochs(read_run(self._run)))
+            with self._left_alone_if_it_fails(name):
+                tracker.log_epochs(read_run(self._run))
 
     def log_end(self, state: str) -> None:
         """Log that the run ended in a state, which its directory need not tell yet."""
         for name, tracker in list(self._trackers.items()):
-            self._try(name, lambda tracker=tracker: self._end(tracker, state))
+            with self._left_alone_if_it_fails(name):
+                run = replace(read_run(self._run), state=state)
+                tracker.log_epochs(run)
+                log.say(f"logged to {tracker.log_end(run)}")
 
-    def _end(self, tracker: Tracker, state: str) -> None:
-        run = replace(read_run(self._run), state=state)
-        tracker.log_epochs(run)
-        log.say(f"logged to {tracker.log_end(run)}")
-
-    def _try(self, name: str, work: Callable[[], object]) -> None:
+    @contextlib.contextmanager
+    def _left_alone_if_it_fails(self, name: str) -> Iterator[None]:
         try:
-            work()
+            yield
         except Exception as error:
             self._trackers.pop(name, None)
             advice = f"'fer-tui log {self._run.name} --to {name}' logs the run when that is mended"
@@ -205,6 +211,9 @@ class MlflowTracker:
 
     def __init__(self, run: Path) -> None:
         """`run`: its directory."""
+        # A server that is away would be asked for minutes, an epoch.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         from mlflow import MlflowClient
 
         self._path = run
@@ -240,7 +249,8 @@ class MlflowTracker:
         """See Tracker."""
         from mlflow.entities import Metric
 
-        ended = float(run.status.get("started") or 0.0)
+        # Counted back from when the run was last heard of: it may have been gone on with.
+        ended = float(run.status.get("heartbeat") or time.time()) - run.seconds
         metrics: list[Metric] = []
         for row in run.history:
             ended += row["seconds"] if row["seconds"] == row["seconds"] else 0.0
@@ -263,8 +273,7 @@ class MlflowTracker:
         picture = _confusion(run)
         if picture is not None:
             self._client.log_image(self._id, picture, artifact_file="confusion_matrix.png")
-        if run.state not in ("queued", "running"):
-            self._client.set_terminated(self._id, MLFLOW_STATES.get(run.state, "FAILED"))
+        self._client.set_terminated(self._id, MLFLOW_STATES.get(run.state, "FAILED"))
         return f"{self._client.tracking_uri}, run {self._id}"
 
 
@@ -292,3 +301,6 @@ def _log_params(client: MlflowClient, run_id: str, run: RunSnapshot) -> None:
     params += [Param("parameters", str(run.environment.get("parameters")))]
     for start in range(0, len(params), BATCH):
         client.log_batch(run_id, params=params[start : start + BATCH])
+
+
+TRACKERS: Mapping[str, Callable[[Path], Tracker]] = {"tensorboard": TensorBoardTracker, "mlflow": MlflowTracker}

@@ -53,15 +53,15 @@ def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
         RunError: another process works on this run, or took it over.
     """
     with RunWriter(run, stop) as writer, log.output_to(run / "log.txt"), memory.released():
-        state, message = "failed", ""
-        training = _Training(config, run, writer, stop)
+        state, message, training = "failed", "", _Training(config, run, writer, stop)
         try:
             state, message = training.run()
         except Exception as error:
             message = explain(error, run)
         log.say(f"{state}: {message}")
         writer.update(state=state, message=message)
-        training.tracking.log_end(state)
+        if writer.owns():
+            training.tracking.log_end(state)
     if writer.is_lost:
         raise RunError(f"{run.name}: another process has taken it over; it was left as that one has it")
     return state

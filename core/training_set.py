@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from core.config import TrainingConfig
+from core.config import TrainingConfig, part_of
 from core.corrections import corrected
 from core.dataset import Dataset, folded, for_training, read_dataset
 
@@ -18,7 +18,8 @@ def training_set(config: TrainingConfig) -> Dataset:
         ConfigError: a file of decisions can't be used.
         DatasetError: the data set can't be read, or there is nothing to train on.
     """
-    return divided(correct(read_dataset(config.data), config.model_dump()), config.model_dump())
+    settings = config.model_dump()
+    return divided(correct(read_dataset(config.data), settings), settings)
 
 
 def correct(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
@@ -30,6 +31,5 @@ def correct(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
 def divided(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
     """A corrected data set with the splits that a run's settings ask for."""
     if settings.get("fold"):
-        fold, folds = map(int, str(settings["fold"]).split("/"))
-        return folded(dataset, fold, folds)
+        return folded(dataset, *part_of(settings["fold"]))
     return for_training(dataset, settings["validation_share"])

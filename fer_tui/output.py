@@ -28,9 +28,14 @@ def visible(text: str) -> str:
 
 def say(message: str) -> None:
     """One line on stderr; a reader that has left must not end the work."""
+    line = visible(message) + "\n"
     with contextlib.suppress(OSError):
-        messages.write(visible(message) + "\n")
-        messages.flush()
+        try:
+            messages.write(line)
+            messages.flush()
+        except RuntimeError:
+            # A signal's handler speaks in the middle of another message: past the buffer that is in use.
+            os.write(messages.fileno(), line.encode())
 
 
 def fail(message: str) -> None:

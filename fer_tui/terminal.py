@@ -112,13 +112,7 @@ def signals_to(stop: Callable[[], None], force: Callable[[], None]) -> Iterator[
     def handle(number: int, frame: FrameType | None) -> None:
         came.append(number)
         if len(came) == 1:
-            told = "stopping after this batch; once more to leave at once"
-            try:
-                output.say(told)
-            except RuntimeError:
-                # The signal came in the middle of another message: past the buffer that is in use.
-                with contextlib.suppress(OSError):
-                    os.write(output.messages.fileno(), f"{told}\n".encode())
+            output.say("stopping after this batch; once more to leave at once")
             stop()
         else:
             force()

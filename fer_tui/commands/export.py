@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from core.errors import ConfigError
 from core.log import output_to
 from core.runs import find_run
 from fer_tui import output
@@ -46,26 +45,16 @@ def export(
     return 0
 
 
-TRACKERS = ("tensorboard", "mlflow")
-
-
 def log(
     context: typer.Context,
     run: RunArgument,
-    to: Annotated[
-        str,
-        typer.Option(
-            "--to", metavar="|".join(TRACKERS), help="Where to.", show_default=False, autocompletion=lambda: TRACKERS
-        ),
-    ],
+    to: Annotated[str, typer.Option("--to", help="tensorboard or mlflow.", show_default=False, metavar="WHERE")],
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
     """Log a run to TensorBoard or MLflow, as `train --track` does while it trains."""
     from core.tracking import log_run
 
-    if to not in TRACKERS:
-        raise ConfigError(f"--to: nothing is logged to '{to}'; choose from {', '.join(TRACKERS)}")
     found = find_run(run, folder(context, runs))
     with output_to(app_log()):
         where = log_run(found, to)

@@ -155,6 +155,8 @@ def explain(
     path = find_run(run, folder(context, runs))
     with output_to(app_log()):
         found = explain_image(path, image, explained, whole=whole)
+    if found.note:
+        output.say(f"{image}: {found.note}")
     content = BytesIO()
     found.picture().save(content, "PNG")
     try:

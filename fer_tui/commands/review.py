@@ -55,9 +55,9 @@ def review(
     where = folder(context, runs)
     judged = [find_run(run, where)]
     if folds is not None:
-        judged = _folds(judged[0], folds, where)
-        if judged is None:
-            return 1
+        status, judged = _folds(judged[0], folds, where)
+        if status:
+            return status
     with output_to(app_log()):
         found = doubts(judged)
     shown = found[: first or (None if json and target is None else SHOWN)]
@@ -78,22 +78,28 @@ def review(
     return 0
 
 
-def _folds(run: Path, folds: int, where: Path) -> list[Path] | None:
-    """The completed runs of every part, those trained that there are not yet; None where one did not complete."""
+def _folds(run: Path, folds: int, where: Path) -> tuple[int, list[Path]]:
+    """The run of every part, those trained that there are not yet; and the exit status of that training.
+
+    Raises:
+        RunError: a part was stopped before its end.
+    """
     from core.review import fold_configs, runs_of
     from core.run_queue import create_runs, load_config, requeue
     from fer_tui.commands.train import work
 
     configs = fold_configs(load_config(run), folds)
     known = runs_of(configs, where)
-    begun = [found.path for found in known if found and found.state != "completed"]
-    for path in begun:
+    todo = [found.path for found in known if found and found.state != "completed"]
+    for path in todo:
         requeue(path)
-    missing = [config for config, found in zip(configs, known, strict=True) if found is None]
-    todo = [*begun, *create_runs(missing, where)]
+    todo += create_runs([config for config, found in zip(configs, known, strict=True) if not found], where)
     if todo:
         output.say(f"training {len(todo)} of {folds} parts")
-        if work(todo, json=False, is_told=False):
-            return None
-    done = runs_of(configs, where)
-    return [found.path for found in done if found and found.state == "completed"] if all(done) else None
+        status = work(todo, json=False, is_told=False)
+        if status:
+            return status, []
+    done = [found for found in runs_of(configs, where) if found and found.state == "completed"]
+    if len(done) < folds:
+        raise RunError(f"{len(done)} of {folds} parts are trained; the same command goes on with the others")
+    return 0, [found.path for found in done]

@@ -111,6 +111,8 @@ def compare(
         raise ConfigError(f"--format: no format is called '{form}'; choose from {', '.join(FORMATS)}")
     where = folder(context, runs)
     if tested:
+        if target is not None:
+            raise ConfigError("--output: --test writes no table; its answer is on stdout, as JSON with --format json")
         return _test(*(find_run(name, where) for name in tested), form=form)
     paths = [find_run(name, where) for name in names] if names else list_runs(where)
     if not paths:

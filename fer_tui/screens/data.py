@@ -21,7 +21,7 @@ from core.errors import FerError
 from fer_tui.keys import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.ask_path import AskPathScreen
-from fer_tui.screens.mode_screen import ModeScreen
+from fer_tui.screens.mode_screen import ModeScreen, Superseded
 from fer_tui.widgets.class_bars import ClassBars
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.path_input import PathInput
@@ -41,10 +41,6 @@ Press {open} and type a folder of faces, or a fer2013.csv; Tab completes.
   FOLDER/train/sad/*.png        FOLDER/validation/sad/*.png
 
 No faces at hand?  Press {draw}: the app draws some."""
-
-
-class _Superseded(Exception):
-    """Another data set was asked for, or the app ends."""
 
 
 class DataScreen(ModeScreen):
@@ -209,7 +205,7 @@ class DataScreen(ModeScreen):
         def progress(done: int) -> None:
             nonlocal told
             if job != self.job or worker.is_cancelled:
-                raise _Superseded
+                raise Superseded
             if time.monotonic() - told >= REPORT_INTERVAL:
                 told = time.monotonic()
                 self.post_message(self.Told(job, f"Checking the images: {done:,} of {total:,}"))
@@ -221,7 +217,7 @@ class DataScreen(ModeScreen):
             self.post_message(self.Audited(job, audit_dataset(dataset, progress)))
         except FerError as error:
             self.post_message(self.Told(job, str(error), is_problem=True))
-        except _Superseded:
+        except Superseded:
             pass
 
     def _sample(self, job: int, dataset: Dataset, label: str | None, draw: int) -> None:

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 from textual.worker import get_current_worker
 
-from core.errors import FerError, RunError
+from core.errors import FerError
 from core.predictions import Prediction, read_predictions, still_there
 from core.runs import RunSnapshot
-from fer_tui.screens.mode_screen import ModeScreen
+from fer_tui.screens.mode_screen import ModeScreen, Superseded
+from fer_tui.screens.model_at_work import MODELS, model_at_work
 from fer_tui.widgets.face_grid import Face
 from fer_tui.widgets.judged_face import JudgedFace, judged_faces
 
 if TYPE_CHECKING:
     from core.dataset import Dataset
-    from core.explanation import Explainer
-
-
-class _Superseded(Exception):
-    """Another run or cell is looked at, or the app ends."""
 
 
 class InspectReading(ModeScreen):
     """The part of the screen that works in threads."""
-
-    # One model at a time is enough, whichever screen asks.
-    _explainer: ClassVar[Explainer | None] = None
-    _at_work: ClassVar[threading.Lock] = threading.Lock()
 
     class Told(Message):
         """What stood in the worker's way."""
@@ -80,7 +69,7 @@ class InspectReading(ModeScreen):
 
         def check() -> None:
             if worker.is_cancelled or not is_wanted():
-                raise _Superseded
+                raise Superseded
 
         return check
 
@@ -104,7 +93,7 @@ class InspectReading(ModeScreen):
                 self.post_message(self.Told(job, f"{dataset.root} {said}"))
         except FerError as error:
             self.post_message(self.Told(job, str(error)))
-        except _Superseded:
+        except Superseded:
             pass
 
     def _decode(
@@ -120,21 +109,13 @@ class InspectReading(ModeScreen):
                 self.post_message(self.FacesDecoded(view, heated, len(predictions) - len(faces), are_heated=True))
         except FerError as error:
             self.post_message(self.Unexplained(view, str(error)))
-        except _Superseded:
+        except Superseded:
             pass
 
     def _heated(self, run: RunSnapshot, faces: Sequence[JudgedFace], check: Callable[[], None]) -> list[JudgedFace]:
-        from core.explanation import Explainer
+        from core.explanation import heated_faces
 
-        with InspectReading._at_work:
+        with model_at_work("be explained"):
             check()
-            InspectReading._explainer = explainer = InspectReading._explainer or Explainer()
-            try:
-                pictures = explainer.heated(run.path, [face.image for face in faces])
-            except FerError:
-                raise
-            except Exception as error:
-                # Whatever TensorFlow can't do with a model of unknown origin must not end the app.
-                traceback.print_exc(file=sys.stderr)
-                raise RunError(f"The model can't be explained: {type(error).__name__}") from None
+            pictures = heated_faces(MODELS.model(run.path), [face.image for face in faces])
         return [replace(face, image=picture) for face, picture in zip(faces, pictures, strict=True)]

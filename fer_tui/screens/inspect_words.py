@@ -30,6 +30,11 @@ WITHOUT_FIGURES = {
 }
 
 
+def model_and_name(run: RunSnapshot) -> str:
+    """A run as the title of a dialog has it."""
+    return f"{visible(run.model)}, {visible(short_name(run.name))}"
+
+
 def run_line(run: RunSnapshot) -> str:
     """A run in one line, for a menu."""
     accuracy = (run.evaluation or {}).get("accuracy")

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from fer_tui.app import FerApp
 
 
+class Superseded(Exception):
+    """Something else is asked of a worker by now, or the app ends."""
+
+
 class ModeScreen(Screen[None]):
     """A mode's screen."""
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,10 +19,11 @@ from core.errors import FerError
 from core.runs import RunSnapshot
 from fer_tui.keys import shown_key
 from fer_tui.output import visible
+from fer_tui.screens.inspect_words import model_and_name
+from fer_tui.screens.model_at_work import MODELS, model_at_work
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.path_input import PathInput
 from fer_tui.widgets.probability_bars import ProbabilityBars
-from fer_tui.widgets.run_table import short_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,8 +40,6 @@ class PredictScreen(ModalScreen[None]):
         Binding("escape", "dismiss(None)", "Close", id="predict.close", tooltip="Back to the run"),
     ]
     AUTO_FOCUS = "#image-path"
-    # One model at work at a time, and the last one kept, so that the next image of the same run is quick.
-    _at_work: ClassVar[threading.Lock] = threading.Lock()
     _predictor: ClassVar[Predictor | None] = None
     _last_path: ClassVar[str] = ""
 
@@ -80,7 +76,7 @@ class PredictScreen(ModalScreen[None]):
         folder = self.run_asked.environment.get("data")
         begin = f"{folder}/" if isinstance(folder, str) else ""
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = escape(f"Predict with {visible(self.run_asked.model)}, {_name(self.run_asked)}")
+            dialog.border_title = escape(f"Predict with {model_and_name(self.run_asked)}")
             yield PathInput(
                 PredictScreen._last_path or begin,
                 id="image-path",
@@ -127,21 +123,15 @@ class PredictScreen(ModalScreen[None]):
         except images.ImageError as error:
             self.post_message(self.Told(job, f"{path}: {error}; name a JPEG or PNG file", is_problem=True))
             return
-        with PredictScreen._at_work:
-            if job != self.job:
-                return
-            PredictScreen._predictor = predictor = PredictScreen._predictor or Predictor()
-            try:
+        try:
+            with model_at_work("predict"):
+                if job != self.job:
+                    return
+                PredictScreen._predictor = predictor = PredictScreen._predictor or Predictor(MODELS)
                 answer, *others = predictor.predict(self.run_asked.path, [path])
-            except FerError as error:
-                self.post_message(self.Told(job, str(error), is_problem=True))
-                return
-            except Exception as error:
-                # Whatever TensorFlow can't do with a model of unknown origin must not end the app.
-                traceback.print_exc(file=sys.stderr)
-                reason = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
-                self.post_message(self.Told(job, f"The model can't predict: {reason}", is_problem=True))
-                return
+        except FerError as error:
+            self.post_message(self.Told(job, str(error), is_problem=True))
+            return
         if "error" in answer:
             text = f"{path}: {answer['error']}; name a JPEG or PNG file"
             self.post_message(self.Told(job, text, is_problem=True))
@@ -174,7 +164,3 @@ class PredictScreen(ModalScreen[None]):
     def _tell(self, text: str, *, is_problem: bool = False) -> None:
         style = self.app.theme_variables["error"] if is_problem else ""
         self.query_one("#predict-state", Static).update(Text(visible(text), style=style))
-
-
-def _name(run: RunSnapshot) -> str:
-    return visible(short_name(run.name))

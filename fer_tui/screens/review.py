@@ -18,13 +18,14 @@ from textual.widgets import Button, Static
 from core import files
 from core.corrections import EXCLUDE, KEEP, RELABEL, Decision, read_decisions, write_decisions
 from core.errors import FerError
+from core.predictions import still_there
 from core.runs import RunSnapshot
 from fer_tui.keys import shown_key
 from fer_tui.output import visible
+from fer_tui.screens.inspect_words import model_and_name
 from fer_tui.screens.menu import MenuScreen
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.probability_bars import ProbabilityBars
-from fer_tui.widgets.run_table import short_name
 
 if TYPE_CHECKING:
     from core.dataset import Dataset
@@ -82,7 +83,7 @@ class ReviewScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Which image, its face and what the model says, what can be decided."""
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = escape(f"Labels that {visible(self.run_asked.model)}, {_name(self.run_asked)} doubts")
+            dialog.border_title = escape(f"Labels that {model_and_name(self.run_asked)} doubts")
             yield Static("Judging the labels …", id="review-state", markup=False)
             with Horizontal(id="reviewed"):
                 yield FaceGrid(id="reviewed-face")
@@ -100,14 +101,13 @@ class ReviewScreen(ModalScreen[None]):
     # In the worker threads: messages are all that leaves them
 
     def _read(self) -> None:
-        from core.review import doubts, other_parts
+        from core.review import doubts, with_other_parts
         from core.run_images import find_images
 
         run = self.run_asked
         try:
             dataset = find_images(run)
-            labels = dict(zip(dataset.frame["path"], dataset.frame["label"], strict=True))
-            found = [each for each in doubts(other_parts(run, run.path.parent)) if labels.get(each.path) == each.label]
+            found = still_there(doubts(with_other_parts(run, run.path.parent)), dataset)
             if not found:
                 raise FerError(f"{dataset.root}: has none of the images any more, or none in the same class")
             self.post_message(self.Read(found, read_decisions(run.path / FILE), dataset))
@@ -223,7 +223,3 @@ class ReviewScreen(ModalScreen[None]):
             return
         self.decisions = decisions
         self.action_step(1)
-
-
-def _name(run: RunSnapshot) -> str:
-    return visible(short_name(run.name))

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from core.config import resolve
 from core.corrections import read_exclusions
 from core.errors import RunError
 from core.evaluation import predictions_table
-from core.review import doubts, fold_configs, read_probabilities, runs_of
+from core.review import doubts, fold_configs, runs_of
 from core.run_writer import create_run
 from fer_tui import cli
 
@@ -57,7 +56,7 @@ def test_several_runs_are_one_list(judged: Path, write_run: Callable[..., Path])
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "is missing; 'fer-tui resume "),
+        (None, "is missing; without it nothing tells"),
         ("", "is damaged"),
         ("path,label,predicted,p_happy\n", "is damaged"),
         ("path,label,predicted,p_happy\nx.png,sad,happy,1.0\n", "is damaged"),
@@ -71,7 +70,7 @@ def test_predictions_that_cannot_be_used(write_run: Callable[..., Path], content
     if content is not None:
         (run / "predictions.csv").write_text(content)
     with pytest.raises(RunError, match=r"predictions\.csv: ") as error:
-        read_probabilities(run)
+        doubts([run])
     assert said in str(error.value)
 
 
@@ -120,4 +119,18 @@ def test_parts_that_are_trained_already_are_not_trained_again(
     assert status == 0
     assert "1.png" in shown and "2.png" in shown and "0.png" not in shown
     assert len(list(folder.iterdir())) == 3
-    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(("ended", "status"), [(130, 130), (1, 1), (0, 1)])
+def test_a_training_of_parts_that_was_cut_short_is_told(
+    faces: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    ended: int,
+    status: int,
+):
+    monkeypatch.setattr("fer_tui.commands.train.work", lambda runs, **told: ended)
+    run = create_run(resolve({"data": faces, "model": "compact"}), tmp_path / "runs")
+    assert review(capsys, run, "--folds", "2", "--runs", tmp_path / "runs") == (status, "")
+    assert len(list((tmp_path / "runs").iterdir())) == 3

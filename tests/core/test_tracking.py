@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from PIL import Image
 from trainings import FAST, StopAfter, gone_on, trained
@@ -231,6 +233,16 @@ def test_event_files_are_not_written_through_a_link(write_run: Callable[..., Pat
 
 
 # Both
+
+
+def test_a_run_under_way_is_left_to_the_process_that_trains_it(write_run: Callable[..., Path]):
+    status = {"state": "running", "pid": os.getpid(), "host": socket.gethostname()}
+    run = write_run(status={**status, "started": psutil.Process().create_time()})
+    (run / TENSORBOARD_FOLDER).mkdir()
+    (run / TENSORBOARD_FOLDER / "events").touch()
+    with pytest.raises(RunError, match="is running; log it when it has ended"):
+        log_run(run, "tensorboard")
+    assert (run / TENSORBOARD_FOLDER / "events").exists()
 
 
 def test_a_package_that_is_missing_is_named(write_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):

@@ -232,6 +232,37 @@ def test_evaluate_a_run_without_a_model(write_run: Callable[..., Path], faces: P
     is_refused(fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: names no classes")
 
 
+def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_path: Path):
+    one, other = write_run("20260101-compact-aaaa"), write_run("20260101-compact-bbbb")
+    test = ("compare", "--test", one, other)
+    is_refused(fer(*test, "--output", tmp_path / "table.csv"), 2, "--output: --test writes no table")
+    is_refused(fer(*test, "--format", "csv"), 2, "--format: --test is told as table or json, not as csv")
+    is_refused(fer(*test), 1, f"{one / 'predictions.csv'}: is missing; ")
+    assert not (tmp_path / "table.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--exclude", "missing.csv"], "--exclude: {}/missing.csv: No such file or directory; name a CSV"),
+        (["--relabel", "missing.csv"], "--relabel: {}/missing.csv: No such file or directory; name a CSV"),
+        (["--fold", "6/5"], "--fold: must be one of 2 to 100 parts, such as 1/5 (got '6/5')"),
+        (["--track", "wandb"], "--track: input should be 'none', 'tensorboard', 'mlflow' or 'both'"),
+    ],
+)
+def test_decisions_parts_and_trackers_that_cannot_be(faces: Path, tmp_path: Path, flags: list[str], named: str):
+    answer = fer("train", "--data", faces, "--model", "compact", *flags, "--runs", tmp_path / "runs", cwd=tmp_path)
+    is_refused(answer, 2, named.format(tmp_path))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_cannot_be_logged(write_run: Callable[..., Path]):
+    run = write_run()
+    is_refused(
+        fer("log", run, "--to", "wandb"), 2, "--to: nothing is logged to 'wandb'; choose from tensorboard, mlflow"
+    )
+
+
 # ---- results that nobody can take
 
 
