@@ -133,6 +133,7 @@ class CompareScreen(RunsModeScreen):
     def action_fold(self) -> None:
         """A row a setting, or a row a run."""
         self.folded = not self.folded
+        self.tested = []
         self.show_runs()
 
     def action_test(self) -> None:

@@ -111,6 +111,7 @@ SCENES = (
     Scene("dialog-epochs", ("3", "see:waits", "see:no GPU", *"jjjj", "r", "see:Train on to how many"), worlds.full),
     Scene("dialog-draw", ("1", "see:No data set", "d", "see:expressions into", "backspace", "s", "see:faces/")),
     Scene("dialog-run", (*TO_COMPACT, "see:7 mistakes", "r", "see:enter chooses"), worlds.full),
+    Scene("dialog-review", (*TO_COMPACT, "see:7 mistakes", "d", "see:labelled", "x", "see:2 of"), worlds.full),
     Scene("dialog-predict", (*TO_COMPACT, "see:7 mistakes", "p", "see:or of a face, then Enter"), worlds.full),
     Scene("help-train", ("2", "see:open a data set", "question_mark", "see:closes")),
     Scene("help-runs", ("3", "see:waits", "see:no GPU", "question_mark", "see:closes"), worlds.full),

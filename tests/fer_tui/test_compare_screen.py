@@ -255,6 +255,11 @@ async def test_two_runs_are_held_against_each_other(
         # Of ten images that one alone tells right, all fall to one: 2 / 1024.
         await until(pilot, lambda: "McNemar's exact test: p = 0.002: compact aaaa is better" in screen_text(pilot))
         assert "0 only model2 bbbb tells right, 10 only compact aaaa" in screen_text(pilot)
+        await pilot.press("f")
+        await until(pilot, lambda: "seeds folded" in screen_text(pilot))
+        assert "McNemar" not in screen_text(pilot)
+        await pilot.press("f", "t", "enter")
+        await until(pilot, lambda: "McNemar" in screen_text(pilot))
         await pilot.press("down")
         await until(pilot, lambda: "McNemar" not in screen_text(pilot))
         (pilot.app.mode_screen.chosen.path / "predictions.csv").unlink()
