@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +78,7 @@ class RunQueue:
         while (run := self._next()) is not None:
             try:
                 if self._stop.is_set():
-                    _mark(run, "stopped", "stopped before it began")
+                    mark(run, "stopped", "stopped before it began")
                 elif self._trains_here(run):
                     self._train_here(run)
                 else:
@@ -92,7 +92,7 @@ class RunQueue:
             if run not in self._waiting:
                 return False
             self._waiting.remove(run)
-        _mark(run, "stopped", "stopped before it began")
+        mark(run, "stopped", "stopped before it began")
         return True
 
     def stop(self) -> None:
@@ -155,7 +155,7 @@ class RunQueue:
         status = self._child.wait()
         self._child = None
         if read_run(run).status.get("state") == "queued":
-            _mark(run, "failed", f"its process ended with status {status} before it began; see log.txt")
+            mark(run, "failed", f"its process ended with status {status} before it began; see log.txt")
         elif status < 0 and read_run(run).state == "interrupted":
             explain_end(run, f"its process was killed by signal {-status}, as happens when memory runs out")
 
@@ -189,18 +189,34 @@ def give_way(thread: int) -> None:
 
 
 def start_worker(runs: Sequence[Path]) -> subprocess.Popen[bytes]:
-    """Start a process that trains runs one after another, and outlives the terminal that this one has.
+    """Start a process that trains runs one after another, and outlives the terminal that this one has."""
+    return start_detached("core.worker", map(str, runs), runs[0] / "log.txt")
 
-    It has a session of its own: Ctrl+C and a dropped line reach us alone.
+
+def start_detached(
+    module: str,
+    words: Iterable[str],
+    log: Path,
+    environment: Mapping[str, str] = os.environ,
+    stdin: int = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
+    """Start one of our modules in a session of its own: Ctrl+C and a dropped line reach us alone.
+
+    Args:
+        module: its name.
+        words: its arguments.
+        log: the file that what it says is added to.
+        environment: its variables.
+        stdin: as `subprocess.Popen` takes it.
     """
-    with os.fdopen(files.open_to_append(runs[0] / "log.txt"), "ab") as log:
+    with os.fdopen(files.open_to_append(log), "ab") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "core.worker", *map(str, runs)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            [sys.executable, "-m", module, *words],
+            stdin=stdin,
+            stdout=said,
+            stderr=said,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
 
 
@@ -247,7 +263,12 @@ def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = 
         raise RunError(f"{run}: {error.strerror}; it must be writable") from None
 
 
-def _mark(run: Path, state: str, message: str) -> None:
+def mark(run: Path, state: str, message: str) -> None:
+    """Say how a run ended that no process works on.
+
+    Raises:
+        RunError: one does.
+    """
     with RunWriter(run, threading.Event()) as writer:
         writer.update(state=state, message=message)
 

@@ -11,6 +11,7 @@ import typer
 
 from core.errors import RunError
 from core.models.registry import MODELS
+from core.presets import PRESETS
 from core.runs import list_runs, runs_folder
 
 
@@ -59,6 +60,24 @@ RunArgument = Annotated[
         metavar="RUN",
         help="A run directory, a unique prefix of its name, or 'latest'.",
         autocompletion=complete_run,
+        show_default=False,
+    ),
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE.toml", help="Settings by their names; flags win over it.", show_default=False
+    ),
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="|".join(PRESETS),
+        help="Settings to begin with; file and flags win over them: "
+        + "; ".join(f"{preset.name}: {preset.summary}" for preset in PRESETS.values())
+        + ".",
+        autocompletion=lambda: list(PRESETS),
         show_default=False,
     ),
 ]

@@ -17,45 +17,54 @@ from core.comparison import compare
 from core.config import TrainingConfig
 from core.errors import ConfigError, RunError
 from core.models.pretrained import check_weights_file
-from core.presets import PRESETS, find_preset
+from core.presets import find_preset
 from core.run_writer import request_stop
 from core.runs import ENDED, RunSnapshot, find_run, read_run
 from fer_tui import output, terminal
-from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, complete_model, folder
+from fer_tui.commands.options import (
+    ConfigOption,
+    JsonOption,
+    PresetOption,
+    RunArgument,
+    RunsOption,
+    complete_model,
+    folder,
+)
 from fer_tui.commands.runs import print_comparison
 from fer_tui.progress import ending, follow
 
 
 def train(
     context: typer.Context,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE.toml",
-            help="Settings by their names; flags win over it.",
-            show_default=False,
-        ),
-    ] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            "--preset",
-            metavar="|".join(PRESETS),
-            help="Settings to begin with; file and flags win over them: "
-            + "; ".join(f"{preset.name}: {preset.summary}" for preset in PRESETS.values())
-            + ".",
-            autocompletion=lambda: list(PRESETS),
-            show_default=False,
-        ),
-    ] = None,
+    config: ConfigOption = None,
+    preset: PresetOption = None,
     runs: RunsOption = None,
     json: JsonOption = False,
     **flags: Any,
 ) -> int:
     """Train models on a folder of faces, one after another, and compare them."""
-    settings = configs.read_toml(config) if config else {}
-    source = config.name if config else "flag"
+    resolved = chosen_configs(context, config, preset, flags)
+    from core.run_queue import create_runs
+
+    return work(create_runs(resolved, folder(context, runs)), json=json)
+
+
+def chosen_configs(
+    context: typer.Context, file: Path | None, preset: str | None, flags: dict[str, Any]
+) -> list[TrainingConfig]:
+    """The config of each model that a command line names; what is wrong with the data set is told.
+
+    Args:
+        context: of the command, for the options before it.
+        file: --config.
+        preset: --preset.
+        flags: the options of `with_config_options`.
+
+    Raises:
+        ConfigError: a value is not allowed.
+        DatasetError: the data set can't be read.
+    """
+    settings = configs.read_toml(file) if file else {}
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     given.setdefault("data", context.obj.data or settings.get("data"))
     models = given.pop("model", None)
@@ -68,15 +77,13 @@ def train(
         # Flags and the file each alone, so that the error is told with the name of where it stands.
         for name in chosen if models else ():
             configs.resolve({**given, "model": name})
-        for name in chosen if config else ():
-            configs.resolve({**settings, "data": given["data"], "model": name}, source=source)
+        for name in chosen if file else ():
+            configs.resolve({**settings, "data": given["data"], "model": name}, source=file.name if file else "flag")
         raise
     for each in resolved:
         check_weights_file(each)
     check_data(resolved[0])
-    from core.run_queue import create_runs
-
-    return work(create_runs(resolved, folder(context, runs)), json=json)
+    return resolved
 
 
 def check_data(config: TrainingConfig) -> None:
