@@ -1,4 +1,7 @@
-"""A process that trains runs, one after another: `python -m core.worker RUN...`, started by `core.run_queue`."""
+"""A process that trains runs, one after another: `python -m core.worker [--lifeline] RUN...`.
+
+With `--lifeline` it dies when its standard input ends: when whoever started it is gone, however that came about.
+"""
 
 from __future__ import annotations
 
@@ -41,5 +44,21 @@ def main(runs: Sequence[Path]) -> int:
     return 0 if all(read_run(run).state in ("completed", "stopped") for run in runs) else 1
 
 
+def hold_lifeline() -> None:
+    """Kill this process as soon as its standard input ends."""
+
+    def wait() -> None:
+        # Past Python's own buffer, whose lock a thread may not hold when the interpreter ends.
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
 if __name__ == "__main__":
-    sys.exit(main([Path(argument) for argument in sys.argv[1:]]))
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--lifeline"]:
+        del arguments[0]
+        hold_lifeline()
+    sys.exit(main([Path(argument) for argument in arguments]))

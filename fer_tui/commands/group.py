@@ -20,6 +20,7 @@ COMMANDS = {
     "resume": "train:resume",
     "stop": "train:stop",
     "search": "search:search",
+    "cluster": "cluster:app",
     "runs": "runs:runs",
     "compare": "runs:compare",
     "evaluate": "inspect:evaluate",

@@ -199,7 +199,7 @@ def work(runs: Sequence[Path], *, json: bool, is_told: bool = True) -> int:
         snapshots = [read_run(path) for path in runs]
         try:
             if is_told:
-                _report(snapshots, json=json)
+                report(snapshots, json=json)
         except OSError:
             # A line that dropped took stdout with it; the status below still says so.
             if not signals:
@@ -207,11 +207,11 @@ def work(runs: Sequence[Path], *, json: bool, is_told: bool = True) -> int:
             output.give_up_stdout()
     if signals:
         return 128 + signals[0]
-    return 0 if all(run.state in ("completed", "stopped") for run in snapshots) else 1
+    return exit_status(snapshots)
 
 
-def _report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:
-    """What came of the runs: results on stdout, what to know about them on stderr."""
+def report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:
+    """Tell what came of runs: results on stdout, what to know about them on stderr."""
     for run in snapshots:
         for problem in run.environment.get("problems", ()):
             if problem["kind"] in ("undecodable", "damaged_checkpoint"):
@@ -226,6 +226,11 @@ def _report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:
             for warning in run.warnings:
                 output.say(f"warning: {run.name}: {warning['message']}")
     sys.stdout.flush()
+
+
+def exit_status(snapshots: Sequence[RunSnapshot]) -> int:
+    """0 where every run came to an end that it was meant to come to."""
+    return 0 if all(run.state in ("completed", "stopped") for run in snapshots) else 1
 
 
 def result(run: RunSnapshot) -> dict[str, Any]:

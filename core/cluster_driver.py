@@ -1,0 +1,213 @@
+"""The process that gives a queue's runs to Ray: `python -m core.cluster_driver RUNS [HOST:PORT]`."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from core import files, log
+from core.cluster import STARTING, ClusterQueue, Needs
+from core.cluster_access import check_cluster, find_token
+from core.cluster_task import FINAL, ChildLostError, train_run
+from core.errors import FerError, RunError
+from core.processes import this_process
+from core.run_queue import BEAT_INTERVAL, LISTEN_INTERVAL, mark
+from core.run_writer import RunWriter, enqueue, request_stop
+from core.runs import read_json, read_run
+
+# How often a run is begun again whose process, worker or machine was lost.
+RETRIES = 5
+# Bytes: nothing but names goes through Ray's shared memory, of which it takes a third of the machine's unless told.
+OBJECT_STORE = 100 * files.MIB
+
+
+class Driver:
+    """Gives runs to Ray, and sees to those that wait."""
+
+    def __init__(self, queue: ClusterQueue, stop: threading.Event, writer: RunWriter) -> None:
+        """`stop` ends the runs after their batch; `writer` is that of the queue's folder."""
+        self._queue = queue
+        self._stop = stop
+        self._writer = writer
+        self._me = this_process()
+        self._tasks: dict[Any, Path] = {}
+        self._beaten = time.monotonic()
+
+    def connect(self, address: str | None) -> None:
+        """Join a cluster, or start Ray for this machine's own devices.
+
+        Raises:
+            FerError: it can't be joined, or takes orders from anybody.
+        """
+        import ray
+
+        where: dict[str, Any] = {"address": address}
+        if address is None:
+            where = {"address": "local", "include_dashboard": False, "object_store_memory": OBJECT_STORE}
+            where["_node_ip_address"] = "127.0.0.1"
+        try:
+            ray.init(**where, log_to_driver=False, configure_logging=False)
+        except Exception as error:
+            log.say(str(error))
+            raise FerError(f"Ray: {_first_line(error)}; see {self._queue.folder / 'log.txt'}") from error
+        self._train = ray.remote(max_calls=1)(train_run)
+
+    def work(self) -> None:
+        """Train what is in the queue, and what comes meanwhile; returns when nothing is left, or all have stopped."""
+        import ray
+
+        while True:
+            if not self._stop.is_set():
+                self._submit()
+            if self._tasks:
+                ended, _ = ray.wait(list(self._tasks), timeout=LISTEN_INTERVAL)
+                for task in ended:
+                    self._settle(self._tasks.pop(task), task)
+            self._tend()
+            waits = sum(read_run(run).state not in FINAL for run in self._tasks.values())
+            if not (waits if self._stop.is_set() else self._tasks or self._queue.unfinished()):
+                return
+
+    def _submit(self) -> None:
+        """Give Ray what it does not have."""
+        known = set(self._tasks.values())
+        for run, needs in self._queue.unfinished().items():
+            if run in known:
+                continue
+            if read_run(run).state in ("completed", "failed", "diverged"):
+                # A driver before this one was killed when it had not noted that yet.
+                self._queue.remove(run)
+                continue
+            if read_run(run).state != "running":
+                (run / "stop").unlink(missing_ok=True)
+                enqueue(run)
+            task = self._train.options(
+                num_cpus=needs.cpus,
+                num_gpus=self._gpus(needs),
+                max_retries=RETRIES,
+                retry_exceptions=[ChildLostError],
+            )
+            self._tasks[task.remote(str(run), needs.cpus)] = run
+        if set(self._tasks.values()) != known:
+            self._tell()
+
+    def _gpus(self, needs: Needs) -> float:
+        import ray
+
+        return float(ray.cluster_resources().get("GPU", 0) > 0) if needs.gpus is None else needs.gpus
+
+    def _tell(self) -> None:
+        """Say what there is, and what a run asks for that no machine has."""
+        import ray
+
+        alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        total = {kind: sum(node.get(kind, 0) for node in alive) for kind in ("CPU", "GPU")}
+        message = f"{len(alive)} machines, {total['CPU']:g} CPUs, {total['GPU']:g} GPUs"
+        for needs in self._queue.unfinished().values():
+            gpus = self._gpus(needs)
+            if not any(node.get("CPU", 0) >= needs.cpus and node.get("GPU", 0) >= gpus for node in alive):
+                message += f"; none has {needs.cpus:g} CPUs and {gpus:g} GPUs: a run waits until one joins"
+                break
+        self._writer.update(message=message)
+
+    def _settle(self, run: Path, task: Any) -> None:
+        """Note what came of a run; one that stopped because we stop stays in the queue."""
+        import ray
+        from ray.exceptions import RayError
+
+        try:
+            state = ray.get(task)
+        except RayError as error:
+            state = read_run(run).state
+            if state not in FINAL:
+                with contextlib.suppress(RunError):
+                    mark(run, "failed", _why(error))
+        if state == "completed" or not self._stop.is_set():
+            self._queue.remove(run)
+
+    def _tend(self) -> None:
+        """Keep the hearts of waiting runs beating, and see which shall stop."""
+        is_due = time.monotonic() - self._beaten > BEAT_INTERVAL
+        for run in self._tasks.values():
+            with contextlib.suppress(OSError, RunError):
+                self._tend_run(run, is_due=is_due)
+        if is_due:
+            self._beaten = time.monotonic()
+            self._tell()
+
+    def _tend_run(self, run: Path, *, is_due: bool) -> None:
+        state = read_run(run).state
+        is_ours = state == "queued" and self._waits_for_us(run)
+        if self._stop.is_set() and is_ours:
+            mark(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
+        elif is_ours and (run / "stop").exists():
+            mark(run, "stopped", "stopped before it began")
+        elif self._stop.is_set() and state in ("queued", "running"):
+            request_stop(run)
+        elif self._stop.is_set() and state == "interrupted":
+            mark(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
+        elif state == "interrupted" or (is_ours and is_due):
+            # Its machine is lost, and Ray gives it to another.
+            enqueue(run)
+
+    def _waits_for_us(self, run: Path) -> bool:
+        status = read_json(run / "status.json")
+        return all(status.get(name) == value for name, value in self._me.items())
+
+
+def _why(error: Exception) -> str:
+    """What Ray says of a run that it gave up, in a line."""
+    cause = getattr(error, "cause", error)
+    if isinstance(cause, RunError):
+        return str(cause)
+    return f"{_first_line(cause)}; begun {RETRIES + 1} times, and lost each time, as happens when memory runs out"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def main(runs: Path, address: str | None = None) -> int:
+    """Drive the queue beside RUNS to its end; the exit status."""
+    queue, stop = ClusterQueue(runs), threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    try:
+        token = find_token()
+        if address is not None:
+            check_cluster(address, token)
+        # Again where runs came while we left: whoever put them there saw us at work.
+        while True:
+            _drive(queue, address, stop, ask)
+            if stop.is_set() or not queue.unfinished():
+                return 0
+    except FerError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _drive(queue: ClusterQueue, address: str | None, stop: threading.Event, ask: Any) -> None:
+    with RunWriter(queue.folder, stop) as writer:
+        writer.update(message=STARTING, address=address)
+        driver = Driver(queue, stop, writer)
+        try:
+            driver.connect(address)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, ask)
+            driver.work()
+        except BaseException as error:
+            writer.update(state="failed", message=_first_line(error) if isinstance(error, Exception) else "killed")
+            raise
+        writer.update(state="stopped" if stop.is_set() else "completed", message="")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -1,0 +1,209 @@
+"""`fer-tui cluster run|start|status|stop`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cluster import ClusterQueue, Needs, check_fits_here, check_needs
+from core.cluster_access import check_cluster, find_token
+from core.config import TrainingConfig, resolve
+from core.errors import ConfigError, RunError
+from core.runs import read_run
+from fer_tui import output
+from fer_tui.commands.options import ConfigOption, JsonOption, PresetOption, RunsOption, folder
+from fer_tui.commands.train import chosen_configs, exit_status, report, result, with_config_options
+from fer_tui.progress import follow
+
+app = typer.Typer(
+    add_completion=False,
+    help="Train many runs on the devices of one machine or of several, by Ray (needs fer-tui[cluster]).",
+    rich_markup_mode=None,
+)
+
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="A Ray cluster that this machine belongs to; else this machine's own devices.",
+        show_default=False,
+    ),
+]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Watch the runs until all have ended.")]
+
+
+def run(
+    context: typer.Context,
+    seeds: Annotated[
+        str | None,
+        typer.Option("--seeds", metavar="N,N,...", help="A run for each model and seed.", show_default=False),
+    ] = None,
+    address: AddressOption = None,
+    cpus_per_run: Annotated[
+        float, typer.Option("--cpus-per-run", metavar="F", help="Processors, and threads, of a run.")
+    ] = 1.0,
+    gpus_per_run: Annotated[
+        float | None,
+        typer.Option(
+            "--gpus-per-run",
+            metavar="F",
+            help="GPUs of a run, or a part of one. [1 where there are any]",
+            show_default=False,
+        ),
+    ] = None,
+    wait: WaitOption = False,
+    config: ConfigOption = None,
+    preset: PresetOption = None,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+    **flags: Any,
+) -> int:
+    """Queue a run for every model and seed; a process in the background sees them trained."""
+    needs = Needs(cpus_per_run, gpus_per_run)
+    check_needs(needs)
+    chosen = _seeds(seeds, flags)
+    _check(address)
+    if address is None:
+        check_fits_here(needs)
+    configs = chosen_configs(context, config, preset, flags)
+    if chosen:
+        configs = [with_seed(each, seed) for each in configs for seed in chosen]
+    queue = ClusterQueue(folder(context, runs))
+    _refuse_other(queue, address)
+    from core.run_queue import create_runs
+
+    began = time.time()
+    made = create_runs(configs, queue.runs)
+    queue.add(made, needs)
+    output.say(f"{len(made)} runs are queued; 'fer-tui cluster status' tells of them, 'fer-tui runs' of what they do")
+    return _drive(queue, address, made, began, wait=wait, json=json)
+
+
+with_config_options(run)
+app.command("run")(run)
+
+
+@app.command()
+def start(
+    context: typer.Context,
+    address: AddressOption = None,
+    wait: WaitOption = False,
+    runs: RunsOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Go on with what is unfinished, where it was stopped or the machine went down."""
+    queue = ClusterQueue(folder(context, runs))
+    address = address or queue.address
+    _check(address)
+    _refuse_other(queue, address)
+    left = list(queue.unfinished())
+    if not left:
+        output.say(f"cluster: nothing is unfinished in {queue.folder}")
+        return 0
+    return _drive(queue, address, left, time.time(), wait=wait, json=json)
+
+
+@app.command()
+def status(context: typer.Context, runs: RunsOption = None, json: JsonOption = False) -> int:
+    """Tell whether the queue is worked on, and what is unfinished in it."""
+    queue = ClusterQueue(folder(context, runs))
+    driver = queue.driver()
+    state = driver.state if driver.status else "none"
+    left = [(read_run(path), needs) for path, needs in queue.unfinished().items()]
+    if json:
+        told = {name: driver.status.get(name) for name in ("pid", "host", "address")}
+        found = [{"run": run.name, "state": run.state, "cpus": needs.cpus, "gpus": needs.gpus} for run, needs in left]
+        output.print_json({"driver": {"state": state, **told, "message": driver.message}, "runs": found})
+        return 0
+    where = f"process {driver.status.get('pid')} on {driver.status.get('host')}" if state == "running" else ""
+    output.print_lines("  ".join(filter(None, (f"driver: {state}", where, driver.message))) + "\n")
+    if left:
+        output.print_table(
+            {"run": "left", "state": "left", "epochs": "right", "CPUs": "right", "GPUs": "right", "message": "left"},
+            [
+                (
+                    (
+                        run.name,
+                        run.state,
+                        f"{len(run.history)}/{run.config.get('epochs')}",
+                        f"{needs.cpus:g}",
+                        "auto" if needs.gpus is None else f"{needs.gpus:g}",
+                        run.message,
+                    ),
+                    "",
+                )
+                for run, needs in left
+            ],
+        )
+    if left and state != "running":
+        output.say(f"{len(left)} runs are unfinished; 'fer-tui cluster start' goes on with them")
+    return 0
+
+
+@app.command()
+def stop(context: typer.Context, runs: RunsOption = None) -> int:
+    """End the runs under way after their batch and leave the queue for another day."""
+    queue = ClusterQueue(folder(context, runs))
+    queue.stop()
+    left = len(queue.unfinished())
+    output.say(f"cluster: stopped; {left} runs are unfinished, and 'fer-tui cluster start' goes on with them")
+    return 0
+
+
+def with_seed(config: TrainingConfig, seed: int) -> TrainingConfig:
+    """The same settings with another seed.
+
+    Raises:
+        ConfigError: it can't be one.
+    """
+    return resolve({**config.model_dump(mode="json"), "seed": seed})
+
+
+def _seeds(text: str | None, flags: dict[str, Any]) -> list[int]:
+    """What --seeds says, in its order."""
+    if text is None:
+        return []
+    if flags.get("seed") is not None:
+        raise ConfigError("--seeds: there is a --seed besides; leave one of them out")
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words):
+        raise ConfigError(f"--seeds: must be whole numbers with commas between, such as 1,2,3 (got {text!r})")
+    found = [int(word) for word in words]
+    if len(set(found)) < len(found):
+        raise ConfigError(f"--seeds: one is told twice, and would give the same run twice (got {text!r})")
+    return found
+
+
+def _check(address: str | None) -> None:
+    """What can be seen to be wrong before there is a run."""
+    token = find_token()
+    if address is not None:
+        check_cluster(address, token)
+
+
+def _refuse_other(queue: ClusterQueue, address: str | None) -> None:
+    if queue.is_driven() and address not in (None, queue.address):
+        raise RunError(
+            f"--address: the queue of {queue.runs} is worked on by way of {queue.address or 'this machine'}; "
+            "stop it first with 'fer-tui cluster stop'"
+        )
+
+
+def _drive(queue: ClusterQueue, address: str | None, made: list[Path], began: float, *, wait: bool, json: bool) -> int:
+    """See that there is a driver, and wait with it for the runs where that is asked; the exit status."""
+    if not queue.is_driven():
+        queue.start(address)
+    if wait:
+        follow(made, queue.is_driven, began)
+        ended = [read_run(path) for path in made]
+        report(ended, json=json)
+        return exit_status(ended)
+    if json:
+        output.print_json([result(read_run(path)) for path in made])
+    sys.stdout.flush()
+    return 0

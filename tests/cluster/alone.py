@@ -1,0 +1,86 @@
+"""The queue on one machine without an address: `python tests/cluster/alone.py`, about a minute on two idle cores.
+
+A run that waits is stopped, runs join a driver that works, one fails since its data are gone, one is stopped under way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from failures import fer
+from machines import move_to_own_network
+
+from core.cluster import ClusterQueue
+from core.demo import write_faces
+from core.runs import list_runs, read_run
+
+# One after another.
+LINE = ["--model", "model2", "--width", "0.1", "--image-size", "32", "--cpus-per-run", str(os.cpu_count())]
+
+
+def alone(place: Path) -> None:
+    """All of it.
+
+    Raises:
+        AssertionError: something came out otherwise.
+    """
+    data, gone, runs = place / "faces", place / "gone", place / "runs"
+    write_faces(data, per_class=10, seed=0)
+    shutil.copytree(data, gone)
+    queue = ClusterQueue(runs)
+
+    endless = ["--epochs", "100000", "--patience", "none"]
+    fer("cluster", "run", "--data", str(data), *LINE, *endless, "--seeds", "3,1,2", "--runs", str(runs))
+    long, waits, last = sorted(list_runs(runs))
+    assert [read_run(run).config["seed"] for run in (long, waits, last)] == [3, 1, 2]
+    driver = queue.driver().status["pid"]
+    fer("stop", waits.name, "--runs", str(runs))
+    assert (read_run(waits).state, read_run(waits).message) == ("stopped", "stopped before it began")
+
+    more = ["--epochs", "1", "--gpus-per-run", "0", "--runs", str(runs), "--json"]
+    told = json.loads(fer("cluster", "run", "--data", str(gone), *LINE, *more))
+    fails = runs / told[0]["run"]
+    shutil.rmtree(gone)
+    assert queue.driver().status["pid"] == driver, "it was driven, and is by another one now"
+
+    until(lambda: bool(read_run(long).history))
+    assert read_run(last).state == "queued"
+    fer("stop", long.name, "--runs", str(runs))
+    assert read_run(long).state == "stopped"
+    until(lambda: read_run(last).state == "running")
+    # Who stops a run means it.
+    until(lambda: long not in queue.unfinished())
+    fer("stop", last.name, "--runs", str(runs))
+
+    until(lambda: not queue.is_driven())
+    assert not queue.unfinished()
+    failed = read_run(fails)
+    assert failed.state == "failed" and str(gone) in failed.message, f"{failed.state}: {failed.message}"
+    assert (fails / "log.txt").read_text().count("reading the images") == 1, "an ordinary failure was tried again"
+    told = json.loads(fer("cluster", "status", "--runs", str(runs), "--json"))
+    assert told == {"driver": {**told["driver"], "state": "completed", "address": None}, "runs": []}
+    assert "nothing is running" in fer("cluster", "stop", "--runs", str(runs), status=1)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; two minutes at the most."""
+    end = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < end, "it did not come to hold"
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    move_to_own_network()
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
+    with tempfile.TemporaryDirectory() as folder:
+        alone(Path(folder))
+    sys.stdout.write("each run ended as it was meant to\n")

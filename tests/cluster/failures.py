@@ -1,0 +1,188 @@
+"""Runs on a cluster that loses what it can lose: `python tests/cluster/failures.py [RUNS]`, 8 unless told.
+
+Two Ray nodes in a network of their own, a processor each, train runs on drawn faces, a seed each: once undisturbed,
+once while a child, a worker, a whole node and the driver are killed and the queue is stopped and gone on with, each in
+the middle of a run. Each run must end as the undisturbed one of its seed. About five minutes on two idle cores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
+
+from machines import ADDRESS, Machines, machines, move_to_own_network
+from undisturbed import SETTINGS, outcome  # pyright: ignore
+
+from core.cluster import ClusterQueue
+from core.config import resolve
+from core.config_text import command_line
+from core.demo import write_faces
+from core.runs import RunSnapshot, list_runs, read_run
+
+EPOCHS = 6
+# Long enough for an epoch to be cut in its middle.
+WISHES = {**SETTINGS, "epochs": EPOCHS, "width": 0.5, "patience": None}
+
+
+def fer(*words: str, status: int = 0) -> str:
+    """What a command says on stdout, and on stderr where it must fail."""
+    done = subprocess.run([sys.executable, "-m", "fer_tui", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == status, f"{words}: status {done.returncode}: {done.stderr}"
+    return done.stderr if status else done.stdout
+
+
+class Campaign:
+    """The same runs in one folder after another."""
+
+    def __init__(self, place: Path, cluster: Machines, count: int) -> None:
+        self.place = place
+        self.cluster = cluster
+        write_faces(place / "faces", per_class=30, seed=0)
+        line = command_line(resolve({**WISHES, "data": place / "faces"})).split()[2:]
+        seeds = ",".join(str(seed) for seed in range(1, count + 1))
+        self.words = ("run", *line, "--seeds", seeds, "--address", ADDRESS)
+        self.lost: dict[str, float] = {}
+
+    def undisturbed(self) -> dict[int, dict[str, Any]]:
+        """How the run of each seed ends where nothing happens."""
+        began = time.monotonic()
+        fer("cluster", *self.words, "--runs", str(self.place / "calm"), "--wait")
+        self.lost["nothing"] = time.monotonic() - began
+        return outcomes(self.place / "calm")
+
+    def disturbed(self) -> dict[int, dict[str, Any]]:
+        """How it ends where everything does."""
+        self.runs = self.place / "runs"
+        began = time.monotonic()
+        fer("cluster", *self.words, "--runs", str(self.runs))
+        queue = ClusterQueue(self.runs)
+        self._lose("a child", lambda run: _process(run).kill())
+        self._lose("a worker", lambda run: _parent(run).kill())
+        node = self.cluster.nodes[1]
+        self._lose("a machine", lambda run: self.cluster.lose(node), of=node)
+        self.cluster.add()
+        self._lose("the driver", lambda run: psutil.Process(queue.driver().status["pid"]).kill(), then=self._start)
+        self._lose("nothing: stopped and started", self._stop, then=self._start)
+        while queue.is_driven():
+            time.sleep(0.2)
+        assert not queue.unfinished(), "what is done is still in the queue"
+        self.lost["all of that"] = time.monotonic() - began
+        return outcomes(self.runs)
+
+    def _lose(
+        self,
+        what: str,
+        lose: Callable[[RunSnapshot], Any],
+        *,
+        of: psutil.Process | None = None,
+        then: Callable[[], Any] = lambda: None,
+    ) -> None:
+        """Lose something in the middle of a run, and wait until the run goes on; notes how long that takes."""
+        run = self._in_the_middle(of)
+        done = len(run.history)
+        lose(run)
+        began = time.monotonic()
+        then()
+        while True:
+            now = read_run(run.path)
+            if now.state == "completed" or (now.state == "running" and now.status.get("pid") != run.status["pid"]):
+                break
+            time.sleep(0.05)
+        self.lost[what] = time.monotonic() - began
+        # An epoch's row is written before its checkpoint, which is what counts.
+        assert len(now.history) >= done - 1, f"{run.path}: of {done} epochs {len(now.history)} are left"
+
+    def _in_the_middle(self, node: psutil.Process | None) -> RunSnapshot:
+        """A run that trains, on that machine: it has an epoch, and not its last but one."""
+        while True:
+            for path in list_runs(self.runs):
+                run = read_run(path)
+                if run.state == "running" and 1 <= len(run.history) < EPOCHS - 1:
+                    mine = node is None or _process(run) in node.children(recursive=True)
+                    if mine:
+                        return run
+            time.sleep(0.01)
+
+    def _start(self) -> None:
+        fer("cluster", "start", "--runs", str(self.runs))
+
+    def _stop(self, run: RunSnapshot) -> None:
+        fer("cluster", "stop", "--runs", str(self.runs))
+        told = json.loads(fer("cluster", "status", "--runs", str(self.runs), "--json"))
+        assert told["driver"]["state"] == "stopped", told
+        assert {each["state"] for each in told["runs"]} == {"stopped"}, told
+        assert run.name in [each["run"] for each in told["runs"]], told
+
+
+def outcomes(runs: Path) -> dict[int, dict[str, Any]]:
+    """Seed to what a run ended with.
+
+    Raises:
+        AssertionError: one did not complete, or has an epoch twice, or not at all.
+    """
+    found = {}
+    for path in list_runs(runs):
+        run = read_run(path)
+        assert run.state == "completed", f"{path}: {run.state}: {run.message}"
+        assert [row["epoch"] for row in run.history] == list(range(1, EPOCHS + 1)), f"{path}: {run.history}"
+        found[run.config["seed"]] = outcome(path)
+    return found
+
+
+def _process(run: RunSnapshot) -> psutil.Process:
+    return psutil.Process(run.status["pid"])
+
+
+def _parent(run: RunSnapshot) -> psutil.Process:
+    parent = _process(run).parent()
+    assert parent and "ray::" in " ".join(parent.cmdline()), f"{parent} is no worker"
+    return parent
+
+
+def refusals(words: Sequence[str], place: Path) -> None:
+    """Without the token nothing begins, and nothing is left behind."""
+    said = {}
+    for variable, value in (("RAY_AUTH_MODE", "disabled"), ("RAY_AUTH_TOKEN", "0" * 32)):
+        kept, os.environ[variable] = os.environ[variable], value
+        said[variable] = fer("cluster", *words, "--runs", str(place / "none"), status=2)
+        os.environ[variable] = kept
+    assert "RAY_AUTH_MODE must be 'token'" in said["RAY_AUTH_MODE"], said
+    assert "has another token" in said["RAY_AUTH_TOKEN"], said
+    assert not list_runs(place / "none")
+
+
+def campaign(place: Path, count: int) -> Campaign:
+    """All of it.
+
+    Raises:
+        AssertionError: something was lost.
+    """
+    with machines() as cluster:
+        cluster.add()
+        told = Campaign(place, cluster, count)
+        refusals(told.words, place)
+        calm = told.undisturbed()
+        assert len(calm) == count
+        assert told.disturbed() == calm, "a run is not that of an undisturbed one"
+    return told
+
+
+if __name__ == "__main__":
+    move_to_own_network()
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 8
+    with tempfile.TemporaryDirectory() as folder:
+        told = campaign(Path(folder), count)
+    for what, seconds in told.lost.items():
+        print(f"{what}: {seconds:.1f} s")
+    print(f"{count} runs of {EPOCHS} epochs each ended as the undisturbed ones")
