@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from core.config import TrainingConfig
 from core.runs import RunSnapshot
 
 # Of one run, not of a setting: an interval is about the faces, not about the seeds.
@@ -22,6 +23,8 @@ AVERAGED = (
     "leak_free_accuracy",
 )
 DEVIATIONS = {"val_accuracy_sd": "val_accuracy", "val_macro_f1_sd": "val_macro_f1"}
+# Settings that change no figure.
+WITHOUT_EFFECT = ("track", "image_memory")
 
 Row = Mapping[str, Any]
 
@@ -36,7 +39,9 @@ def settings(run: RunSnapshot, *apart: str) -> tuple[str, str]:
     Returns:
         The fingerprint of the data, and the other settings.
     """
-    held = {name: value for name, value in run.config.items() if name not in apart}
+    usual = {name: field.default for name, field in TrainingConfig.model_fields.items() if not field.is_required()}
+    # What an older version had no setting for it did as we do unless told.
+    held = {name: value for name, value in (usual | dict(run.config)).items() if name not in (*apart, *WITHOUT_EFFECT)}
     return str(run.environment.get("fingerprint")), json.dumps(held, sort_keys=True)
 
 

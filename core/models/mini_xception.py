@@ -15,6 +15,9 @@ def body(x: Any, options: BodyOptions) -> Any:
     of up to 10 degrees, shifts and zooms of 10 % and flips, and scales pixels to -1 to 1, which the first
     normalization makes the same as ours.
 
+    `fer-tui train --data fer2013 --model mini_xception --epochs 1000 --patience none --time-budget 18m` did 33 epochs
+    on two cores of an AMD EPYC with AVX-512: 0.599 of the validation split.
+
     Args:
         x: preprocessed pixels, shape (batch, size, size, channels).
         options: width, l2, synchronized.

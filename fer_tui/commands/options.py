@@ -11,7 +11,7 @@ import typer
 
 from core.errors import RunError
 from core.models.registry import MODELS
-from core.presets import PRESETS
+from core.presets import MACHINE, PRESETS
 from core.runs import list_runs, runs_folder
 
 
@@ -75,8 +75,8 @@ PresetOption = Annotated[
         "--preset",
         metavar="|".join(PRESETS),
         help="Settings to begin with; file and flags win over them: "
-        + "; ".join(f"{preset.name}: {preset.summary}" for preset in PRESETS.values())
-        + ".",
+        + "; ".join(f"{preset.name}: {preset.summary} ({preset.expectation})" for preset in PRESETS.values())
+        + f". In brackets: FER2013's validation accuracy and the time on {MACHINE}.",
         autocompletion=lambda: list(PRESETS),
         show_default=False,
     ),

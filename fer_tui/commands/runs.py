@@ -189,4 +189,8 @@ def print_comparison(rows: list[comparison.Row]) -> None:
 
 
 def _cell(column: str, row: comparison.Row) -> str:
+    if column == "run":
+        # Of folded runs the first: all their names are wider than a terminal.
+        first, *others = str(row["run"]).split(";")
+        return f"{first} +{len(others)}" if others else first
     return comparison.model_cell(row) if column == "model" else comparison.cell(column, row[column])

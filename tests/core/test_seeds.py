@@ -95,3 +95,9 @@ def test_unfolded_a_run_has_its_intervals_and_no_deviation(run: MakeRun):
     ends = ("whole_accuracy_low", "whole_accuracy_high", "macro_f1_low", "macro_f1_high")
     assert [row[end] for end in ends] == [0.5, 0.7, 0.4, 0.6]
     assert (row["seeds"], row["val_accuracy_sd"], row["val_macro_f1_sd"]) == (1, None, None)
+
+
+def test_a_setting_that_an_older_version_did_not_have_is_at_its_default(run: MakeRun):
+    (row,) = folded(run("r1", 0.5, seed=1), run("r2", 0.6, seed=2, momentum=0.9, track="both", image_memory=1))
+    assert row["seeds"] == 2
+    assert len(folded(run("r3", 0.5, seed=1), run("r4", 0.6, seed=2, momentum=0.8))) == 2

@@ -151,7 +151,7 @@ def completed(*words: str) -> list[str]:
 
 def test_file_and_flags_win_over_the_preset(faces: Path, tmp_path: Path):
     (tmp_path / "settings.toml").write_text("epochs = 1\npatience = 5")
-    given = ["--data", faces, "--model", "compact", "--preset", "thorough", "--runs", tmp_path / "runs"]
+    given = ["--data", faces, "--model", "compact", "--preset", "champion", "--runs", tmp_path / "runs"]
     answer = fer("train", *given, "--config", tmp_path / "settings.toml", "--patience", "7", "--json")
     assert answer.status == 0
     (run,) = answer.json()
@@ -161,7 +161,8 @@ def test_file_and_flags_win_over_the_preset(faces: Path, tmp_path: Path):
 
 
 def test_presets_are_told_in_the_help():
-    assert all(preset.summary in " ".join(fer("train", "--help").out.split()) for preset in PRESETS.values())
+    told = " ".join(fer("train", "--help").out.split())
+    assert all(f"{preset.summary} ({preset.expectation})" in told for preset in PRESETS.values())
 
 
 def test_the_completion_script_for_bash():
