@@ -11,8 +11,9 @@ from core.config import resolve
 from core.corrections import read_exclusions
 from core.errors import RunError
 from core.evaluation import predictions_table
-from core.review import doubts, fold_configs, runs_of
+from core.review import doubts, fold_configs, runs_of, with_other_parts
 from core.run_writer import create_run
+from core.runs import read_run
 from fer_tui import cli
 
 CLASSES = ["sad", "happy", "angry"]
@@ -88,6 +89,31 @@ def test_every_part_has_the_runs_own_settings(faces: Path, tmp_path: Path):
     run = create_run(parts[1], tmp_path / "runs")
     found = runs_of(parts, tmp_path / "runs")
     assert [each.path if each else None for each in found] == [None, run, None]
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> list[Path]:
+    """Runs of three parts of train, the second twice: completed, completed and then stopped, stopped."""
+    config = resolve({"data": tmp_path, "model": "compact"})
+    first, second, third = fold_configs(config, 3)
+    made = [create_run(each, tmp_path / "runs") for each in (first, second, second, third)]
+    for run, state in zip(made, ("completed", "completed", "stopped", "stopped"), strict=True):
+        (run / "status.json").write_text(f'{{"state": "{state}"}}')
+    return made
+
+
+def test_a_completed_run_comes_before_a_newer_one(parts: list[Path], tmp_path: Path):
+    configs = fold_configs(resolve({"data": tmp_path, "model": "compact"}), 3)
+    found = runs_of(configs, tmp_path / "runs")
+    assert [each.path if each else None for each in found] == [parts[0], parts[1], parts[3]]
+
+
+def test_a_part_is_reviewed_with_the_others_that_are_done(parts: list[Path], tmp_path: Path):
+    folder = tmp_path / "runs"
+    assert with_other_parts(read_run(parts[0]), folder) == [parts[0], parts[1]]
+    assert with_other_parts(read_run(parts[3]), folder) == [parts[3], parts[0], parts[1]]
+    whole = create_run(resolve({"data": tmp_path, "model": "compact"}), folder)
+    assert with_other_parts(read_run(whole), folder) == [whole]
 
 
 def review(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:

@@ -25,7 +25,7 @@ from core.pictures import confusion_picture
 from core.predictions import read_evaluation
 from core.run_writer import create_run
 from core.runs import RunSnapshot
-from core.tracking import MLFLOW_FILE, TENSORBOARD_FOLDER, log_run, open_tracker
+from core.tracking import MLFLOW_FILE, TENSORBOARD_FOLDER, Tracking, log_run, open_tracker
 
 pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
 pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
@@ -165,6 +165,26 @@ def test_a_server_that_is_away_ends_no_run(
     assert said.count("the run goes on without it") == 1
     with pytest.raises(RunError, match="mlflow: "):
         log_run(run.path, "mlflow")
+
+
+def test_a_tracker_that_fails_is_left_alone_from_then_on(
+    write_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    asked: list[str] = []
+
+    class Failing:
+        def log_epochs(self, run: RunSnapshot) -> None:
+            asked.append(run.name)
+            raise OSError("gone")
+
+    monkeypatch.setattr("core.tracking.open_tracker", lambda name, run: Failing())
+    run = write_run()
+    under_way = Tracking("mlflow", run)
+    under_way.log_epochs()
+    under_way.log_epochs()
+    under_way.log_end("completed")
+    assert asked == [run.name]
+    assert capfd.readouterr().err.count("gone; the run goes on without it") == 1
 
 
 # TensorBoard
