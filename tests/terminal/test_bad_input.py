@@ -151,6 +151,44 @@ def test_a_wrong_command_line(arguments: list[str]):
     is_refused(fer(*arguments), 2)
 
 
+# ---- a cluster's queue
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seeds", "1", "--seed", "2"], "--seeds: there is a --seed besides"),
+        (["--seeds", "1,b"], "--seeds: must be whole numbers with commas between, such as 1,2,3 (got '1,b')"),
+        (["--seeds", "1,2,1"], "--seeds: one is told twice"),
+        (["--seeds", "99999999999"], "--seed: input should be less than"),
+        (["--cpus-per-run", "-1"], "--cpus-per-run: must be 0 or more (got -1)"),
+        (["--cpus-per-run", "100000"], "--cpus-per-run: this machine has "),
+        (["--gpus-per-run", "1.5"], "--gpus-per-run: above 1 it must be a whole number"),
+        (["--address", "nowhere"], "--address: must be HOST:PORT"),
+        (["--address", "127.0.0.1:1"], "--address: no cluster answers at 127.0.0.1:1"),
+        (["--epochs", "0"], "--epochs: input should be greater"),
+    ],
+)
+def test_what_a_queue_cannot_take(faces: Path, runs: Path, arguments: list[str], said: str):
+    pytest.importorskip("ray", reason="Ray is missing: pip install 'fer-tui[cluster]'")
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "secret"}
+    given = ["--data", faces, "--model", "compact", "--runs", runs]
+    is_refused(fer("cluster", "run", *given, *arguments, env=token), 2, said)
+    assert not runs.with_name("runs.cluster").exists()
+
+
+def test_a_queue_without_a_token(faces: Path, runs: Path, tmp_path: Path):
+    pytest.importorskip("ray", reason="Ray is missing: pip install 'fer-tui[cluster]'")
+    given = ["cluster", "run", "--data", faces, "--model", "compact", "--runs", runs]
+    is_refused(fer(*given, env={"RAY_AUTH_MODE": ""}), 2, "RAY_AUTH_MODE must be 'token'", "export RAY_AUTH_MODE=token")
+    nobody = {"RAY_AUTH_MODE": "token", "HOME": str(tmp_path), "RAY_AUTH_TOKEN": "", "RAY_AUTH_TOKEN_PATH": ""}
+    is_refused(fer(*given, env=nobody), 2, f"no token in {tmp_path}", "'ray get-auth-token --generate' makes one")
+
+
+def test_a_queue_that_there_is_not(runs: Path):
+    is_refused(fer("cluster", "stop", "--runs", runs), 1, f"nothing is running for {runs}")
+
+
 # ---- the runs folder
 
 
