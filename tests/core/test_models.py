@@ -253,6 +253,16 @@ def test_l2_of_every_kernel_is_in_the_loss(name: str) -> None:
     np.testing.assert_allclose(losses[1] - losses[0], penalty, rtol=1e-3)
 
 
+def test_mini_xception_goes_past_every_other_place() -> None:
+    from core.models.build import build_model
+
+    model = build_model(config("mini_xception"), 7)
+    past = [layer for layer in model.layers if getattr(layer, "pool_size", None) == (1, 1)]
+    assert [layer.strides for layer in past] == [(2, 2)] * 4
+    pixels = np.arange(25, dtype="float32").reshape(1, 5, 5, 1)
+    np.testing.assert_array_equal(np.asarray(past[0](pixels))[0, ..., 0], pixels[0, ::2, ::2, 0])
+
+
 def test_a_class_has_the_same_initial_weights_in_every_order() -> None:
     import keras
 

@@ -128,6 +128,25 @@ def test_a_changed_data_set_is_known_by_its_fingerprint(
         has_changed(run, find_images(run), end)
 
 
+def test_a_data_set_is_found_as_the_run_divided_and_corrected_it(
+    write_tree: Callable[..., Path], write_run: Callable[..., Path], tmp_path: Path
+):
+    from core.config import resolve
+    from core.dataset import fingerprint
+    from core.training_set import training_set
+
+    root = write_tree(tmp_path / "set", {"train/a": 20, "train/b": 20})
+    (tmp_path / "decisions.csv").write_text("path,decision\ntrain/a/000.png,exclude\n")
+    config = resolve({"data": root, "model": "compact", "exclude": tmp_path / "decisions.csv", "fold": "2/4"})
+    was = fingerprint(training_set(config))
+    run = read_run(
+        write_run(config=config.model_dump(mode="json"), environment={"data": str(root), "fingerprint": was})
+    )
+    found = find_images(run)
+    assert "train/a/000.png" not in set(found.frame["path"]) and len(found.frame) == 39
+    assert has_changed(run, found, lambda: None) is False
+
+
 def test_a_data_set_that_is_gone_or_was_never_named_is_one_line(write_run: Callable[..., Path], tmp_path: Path):
     with pytest.raises(DatasetError, match=r"faces can't be shown: .*no such folder"):
         find_images(read_run(write_run(environment={"data": str(tmp_path / "none")})))

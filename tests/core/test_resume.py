@@ -172,8 +172,10 @@ def test_a_diverged_run_goes_on_at_a_lower_rate(settings: Callable[..., Training
 
 
 def test_a_run_that_another_process_took_over_is_left_to_it(
-    settings: Callable[..., TrainingConfig], tmp_path: Path
+    settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("core.tracking.Tracking.log_end", lambda tracking, state: told.append(state))
     config = settings(epochs=30, patience=None)
     run = create_run(config, tmp_path)
 
@@ -187,3 +189,4 @@ def test_a_run_that_another_process_took_over_is_left_to_it(
         train(config, run, TakenOver())
     assert len(read_run(run).history) == 1
     assert json.loads((run / "lock").read_text()) == {"pid": 1}
+    assert told == [], "where it is logged, it has ended"

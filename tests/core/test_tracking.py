@@ -275,6 +275,8 @@ def test_a_matrix_of_names_that_cannot_be_drawn():
     names = ["one\ntwo", "\x1b[31mred", "高兴"]
     picture = confusion_picture(names, [[5, 0, 0], [1, 2, 3], [0, 0, 0]])
     assert picture.size == (104 + 3 * 64,) * 2
+    shown = ["one?two", "?[31mred", "高兴"]
+    assert picture.tobytes() == confusion_picture(shown, [[5, 0, 0], [1, 2, 3], [0, 0, 0]]).tobytes()
     # Darkest where all of a row is; white where nothing is.
     corner = 104 + 4
     assert picture.getpixel((corner, corner)) == (8, 48, 107)
