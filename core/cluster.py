@@ -26,6 +26,8 @@ from core.runs import RunSnapshot, is_run, read_json, read_run
 # Ray takes a while to start, longer on a busy machine; the driver says that it is there when it has.
 STARTING = "connecting to Ray"
 PAUSE = 0.2
+# Of a processor or a GPU that Ray can count.
+SMALLEST_PART = 0.0001
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class ClusterQueue:
 
     def __init__(self, runs: Path) -> None:
         """`runs`: RUNS; on a cluster every machine must see it, and the data, under the same path."""
-        self.runs = runs.resolve()
+        # Not resolved: a link may lead elsewhere on another machine.
+        self.runs = Path(os.path.abspath(runs))  # noqa: PTH100
         self.folder = self.runs.with_name(f"{self.runs.name}.cluster")
         self._entries = self.folder / "queue"
 
@@ -133,6 +136,8 @@ def check_needs(needs: Needs) -> None:
     for flag, value in (("--cpus-per-run", needs.cpus), ("--gpus-per-run", needs.gpus)):
         if value is not None and not (math.isfinite(value) and value >= 0):
             raise ConfigError(f"{flag}: must be 0 or more (got {value:g})")
+        if value is not None and 0 < value < SMALLEST_PART:
+            raise ConfigError(f"{flag}: a part must be {SMALLEST_PART} or more (got {value:g})")
     if needs.gpus is not None and needs.gpus > 1 and needs.gpus % 1:
         raise ConfigError(f"--gpus-per-run: above 1 it must be a whole number (got {needs.gpus:g})")
 

@@ -15,11 +15,13 @@ from core.errors import ConfigError, FerError
 # What every client asks Ray's head first.
 QUESTION = "/ray.rpc.NodeInfoGcsService/GetClusterId"
 TIMEOUT = 5.0
+# How often a run is begun again whose process, worker or machine was lost.
+RETRIES = 5
 
 
 def ray_environment() -> dict[str, str]:
-    """The variables of a process that uses Ray: no statistics are sent to its makers."""
-    return {**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}
+    """The variables of a process that uses Ray: no statistics are sent, and want of memory has as many tries as all."""
+    return {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": str(RETRIES)}
 
 
 def find_token(environment: Mapping[str, str] = os.environ) -> str:
@@ -91,6 +93,6 @@ def _answers(address: str, token: str | None) -> bool:
                 return False
             raise ConfigError(
                 f"--address: no cluster answers at {address}; start one with 'ray start --head', "
-                "or leave the address out to use this machine's own devices"
+                "or give '--address local' to use this machine's own devices"
             ) from None
     return True

@@ -13,16 +13,15 @@ from typing import Any
 
 from core import files, log
 from core.cluster import STARTING, ClusterQueue, Needs
-from core.cluster_access import check_cluster, find_token
+from core.cluster_access import RETRIES, check_cluster, find_token
 from core.cluster_task import FINAL, ChildLostError, train_run
 from core.errors import FerError, RunError
 from core.processes import this_process
 from core.run_queue import BEAT_INTERVAL, LISTEN_INTERVAL, mark
 from core.run_writer import RunWriter, enqueue, request_stop
-from core.runs import read_json, read_run
+from core.runs import ENDED, read_json, read_run
 
-# How often a run is begun again whose process, worker or machine was lost.
-RETRIES = 5
+DONE = ("completed", "failed", "diverged")
 # Bytes: nothing but names goes through Ray's shared memory, of which it takes a third of the machine's unless told.
 OBJECT_STORE = 100 * files.MIB
 
@@ -51,6 +50,8 @@ class Driver:
         if address is None:
             where = {"address": "local", "include_dashboard": False, "object_store_memory": OBJECT_STORE}
             where["_node_ip_address"] = "127.0.0.1"
+        # Of the time before, where runs came while we left.
+        ray.shutdown()
         try:
             ray.init(**where, log_to_driver=False, configure_logging=False)
         except Exception as error:
@@ -62,7 +63,7 @@ class Driver:
         """Train what is in the queue, and what comes meanwhile; returns when nothing is left, or all have stopped."""
         import ray
 
-        while True:
+        while self._writer.owns():
             if not self._stop.is_set():
                 self._submit()
             if self._tasks:
@@ -70,8 +71,10 @@ class Driver:
                 for task in ended:
                     self._settle(self._tasks.pop(task), task)
             self._tend()
-            waits = sum(read_run(run).state not in FINAL for run in self._tasks.values())
-            if not (waits if self._stop.is_set() else self._tasks or self._queue.unfinished()):
+            if self._stop.is_set():
+                if all(read_run(run).state in FINAL for run in self._tasks.values()):
+                    return
+            elif not self._tasks and not self._queue.unfinished():
                 return
 
     def _submit(self) -> None:
@@ -80,13 +83,19 @@ class Driver:
         for run, needs in self._queue.unfinished().items():
             if run in known:
                 continue
-            if read_run(run).state in ("completed", "failed", "diverged"):
+            state = read_run(run).state
+            if state in DONE:
                 # A driver before this one was killed when it had not noted that yet.
                 self._queue.remove(run)
                 continue
-            if read_run(run).state != "running":
-                (run / "stop").unlink(missing_ok=True)
-                enqueue(run)
+            try:
+                if state in ENDED:
+                    (run / "stop").unlink(missing_ok=True)
+                if state != "running":
+                    enqueue(run)
+            except OSError as error:
+                log.say(f"{run}: {error.strerror}; tried again")
+                continue
             task = self._train.options(
                 num_cpus=needs.cpus,
                 num_gpus=self._gpus(needs),
@@ -126,9 +135,11 @@ class Driver:
         except RayError as error:
             state = read_run(run).state
             if state not in FINAL:
-                with contextlib.suppress(RunError):
+                # Where somebody else works on it after all, it stays in the queue, and is waited for.
+                with contextlib.suppress(OSError, RunError):
                     mark(run, "failed", _why(error))
-        if state == "completed" or not self._stop.is_set():
+                state = read_run(run).state
+        if state in DONE or (state == "stopped" and not self._stop.is_set()):
             self._queue.remove(run)
 
     def _tend(self) -> None:
@@ -148,10 +159,16 @@ class Driver:
             mark(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
         elif is_ours and (run / "stop").exists():
             mark(run, "stopped", "stopped before it began")
+            # Not when Ray comes to it: a driver after this one would train it.
+            self._queue.remove(run)
         elif self._stop.is_set() and state in ("queued", "running"):
             request_stop(run)
         elif self._stop.is_set() and state == "interrupted":
-            mark(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
+            try:
+                mark(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
+            except RunError:
+                # Only its clock is wrong.
+                request_stop(run)
         elif state == "interrupted" or (is_ours and is_due):
             # Its machine is lost, and Ray gives it to another.
             enqueue(run)
@@ -166,7 +183,9 @@ def _why(error: Exception) -> str:
     cause = getattr(error, "cause", error)
     if isinstance(cause, RunError):
         return str(cause)
-    return f"{_first_line(cause)}; begun {RETRIES + 1} times, and lost each time, as happens when memory runs out"
+    if isinstance(cause, ChildLostError):
+        return f"{_first_line(cause)}; begun {RETRIES + 1} times, and lost each time, as happens when memory runs out"
+    return f"Ray: {_first_line(cause)}; 'fer-tui resume' goes on"
 
 
 def _first_line(error: Exception) -> str:

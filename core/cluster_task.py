@@ -33,10 +33,20 @@ def train_run(run: str, cpus: float) -> str:
         The state in which the run ended, whether it succeeded or not.
 
     Raises:
-        ChildLostError: a signal killed the child.
+        ChildLostError: a signal killed the child, or the directory can't be written just now.
         RunError: it could not begin.
     """
-    path = Path(run)
+    try:
+        return _train(Path(run), cpus)
+    except OSError as error:
+        raise ChildLostError(f"{error.filename or run}: {error.strerror or error}") from None
+
+
+def _train(path: Path, cpus: float) -> str:
+    while not path.parent.is_dir():
+        # A machine that has just started, and does not see the shared folder yet, must not eat the queue.
+        time.sleep(PAUSE)
+    run = str(path)
     if not is_run(path):
         raise RunError(f"{run}: is not seen on {os.uname().nodename}; every machine needs RUNS under the same path")
     while (state := read_run(path).state) not in FINAL:

@@ -102,8 +102,13 @@ class RunLock:
         return False
 
     def _last_beat(self, owner: dict[str, Any]) -> float | None:
-        """The later of the lock's own heartbeat, which counts until the first status is written, and the status's."""
-        beats = (owner.get("heartbeat"), read_json(self.run / "status.json").get("heartbeat"))
+        """The later of the lock's own heartbeat, which counts until the first status is written, and the status's.
+
+        Who waits to take the run over says so in the status: that is no sign of the owner's life.
+        """
+        status = read_json(self.run / "status.json")
+        is_owners = all(status.get(name) in (None, owner.get(name)) for name in ("pid", "host"))
+        beats = (owner.get("heartbeat"), status.get("heartbeat") if is_owners else None)
         return max((beat for beat in beats if isinstance(beat, int | float)), default=None)
 
     def _take_over(self, seen: bytes, *, is_patient: bool) -> bool:

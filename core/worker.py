@@ -1,6 +1,7 @@
 """A process that trains runs, one after another: `python -m core.worker [--lifeline] RUN...`.
 
-With `--lifeline` it dies when its standard input ends: when whoever started it is gone, however that came about.
+With `--lifeline` it dies when its standard input ends: when whoever started it is gone, however that came about. A
+signal then ends it as SIGKILL does: its run is to go on elsewhere, and is stopped by its directory alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from core.run_writer import enqueue
 from core.runs import read_run
 
 
-def main(runs: Sequence[Path]) -> int:
+def main(runs: Sequence[Path], *, hears_signals: bool = True) -> int:
     """Train runs; a signal ends the one under way after its batch and starts no other, a second one ends at once."""
     queue, signals = RunQueue(runs), []
 
@@ -30,7 +31,7 @@ def main(runs: Sequence[Path]) -> int:
             os._exit(128 + number)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, ask)
+        signal.signal(number, ask if hears_signals else signal.SIG_DFL)
     for run in runs:
         # From now on it is this process that they wait for.
         enqueue(run)
@@ -58,7 +59,8 @@ def hold_lifeline() -> None:
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    if arguments[:1] == ["--lifeline"]:
+    is_held = arguments[:1] == ["--lifeline"]
+    if is_held:
         del arguments[0]
         hold_lifeline()
-    sys.exit(main([Path(argument) for argument in arguments]))
+    sys.exit(main([Path(argument) for argument in arguments], hears_signals=not is_held))

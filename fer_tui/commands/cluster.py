@@ -30,10 +30,13 @@ AddressOption = Annotated[
     typer.Option(
         "--address",
         metavar="HOST:PORT",
-        help="A Ray cluster that this machine belongs to; else this machine's own devices.",
+        help="A Ray cluster that this machine belongs to; 'local' for this machine's own devices. [the queue's, where "
+        "there is one at work or unfinished; else local]",
         show_default=False,
     ),
 ]
+# As an address: no cluster.
+LOCAL = "local"
 WaitOption = Annotated[bool, typer.Option("--wait", help="Watch the runs until all have ended.")]
 
 
@@ -67,14 +70,13 @@ def run(
     needs = Needs(cpus_per_run, gpus_per_run)
     check_needs(needs)
     chosen = _seeds(seeds, flags)
-    _check(address)
+    queue = ClusterQueue(folder(context, runs))
+    address = _address(queue, address)
     if address is None:
         check_fits_here(needs)
     configs = chosen_configs(context, config, preset, flags)
     if chosen:
         configs = [with_seed(each, seed) for each in configs for seed in chosen]
-    queue = ClusterQueue(folder(context, runs))
-    _refuse_other(queue, address)
     from core.run_queue import create_runs
 
     began = time.time()
@@ -98,9 +100,7 @@ def start(
 ) -> int:
     """Go on with what is unfinished, where it was stopped or the machine went down."""
     queue = ClusterQueue(folder(context, runs))
-    address = address or queue.address
-    _check(address)
-    _refuse_other(queue, address)
+    address = _address(queue, address)
     left = list(queue.unfinished())
     if not left:
         output.say(f"cluster: nothing is unfinished in {queue.folder}")
@@ -179,19 +179,26 @@ def _seeds(text: str | None, flags: dict[str, Any]) -> list[int]:
     return found
 
 
-def _check(address: str | None) -> None:
-    """What can be seen to be wrong before there is a run."""
+def _address(queue: ClusterQueue, wanted: str | None) -> str | None:
+    """The cluster to use, seen to answer; None for this machine's own devices.
+
+    Raises:
+        ConfigError: it can't be used.
+        RunError: the queue is worked on by way of another.
+    """
     token = find_token()
-    if address is not None:
-        check_cluster(address, token)
-
-
-def _refuse_other(queue: ClusterQueue, address: str | None) -> None:
-    if queue.is_driven() and address not in (None, queue.address):
+    if wanted is None:
+        wanted = queue.address if queue.is_driven() or queue.unfinished() else None
+    elif wanted == LOCAL:
+        wanted = None
+    if queue.is_driven() and wanted != queue.address:
         raise RunError(
             f"--address: the queue of {queue.runs} is worked on by way of {queue.address or 'this machine'}; "
             "stop it first with 'fer-tui cluster stop'"
         )
+    if wanted is not None:
+        check_cluster(wanted, token)
+    return wanted
 
 
 def _drive(queue: ClusterQueue, address: str | None, made: list[Path], began: float, *, wait: bool, json: bool) -> int:
@@ -199,7 +206,11 @@ def _drive(queue: ClusterQueue, address: str | None, made: list[Path], began: fl
     if not queue.is_driven():
         queue.start(address)
     if wait:
-        follow(made, queue.is_driven, began)
+        try:
+            follow(made, queue.is_driven, began)
+        except KeyboardInterrupt:
+            output.say("the runs go on in the background; 'fer-tui cluster stop' ends them")
+            raise
         ended = [read_run(path) for path in made]
         report(ended, json=json)
         return exit_status(ended)

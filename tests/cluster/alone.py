@@ -9,6 +9,8 @@ import json
 import os
 import secrets
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -52,6 +54,7 @@ def alone(place: Path) -> None:
     assert queue.driver().status["pid"] == driver, "it was driven, and is by another one now"
 
     until(lambda: bool(read_run(long).history))
+    watch(runs)
     assert read_run(last).state == "queued"
     fer("stop", long.name, "--runs", str(runs))
     assert read_run(long).state == "stopped"
@@ -68,6 +71,17 @@ def alone(place: Path) -> None:
     told = json.loads(fer("cluster", "status", "--runs", str(runs), "--json"))
     assert told == {"driver": {**told["driver"], "state": "completed", "address": None}, "runs": []}
     assert "nothing is running" in fer("cluster", "stop", "--runs", str(runs), status=1)
+
+
+def watch(runs: Path) -> None:
+    """Who leaves off watching ends nothing."""
+    words = [sys.executable, "-m", "fer_tui", "cluster", "start", "--wait", "--runs", str(runs)]
+    watching = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    assert watching.stderr and "epoch" in watching.stderr.readline()
+    watching.send_signal(signal.SIGINT)
+    said = watching.communicate()[1]
+    assert "the runs go on in the background; 'fer-tui cluster stop' ends them\n" in said, said
+    assert watching.returncode == 130
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -30,9 +30,8 @@ from core.config_text import command_line
 from core.demo import write_faces
 from core.runs import RunSnapshot, list_runs, read_run
 
-EPOCHS = 6
 # Long enough for an epoch to be cut in its middle.
-WISHES = {**SETTINGS, "epochs": EPOCHS, "width": 0.5, "patience": None}
+WISHES = {**SETTINGS, "width": 0.5, "patience": None}
 
 
 def fer(*words: str, status: int = 0) -> str:
@@ -48,8 +47,10 @@ class Campaign:
     def __init__(self, place: Path, cluster: Machines, count: int) -> None:
         self.place = place
         self.cluster = cluster
+        # Enough for everything to be lost while there is a run in its middle.
+        self.epochs = max(6, 60 // count)
         write_faces(place / "faces", per_class=30, seed=0)
-        line = command_line(resolve({**WISHES, "data": place / "faces"})).split()[2:]
+        line = command_line(resolve({**WISHES, "epochs": self.epochs, "data": place / "faces"})).split()[2:]
         seeds = ",".join(str(seed) for seed in range(1, count + 1))
         self.words = ("run", *line, "--seeds", seeds, "--address", ADDRESS)
         self.lost: dict[str, float] = {}
@@ -59,7 +60,7 @@ class Campaign:
         began = time.monotonic()
         fer("cluster", *self.words, "--runs", str(self.place / "calm"), "--wait")
         self.lost["nothing"] = time.monotonic() - began
-        return outcomes(self.place / "calm")
+        return outcomes(self.place / "calm", self.epochs)
 
     def disturbed(self) -> dict[int, dict[str, Any]]:
         """How it ends where everything does."""
@@ -78,7 +79,7 @@ class Campaign:
             time.sleep(0.2)
         assert not queue.unfinished(), "what is done is still in the queue"
         self.lost["all of that"] = time.monotonic() - began
-        return outcomes(self.runs)
+        return outcomes(self.runs, self.epochs)
 
     def _lose(
         self,
@@ -108,7 +109,7 @@ class Campaign:
         while True:
             for path in list_runs(self.runs):
                 run = read_run(path)
-                if run.state == "running" and 1 <= len(run.history) < EPOCHS - 1:
+                if run.state == "running" and 1 <= len(run.history) < self.epochs - 1:
                     mine = node is None or _process(run) in node.children(recursive=True)
                     if mine:
                         return run
@@ -120,12 +121,14 @@ class Campaign:
     def _stop(self, run: RunSnapshot) -> None:
         fer("cluster", "stop", "--runs", str(self.runs))
         told = json.loads(fer("cluster", "status", "--runs", str(self.runs), "--json"))
-        assert told["driver"]["state"] == "stopped", told
+        assert told["driver"]["state"] == "stopped", (
+            f"{told}\n{(ClusterQueue(self.runs).folder / 'log.txt').read_text()}"
+        )
         assert {each["state"] for each in told["runs"]} == {"stopped"}, told
         assert run.name in [each["run"] for each in told["runs"]], told
 
 
-def outcomes(runs: Path) -> dict[int, dict[str, Any]]:
+def outcomes(runs: Path, epochs: int) -> dict[int, dict[str, Any]]:
     """Seed to what a run ended with.
 
     Raises:
@@ -135,7 +138,7 @@ def outcomes(runs: Path) -> dict[int, dict[str, Any]]:
     for path in list_runs(runs):
         run = read_run(path)
         assert run.state == "completed", f"{path}: {run.state}: {run.message}"
-        assert [row["epoch"] for row in run.history] == list(range(1, EPOCHS + 1)), f"{path}: {run.history}"
+        assert [row["epoch"] for row in run.history] == list(range(1, epochs + 1)), f"{path}: {run.history}"
         found[run.config["seed"]] = outcome(path)
     return found
 
@@ -185,4 +188,4 @@ if __name__ == "__main__":
         told = campaign(Path(folder), count)
     for what, seconds in told.lost.items():
         print(f"{what}: {seconds:.1f} s")
-    print(f"{count} runs of {EPOCHS} epochs each ended as the undisturbed ones")
+    print(f"{count} runs of {told.epochs} epochs each ended as the undisturbed ones")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -67,6 +68,7 @@ def test_without_a_driver_there_is_nothing_to_stop(tmp_path: Path):
         (Needs(-1), "--cpus-per-run: must be 0 or more (got -1)"),
         (Needs(float("nan")), "--cpus-per-run: must be 0 or more (got nan)"),
         (Needs(1, float("inf")), "--gpus-per-run: must be 0 or more (got inf)"),
+        (Needs(1, 0.00001), "--gpus-per-run: a part must be 0.0001 or more (got 1e-05)"),
         (Needs(1, 1.5), "--gpus-per-run: above 1 it must be a whole number (got 1.5)"),
     ],
 )
@@ -203,6 +205,31 @@ def test_a_run_that_this_machine_does_not_see(tmp_path: Path):
         train_run(str(tmp_path / "elsewhere"), 1)
 
 
+def test_a_machine_that_does_not_see_the_folder_yet_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            (tmp_path / "mounted").mkdir()
+
+    monkeypatch.setattr(time, "sleep", wait)
+    with pytest.raises(RunError, match="every machine needs RUNS"):
+        train_run(str(tmp_path / "mounted" / "run"), 1)
+    assert len(waited) == 3
+
+
+def test_a_directory_that_cannot_be_written_just_now_is_tried_again(
+    write_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    def fail(path: Path) -> None:
+        raise OSError(116, "Stale file handle", str(path))
+
+    monkeypatch.setattr(cluster_task, "enqueue", fail)
+    with pytest.raises(ChildLostError, match="Stale file handle"):
+        train_run(str(write_run(status={"state": "queued"})), 1)
+
+
 def test_a_worker_dies_with_its_lifeline(write_run: Callable[..., Path]):
     run = write_run(status={"state": "queued"})
     worker = start_detached("core.worker", ["--lifeline", str(run)], run / "log.txt", stdin=subprocess.PIPE)
@@ -210,6 +237,15 @@ def test_a_worker_dies_with_its_lifeline(write_run: Callable[..., Path]):
     worker.stdin.close()
     assert worker.wait(60) == -9
     assert read_run(run).state in ("interrupted", "queued")
+
+
+def test_a_signal_to_a_worker_with_a_lifeline_is_no_stop(write_run: Callable[..., Path]):
+    run = write_run(status={"state": "queued"})
+    code = "import signal; from core import worker, run_queue; from pathlib import Path;"
+    code += "run_queue.RunQueue.work = lambda queue: signal.raise_signal(signal.SIGTERM);"
+    code += f"worker.main([Path({str(run)!r})], hears_signals=False)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -15
+    assert read_run(run).state == "interrupted"
 
 
 def test_a_worker_with_a_lifeline_ends_as_others_do(write_run: Callable[..., Path]):

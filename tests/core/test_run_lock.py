@@ -18,7 +18,7 @@ from core.config import resolve
 from core.errors import RunError
 from core.processes import this_process
 from core.run_lock import RunLock
-from core.run_writer import RunWriter, create_run
+from core.run_writer import RunWriter, create_run, enqueue
 from core.runs import read_run
 
 
@@ -129,7 +129,7 @@ def _refusal(run: Path) -> str:
 
 @pytest.mark.parametrize(("lock_age", "status_age"), [(0, 3600), (3600, 0), (3600, 30)])
 def test_on_another_host_the_later_heartbeat_counts(run: Path, lock_age: int, status_age: int):
-    set_status(run, heartbeat=time.time() - status_age)
+    set_status(run, host="elsewhere", heartbeat=time.time() - status_age)
     lock(run, host="elsewhere", heartbeat=time.time() - lock_age)
     assert "on elsewhere is working on it" in refused(run)
 
@@ -148,7 +148,7 @@ def test_a_run_that_is_gone_is_told(tmp_path: Path):
 
 
 def test_another_host_with_a_wrong_clock_is_seen_to_be_alive(run: Path):
-    set_status(run, heartbeat=time.time() - 7200)
+    set_status(run, host="elsewhere", heartbeat=time.time() - 7200)
     lock(run, host="elsewhere", heartbeat=time.time() - 7300)
     beating = threading.Timer(0.1, set_status, (run,), {"heartbeat": time.time() - 7195})
     beating.start()
@@ -252,3 +252,9 @@ def test_what_a_killed_writer_left_is_swept(run: Path):
     (run / ".notes-of-mine").write_text("keep")
     take(run)
     assert {path.name for path in run.iterdir() if path.name.startswith(".")} == {".notes-of-mine"}
+
+
+def test_who_waits_for_a_run_is_no_sign_of_its_owners_life(run: Path):
+    lock(run, host="elsewhere", heartbeat=time.time() - 3600)
+    enqueue(run)
+    RunLock(run).take()
