@@ -1,0 +1,218 @@
+"""The driver with a Ray that answers as it is told; tests/cluster has the real one."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.cluster import ClusterQueue, Needs
+from core.cluster_driver import Driver
+from core.cluster_task import ChildLostError
+from core.errors import RunError
+from core.run_writer import enqueue
+from core.runs import read_run
+
+
+class RayError(Exception):
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Ray:
+    """Tasks are runs; `answers` says what each comes to."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[dict[str, Any]] = []
+        self.resources = {"CPU": 2.0}
+
+    def options(self, **options: Any) -> Ray:
+        self.asked.append(options)
+        return self
+
+    def remote(self, run: str, cpus: float) -> str:
+        return run
+
+    def get(self, task: str) -> Any:
+        answer = self.answers[task]
+        if isinstance(answer, Exception):
+            raise RayError(answer)
+        return answer
+
+    def cluster_resources(self) -> dict[str, float]:
+        return self.resources
+
+    def nodes(self) -> list[dict[str, Any]]:
+        return [{"Alive": True, "Resources": self.resources}, {"Alive": False, "Resources": {"CPU": 64}}]
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> Ray:
+    fake = Ray()
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.setitem(sys.modules, "ray.exceptions", SimpleNamespace(RayError=RayError))
+    return fake
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> ClusterQueue:
+    return ClusterQueue(tmp_path / "runs")
+
+
+@pytest.fixture
+def driver(queue: ClusterQueue, ray: Ray) -> Any:
+    """One that has joined a cluster; `said` is what it told of itself."""
+    said: list[str] = []
+
+    def update(*, message: str) -> None:
+        said.append(message)
+
+    writer: Any = SimpleNamespace(update=update, owns=lambda: True)
+    made: Any = Driver(queue, threading.Event(), writer)
+    made._train, made.said = ray, said
+    return made
+
+
+@pytest.fixture
+def submit(driver: Any, queue: ClusterQueue, write_run: Callable[..., Path]) -> Callable[..., Path]:
+    """Puts a run in the queue and gives it to Ray."""
+
+    def submit(name: str = "1-a", state: str = "stopped", needs: Needs | None = None) -> Path:
+        run = write_run(name, status={"state": state})
+        queue.add([run], needs or Needs())
+        driver._submit()
+        return run
+
+    return submit
+
+
+def set_state(run: Path, state: str) -> None:
+    (run / "status.json").write_text(json.dumps({"state": state}))
+
+
+def test_a_run_is_given_to_ray_once_with_what_it_takes(driver: Any, submit: Callable[..., Path], ray: Ray):
+    run = submit(needs=Needs(2, None))
+    driver._submit()
+    assert read_run(run).state == "queued"
+    (asked,) = ray.asked
+    assert (asked["num_cpus"], asked["num_gpus"], asked["retry_exceptions"]) == (2, 0, [ChildLostError])
+    assert driver.said == ["1 machines, 2 CPUs, 0 GPUs"]
+
+
+def test_a_gpu_is_taken_where_there_is_one(submit: Callable[..., Path], ray: Ray):
+    ray.resources = {"CPU": 2.0, "GPU": 4.0}
+    submit()
+    submit("2-b", needs=Needs(1, 0.5))
+    assert [asked["num_gpus"] for asked in ray.asked] == [1, 0.5]
+
+
+def test_what_no_machine_has_is_told(driver: Any, submit: Callable[..., Path]):
+    submit(needs=Needs(16, 0))
+    assert driver.said == [
+        "1 machines, 2 CPUs, 0 GPUs; none has 16 CPUs and 0 GPUs: a run waits until one joins",
+    ]
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", "diverged"])
+def test_what_came_to_its_end_is_not_begun_again(
+    submit: Callable[..., Path], queue: ClusterQueue, ray: Ray, state: str
+):
+    run = submit(state=state)
+    assert read_run(run).state == state
+    assert queue.unfinished() == {} and ray.asked == []
+
+
+def test_a_stop_request_for_a_waiting_run_holds(
+    driver: Any, queue: ClusterQueue, write_run: Callable[..., Path], ray: Ray
+):
+    run = write_run("1-a")
+    enqueue(run)
+    (run / "stop").touch()
+    queue.add([run], Needs())
+    driver._submit()
+    driver._tend()
+    assert (read_run(run).state, read_run(run).message) == ("stopped", "stopped before it began")
+    assert queue.unfinished() == {}
+
+
+def test_a_run_that_cannot_be_written_waits_and_others_do_not(
+    driver: Any, queue: ClusterQueue, submit: Callable[..., Path], ray: Ray, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(run: Path) -> None:
+        if run.name == "1-a":
+            raise OSError(30, "Read-only file system")
+        enqueue(run)
+
+    monkeypatch.setattr("core.cluster_driver.enqueue", fail)
+    bad, good = submit(), submit("2-b")
+    assert list(driver._tasks.values()) == [good]
+    assert list(queue.unfinished()) == [bad, good]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ChildLostError("killed by signal 9"), "killed by signal 9; begun 6 times, and lost each time"),
+        (RunError("x: is not seen on b"), "x: is not seen on b"),
+        (ValueError("no such resource"), "Ray: no such resource; 'fer-tui resume' goes on"),
+    ],
+)
+def test_what_ray_gives_up_has_failed(
+    driver: Any, submit: Callable[..., Path], queue: ClusterQueue, ray: Ray, error: Exception, said: str
+):
+    run = submit()
+    ray.answers[str(run)] = error
+    driver._settle(run, str(run))
+    assert read_run(run).state == "failed" and said in read_run(run).message
+    assert queue.unfinished() == {}
+
+
+def test_a_run_that_somebody_else_works_on_stays_in_the_queue(
+    driver: Any, submit: Callable[..., Path], queue: ClusterQueue, ray: Ray, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(run: Path, state: str, message: str) -> None:
+        raise RunError("is working on it")
+
+    run = submit()
+    monkeypatch.setattr("core.cluster_driver.mark", refuse)
+    ray.answers[str(run)] = RunError("x")
+    driver._settle(run, str(run))
+    assert list(queue.unfinished()) == [run]
+
+
+@pytest.mark.parametrize(("stops", "is_left"), [(True, True), (False, False)])
+def test_a_stopped_run_is_left_where_all_stop(
+    driver: Any, submit: Callable[..., Path], queue: ClusterQueue, ray: Ray, stops: bool, is_left: bool
+):
+    run = submit()
+    set_state(run, "stopped")
+    ray.answers[str(run)] = "stopped"
+    if stops:
+        driver._stop.set()
+    driver._settle(run, str(run))
+    assert bool(queue.unfinished()) is is_left
+
+
+def test_a_run_whose_machine_is_lost_waits_again(driver: Any, submit: Callable[..., Path]):
+    run = submit()
+    (run / "status.json").write_text('{"state": "running", "pid": 999999999, "host": "gone", "heartbeat": 1}')
+    assert read_run(run).state == "interrupted"
+    driver._tend()
+    assert read_run(run).state == "queued"
+
+
+def test_who_lost_the_queue_touches_no_run(driver: Any, submit: Callable[..., Path]):
+    run = submit()
+    driver._writer.owns = lambda: False
+    driver._stop.set()
+    driver.work()
+    assert read_run(run).state == "queued"
+    assert not (run / "stop").exists()
