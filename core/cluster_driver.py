@@ -161,6 +161,9 @@ class Driver:
             mark(run, "stopped", "stopped before it began")
             # Not when Ray comes to it: a driver after this one would train it.
             self._queue.remove(run)
+        elif state == "stopped" and not self._stop.is_set():
+            # By somebody who means this run alone, whatever is asked of all of them before Ray has done with it.
+            self._queue.remove(run)
         elif self._stop.is_set() and state in ("queued", "running"):
             request_stop(run)
         elif self._stop.is_set() and state == "interrupted":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,7 +83,7 @@ def run(
     began = time.time()
     made = create_runs(configs, queue.runs)
     queue.add(made, needs)
-    output.say(f"{len(made)} runs are queued; 'fer-tui cluster status' tells of them, 'fer-tui runs' of what they do")
+    output.say(f"queued {_count(made)}; 'fer-tui cluster status' tells of them, 'fer-tui runs' of what they do")
     return _drive(queue, address, made, began, wait=wait, json=json)
 
 
@@ -105,6 +106,7 @@ def start(
     if not left:
         output.say(f"cluster: nothing is unfinished in {queue.folder}")
         return 0
+    output.say(f"cluster: goes on with {_count(left)} of {queue.runs}; 'fer-tui cluster status' tells of them")
     return _drive(queue, address, left, time.time(), wait=wait, json=json)
 
 
@@ -141,7 +143,7 @@ def status(context: typer.Context, runs: RunsOption = None, json: JsonOption = F
             ],
         )
     if left and state != "running":
-        output.say(f"{len(left)} runs are unfinished; 'fer-tui cluster start' goes on with them")
+        output.say(f"unfinished: {_count(left)}; 'fer-tui cluster start' goes on with them")
     return 0
 
 
@@ -150,8 +152,8 @@ def stop(context: typer.Context, runs: RunsOption = None) -> int:
     """End the runs under way after their batch and leave the queue for another day."""
     queue = ClusterQueue(folder(context, runs))
     queue.stop()
-    left = len(queue.unfinished())
-    output.say(f"cluster: stopped; {left} runs are unfinished, and 'fer-tui cluster start' goes on with them")
+    left = _count(queue.unfinished())
+    output.say(f"cluster: stopped; unfinished: {left}; 'fer-tui cluster start' goes on with them")
     return 0
 
 
@@ -177,6 +179,10 @@ def _seeds(text: str | None, flags: dict[str, Any]) -> list[int]:
     if len(set(found)) < len(found):
         raise ConfigError(f"--seeds: one is told twice, and would give the same run twice (got {text!r})")
     return found
+
+
+def _count(runs: Collection[Any]) -> str:
+    return f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}"
 
 
 def _address(queue: ClusterQueue, wanted: str | None) -> str | None:

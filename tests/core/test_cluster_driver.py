@@ -216,3 +216,13 @@ def test_who_lost_the_queue_touches_no_run(driver: Any, submit: Callable[..., Pa
     driver.work()
     assert read_run(run).state == "queued"
     assert not (run / "stop").exists()
+
+
+def test_a_run_stopped_alone_leaves_the_queue_before_ray_has_done_with_it(
+    driver: Any, submit: Callable[..., Path], queue: ClusterQueue
+):
+    run = submit()
+    set_state(run, "stopped")
+    driver._tend()
+    assert queue.unfinished() == {}
+    assert list(driver._tasks.values()) == [run]
