@@ -15,7 +15,7 @@ from core import files, log
 from core.cluster import STARTING, ClusterQueue, Needs
 from core.cluster_access import RETRIES, check_cluster, find_token
 from core.cluster_task import FINAL, ChildLostError, train_run
-from core.errors import FerError, RunError
+from core.errors import FerError, RunError, first_line
 from core.processes import this_process
 from core.run_queue import BEAT_INTERVAL, LISTEN_INTERVAL, mark
 from core.run_writer import RunWriter, enqueue, request_stop
@@ -56,7 +56,7 @@ class Driver:
             ray.init(**where, log_to_driver=False, configure_logging=False)
         except Exception as error:
             log.say(str(error))
-            raise FerError(f"Ray: {_first_line(error)}; see {self._queue.folder / 'log.txt'}") from error
+            raise FerError(f"Ray: {first_line(error)}; see {self._queue.folder / 'log.txt'}") from error
         self._train = ray.remote(max_calls=1)(train_run)
 
     def work(self) -> None:
@@ -187,12 +187,8 @@ def _why(error: Exception) -> str:
     if isinstance(cause, RunError):
         return str(cause)
     if isinstance(cause, ChildLostError):
-        return f"{_first_line(cause)}; begun {RETRIES + 1} times, and lost each time, as happens when memory runs out"
-    return f"Ray: {_first_line(cause)}; 'fer-tui resume' goes on"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+        return f"{first_line(cause)}; begun {RETRIES + 1} times, and lost each time, as happens when memory runs out"
+    return f"Ray: {first_line(cause)}; 'fer-tui resume' goes on"
 
 
 def main(runs: Path, address: str | None = None) -> int:
@@ -226,7 +222,7 @@ def _drive(queue: ClusterQueue, address: str | None, stop: threading.Event, ask:
                 signal.signal(number, ask)
             driver.work()
         except BaseException as error:
-            writer.update(state="failed", message=_first_line(error) if isinstance(error, Exception) else "killed")
+            writer.update(state="failed", message=first_line(error) if isinstance(error, Exception) else "killed")
             raise
         writer.update(state="stopped" if stop.is_set() else "completed", message="")
 

@@ -6,7 +6,7 @@ import shutil
 from importlib import import_module
 from pathlib import Path
 
-from core.errors import DatasetError
+from core.errors import DatasetError, first_line
 
 HANDLE = "samaneheslamifar/facial-emotion-expressions"
 
@@ -32,7 +32,7 @@ def download_article(directory: Path) -> Path:
     try:
         found = Path(kagglehub.dataset_download(HANDLE))
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        reason = first_line(error)[:200]
         raise DatasetError(
             f"{HANDLE}: Kaggle can't be reached or refuses ({reason}); check the network and your Kaggle token, or "
             "download it by hand"

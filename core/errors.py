@@ -1,5 +1,17 @@
 """The errors that a user is meant to read: one line that names what was wrong, where, and what to do."""
 
+from __future__ import annotations
+
+
+def first_line(error: Exception, otherwise: str | None = None) -> str:
+    """What an error of somebody else's says, in its first line.
+
+    Args:
+        error: the error.
+        otherwise: for one that says nothing; None for the name of its type.
+    """
+    return (str(error).strip() or otherwise or type(error).__name__).splitlines()[0]
+
 
 class FerError(Exception):
     """The work can't go on; the message is one line for the user."""

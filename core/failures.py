@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 from core import log
-from core.errors import FerError
+from core.errors import FerError, first_line
 
 # A run keeps its settings when it goes on, so that these are for a new one.
 _SMALLER = "begin again with a lower --batch-size, --image-size or --width"
@@ -23,8 +23,7 @@ def explain(error: Exception, run: Path) -> str:
         return f"out of memory; close other programs and resume, or {_SMALLER}"
     if type(error).__name__ == "ResourceExhaustedError":
         return f"the device is out of memory; free it and resume, or {_SMALLER}"
-    first = (str(error).strip() or "no message").splitlines()[0]
-    return f"{type(error).__name__}: {first[:200]}; the traceback is in log.txt"
+    return f"{type(error).__name__}: {first_line(error, 'no message')[:200]}; the traceback is in log.txt"
 
 
 def _system_message(error: OSError, run: Path) -> str:

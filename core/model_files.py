@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core import files
 from core.checkpoint import FOLDER, KEPT
-from core.errors import RunError
+from core.errors import RunError, first_line
 
 if TYPE_CHECKING:
     import keras
@@ -42,7 +42,7 @@ def load_model(run: Path) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         # Damage shows itself anywhere in Keras, HDF5 and TensorFlow.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        reason = first_line(error)[:200]
         raise RunError(f"{path}: can't be loaded: {reason}") from None
 
 

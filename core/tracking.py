@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from core import files, log
-from core.errors import ConfigError, FerError, RunError
+from core.errors import ConfigError, FerError, RunError, first_line
 from core.history import HISTORY_COLUMNS
 from core.pictures import confusion_picture
 from core.predictions import read_evaluation
@@ -86,7 +86,7 @@ def log_run(run: Path, kind: str) -> str:
     except FerError:
         raise
     except Exception as error:
-        raise RunError(f"{kind}: {_reason(error)}") from None
+        raise RunError(f"{kind}: {first_line(error)[:300]}") from None
 
 
 class Tracking:
@@ -121,11 +121,7 @@ class Tracking:
         except Exception as error:
             self._trackers.pop(name, None)
             advice = f"'fer-tui log {self._run.name} --to {name}' logs the run when that is mended"
-            log.say(f"{name}: {_reason(error)}; the run goes on without it: {advice}")
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+            log.say(f"{name}: {first_line(error)[:300]}; the run goes on without it: {advice}")
 
 
 def _figures(row: Mapping[str, float]) -> Iterator[tuple[str, float]]:

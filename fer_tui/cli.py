@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core import log
-from core.errors import ConfigError, FerError
+from core.errors import ConfigError, FerError, first_line
 from fer_tui import output, terminal
 
 # The options of the screens, as `fer_tui.commands.group` has them too.
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         with log.output_to(terminal.app_log()):
             log.say(traceback.format_exc())
-        first = (str(error).strip() or "no message").splitlines()[0]
+        first = first_line(error, "no message")
         output.fail(f"{type(error).__name__}: {first}; a fault of fer-tui, its traceback is in {terminal.app_log()}")
         return 1
     return status if isinstance(status, int) else 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from core import log
 from core.config import IMAGENET, TrainingConfig
-from core.errors import ConfigError, WeightsError
+from core.errors import ConfigError, WeightsError, first_line
 from core.models.model1 import BACKBONE
 
 if TYPE_CHECKING:
@@ -54,11 +54,10 @@ def load_pretrained(model: keras.Model, weights: str) -> None:
     try:
         backbone.load_weights(path)
     except OSError as error:
-        raise WeightsError(f"--weights: {path}: can't be read ({_first_line(error)}); {REMEDY}") from None
+        raise WeightsError(f"--weights: {path}: can't be read ({_said(error)}); {REMEDY}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
-            f"--weights: {path}: not the weights of EfficientNetB2 without top at this width "
-            f"({_first_line(error)}); {REMEDY}"
+            f"--weights: {path}: not the weights of EfficientNetB2 without top at this width ({_said(error)}); {REMEDY}"
         ) from None
 
 
@@ -76,9 +75,7 @@ def _imagenet_file() -> Path:
     # Keras raises a bare Exception for a download that fails.
     except Exception as error:
         log.say(f"{type(error).__name__}: {error}")
-        raise WeightsError(
-            f"--weights: ImageNet's weights can't be downloaded ({_first_line(error)}); {REMEDY}"
-        ) from None
+        raise WeightsError(f"--weights: ImageNet's weights can't be downloaded ({_said(error)}); {REMEDY}") from None
     return Path(found)
 
 
@@ -98,6 +95,6 @@ def _download() -> Iterator[None]:
             keras.config.enable_interactive_logging()
 
 
-def _first_line(error: Exception) -> str:
+def _said(error: Exception) -> str:
     """The first line of an error; of a failed download what Keras says after the address."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rpartition(" -- ")[2][:120]
+    return first_line(error).rpartition(" -- ")[2][:120]
