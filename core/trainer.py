@@ -52,16 +52,17 @@ def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
     Raises:
         RunError: another process works on this run, or took it over.
     """
-    with RunWriter(run, stop) as writer, log.output_to(run / "log.txt"), memory.released():
+    # Who reads that a run has ended may go on with it at once: the lock goes with that word, before memory is freed.
+    with memory.released(), RunWriter(run, stop) as writer, log.output_to(run / "log.txt"):
         state, message, training = "failed", "", _Training(config, run, writer, stop)
         try:
             state, message = training.run()
         except Exception as error:
             message = explain(error, run)
         log.say(f"{state}: {message}")
-        writer.update(state=state, message=message)
         if writer.owns():
             training.tracking.log_end(state)
+        writer.update(state=state, message=message)
     if writer.is_lost:
         raise RunError(f"{run.name}: another process has taken it over; it was left as that one has it")
     return state
@@ -340,8 +341,7 @@ class _Training:
         from core.prediction import predict
 
         self._say("evaluating the kept epoch")
-        started = time.monotonic()
-        pixels = data.validation
+        started, pixels = time.monotonic(), data.validation
         model = load_model(self.path)
         probabilities = predict(model, pixels.values, flip_average=self.config.flip_average)
         if not self.writer.owns():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from core.checkpoint import find_checkpoint
 from core.config import TrainingConfig
 from core.errors import RunError
 from core.run_queue import change_config, load_config
-from core.run_writer import create_run
+from core.run_writer import STATUS_INTERVAL, create_run
 from core.runs import read_run
 from core.trainer import train
 
@@ -169,6 +171,27 @@ def test_a_diverged_run_goes_on_at_a_lower_rate(settings: Callable[..., Training
     assert f"'fer-tui resume {run.name} --learning-rate 1e+29'" in run.message
     change_config(run.path, learning_rate=0.01)
     assert gone_on(run.path, load_config(run.path)).state == "completed"
+
+
+def test_a_run_that_says_it_has_ended_is_free(
+    settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, seen = create_run(settings(epochs=1), tmp_path), []
+
+    def look() -> None:
+        # Longer than the status waits to be written.
+        time.sleep(2 * STATUS_INTERVAL)
+        seen.append((read_run(run).state, (run / "lock").exists()))
+
+    @contextlib.contextmanager
+    def released() -> Iterator[None]:
+        yield
+        look()
+
+    monkeypatch.setattr("core.memory.released", released)
+    monkeypatch.setattr("core.tracking.Tracking.log_end", lambda tracking, state: look())
+    train(load_config(run), run, threading.Event())
+    assert seen == [("running", True), ("completed", False)]
 
 
 def test_a_run_that_another_process_took_over_is_left_to_it(
