@@ -19,7 +19,7 @@ from core.errors import FerError, RunError, first_line
 from core.processes import this_process
 from core.run_queue import BEAT_INTERVAL, LISTEN_INTERVAL, mark
 from core.run_writer import RunWriter, enqueue, request_stop
-from core.runs import ENDED, read_json, read_run
+from core.runs import ENDED, read_json, read_state
 
 DONE = ("completed", "failed", "diverged")
 # Bytes: nothing but names goes through Ray's shared memory, of which it takes a third of the machine's unless told.
@@ -36,6 +36,7 @@ class Driver:
         self._writer = writer
         self._me = this_process()
         self._tasks: dict[Any, Path] = {}
+        self._unwritable: set[Path] = set()
         self._beaten = time.monotonic()
 
     def connect(self, address: str | None) -> None:
@@ -72,7 +73,7 @@ class Driver:
                     self._settle(self._tasks.pop(task), task)
             self._tend()
             if self._stop.is_set():
-                if all(read_run(run).state in FINAL for run in self._tasks.values()):
+                if all(read_state(run) in FINAL for run in self._tasks.values()):
                     return
             elif not self._tasks and not self._queue.unfinished():
                 return
@@ -83,7 +84,7 @@ class Driver:
         for run, needs in self._queue.unfinished().items():
             if run in known:
                 continue
-            state = read_run(run).state
+            state = read_state(run)
             if state in DONE:
                 # A driver before this one was killed when it had not noted that yet.
                 self._queue.remove(run)
@@ -94,7 +95,9 @@ class Driver:
                 if state != "running":
                     enqueue(run)
             except OSError as error:
-                log.say(f"{run}: {error.strerror}; tried again")
+                if run not in self._unwritable:
+                    log.say(f"{run}: {error.strerror}; tried again and again")
+                self._unwritable.add(run)
                 continue
             task = self._train.options(
                 num_cpus=needs.cpus,
@@ -133,12 +136,12 @@ class Driver:
         try:
             state = ray.get(task)
         except RayError as error:
-            state = read_run(run).state
+            state = read_state(run)
             if state not in FINAL:
                 # Where somebody else works on it after all, it stays in the queue, and is waited for.
                 with contextlib.suppress(OSError, RunError):
                     mark(run, "failed", _why(error))
-                state = read_run(run).state
+                state = read_state(run)
         if state in DONE or (state == "stopped" and not self._stop.is_set()):
             self._queue.remove(run)
 
@@ -153,28 +156,31 @@ class Driver:
             self._tell()
 
     def _tend_run(self, run: Path, *, is_due: bool) -> None:
-        state = read_run(run).state
+        state = read_state(run)
         is_ours = state == "queued" and self._waits_for_us(run)
-        if self._stop.is_set() and is_ours:
-            mark(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
+        if self._stop.is_set():
+            self._stop_run(run, state, is_ours=is_ours)
         elif is_ours and (run / "stop").exists():
             mark(run, "stopped", "stopped before it began")
             # Not when Ray comes to it: a driver after this one would train it.
             self._queue.remove(run)
-        elif state == "stopped" and not self._stop.is_set():
+        elif state == "stopped":
             # By somebody who means this run alone, whatever is asked of all of them before Ray has done with it.
             self._queue.remove(run)
-        elif self._stop.is_set() and state in ("queued", "running"):
-            request_stop(run)
-        elif self._stop.is_set() and state == "interrupted":
-            try:
-                mark(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
-            except RunError:
-                # Only its clock is wrong.
-                request_stop(run)
         elif state == "interrupted" or (is_ours and is_due):
             # Its machine is lost, and Ray gives it to another.
             enqueue(run)
+
+    def _stop_run(self, run: Path, state: str, *, is_ours: bool) -> None:
+        """Stop a run that nobody works on, and ask who works on it to."""
+        if state in FINAL:
+            return
+        if is_ours or state == "interrupted":
+            # One that is worked on after all is refused: only its clock is wrong.
+            with contextlib.suppress(RunError):
+                mark(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
+                return
+        request_stop(run)
 
     def _waits_for_us(self, run: Path) -> bool:
         status = read_json(run / "status.json")

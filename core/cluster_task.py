@@ -11,7 +11,7 @@ from pathlib import Path
 from core.errors import RunError
 from core.run_queue import start_detached
 from core.run_writer import enqueue
-from core.runs import ENDED, is_run, read_run
+from core.runs import ENDED, is_run, read_state
 
 # Interrupted is no end here: that is what a task is for.
 FINAL = tuple(state for state in ENDED if state != "interrupted")
@@ -49,7 +49,7 @@ def _train(path: Path, cpus: float) -> str:
     run = str(path)
     if not is_run(path):
         raise RunError(f"{run}: is not seen on {os.uname().nodename}; every machine needs RUNS under the same path")
-    while (state := read_run(path).state) not in FINAL:
+    while (state := read_state(path)) not in FINAL:
         if state == "running":
             # A worker that Ray took for lost may still be at work, behind a broken line: its run goes on there.
             time.sleep(PAUSE)
@@ -64,7 +64,7 @@ def _train(path: Path, cpus: float) -> str:
         finally:
             assert child.stdin
             child.stdin.close()
-        if read_run(path).state in (*FINAL, "running"):
+        if read_state(path) in (*FINAL, "running"):
             continue
         if status < 0:
             raise ChildLostError(f"its process was killed by signal {-status}")

@@ -174,6 +174,11 @@ def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
     )
 
 
+def read_state(path: Path) -> str:
+    """A run's state alone, from the one file that tells it."""
+    return _state(fitting(read_json(path / "status.json"), "status"))
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object; empty where it is missing or damaged."""
     try:

@@ -12,7 +12,7 @@ import typer
 
 from core.cluster import ClusterQueue, Needs, check_fits_here, check_needs
 from core.cluster_access import check_cluster, find_token
-from core.config import TrainingConfig, resolve
+from core.config import resolve
 from core.errors import ConfigError, RunError
 from core.runs import read_run
 from fer_tui import output
@@ -77,7 +77,7 @@ def run(
         check_fits_here(needs)
     configs = chosen_configs(context, config, preset, flags)
     if chosen:
-        configs = [with_seed(each, seed) for each in configs for seed in chosen]
+        configs = [resolve({**each.model_dump(), "seed": seed}) for each in configs for seed in chosen]
     from core.run_queue import create_runs
 
     began = time.time()
@@ -157,15 +157,6 @@ def stop(context: typer.Context, runs: RunsOption = None) -> int:
     return 0
 
 
-def with_seed(config: TrainingConfig, seed: int) -> TrainingConfig:
-    """The same settings with another seed.
-
-    Raises:
-        ConfigError: it can't be one.
-    """
-    return resolve({**config.model_dump(mode="json"), "seed": seed})
-
-
 def _seeds(text: str | None, flags: dict[str, Any]) -> list[int]:
     """What --seeds says, in its order."""
     if text is None:
@@ -209,14 +200,15 @@ def _address(queue: ClusterQueue, wanted: str | None) -> str | None:
 
 def _drive(queue: ClusterQueue, address: str | None, made: list[Path], began: float, *, wait: bool, json: bool) -> int:
     """See that there is a driver, and wait with it for the runs where that is asked; the exit status."""
-    if not queue.is_driven():
-        queue.start(address)
-    if wait:
-        try:
+    try:
+        if not queue.is_driven():
+            queue.start(address)
+        if wait:
             follow(made, queue.is_driven, began)
-        except KeyboardInterrupt:
-            output.say("the runs go on in the background; 'fer-tui cluster stop' ends them")
-            raise
+    except KeyboardInterrupt:
+        output.say("the runs go on in the background; 'fer-tui cluster stop' ends them")
+        raise
+    if wait:
         ended = [read_run(path) for path in made]
         report(ended, json=json)
         return exit_status(ended)

@@ -77,8 +77,9 @@ def chosen_configs(
         # Flags and the file each alone, so that the error is told with the name of where it stands.
         for name in chosen if models else ():
             configs.resolve({**given, "model": name})
-        for name in chosen if file else ():
-            configs.resolve({**settings, "data": given["data"], "model": name}, source=file.name if file else "flag")
+        if file:
+            for name in chosen:
+                configs.resolve({**settings, "data": given["data"], "model": name}, source=file.name)
         raise
     for each in resolved:
         check_weights_file(each)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +18,7 @@ from core.cluster import ClusterQueue, Needs
 from core.cluster_driver import Driver
 from core.cluster_task import ChildLostError
 from core.errors import RunError
+from core.processes import birth, this_process
 from core.run_writer import enqueue
 from core.runs import read_run
 
@@ -144,7 +147,11 @@ def test_a_stop_request_for_a_waiting_run_holds(
 
 
 def test_a_run_that_cannot_be_written_waits_and_others_do_not(
-    driver: Any, queue: ClusterQueue, submit: Callable[..., Path], ray: Ray, monkeypatch: pytest.MonkeyPatch
+    driver: Any,
+    queue: ClusterQueue,
+    submit: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ):
     def fail(run: Path) -> None:
         if run.name == "1-a":
@@ -155,6 +162,9 @@ def test_a_run_that_cannot_be_written_waits_and_others_do_not(
     bad, good = submit(), submit("2-b")
     assert list(driver._tasks.values()) == [good]
     assert list(queue.unfinished()) == [bad, good]
+    # It is tried every second, and told once.
+    driver._submit()
+    assert capfd.readouterr().err.count("Read-only file system") == 1
 
 
 @pytest.mark.parametrize(
@@ -226,3 +236,30 @@ def test_a_run_stopped_alone_leaves_the_queue_before_ray_has_done_with_it(
     driver._tend()
     assert queue.unfinished() == {}
     assert list(driver._tasks.values()) == [run]
+
+
+def test_all_runs_are_stopped_waiting_ones_at_once(driver: Any, submit: Callable[..., Path]):
+    waits, works, lost, done = (submit(name) for name in ("1-a", "2-b", "3-c", "4-d"))
+    told = {**this_process(), "pid": os.getppid(), "birth": birth(os.getppid()), "heartbeat": time.time()}
+    (works / "status.json").write_text(json.dumps({"state": "running", **told}))
+    (lost / "status.json").write_text('{"state": "running", "pid": 999999999, "host": "gone", "heartbeat": 1}')
+    set_state(done, "completed")
+    driver._stop.set()
+    driver._tend()
+    assert [read_run(run).state for run in (waits, works, lost, done)] == ["stopped", "running", "stopped", "completed"]
+    assert [(run / "stop").exists() for run in (waits, works, lost, done)] == [False, True, False, False]
+    assert "'fer-tui cluster start' goes on" in read_run(waits).message
+
+
+def test_a_run_that_only_looks_lost_is_asked_to_stop(
+    driver: Any, submit: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(run: Path, state: str, message: str) -> None:
+        raise RunError("is working on it")
+
+    run = submit()
+    (run / "status.json").write_text('{"state": "running", "pid": 1, "host": "elsewhere", "heartbeat": 1}')
+    monkeypatch.setattr("core.cluster_driver.mark", refuse)
+    driver._stop.set()
+    driver._tend()
+    assert (run / "stop").exists()
