@@ -23,8 +23,6 @@ AVERAGED = (
     "leak_free_accuracy",
 )
 DEVIATIONS = {"val_accuracy_sd": "val_accuracy", "val_macro_f1_sd": "val_macro_f1"}
-# Settings that change no figure.
-WITHOUT_EFFECT = ("track", "image_memory")
 
 Row = Mapping[str, Any]
 
@@ -41,7 +39,7 @@ def settings(run: RunSnapshot, *apart: str) -> tuple[str, str]:
     """
     usual = {name: field.default for name, field in TrainingConfig.model_fields.items() if not field.is_required()}
     # What an older version had no setting for it did as we do unless told.
-    held = {name: value for name, value in (usual | dict(run.config)).items() if name not in (*apart, *WITHOUT_EFFECT)}
+    held = {name: value for name, value in (usual | dict(run.config)).items() if name not in apart}
     return str(run.environment.get("fingerprint")), json.dumps(held, sort_keys=True)
 
 

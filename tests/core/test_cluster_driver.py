@@ -170,7 +170,10 @@ def test_a_run_that_cannot_be_written_waits_and_others_do_not(
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ChildLostError("killed by signal 9"), "killed by signal 9; begun 6 times, and lost each time"),
+        (
+            ChildLostError("killed by signal 9"),
+            "killed by signal 9; begun 6 times, and lost each time, as happens when memory runs out",
+        ),
         (RunError("x: is not seen on b"), "x: is not seen on b"),
         (ValueError("no such resource"), "Ray: no such resource; 'fer-tui resume' goes on"),
     ],
@@ -181,7 +184,7 @@ def test_what_ray_gives_up_has_failed(
     run = submit()
     ray.answers[str(run)] = error
     driver._settle(run, str(run))
-    assert read_run(run).state == "failed" and said in read_run(run).message
+    assert (read_run(run).state, read_run(run).message) == ("failed", said)
     assert queue.unfinished() == {}
 
 
@@ -217,6 +220,18 @@ def test_a_run_whose_machine_is_lost_waits_again(driver: Any, submit: Callable[.
     assert read_run(run).state == "interrupted"
     driver._tend()
     assert read_run(run).state == "queued"
+
+
+def test_the_heart_of_a_waiting_run_beats_for_other_hosts(
+    driver: Any, submit: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    run = submit()
+    began = read_run(run).status["heartbeat"]
+    driver._tend()
+    assert read_run(run).status["heartbeat"] == began
+    monkeypatch.setattr("core.cluster_driver.BEAT_INTERVAL", 0)
+    driver._tend()
+    assert read_run(run).status["heartbeat"] > began
 
 
 def test_who_lost_the_queue_touches_no_run(driver: Any, submit: Callable[..., Path]):

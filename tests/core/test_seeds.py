@@ -10,6 +10,7 @@ import pytest
 from core.comparison import compare
 from core.history import HISTORY_COLUMNS
 from core.runs import RunSnapshot, read_run
+from fer_tui.commands.runs import print_comparison
 
 COUNTS = {"train": {"a": 60, "b": 30}, "validation": {"a": 5, "b": 5}}
 INTERVALS = {"accuracy": [0.5, 0.7], "macro_f1": [0.4, 0.6]}
@@ -101,3 +102,10 @@ def test_a_setting_that_an_older_version_did_not_have_is_at_its_default(run: Mak
     (row,) = folded(run("r1", 0.5, seed=1), run("r2", 0.6, seed=2, momentum=0.9, track="both", image_memory=1))
     assert row["seeds"] == 2
     assert len(folded(run("r3", 0.5, seed=1), run("r4", 0.6, seed=2, momentum=0.8))) == 2
+
+
+def test_the_command_names_the_first_of_folded_runs(run: MakeRun, capsys: pytest.CaptureFixture[str]):
+    print_comparison(folded(run("r1", 0.5, seed=1), run("r2", 0.6, seed=2), run("r3", 0.7, momentum=0.8)))
+    shown = [line.split()[-1] if line.split() else "" for line in capsys.readouterr().out.splitlines()]
+    assert "+1" in shown and "r3" in shown
+    assert not any(";" in each for each in shown)
