@@ -104,7 +104,10 @@ class ClusterQueue:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         words = [str(self.runs), *([address] if address else [])]
-        process = start_detached("core.cluster_driver", words, self.folder / "log.txt", ray_environment())
+        # In its own folder: Ray's workers look for our modules in the driver's working directory first.
+        process = start_detached(
+            "core.cluster_driver", words, self.folder / "log.txt", ray_environment(), folder=self.folder
+        )
         while process.poll() is None:
             driver = self.driver()
             if driver.state == "running" and driver.message not in ("", STARTING):

@@ -20,8 +20,14 @@ RETRIES = 5
 
 
 def ray_environment() -> dict[str, str]:
-    """The variables of a process that uses Ray: no statistics are sent, and want of memory has as many tries as all."""
-    return {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": str(RETRIES)}
+    """The variables of a process that uses Ray, in whatever working directory.
+
+    No statistics are sent, and a task that runs out of memory is retried as often as any other.
+    """
+    variables = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": str(RETRIES)}
+    if variables.get("RAY_AUTH_TOKEN_PATH"):
+        variables["RAY_AUTH_TOKEN_PATH"] = str(Path(variables["RAY_AUTH_TOKEN_PATH"]).absolute())
+    return variables
 
 
 def find_token(environment: Mapping[str, str] = os.environ) -> str:

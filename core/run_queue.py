@@ -199,8 +199,12 @@ def start_detached(
     log: Path,
     environment: Mapping[str, str] = os.environ,
     stdin: int = subprocess.DEVNULL,
+    folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start one of our modules in a session of its own: Ctrl+C and a dropped line reach us alone.
+
+    The child finds our modules where this process found them. Without Python's `-P` it would look in its working
+    directory first, and a `core` package there, as in many Django projects, would hide ours.
 
     Args:
         module: its name.
@@ -208,14 +212,16 @@ def start_detached(
         log: the file that what it says is added to.
         environment: its variables.
         stdin: as `subprocess.Popen` takes it.
+        folder: its working directory; None for this process's.
     """
     with os.fdopen(files.open_to_append(log), "ab") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", module, *words],
+            [sys.executable, "-P", "-m", module, *words],
             stdin=stdin,
             stdout=said,
             stderr=said,
             start_new_session=True,
+            cwd=folder,
             env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
 

@@ -8,12 +8,9 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-from core import log
-from core.errors import ConfigError, FerError, first_line
-from fer_tui import output, terminal
 
 # The options of the screens, as `fer_tui.commands.group` has them too.
 _VALUES: Mapping[str, Callable[[str], Any]] = {"data": Path, "runs": Path, "theme": str}
@@ -29,6 +26,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 done, 1 the work failed, 2 the command line or config is wrong, 130 and the like interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    intruder = foreign_core()
+    if intruder is not None:
+        sys.stderr.write(
+            f"fer-tui: {intruder}: another package named 'core' hides fer-tui's own; run 'fer-tui' and not "
+            "'python -m fer_tui' there, and take its folder out of PYTHONPATH\n"
+        )
+        return 1
+    # Not before: the other package has no such modules.
+    from core import log
+    from core.errors import ConfigError, FerError, first_line
+    from fer_tui import output, terminal
+
     try:
         wanted = screen_options(arguments)
         if wanted is not None:
@@ -67,6 +76,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.fail(f"{type(error).__name__}: {first}; a fault of fer-tui, its traceback is in {terminal.app_log()}")
         return 1
     return status if isinstance(status, int) else 0
+
+
+def foreign_core() -> str | None:
+    """Find the package named `core` that Python would import in place of ours; None if it is ours."""
+    ours = Path(__file__).resolve().parent.parent / "core"
+    found = find_spec("core")
+    places = (
+        [] if found is None else [*(found.submodule_search_locations or ()), *([found.origin] if found.origin else [])]
+    )
+    if any(Path(place).resolve() in (ours, ours / "__init__.py") for place in places):
+        return None
+    return places[0] if places else str(ours)
 
 
 def screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:

@@ -68,4 +68,4 @@ def screens_command(before: Defaults, data: Path | None, runs: Path | None) -> s
     options = {"--data": data, "--runs": runs, "--theme": before.theme}
     given = [word for option, value in options.items() if value is not None for word in (option, str(value))]
     mouse = [] if before.mouse else ["--no-mouse"]
-    return "exec " + shlex.join([sys.executable, "-m", "fer_tui", *given, *mouse])
+    return "exec " + shlex.join([sys.executable, "-P", "-m", "fer_tui", *given, *mouse])

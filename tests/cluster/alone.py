@@ -34,6 +34,10 @@ def alone(place: Path) -> None:
     Raises:
         AssertionError: something came out otherwise.
     """
+    # Work in a folder that holds a foreign `core`: the driver, Ray's workers and the children must not import it.
+    (place / "core").mkdir()
+    (place / "core" / "__init__.py").write_text("raise SystemExit('the project of somebody else')\n")
+    os.chdir(place)
     data, gone, runs = place / "faces", place / "gone", place / "runs"
     write_faces(data, per_class=10, seed=0)
     shutil.copytree(data, gone)
@@ -75,7 +79,7 @@ def alone(place: Path) -> None:
 
 def watch(runs: Path) -> None:
     """Who leaves off watching ends nothing."""
-    words = [sys.executable, "-m", "fer_tui", "cluster", "start", "--wait", "--runs", str(runs)]
+    words = [sys.executable, "-P", "-m", "fer_tui", "cluster", "start", "--wait", "--runs", str(runs)]
     watching = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     assert watching.stderr and "cluster: goes on with " in watching.stderr.readline()
     assert "epoch" in watching.stderr.readline()

@@ -36,7 +36,7 @@ WISHES = {**SETTINGS, "width": 0.5, "patience": None}
 
 def fer(*words: str, status: int = 0) -> str:
     """What a command says on stdout, and on stderr where it must fail."""
-    done = subprocess.run([sys.executable, "-m", "fer_tui", *words], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-P", "-m", "fer_tui", *words], capture_output=True, text=True, check=False)
     assert done.returncode == status, f"{words}: status {done.returncode}: {done.stderr}"
     return done.stderr if status else done.stdout
 

@@ -56,6 +56,34 @@ def test_an_average_spans_an_epoch_at_the_most(config: TrainingConfig, steps: in
     assert model.optimizer.ema_momentum == pytest.approx(decay)
 
 
+def test_averages_are_found_behind_the_loss_scaling_of_mixed_float16() -> None:
+    import keras
+
+    layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", dtype="mixed_float16")
+    model = keras.Sequential([keras.Input((1,)), layer])
+    # As Keras does by itself where the global dtype policy is mixed_float16.
+    optimizer = keras.optimizers.SGD(0.25, use_ema=True, ema_momentum=0.5)
+    model.compile(keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=4.0), "mean_squared_error")
+    for _ in range(3):
+        model.train_on_batch(np.ones((1, 1)), np.zeros((1, 1)))
+    assert model.get_weights()[0] == pytest.approx(0.125)
+    with averaged(model):
+        assert model.get_weights()[0] == pytest.approx(0.25)
+    assert model.get_weights()[0] == pytest.approx(0.125)
+
+
+def test_a_run_in_mixed_float16_keeps_its_averages(config: TrainingConfig, tmp_path: Path) -> None:
+    mixed = config.model_copy(update={"precision": "mixed_float16", "epochs": 2})
+    run, plain = create_run(mixed, tmp_path), create_run(mixed, tmp_path)
+    assert train(mixed, run, threading.Event()) == "completed"
+    train(mixed.model_copy(update={"ema": 0.0}), plain, threading.Event())
+    kept, last = weights_of(run / "best.keras"), weights_of(plain / "best.keras")
+    assert max(np.abs(one - other).max() for one, other in zip(kept, last, strict=True)) > 1e-4
+    done = read_run(run)
+    assert done.evaluation is not None
+    assert done.evaluation["accuracy"] == pytest.approx(done.history[-1]["val_accuracy"])
+
+
 def test_nothing_is_swapped_where_nothing_is_averaged() -> None:
     import keras
 
