@@ -97,8 +97,9 @@ def main(data: Path, run: Path, fer_python: str) -> None:
     """Print the table."""
     import tempfile
 
+    from core.choose import read_dataset
     from core.config import TrainingConfig
-    from core.dataset import load_pixels, read_dataset
+    from core.pixels import load_pixels
 
     dataset = read_dataset(data)
     pixels = load_pixels(dataset, dataset.split("validation"), TrainingConfig.model_fields["image_size"].default, 1)

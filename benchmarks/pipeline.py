@@ -18,10 +18,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
+from core.choose import read_dataset
 from core.config import TrainingConfig, resolve
-from core.dataset import Dataset, load_pixels, read_dataset
+from core.dataset import Dataset
 from core.encoding import LabelEncoding
 from core.pipeline import training_stream
+from core.pixels import load_pixels
 from core.published import SHUFFLE_BUFFER
 
 ROUNDS = 3

@@ -15,9 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from core.choose import read_dataset
 from core.config import IMAGE_MEMORY
-from core.dataset import limited, read_dataset
 from core.runs import list_runs, read_run
+from core.splits import limited
 
 COUNTS = (1000, 4000, 16_000, 28_709, 100_000)
 VALIDATION = 500

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core import images
-from core.dataset import Dataset, Problem, counted, undecodable
+from core.dataset import Dataset, Problem
+from core.errors import counted
 from core.images import ImageError
+from core.pixels import undecodable
 
 if TYPE_CHECKING:
     from PIL import Image

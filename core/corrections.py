@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core import files
-from core.dataset import Dataset, Problem, counted
-from core.errors import ConfigError
+from core.dataset import Dataset, Problem
+from core.errors import ConfigError, counted
 
 EXCLUDE, RELABEL, KEEP = "exclude", "relabel", "keep"
 # The columns of a file of decisions; `label` is what the image had, which nothing but people reads.

@@ -31,3 +31,8 @@ class RunError(FerError):
 
 class WeightsError(FerError):
     """Pretrained weights can't be had, or do not fit the model."""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things as people write it."""
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.frames import pandas
+from core.dataset import pandas
 from core.statistics import bootstrap_intervals
 
 

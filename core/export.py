@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import files
-from core.dataset import load_pixels
 from core.errors import ConfigError, FerError, RunError
 from core.model_card import model_card
 from core.model_files import load_model
+from core.pixels import load_pixels
 from core.run_images import find_images
 from core.runs import read_run
 

@@ -4,13 +4,45 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from core.dataset import SPLIT_ALIASES, UNSPLIT, Dataset, FolderSource, Problem, make_dataset
+from core import files, images
+from core.dataset import UNSPLIT, Dataset, Problem, make_dataset
 from core.errors import DatasetError
-from core.images import SUFFIXES
+from core.images import SUFFIXES, ImageError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 Rows = list[tuple[str, str, str]]
+
+SPLIT_ALIASES = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Images in files below a folder."""
+
+    root: Path
+
+    def content(self, path: str) -> bytes:
+        """The file's bytes."""
+        try:
+            return files.read_bytes(self.root / path)
+        except OSError as error:
+            raise ImageError(error.strerror or str(error)) from None
+
+    def image(self, path: str) -> Image.Image:
+        """The decoded file."""
+        return images.open_image(self.content(path))
 
 
 def read(root: Path) -> Dataset:

@@ -1,7 +1,7 @@
 """From decoded pixels to batches: shuffled, augmented and prefetched by tf.data.
 
 Everything random is a function of (seed, step), so that a training stream can be taken up at any step: that
-is what an exact resume stands on. Decoded images are uint8, in memory or mapped from a file (`core.pixel_store`); an
+is what an exact resume stands on. Decoded images are uint8, in memory or mapped from a file (`core.pixels`); an
 epoch never decodes a file.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from core.augmentation import augmenter, policy_of, resize
 from core.errors import DatasetError
-from core.pixel_store import read_rows
+from core.pixels import read_rows
 from core.published import SHUFFLE_BUFFER
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def training_stream(
     """An endless stream of training batches, pass after pass over the images.
 
     Args:
-        pixels: uint8, shape (images, height, width, 1 or 3), as `core.dataset.load_pixels` gives them.
+        pixels: uint8, shape (images, height, width, 1 or 3), as `core.pixels.load_pixels` gives them.
         targets: float32, shape (images, classes), one-hot.
         config: batch size, seed, augmentation, image size and channels.
         first_step: how many batches of the stream have been trained on before.

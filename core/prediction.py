@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import images
-from core.dataset import Dataset, Problem, load_pixels
+from core.dataset import Dataset, Problem
 from core.errors import DatasetError, RunError
 from core.evaluation import evaluate
 from core.faces import INSTALL, can_find, find_faces, is_cut
 from core.images import ImageError
 from core.model_files import ModelCache, load_model
 from core.pipeline import evaluation_batches
+from core.pixels import load_pixels
 from core.runs import read_run
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.dataset import Dataset, Source, fingerprint, read_dataset
+from core.choose import read_dataset
+from core.dataset import Dataset, Source, fingerprint
 from core.errors import ConfigError, DatasetError, RunError
 from core.runs import RunSnapshot
-from core.training_set import correct, divided
+from core.splits import correct, divided
 
 if TYPE_CHECKING:
     from PIL import Image

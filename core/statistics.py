@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.dataset import counted
-from core.errors import RunError
-from core.pixel_store import read_rows
+from core.errors import RunError, counted
+from core.pixels import read_rows
 from core.predictions import Prediction
 
 RESAMPLES = 2000

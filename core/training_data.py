@@ -10,11 +10,11 @@ import numpy as np
 
 from core import published
 from core.config import TrainingConfig
-from core.dataset import Dataset, Pixels, fingerprint, limited, load_pixels
+from core.dataset import Dataset, fingerprint
 from core.encoding import ENCODINGS, Encoding
 from core.errors import DatasetError
-from core.pixel_store import PixelStore
-from core.training_set import training_set
+from core.pixels import Pixels, PixelStore, load_pixels
+from core.splits import limited, training_set
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from core.augmentation import policy_of
 from core.models.augmentation_layers import augmentation_layers
 from core.models.registry import find_model
-from core.pixel_store import read_rows
+from core.pixels import read_rows
 
 if TYPE_CHECKING:
     import keras

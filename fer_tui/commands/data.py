@@ -26,7 +26,8 @@ def check(
 ) -> int:
     """Count a data set's images and say what is wrong with them."""
     from core.audit import audit_dataset
-    from core.dataset import counts_by_split, read_dataset
+    from core.choose import read_dataset
+    from core.dataset import counts_by_split
 
     dataset = read_dataset(path)
     counts = counts_by_split(dataset.frame)

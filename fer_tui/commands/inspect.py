@@ -44,7 +44,7 @@ def evaluate(
     json: JsonOption = False,
 ) -> int:
     """Evaluate a run's kept model on a split of any data set."""
-    from core.dataset import read_dataset
+    from core.choose import read_dataset
     from core.prediction import evaluate_run
 
     data = data or context.obj.data

@@ -89,7 +89,7 @@ def chosen_configs(
 
 def check_data(config: TrainingConfig) -> None:
     """Read the names of the data set, so that what is wrong with it is told before there is a run."""
-    from core.training_set import training_set
+    from core.splits import training_set
 
     output.warn(training_set(config).problems)
 

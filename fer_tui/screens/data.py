@@ -197,7 +197,8 @@ class DataScreen(ModeScreen):
 
     def _read(self, job: int, folder: Path) -> None:
         from core.audit import audit_dataset
-        from core.dataset import counts_by_split, read_dataset
+        from core.choose import read_dataset
+        from core.dataset import counts_by_split
 
         worker, told = get_current_worker(), time.monotonic()
         total = 0

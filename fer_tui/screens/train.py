@@ -318,7 +318,7 @@ class TrainScreen(ModeScreen):
 
 def _check(configs: list[TrainingConfig]) -> None:
     """Read the names of the data set anew, so that what has become wrong with it is told before there is a run."""
-    from core.training_set import training_set
+    from core.splits import training_set
 
     for config in configs:
         check_weights_file(config)

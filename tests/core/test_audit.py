@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from core.audit import audit_dataset
-from core.dataset import Problem, read_dataset
+from core.choose import read_dataset
+from core.dataset import Problem
 
 WriteTree = Callable[..., Path]
 CLEAN = {"train/a": 5, "train/b": 5, "val/a": 2, "val/b": 2}

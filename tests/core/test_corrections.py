@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from core.choose import read_dataset
 from core.config import resolve
 from core.corrections import Decision, corrected, read_exclusions, read_relabels, write_decisions
-from core.dataset import Dataset, fingerprint, folded, read_dataset
+from core.dataset import Dataset, fingerprint
 from core.errors import ConfigError, DatasetError
+from core.splits import folded, training_set
 from core.training_data import load_data
-from core.training_set import training_set
 
 DECISIONS = [
     Decision("train/happy/0001.png", "happy", "exclude"),

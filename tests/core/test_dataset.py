@@ -12,18 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from core.dataset import (
-    Dataset,
-    class_counts,
-    counts_by_split,
-    fingerprint,
-    for_training,
-    limited,
-    load_pixels,
-    read_dataset,
-)
+from core.choose import read_dataset
+from core.dataset import Dataset, class_counts, counts_by_split, fingerprint
 from core.demo import CLASSES
 from core.errors import DatasetError
+from core.pixels import load_pixels
+from core.splits import for_training, limited
 
 WriteTree = Callable[..., Path]
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.dataset import Dataset, counts_by_split, fingerprint, load_pixels, read_dataset
+from core.choose import read_dataset
+from core.dataset import Dataset, counts_by_split, fingerprint
 from core.errors import DatasetError
 from core.fer2013_csv import EMOTIONS
 from core.images import ImageError
+from core.pixels import load_pixels
 
 HEADER = "emotion,pixels,Usage"
 PIXELS = " ".join(str(i % 256) for i in range(48 * 48))

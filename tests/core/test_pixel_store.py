@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.choose import read_dataset
 from core.config import resolve
-from core.dataset import load_pixels, read_dataset
 from core.errors import DatasetError
 from core.models.build import pixel_statistics
 from core.pipeline import evaluation_batches, training_stream
-from core.pixel_store import MIB, PixelStore, read_rows
+from core.pixels import MIB, PixelStore, load_pixels, read_rows
 from core.run_writer import create_run
 from core.runs import read_run
 from core.trainer import train

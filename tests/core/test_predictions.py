@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.dataset import read_dataset
+from core.choose import read_dataset
 from core.errors import DatasetError, RunError
 from core.evaluation import evaluate, predictions_table
 from core.predictions import (
@@ -108,7 +108,8 @@ def test_images_that_went_or_changed_class_are_left_out(write_tree: Callable[...
 def test_a_changed_data_set_is_known_by_its_fingerprint(
     write_tree: Callable[..., Path], write_run: Callable[..., Path], tmp_path: Path
 ):
-    from core.dataset import fingerprint, for_training
+    from core.dataset import fingerprint
+    from core.splits import for_training
 
     root = write_tree(tmp_path / "set", {"train/a": 20, "train/b": 20})
     was = fingerprint(for_training(read_dataset(root), 0.2))
@@ -133,7 +134,7 @@ def test_a_data_set_is_found_as_the_run_divided_and_corrected_it(
 ):
     from core.config import resolve
     from core.dataset import fingerprint
-    from core.training_set import training_set
+    from core.splits import training_set
 
     root = write_tree(tmp_path / "set", {"train/a": 20, "train/b": 20})
     (tmp_path / "decisions.csv").write_text("path,decision\ntrain/a/000.png,exclude\n")

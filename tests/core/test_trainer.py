@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 from trainings import FAST, trained
 
+from core.choose import read_dataset
 from core.config import TrainingConfig, resolve
-from core.dataset import read_dataset
 from core.demo import write_faces
 from core.history import HISTORY_COLUMNS
 from core.model_files import load_model

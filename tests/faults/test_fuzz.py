@@ -21,9 +21,10 @@ from whole_run import NAMES, save
 
 from core import images
 from core.checkpoint import find_checkpoint, restore_kept
-from core.dataset import load_pixels, read_dataset
+from core.choose import read_dataset
 from core.errors import FerError
 from core.images import ImageError
+from core.pixels import load_pixels
 from core.run_queue import load_config, requeue
 from core.run_writer import RunWriter, request_stop
 from core.runs import ENDED, read_run

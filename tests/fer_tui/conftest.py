@@ -16,12 +16,14 @@ import pytest
 from textual.pilot import Pilot
 
 from core import estimate
+from core.choose import read_dataset
 from core.config import resolve
-from core.dataset import fingerprint, for_training, read_dataset
+from core.dataset import fingerprint
 from core.evaluation import evaluate, predictions_table
 from core.history import HISTORY_COLUMNS
 from core.load import Load
 from core.run_writer import RunWriter, create_run
+from core.splits import for_training
 from fer_tui import watcher
 from fer_tui.app import FerApp
 from fer_tui.screens.runs import RunsScreen

@@ -9,7 +9,8 @@ from PIL import Image
 from textual.pilot import Pilot
 from textual.widgets import Input, TabbedContent
 
-from core.dataset import Problem, read_dataset
+from core.choose import read_dataset
+from core.dataset import Problem
 from fer_tui.screens import data
 from fer_tui.screens.ask_path import AskPathScreen
 from fer_tui.screens.data import findings, sample_faces

@@ -13,7 +13,7 @@ from textual.widgets import Static
 from core.config import resolve
 from core.corrections import read_decisions, read_exclusions, read_relabels
 from core.review import doubts
-from core.training_set import training_set
+from core.splits import training_set
 from fer_tui.screens.menu import MenuScreen
 from fer_tui.screens.review import FILE, ReviewScreen
 from fer_tui.widgets.face_grid import FaceGrid
