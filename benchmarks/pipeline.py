@@ -24,7 +24,7 @@ from core.dataset import Dataset
 from core.encoding import LabelEncoding
 from core.pipeline import training_stream
 from core.pixels import load_pixels
-from core.published import SHUFFLE_BUFFER
+from core.protocol import SHUFFLE_BUFFER
 
 ROUNDS = 3
 

@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from core.protocol import PROTOCOLS
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -99,7 +101,7 @@ POLICIES: dict[str, Policy] = {
 def policy_of(config: TrainingConfig) -> Policy:
     """The policy that a config names; under the published protocol with the article's crop, which crops nothing."""
     policy = POLICIES[config.augmentation]
-    return replace(policy, crop=1.0) if config.protocol == "published" else policy
+    return policy if PROTOCOLS[config.protocol].crops else replace(policy, crop=1.0)
 
 
 class Placement(NamedTuple):

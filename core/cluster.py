@@ -19,7 +19,7 @@ from core import files
 from core.cluster_access import ray_environment
 from core.errors import ConfigError, FerError, RunError
 from core.load import sample
-from core.run_queue import start_detached
+from core.processes import start_detached
 from core.run_writer import request_stop
 from core.runs import RunSnapshot, is_run, read_json, read_run
 

@@ -17,7 +17,8 @@ from core.cluster_access import RETRIES, check_cluster, find_token
 from core.cluster_task import FINAL, ChildLostError, train_run
 from core.errors import FerError, RunError, first_line
 from core.processes import this_process
-from core.run_queue import BEAT_INTERVAL, LISTEN_INTERVAL, mark
+from core.resume import mark
+from core.run_queue import BEAT_INTERVAL, LISTEN_INTERVAL
 from core.run_writer import RunWriter, enqueue, request_stop
 from core.runs import ENDED, read_json, read_state
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from core.errors import RunError
-from core.run_queue import start_detached
+from core.processes import start_detached
 from core.run_writer import enqueue
 from core.runs import ENDED, is_run, read_state
 

@@ -1,75 +1,21 @@
-"""Runs, the baselines and the article's rows in one table, and that table as CSV, Markdown, LaTeX and JSON."""
+"""Runs, the baselines of their data and the article's rows in one table."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core import files, published
+from core import article
+from core.comparison_columns import COLUMNS, PUBLISHED, Row, blank_row, is_reference
+from core.history import is_lower_better
+from core.protocol import PROTOCOLS
 from core.runs import RunSnapshot
-from core.seeds import AVERAGED, DEVIATIONS, OF_ONE_RUN, fold, settings
+from core.seeds import fold, settings
 
-COLUMNS = (
-    "model",
-    "protocol",
-    "encoding",
-    "augmentation",
-    "epochs",
-    "params",
-    "train_accuracy",
-    "val_accuracy",
-    "val_loss",
-    "val_balanced_accuracy",
-    "val_macro_f1",
-    "val_images",
-    "seconds",
-    "run",
-    "warnings",
-    "control",
-    "control_val_accuracy",
-    "whole_accuracy",
-    "whole_accuracy_low",
-    "whole_accuracy_high",
-    "macro_f1_low",
-    "macro_f1_high",
-    "leak_free_accuracy",
-    "seeds",
-    "val_accuracy_sd",
-    "val_macro_f1_sd",
-)
-FIGURES = ("train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
-# What is written to four places.
-MEASURED = (*AVERAGED, *OF_ONE_RUN, *DEVIATIONS)
-NUMBERS = (*MEASURED, "epochs", "params", "val_images", "seconds", "seeds")
 # Settings that runs of one table's row, or a run and its control, may differ in: where and how fast they compute, and
 # the path of the data, which the fingerprint stands for.
 APART = ("data", "time_budget", "devices", "precision", "jit_compile", "image_memory", "deterministic", "track")
-# What a column is called where room is short; the others go by their own names.
-HEADINGS = {
-    "augmentation": "augment",
-    "train_accuracy": "train acc",
-    "val_accuracy": "val acc",
-    "val_loss": "val loss",
-    "val_balanced_accuracy": "balanced",
-    "val_macro_f1": "macro F1",
-    "val_images": "val images",
-    "control_val_accuracy": "on noise",
-    "whole_accuracy": "whole",
-    "whole_accuracy_low": "95 % from",
-    "whole_accuracy_high": "to",
-    "macro_f1_low": "F1 from",
-    "macro_f1_high": "F1 to",
-    "leak_free_accuracy": "leak-free",
-    "val_accuracy_sd": "acc sd",
-    "val_macro_f1_sd": "F1 sd",
-}
-BASELINES = ("majority", "chance")
-PUBLISHED = "published"
-
-Row = Mapping[str, Any]
 
 
 def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, fold_seeds: bool = False) -> list[Row]:
@@ -95,9 +41,10 @@ def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, fold_se
     for run in seen.values():
         rows += _baselines(run.environment["counts"], several=len(seen) > 1, name=run.name)
     if len(seen) > 1:
-        rows = [_with_warning(row, "different_data") if row["run"] not in BASELINES else row for row in rows]
+        # The article's rows are not there yet, and a baseline says whose data it is about.
+        rows = [row if is_reference(row) else _with_warning(row, "different_data") for row in rows]
     if with_published:
-        rows += [_published_row(row) for row in published.RESULTS]
+        rows += [_published_row(row) for row in article.RESULTS]
     return rows
 
 
@@ -127,7 +74,7 @@ def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
     warnings = [str(warning.get("code")) for warning in run.warnings]
     if run.state != "completed":
         warnings.append(run.state)
-    return {
+    return blank_row() | {
         "model": run.model,
         "protocol": run.config.get("protocol"),
         "encoding": run.config.get("encoding"),
@@ -150,7 +97,6 @@ def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
         **_interval(evaluation, "macro_f1", "macro_f1"),
         "leak_free_accuracy": _known(evaluation.get("leak_free_accuracy")),
         "seeds": 1 if kept else None,
-        **dict.fromkeys(DEVIATIONS),
     }
 
 
@@ -188,7 +134,7 @@ def _baselines(counts: Mapping[str, Mapping[str, int]], *, several: bool, name: 
     even = 1 / len(train)
     # Precision of even guessing is a class's share, recall 1/classes; F1 is their harmonic mean.
     chance_f1 = sum(2 * (c / images) * even / (c / images + even) for c in present) / len(present)
-    blank = dict.fromkeys(COLUMNS) | {
+    blank = blank_row() | {
         "val_images": images,
         "warnings": [f"data of {name}"] if several else [],
     }
@@ -216,106 +162,44 @@ def _baselines(counts: Mapping[str, Mapping[str, int]], *, several: bool, name: 
     ]
 
 
-def _published_row(row: published.PublishedRow) -> Row:
-    return dict.fromkeys(COLUMNS) | {
+def _published_row(row: article.PublishedRow) -> Row:
+    return blank_row() | {
         "model": row.model,
-        "protocol": "published",
+        "protocol": PROTOCOLS["published"].name,
         "epochs": row.epoch,
         "train_accuracy": row.train_accuracy,
         "val_accuracy": row.val_accuracy,
         "val_loss": row.val_loss,
-        "val_images": published.VALIDATION_IMAGES[row.model],
+        "val_images": article.VALIDATION_IMAGES[row.model],
         "run": PUBLISHED,
-        "warnings": [],
     }
 
 
-def write_table(rows: Iterable[Row], form: str) -> str:
-    """The rows as `csv`, `markdown`, `latex` or `json`."""
-    return {"csv": _csv, "markdown": _markdown, "latex": _latex, "json": _json}[form](list(rows))
+def best_figures(rows: Sequence[Row]) -> dict[str, float]:
+    """The best figure of each judged column among our runs, controls left out."""
+    ours = [row for row in rows if not is_reference(row) and not row["control"]]
+    best: dict[str, float] = {}
+    for column in COLUMNS.values():
+        figures = [row[column.name] for row in ours if row[column.name] is not None]
+        if column.is_judged and figures:
+            best[column.name] = min(figures) if is_lower_better(column.name) else max(figures)
+    return best
 
 
-def cell(column: str, value: Any) -> str:
-    """A value as people read it: four places, thousands separated, blank where it is not known."""
-    if value is None:
-        return ""
-    if column == "warnings":
-        return "; ".join(value)
-    if column in MEASURED:
-        return f"{value:.4f}"
-    if column == "seconds":
-        return f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def starts_descending(column: str) -> bool:
+    """Whether the best value of a column is its highest, so that sorting begins with that one."""
+    return COLUMNS[column].is_number and not is_lower_better(column)
 
 
-def model_cell(row: Row) -> str:
-    """The model as people read it, where a row of the article or a control's must not be taken for a run's."""
-    told = "article" if row["run"] == PUBLISHED else row["control"]
-    return f"{row['model']} ({told})" if told else row["model"]
+def in_order(rows: Sequence[Row], column: str | None, *, descending: bool) -> list[Row]:
+    """The rows sorted by a column, what is not known last; as they are where no column is given."""
+    if column is None:
+        return list(rows)
 
+    def value(row: Row) -> Any:
+        figure = row[column]
+        return ";".join(figure) if isinstance(figure, list) else figure
 
-def _csv(rows: list[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_safe(";".join(row[c]) if c == "warnings" else row[c]) for c in COLUMNS])
-    return text.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, made harmless by a leading apostrophe."""
-    if not isinstance(value, str):
-        return value
-    # Up to Python 3.12 the csv module quotes no carriage return, which ends a row for who reads it.
-    text = value.replace("\r", " ")
-    return f"'{text}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-def _json(rows: list[Row]) -> str:
-    return files.to_json(list(rows))
-
-
-_MARKDOWN = str.maketrans({"\\": r"\\", "|": r"\|", "<": r"\<", "*": r"\*", "`": r"\`", "\n": " ", "\r": " "})
-
-
-def _markdown(rows: list[Row]) -> str:
-    lines = [
-        COLUMNS,
-        ["--:" if c in NUMBERS else "---" for c in COLUMNS],
-    ]
-    lines += [[cell(c, row[c]).translate(_MARKDOWN) for c in COLUMNS] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-_LATEX = str.maketrans(
-    {
-        **{c: rf"\{c}" for c in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        # At the start of a row it would be taken for an argument of the \\ before.
-        "[": "{[}",
-        "\n": " ",
-        "\r": " ",
-    }
-)
-
-
-def _latex(rows: list[Row]) -> str:
-    """A booktabs table."""
-    layout = "".join("r" if c in NUMBERS else "l" for c in COLUMNS)
-    lines = [" & ".join(c.replace("_", " ") for c in COLUMNS) + r" \\"]
-    body = [" & ".join(cell(c, row[c]).translate(_LATEX) for c in COLUMNS) + r" \\" for row in rows]
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{layout}}}",
-            r"\toprule",
-            *lines,
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            "",
-        ]
-    )
+    known = [row for row in rows if value(row) not in (None, "")]
+    unknown = [row for row in rows if value(row) in (None, "")]
+    return sorted(known, key=value, reverse=descending) + unknown

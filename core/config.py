@@ -15,15 +15,14 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from core import published
 from core.errors import ConfigError
-from core.models.registry import MODELS, ModelSpec, find_model
+from core.models.registry import IMAGENET, MODELS, ModelSpec, find_model
+from core.protocol import PROTOCOLS
 
-Protocol = Literal["sound", "published"]
+ProtocolName = Literal["sound", "published"]
 Encoding = Literal["label", "frequency"]
 Augmentation = Literal["none", "basic", "extended", "strong"]
 Metric = Literal["loss", "accuracy", "precision", "recall", "val_loss", "val_accuracy", "val_precision", "val_recall"]
-IMAGENET = "imagenet"
 # MiB of decoded images that a process holds unless it is told.
 IMAGE_MEMORY = 2048
 
@@ -42,7 +41,7 @@ class TrainingConfig(BaseModel):
 
     data: Path = _field(..., "What", "Data set: ROOT/<split>/<class>/*.jpg, ROOT/<class>/*.jpg or fer2013.csv.")
     model: str = _field(..., "What", "Model, a name from `fer-tui models`.")
-    protocol: Protocol = _field(
+    protocol: ProtocolName = _field(
         "sound", "What", "How training and validation are done: sound, or as the article did it (published)."
     )
 
@@ -298,7 +297,8 @@ def resolve(settings: Mapping[str, Any], *, source: str = "flag") -> TrainingCon
     except ValueError as error:
         raise ConfigError(f"{'--model' if source == 'flag' else f'{source}: model'}: {error}") from None
     protocol = str(settings.get("protocol", known["protocol"].default))
-    layers = {**model.defaults(), **published.settings(protocol, model), **settings}
+    by_protocol = PROTOCOLS[protocol].settings(model) if protocol in PROTOCOLS else {}
+    layers = {**model.defaults(), **by_protocol, **settings}
     try:
         return TrainingConfig.model_validate(layers)
     except ValidationError as error:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from core import published
 from core.config import TrainingConfig
 from core.models.registry import MODELS
+from core.protocol import PROTOCOLS
 from core.runs import RunSnapshot
 
 # A training step is a forward pass and two of its size backward: by the weights, and by the inputs.
@@ -47,10 +47,10 @@ def epoch_work(config: TrainingConfig, train: int, validation: int) -> float:
     """
     spec = MODELS[config.model]
     images = min(train, config.limit or train)
-    if config.protocol == "published":
-        batch, divisor = config.batch_size, spec.published_divisor
-        images = published.steps(images, batch, divisor) * batch
-        validation = min(published.steps(validation, batch, divisor) * batch, validation)
+    protocol, batch, divisor = PROTOCOLS[config.protocol], config.batch_size, spec.published_divisor
+    if protocol.has_own_steps:
+        images = protocol.steps(images, batch, divisor) * batch
+    validation = protocol.validated(validation, batch, divisor)
     an_image = spec.macs * (config.image_size / spec.image_size) ** 2 * config.width**2
     return an_image * (TRAINING_PASSES * images + validation)
 

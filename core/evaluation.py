@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.dataset import pandas
+from core.pixels import read_rows
 from core.statistics import bootstrap_intervals
 
 
@@ -84,15 +85,25 @@ def evaluate_unseen(
     return {"leaked_images": int(seen.sum()), "leak_free_accuracy": float(left.mean()) if len(left) else None}
 
 
-def predictions_table(
-    paths: Sequence[str],
-    labels: Sequence[str],
-    probabilities: NDArray[np.floating],
-    classes: Sequence[str],
-) -> bytes:
-    """predictions.csv: path, label, predicted, and `p_<class>` for every class in alphabetical order."""
-    table = pandas().DataFrame({"path": list(paths), "label": list(labels)})
-    table["predicted"] = np.asarray(classes)[probabilities.argmax(axis=1)]
-    for name in sorted(classes):
-        table[f"p_{name}"] = probabilities[:, list(classes).index(name)]
-    return table.to_csv(index=False, float_format="%.6f", lineterminator="\n").encode(errors="surrogateescape")
+HASHED_AT_ONCE = 1024
+
+
+def seen_in_training(train: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which images have the exact pixels of one that was trained on.
+
+    Args:
+        train: shape (images, height, width, channels).
+        images: of the same shape but for their number.
+
+    Returns:
+        Shape (images,).
+    """
+    known = set(_hashes(train))
+    return np.array([each in known for each in _hashes(images)], dtype=bool)
+
+
+def _hashes(images: NDArray[np.uint8]) -> Iterator[bytes]:
+    """A hash of each; of images that are mapped from a file a part at a time, so that memory stays flat."""
+    for begun in range(0, len(images), HASHED_AT_ONCE):
+        for image in read_rows(images, slice(begun, begun + HASHED_AT_ONCE)):
+            yield hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()

@@ -23,6 +23,11 @@ NAN = float("nan")
 Epochs = Sequence[Mapping[str, float]]
 
 
+def is_lower_better(figure: str) -> bool:
+    """Whether a lower value of a figure is the better one: of a loss, and of nothing else."""
+    return figure.endswith("loss")
+
+
 class History(Sequence[Mapping[str, float]]):
     """The epochs of a history.csv, a mapping of HISTORY_COLUMNS to numbers each; NaN where the file says nothing.
 

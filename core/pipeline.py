@@ -15,7 +15,7 @@ import numpy as np
 from core.augmentation import augmenter, policy_of, resize
 from core.errors import DatasetError
 from core.pixels import read_rows
-from core.published import SHUFFLE_BUFFER
+from core.protocol import PROTOCOLS, pass_steps
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -91,7 +91,7 @@ def training_rows(
     import tensorflow as tf
 
     batch = min(config.batch_size, images)
-    steps = images // batch if drop_remainder else -(-images // batch)
+    steps = pass_steps(images, batch, drop_remainder=drop_remainder)
 
     def one_pass(number: Any) -> tf.data.Dataset:
         return _shuffled(images, shuffle_buffer, _pass_seed(config, number)).batch(batch, drop_remainder)
@@ -120,7 +120,7 @@ def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) 
         config: the seed.
         epoch: counted from 0; a tensor too.
     """
-    return _shuffled(images, SHUFFLE_BUFFER, _pass_seed(config, epoch)).take(taken)
+    return _shuffled(images, PROTOCOLS[config.protocol].shuffle_buffer, _pass_seed(config, epoch)).take(taken)
 
 
 def published_validation(
@@ -153,7 +153,7 @@ def published_validation(
         return published_rows(len(pixels), taken, config, number).batch(batch)
 
     rows = epochs.flat_map(one_epoch)
-    rows = rows.apply(tf.data.experimental.assert_cardinality(-(-taken // batch)))
+    rows = rows.apply(tf.data.experimental.assert_cardinality(pass_steps(taken, batch)))
     return _unaugmented(rows, pixels, targets, config.image_size, config.channels)
 
 

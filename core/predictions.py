@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core import files
+from core.dataset import pandas
 from core.errors import RunError
 from core.run_shapes import is_square
 
@@ -170,3 +174,17 @@ def still_there(labelled: Sequence[L], dataset: Dataset) -> list[L]:
     """Those, predictions or what else is of an image, whose image a data set still has, in the same class."""
     labels = dict(zip(dataset.frame["path"], dataset.frame["label"], strict=True))
     return [each for each in labelled if labels.get(each.path) == each.label]
+
+
+def predictions_table(
+    paths: Sequence[str],
+    labels: Sequence[str],
+    probabilities: NDArray[np.floating],
+    classes: Sequence[str],
+) -> bytes:
+    """predictions.csv: path, label, predicted, and `p_<class>` for every class in alphabetical order."""
+    table = pandas().DataFrame({"path": list(paths), "label": list(labels)})
+    table["predicted"] = np.asarray(classes)[probabilities.argmax(axis=1)]
+    for name in sorted(classes):
+        table[f"p_{name}"] = probabilities[:, list(classes).index(name)]
+    return table.to_csv(index=False, float_format="%.6f", lineterminator="\n").encode(errors="surrogateescape")

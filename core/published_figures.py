@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core import published
 from core.encoding import FrequencyEncoding
+from core.protocol import BATCH, PUBLISHED, SHUFFLE_BUFFER
 from core.run_audit import measure_batches
 
 # The Kaggle set samaneheslamifar/facial-emotion-expressions, as the article counts it.
@@ -53,7 +53,7 @@ class Spread:
 
 def listed(split: str, counts: Mapping[str, Mapping[str, int]] = COUNTS) -> NDArray[np.str_]:
     """The label of every image of a split, in the order in which the article lists them."""
-    classes = published.listing(sorted(counts[split]), split)
+    classes = PUBLISHED.list_classes(sorted(counts[split]), split) or []
     return np.repeat(classes, [counts[split][name] for name in classes])
 
 
@@ -77,11 +77,6 @@ def shuffled_with_buffer(images: int, buffer: int, seed: int) -> NDArray[np.int6
     return order
 
 
-def validated(divisor: int, images: int) -> int:
-    """Images that the article validates on: batches of 64, as many as `divisor` goes into the split."""
-    return published.steps(images, published.BATCH, divisor) * published.BATCH
-
-
 def constant_answer(name: str, divisor: int, seeds: int = 200) -> Spread:
     """The val_accuracy of a model that always answers `name`.
 
@@ -91,9 +86,9 @@ def constant_answer(name: str, divisor: int, seeds: int = 200) -> Spread:
         seeds: how many orders of the buffer to go over.
     """
     labels = listed("validation")
-    taken = validated(divisor, len(labels))
+    taken = PUBLISHED.validated(len(labels), BATCH, divisor)
     shares = [
-        (labels[shuffled_with_buffer(len(labels), published.SHUFFLE_BUFFER, seed)[:taken]] == name).mean()
+        (labels[shuffled_with_buffer(len(labels), SHUFFLE_BUFFER, seed)[:taken]] == name).mean()
         for seed in range(seeds)
     ]
     return Spread(float(np.mean(shares)), float(np.std(shares, ddof=1)))
@@ -119,10 +114,10 @@ def _batches(seeds: int) -> Iterator[dict[str, float]]:
     """The first epoch of Models 1 and 2, measured, seed after seed."""
     names = listed("train")
     labels = np.unique(names, return_inverse=True)[1]
-    steps = published.steps(len(labels), published.BATCH, published.BATCH)
+    steps = PUBLISHED.steps(len(labels), BATCH, BATCH)
     for seed in range(seeds):
-        order = shuffled_with_buffer(len(labels), published.SHUFFLE_BUFFER, seed)
-        yield measure_batches(labels, np.split(order[: steps * published.BATCH], steps))
+        order = shuffled_with_buffer(len(labels), SHUFFLE_BUFFER, seed)
+        yield measure_batches(labels, np.split(order[: steps * BATCH], steps))
 
 
 def whole_split_share(name: str) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from core.config import TrainingConfig, part_of, resolve
 from core.errors import RunError
 from core.predictions import read_predictions
-from core.run_queue import load_config
+from core.resume import load_config
 from core.runs import RunSnapshot, list_runs, read_run
 
 INSTALL = "pip install 'fer-tui[review]'"

@@ -7,28 +7,20 @@ would grow with every run.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from core import files
-from core.errors import ConfigError, RunError
-from core.run_writer import RunWriter, create_run, enqueue, explain_end
+from core.errors import RunError
+from core.processes import give_way, start_detached
+from core.resume import load_config, mark
+from core.run_writer import enqueue, explain_end
 from core.runs import ENDED, read_run
 
-if TYPE_CHECKING:
-    from core.config import TrainingConfig
-
-# Of a training in the process of the screens: beside one that does not give way it gets a third of a processor.
-NICENESS = 5
 # Of waiting runs, in seconds: how often their directories are looked at for a stop, and their hearts beat.
 LISTEN_INTERVAL = 1.0
 BEAT_INTERVAL = 20.0
@@ -177,154 +169,6 @@ class _Either(threading.Event):
         return super().is_set() or self._other.is_set()
 
 
-def give_way(thread: int) -> None:
-    """Let a thread, and those that it starts from now on, give way to all that is done for somebody who waits.
-
-    On Linux the niceness is a thread's own, and TensorFlow's threads inherit that of the first to use it. Where
-    nothing else wants the processors, it costs nothing.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, thread, NICENESS)
-
-
 def start_worker(runs: Sequence[Path]) -> subprocess.Popen[bytes]:
     """Start a process that trains runs one after another, and outlives the terminal that this one has."""
     return start_detached("core.worker", map(str, runs), runs[0] / "log.txt")
-
-
-def start_detached(
-    module: str,
-    words: Iterable[str],
-    log: Path,
-    environment: Mapping[str, str] = os.environ,
-    stdin: int = subprocess.DEVNULL,
-    folder: Path | None = None,
-) -> subprocess.Popen[bytes]:
-    """Start one of our modules in a session of its own: Ctrl+C and a dropped line reach us alone.
-
-    The child finds our modules where this process found them. Without Python's `-P` it would look in its working
-    directory first, and a `core` package there, as in many Django projects, would hide ours.
-
-    Args:
-        module: its name.
-        words: its arguments.
-        log: the file that what it says is added to.
-        environment: its variables.
-        stdin: as `subprocess.Popen` takes it.
-        folder: its working directory; None for this process's.
-    """
-    with os.fdopen(files.open_to_append(log), "ab") as said:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", module, *words],
-            stdin=stdin,
-            stdout=said,
-            stderr=said,
-            start_new_session=True,
-            cwd=folder,
-            env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        )
-
-
-def create_runs(configs: Sequence[TrainingConfig], folder: Path) -> list[Path]:
-    """A queued run directory for every config, or, where one can't be made, none.
-
-    Raises:
-        RunError: the folder can't be written.
-    """
-    made: list[Path] = []
-    try:
-        for config in configs:
-            made.append(create_run(config, folder))
-    except RunError:
-        for path in made:
-            shutil.rmtree(path, ignore_errors=True)
-        raise
-    return made
-
-
-def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
-    """Make an ended run a queued one of this process.
-
-    Args:
-        run: its directory.
-        epochs: how many it shall have in all; None leaves them.
-        learning_rate: what it goes on with; None leaves it.
-
-    Raises:
-        RunError: it is under way, or has nothing left to do; its config can't be read.
-        ConfigError: it has more epochs already, or there is no such rate.
-    """
-    snapshot = read_run(run)
-    if snapshot.state not in ENDED:
-        raise RunError(f"{run.name}: is {snapshot.state}; watch it with 'fer-tui runs', or stop it first")
-    load_config(run)
-    if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
-        raise RunError(f"{run.name}: already completed; give it more epochs to train it further")
-    change_config(run, epochs, learning_rate)
-    try:
-        (run / "stop").unlink(missing_ok=True)
-        enqueue(run)
-    except OSError as error:
-        raise RunError(f"{run}: {error.strerror}; it must be writable") from None
-
-
-def mark(run: Path, state: str, message: str) -> None:
-    """Say how a run ended that no process works on.
-
-    Raises:
-        RunError: one does.
-    """
-    with RunWriter(run, threading.Event()) as writer:
-        writer.update(state=state, message=message)
-
-
-def load_config(run: Path) -> TrainingConfig:
-    """A run's stored settings.
-
-    Raises:
-        RunError: config.json is missing, damaged, or was written by another version.
-    """
-    from pydantic import ValidationError
-
-    from core.config import TrainingConfig
-
-    path = run / "config.json"
-    try:
-        return TrainingConfig.model_validate_json(files.read_bytes(path))
-    except OSError as error:
-        raise RunError(f"{path}: {error.strerror}; the run can't go on without it") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RunError(f"{path}: {where + ': ' if where else ''}{first['msg']}; written by another version?") from None
-
-
-def change_config(run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
-    """Let a run go on with other settings than it began with.
-
-    Raises:
-        ConfigError: it already has more epochs, or no run may have such settings.
-    """
-    from core.config import resolve
-
-    changes = {"epochs": epochs, "learning_rate": learning_rate}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    if not changes:
-        return
-    done = len(read_run(run).history)
-    if epochs is not None and epochs < max(done, 1):
-        raise ConfigError(f"--epochs: {run.name} has done {done} epochs; give {max(done, 1)} or more")
-    stored = load_config(run).model_dump(mode="json")
-    files.write_json(run / "config.json", resolve({**stored, **changes}).model_dump(mode="json"))
-
-
-def how_exactly(run: Path) -> str:
-    """What to know of a run that goes on, against one that never ended; nothing where they are the same.
-
-    Raises:
-        RunError: its config can't be read.
-    """
-    if load_config(run).goes_on_exactly or not read_run(run).history:
-        return ""
-    return "goes on after its last whole epoch, not bit for bit as if it had never ended: that takes 'deterministic'"

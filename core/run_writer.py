@@ -213,3 +213,20 @@ def _cell(value: Any) -> str:
     if value != value:
         return ""
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+def create_runs(configs: Sequence[TrainingConfig], folder: Path) -> list[Path]:
+    """A queued run directory for every config, or, where one can't be made, none.
+
+    Raises:
+        RunError: the folder can't be written.
+    """
+    made: list[Path] = []
+    try:
+        for config in configs:
+            made.append(create_run(config, folder))
+    except RunError:
+        for path in made:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+    return made

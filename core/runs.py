@@ -16,7 +16,7 @@ from typing import Any
 
 from core import files
 from core.errors import RunError
-from core.history import Epochs, column, read_history
+from core.history import Epochs, column, is_lower_better, read_history
 from core.processes import is_alive
 from core.run_shapes import SHAPES, fitting
 
@@ -87,7 +87,7 @@ def better(monitor: str, value: float, best: float | None, min_delta: float = 0.
         return False
     if best is None or best != best:
         return True
-    return value < best - min_delta if monitor.endswith("loss") else value > best + min_delta
+    return value < best - min_delta if is_lower_better(monitor) else value > best + min_delta
 
 
 def kept_epoch(history: Epochs, config: Mapping[str, Any]) -> Mapping[str, float] | None:

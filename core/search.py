@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 from core.config import TrainingConfig, resolve
 from core.config_text import command_line
 from core.errors import ConfigError, FerError, RunError
+from core.history import is_lower_better
 from core.processes import is_alive, this_process
-from core.run_queue import RunQueue, requeue
+from core.resume import requeue
+from core.run_queue import RunQueue
 from core.run_writer import create_run, request_stop
 from core.runs import read_run
 from core.search_space import Space, first_values
@@ -164,7 +166,7 @@ class Search:
     def best(self) -> TrialResult | None:
         """The completed trial with the best value, the earliest of equals; None before there is one."""
         completed = [trial for trial in self.results() if trial.state == "completed" and trial.value is not None]
-        sign = 1 if self.monitor.endswith("loss") else -1
+        sign = 1 if is_lower_better(self.monitor) else -1
         return min(completed, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
     def _is_over(self) -> bool:
@@ -293,7 +295,7 @@ def _open_study(file: Path, name: str, config: TrainingConfig, *, prune: bool) -
         return optuna.create_study(
             study_name=name,
             storage=optuna.storages.JournalStorage(JournalFileBackend(str(file), lock_obj=lock)),
-            direction="minimize" if config.monitor.endswith("loss") else "maximize",
+            direction="minimize" if is_lower_better(config.monitor) else "maximize",
             # What others are trying counts as bad until they are done, so that processes look in different places.
             sampler=optuna.samplers.TPESampler(constant_liar=True),
             pruner=pruner if prune else optuna.pruners.NopPruner(),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from core.config import TrainingConfig, resolve
 from core.errors import ConfigError
+from core.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
     import optuna
@@ -94,7 +95,7 @@ def read_space(wishes: Mapping[str, tuple[Any, str]], settings: Mapping[str, Any
 
 def _check_objective(config: TrainingConfig, space: Space) -> None:
     """Refuse what trials can't be judged by: a monitor of training, and a figure that the space has a part in."""
-    if config.protocol != "sound":
+    if PROTOCOLS[config.protocol].has_own_steps:
         raise ConfigError("--protocol: a search goes by the whole validation split; use the sound protocol")
     if not config.monitor.startswith("val_"):
         raise ConfigError(

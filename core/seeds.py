@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any
 
+from core.comparison_columns import COLUMNS, Row
 from core.config import TrainingConfig
 from core.runs import RunSnapshot
-
-# Of one run, not of a setting: an interval is about the faces, not about the seeds.
-OF_ONE_RUN = ("whole_accuracy_low", "whole_accuracy_high", "macro_f1_low", "macro_f1_high")
-AVERAGED = (
-    "train_accuracy",
-    "val_accuracy",
-    "val_loss",
-    "val_balanced_accuracy",
-    "val_macro_f1",
-    "control_val_accuracy",
-    "whole_accuracy",
-    "leak_free_accuracy",
-)
-DEVIATIONS = {"val_accuracy_sd": "val_accuracy", "val_macro_f1_sd": "val_macro_f1"}
-
-Row = Mapping[str, Any]
 
 
 def settings(run: RunSnapshot, *apart: str) -> tuple[str, str]:
@@ -52,7 +37,7 @@ def fold(runs: Sequence[RunSnapshot], rows: Sequence[Row], *apart: str) -> list[
         apart: the settings besides the seed that the runs of a row may differ in.
 
     Returns:
-        Rows whose figures are means over `seeds` runs, with sample standard deviations for DEVIATIONS; `run` names all
+        Rows whose figures are means over `seeds` runs, with sample standard deviations of two of them; `run` names all
         of them, separated by semicolons.
     """
     groups: dict[Any, list[Row]] = {}
@@ -66,15 +51,14 @@ def _folded(rows: Sequence[Row]) -> Row:
     if len(rows) == 1:
         return rows[0]
     found = dict(rows[0])
-    for column in AVERAGED:
-        values = _known(rows, column)
-        found[column] = round(mean(values), 6) if len(values) == len(rows) else None
-    for column, of in DEVIATIONS.items():
-        values = _known(rows, of)
-        found[column] = round(stdev(values), 6) if len(values) == len(rows) else None
+    for column in COLUMNS.values():
+        if column.kind == "figure":
+            values = _known(rows, column.deviation_of or column.name)
+            over_seeds = stdev if column.deviation_of else mean
+            is_told = len(values) == len(rows) and (column.is_averaged or column.deviation_of)
+            found[column.name] = round(over_seeds(values), 6) if is_told else None
     epochs, seconds = _known(rows, "epochs"), _known(rows, "seconds")
     return found | {
-        **dict.fromkeys(OF_ONE_RUN),
         "seeds": len(rows),
         "epochs": round(mean(epochs)) if epochs else None,
         "seconds": round(mean(seconds), 1) if seconds else None,

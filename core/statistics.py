@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import RunError, counted
-from core.pixels import read_rows
 from core.predictions import Prediction
 
 RESAMPLES = 2000
@@ -20,7 +18,6 @@ LEVEL = 0.95
 SIGNIFICANT = 0.05
 _SEED = 0
 DRAWN_AT_ONCE = 1_000_000
-HASHED_AT_ONCE = 1024
 
 
 def bootstrap_intervals(matrix: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -155,24 +152,3 @@ def in_words(difference: Difference, first: str, second: str) -> list[str]:
 def p_value(p: float) -> str:
     """A p value in two digits that count."""
     return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}"
-
-
-def seen_in_training(train: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which images have the exact pixels of one that was trained on.
-
-    Args:
-        train: shape (images, height, width, channels).
-        images: of the same shape but for their number.
-
-    Returns:
-        Shape (images,).
-    """
-    known = set(_hashes(train))
-    return np.array([each in known for each in _hashes(images)], dtype=bool)
-
-
-def _hashes(images: NDArray[np.uint8]) -> Iterator[bytes]:
-    """A hash of each; of images that are mapped from a file a part at a time, so that memory stays flat."""
-    for begun in range(0, len(images), HASHED_AT_ONCE):
-        for image in read_rows(images, slice(begun, begun + HASHED_AT_ONCE)):
-            yield hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()

@@ -12,19 +12,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import devices, environment, files, log, memory, published
+from core import devices, environment, files, log, memory
 from core.averaging import averaged
 from core.checkpoint import FOLDER, Checkpoint, TrainingState, find_checkpoint, restore_kept, save_checkpoint
 from core.config import TrainingConfig
 from core.errors import RunError
-from core.evaluation import evaluate, evaluate_unseen, predictions_table
+from core.evaluation import evaluate, evaluate_unseen, seen_in_training
 from core.failures import explain
 from core.history import read_history
 from core.models.registry import find_model
+from core.predictions import predictions_table
+from core.protocol import PROTOCOLS
 from core.run_audit import audit_run, measure_batches
 from core.run_writer import RunWriter
 from core.runs import better, read_run
-from core.statistics import seen_in_training
 from core.tracking import Tracking
 from core.training_data import TrainingData, class_weights, load_data
 
@@ -141,17 +142,11 @@ class _Training:
         """Steps and validation images as the protocol has them."""
         self.replicas = len(used.names)
         images, batch = len(data.train.values), min(self.config.batch_size, len(data.train.values))
-        self.steps = images // batch if used.mirrored else -(-images // batch)
-        self.val_images = len(data.validation.values)
+        protocol, divisor = PROTOCOLS[self.config.protocol], find_model(self.config.model).published_divisor
+        self.steps = protocol.steps(images, batch, divisor, drop_remainder=used.mirrored)
+        self.val_images = protocol.validated(len(data.validation.values), batch, divisor)
         self.images_per_step = batch
-        if self.config.protocol == "published":
-            divisor = find_model(self.config.model).published_divisor
-            self.steps = published.steps(images, batch, divisor)
-            self.val_images = min(published.steps(self.val_images, batch, divisor) * batch, self.val_images)
-        return {
-            "shuffle_buffer": published.SHUFFLE_BUFFER if self.config.protocol == "published" else None,
-            "drop_remainder": used.mirrored,
-        }
+        return {"shuffle_buffer": protocol.shuffle_buffer, "drop_remainder": used.mirrored}
 
     def _describe(self, data: TrainingData, used: devices.Devices, parameters: int, stream: Mapping[str, Any]) -> None:
         """Write environment.json, with the warnings that are known before the first step."""
@@ -243,7 +238,7 @@ class _Training:
 
         config, pixels, targets = self.config, data.validation.values, data.validation_targets()
         batch = evaluation_batch(self.val_images, self.replicas)
-        if config.protocol == "published":
+        if PROTOCOLS[config.protocol].has_own_steps:
             return published_validation(pixels, targets, self.val_images, config, lambda: self.state.epoch, batch)
         return evaluation_batches(pixels, targets, config.image_size, config.channels, batch)
 
@@ -368,7 +363,7 @@ class _Training:
         """How many images of each class the val_* figures of an epoch, counted from 1, were taken over."""
         from core.pipeline import published_rows
 
-        if self.config.protocol == "published":
+        if PROTOCOLS[self.config.protocol].has_own_steps:
             rows = published_rows(len(labels), self.val_images, self.config, epoch - 1)
             labels = [labels[row] for row in rows.as_numpy_iterator()]
         return dict(sorted(Counter(labels).items()))

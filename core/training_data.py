@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from core import published
 from core.config import TrainingConfig
 from core.dataset import Dataset, fingerprint
 from core.encoding import ENCODINGS, Encoding
 from core.errors import DatasetError
 from core.pixels import Pixels, PixelStore, load_pixels
+from core.protocol import PROTOCOLS
 from core.splits import limited, training_set
 
 
@@ -64,10 +64,11 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
         "train": limited(dataset.split("train"), config.limit, config.seed),
         "validation": dataset.split("validation"),
     }
-    if config.protocol == "published":
-        for split, frame in frames.items():
-            order = {name: i for i, name in enumerate(published.listing(dataset.classes, split))}
-            frames[split] = frame.sort_values("label", key=lambda column: column.map(order), kind="stable")
+    for split, frame in frames.items():
+        listed = PROTOCOLS[config.protocol].list_classes(dataset.classes, split)
+        if listed is not None:
+            order = {name: i for i, name in enumerate(listed)}
+            frames[split] = frame.sort_values("label", key=lambda column, order=order: column.map(order), kind="stable")
 
     def load(split: str) -> Pixels:
         return load_pixels(dataset, frames[split], config.image_size, config.channels, stop.is_set, config.image_memory)
@@ -103,7 +104,7 @@ def _validation_order(config: TrainingConfig, encoding: Encoding, validation: Pi
     another output. A class that validation lacks has the lowest rank.
     """
     trained = encoding.classes_.tolist()
-    if config.protocol != "published" or config.encoding != "frequency":
+    if not PROTOCOLS[config.protocol].refits_encoding or config.encoding != "frequency":
         return trained
     refitted = ENCODINGS["frequency"]().fit(validation.frame["label"].tolist()).classes_.tolist()
     return [name for name in sorted(trained) if name not in refitted] + refitted

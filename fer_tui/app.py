@@ -19,8 +19,9 @@ from textual.worker import Worker
 
 from core.errors import RunError
 from core.load import Load
-from core.run_queue import RunQueue, create_runs, requeue, start_worker
-from core.run_writer import request_stop
+from core.resume import requeue
+from core.run_queue import RunQueue, start_worker
+from core.run_writer import create_runs, request_stop
 from core.runs import ENDED, RunSnapshot, list_runs, runs_folder
 from fer_tui import output, terminal
 from fer_tui.follower import Follower, LoadSampled, LogGrown, RunsChanged

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core import log
-from core.config import IMAGENET, TrainingConfig
 from core.errors import ConfigError, WeightsError, first_line
 from core.models.model1 import BACKBONE
+from core.models.registry import IMAGENET
 
 if TYPE_CHECKING:
     import keras
@@ -22,20 +22,21 @@ REMEDY = "give --weights PATH, or --weights none to start at random"
 CONNECT_SECONDS = 20.0
 
 
-def check_weights_file(config: TrainingConfig) -> None:
+def check_weights_file(weights: str | None) -> None:
     """Look for the weights file that a config names, before there is a run.
+
+    Args:
+        weights: "imagenet", a file, or None for random weights.
 
     Raises:
         ConfigError: there is no such file, or its name does not say that it holds weights.
     """
-    if config.weights in (None, IMAGENET):
+    if weights is None or weights == IMAGENET:
         return
-    if not Path(config.weights).is_file():
-        raise ConfigError(
-            f"--weights: {config.weights}: no such file; name EfficientNetB2's weights, {IMAGENET} or none"
-        )
-    if not config.weights.endswith(SUFFIXES):
-        raise ConfigError(f"--weights: {config.weights}: no weights file; its name ends with {' or '.join(SUFFIXES)}")
+    if not Path(weights).is_file():
+        raise ConfigError(f"--weights: {weights}: no such file; name EfficientNetB2's weights, {IMAGENET} or none")
+    if not weights.endswith(SUFFIXES):
+        raise ConfigError(f"--weights: {weights}: no weights file; its name ends with {' or '.join(SUFFIXES)}")
 
 
 def load_pretrained(model: keras.Model, weights: str) -> None:

@@ -174,3 +174,6 @@ def find_model(name: str) -> ModelSpec:
     near = difflib.get_close_matches(name, MODELS, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(MODELS)}"
     raise ValueError(f"no model is called '{name}'; {hint}")
+
+
+IMAGENET = "imagenet"

@@ -78,7 +78,7 @@ def run(
     configs = chosen_configs(context, config, preset, flags)
     if chosen:
         configs = [resolve({**each.model_dump(), "seed": seed}) for each in configs for seed in chosen]
-    from core.run_queue import create_runs
+    from core.run_writer import create_runs
 
     began = time.time()
     made = create_runs(configs, queue.runs)

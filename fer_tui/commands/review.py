@@ -84,8 +84,9 @@ def _folds(run: Path, folds: int, where: Path) -> tuple[int, list[Path]]:
     Raises:
         RunError: a part was stopped before its end.
     """
+    from core.resume import load_config, requeue
     from core.review import fold_configs, runs_of
-    from core.run_queue import create_runs, load_config, requeue
+    from core.run_writer import create_runs
     from fer_tui.commands.train import work
 
     configs = fold_configs(load_config(run), folds)

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from core import comparison, files
+from core.comparison_columns import COLUMNS, Row, is_reference
+from core.comparison_formats import cell, model_cell, write_table
 from core.errors import ConfigError, RunError
 from core.runs import RunSnapshot, find_run, list_runs, read_run
 from fer_tui import output
@@ -124,7 +126,7 @@ def compare(
     if target is None and form == "json":
         output.print_json(rows)
         return 0
-    text = comparison.write_table(rows, "csv" if form == "table" else form)
+    text = write_table(rows, "csv" if form == "table" else form)
     if target is None:
         output.print_lines(text)
         return 0
@@ -168,29 +170,28 @@ BESIDE = {
 }
 
 
-def print_comparison(rows: list[comparison.Row]) -> None:
+def print_comparison(rows: list[Row]) -> None:
     """The table for people: ours first, baselines and the article's rows dimmed."""
-    left = ("model", "protocol", "run", "warnings")
     shown = WIDE if output.console().width >= WIDE_FROM else NARROW
     for column, beside in BESIDE.items():
         if any(row[column] not in (None, 1) for row in rows):
             at = shown.index(beside) + 1
             shown = (*shown[:at], column, *shown[at:])
     output.print_table(
-        {comparison.HEADINGS.get(c, c): "left" if c in left else "right" for c in shown},
+        {COLUMNS[c].heading: "right" if COLUMNS[c].is_number else "left" for c in shown},
         [
             (
                 [_cell(c, row) for c in shown],
-                "dim" if row["run"] in (*comparison.BASELINES, comparison.PUBLISHED) else "",
+                "dim" if is_reference(row) else "",
             )
             for row in rows
         ],
     )
 
 
-def _cell(column: str, row: comparison.Row) -> str:
+def _cell(column: str, row: Row) -> str:
     if column == "run":
         # Of folded runs the first: all their names are wider than a terminal.
         first, *others = str(row["run"]).split(";")
         return f"{first} +{len(others)}" if others else first
-    return comparison.model_cell(row) if column == "model" else comparison.cell(column, row[column])
+    return model_cell(row) if column == "model" else cell(column, row[column])

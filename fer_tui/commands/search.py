@@ -91,7 +91,7 @@ def search(
     where = folder(context, runs)
     seconds = math.inf if time_budget is None else _seconds(time_budget)
     first = configs.resolve({**settings, **first_values(chosen)})
-    check_weights_file(first)
+    check_weights_file(first.weights)
     check_data(first)
     work = Search(settings, chosen, where, study or study_file(where), prune=prune)
     work.deadline = time.monotonic() + seconds

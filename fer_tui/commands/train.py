@@ -18,6 +18,7 @@ from core.config import TrainingConfig
 from core.errors import ConfigError, RunError
 from core.models.pretrained import check_weights_file
 from core.presets import find_preset
+from core.protocol import PUBLISHED
 from core.run_writer import request_stop
 from core.runs import ENDED, RunSnapshot, find_run, read_run
 from fer_tui import output, terminal
@@ -44,7 +45,7 @@ def train(
 ) -> int:
     """Train models on a folder of faces, one after another, and compare them."""
     resolved = chosen_configs(context, config, preset, flags)
-    from core.run_queue import create_runs
+    from core.run_writer import create_runs
 
     return work(create_runs(resolved, folder(context, runs)), json=json)
 
@@ -82,7 +83,7 @@ def chosen_configs(
                 configs.resolve({**settings, "data": given["data"], "model": name}, source=file.name)
         raise
     for each in resolved:
-        check_weights_file(each)
+        check_weights_file(each.weights)
     check_data(resolved[0])
     return resolved
 
@@ -143,7 +144,7 @@ def resume(
     json: JsonOption = False,
 ) -> int:
     """Go on with a run that was stopped, failed, diverged or interrupted, with its own settings."""
-    from core.run_queue import how_exactly, requeue
+    from core.resume import how_exactly, requeue
 
     path = find_run(run, folder(context, runs))
     snapshot = read_run(path)
@@ -250,6 +251,6 @@ def result(run: RunSnapshot) -> dict[str, Any]:
         "warnings": run.warnings,
         "message": run.message,
     }
-    if run.config.get("protocol") == "published":
+    if run.config.get("protocol") == PUBLISHED.name:
         told["val_accuracy_whole"] = (run.evaluation or {}).get("accuracy")
     return told

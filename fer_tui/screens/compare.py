@@ -9,8 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Static
 
-from core import published
-from core.comparison import BASELINES, PUBLISHED, Row, compare, write_table
+from core import article
+from core.comparison import compare
+from core.comparison_columns import BASELINES, PUBLISHED, Row, runs_of
+from core.comparison_formats import write_table
 from core.errors import FerError
 from core.predictions import read_predictions
 from core.runs import RunSnapshot
@@ -20,7 +22,7 @@ from fer_tui.screens.inspect_words import run_line
 from fer_tui.screens.menu import MenuScreen
 from fer_tui.screens.mode_screen import RunsModeScreen
 from fer_tui.widgets.accuracy_graph import AccuracyGraph
-from fer_tui.widgets.comparison_table import BEST, ComparisonTable, runs_of
+from fer_tui.widgets.comparison_table import BEST, ComparisonTable
 from fer_tui.widgets.run_table import run_digits
 
 EMPTY = """Nothing to compare yet: a run comes into the table when its first epoch is done.
@@ -180,7 +182,7 @@ class CompareScreen(RunsModeScreen):
     def _note(self, row: Row) -> str:
         """What the figures of a row mean, in words."""
         if row["run"] == PUBLISHED:
-            note = next(result.note for result in published.RESULTS if result.model == row["model"])
+            note = next(result.note for result in article.RESULTS if result.model == row["model"])
             return f"{row['model']} as printed in the article; {note}"
         if row["run"] in BASELINES:
             return f"{row['model']}: {BASELINE_NOTES[row['run']]}"

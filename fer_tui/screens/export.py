@@ -15,7 +15,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 
-from core.comparison import Row, write_table
+from core.comparison import Row
+from core.comparison_formats import write_table
 from core.files import write_output
 from fer_tui.keys import shown_key
 from fer_tui.output import visible

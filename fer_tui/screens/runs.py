@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from core.errors import ConfigError, RunError
-from core.run_queue import how_exactly
+from core.resume import how_exactly
 from core.runs import ENDED, RunSnapshot, is_run, read_run
 from fer_tui.modes import shown_tab
 from fer_tui.output import visible

@@ -321,5 +321,5 @@ def _check(configs: list[TrainingConfig]) -> None:
     from core.splits import training_set
 
     for config in configs:
-        check_weights_file(config)
+        check_weights_file(config.weights)
     training_set(configs[0])

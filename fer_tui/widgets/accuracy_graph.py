@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from core import published
-from core.comparison import BASELINES, PUBLISHED, Row
+from core import article
+from core.comparison_columns import BASELINES, PUBLISHED, Row
 from fer_tui.output import visible
 from fer_tui.widgets.line_plot import LinePlot, Series
 
@@ -33,7 +33,7 @@ def best_of_models(rows: Sequence[Row]) -> dict[str, Row]:
 
 def models_in_order(rows: Sequence[Row]) -> list[str]:
     """The article's models in its order, then the others by name."""
-    of_article = [result.model for result in published.RESULTS]
+    of_article = [result.model for result in article.RESULTS]
     models = {str(row["model"]) for row in rows if row["run"] not in BASELINES}
     return [name for name in of_article if name in models] + sorted(models - set(of_article))
 

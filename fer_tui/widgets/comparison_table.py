@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
-from core import comparison
-from core.comparison import BASELINES, COLUMNS, FIGURES, HEADINGS, NUMBERS, PUBLISHED, Row
+from core.comparison import best_figures, in_order, starts_descending
+from core.comparison_columns import COLUMNS, PUBLISHED, Row, is_reference
+from core.comparison_formats import cell, model_cell
 from fer_tui.widgets.cells import Cell, update_cells
 from fer_tui.widgets.run_table import short_name
 
-LEFT = ("model", "protocol", "encoding", "augmentation", "run", "warnings", "control")
 # What decides stands first; the rest is a few keys to the right.
 ORDER = ("model", *(c for c in ("val_accuracy", "val_loss", "val_macro_f1", "val_balanced_accuracy", "train_accuracy")))
 ORDER = (*ORDER, "epochs", "run", "warnings", *(c for c in COLUMNS if c not in (*ORDER, "epochs", "run", "warnings")))
@@ -24,38 +24,8 @@ BEST = "★"
 
 def row_key(row: Row) -> str:
     """What names a row: the run, or whose row it is and of which model."""
-    told = "" if row["run"] not in (*BASELINES, PUBLISHED) else f"\n{row['model']}\n{';'.join(row['warnings'])}"
+    told = f"\n{row['model']}\n{';'.join(row['warnings'])}" if is_reference(row) else ""
     return f"{row['run']}{told}"
-
-
-def runs_of(row: Row) -> list[str]:
-    """The names of the runs that a row tells of: one, or several that differ in their seed."""
-    return [row["run"]] if row["seeds"] == 1 else str(row["run"]).split(";")
-
-
-def best_figures(rows: Sequence[Row]) -> dict[str, float]:
-    """The best figure of each column among our runs, controls left out: the lowest loss, the highest of the others."""
-    ours = [row for row in rows if row["run"] not in (*BASELINES, PUBLISHED) and not row["control"]]
-    best: dict[str, float] = {}
-    for column in FIGURES:
-        figures = [row[column] for row in ours if row[column] is not None]
-        if figures:
-            best[column] = min(figures) if column.endswith("loss") else max(figures)
-    return best
-
-
-def in_order(rows: Sequence[Row], column: str | None, *, descending: bool) -> list[Row]:
-    """The rows sorted by a column, what is not known last; as they are where no column is given."""
-    if column is None:
-        return list(rows)
-
-    def value(row: Row) -> Any:
-        figure = row[column]
-        return ";".join(figure) if isinstance(figure, list) else figure
-
-    known = [row for row in rows if value(row) not in (None, "")]
-    unknown = [row for row in rows if value(row) in (None, "")]
-    return sorted(known, key=value, reverse=descending) + unknown
 
 
 class ComparisonTable(DataTable[Cell]):
@@ -76,9 +46,7 @@ class ComparisonTable(DataTable[Cell]):
     def on_mount(self) -> None:
         """Lay out the columns."""
         for column in ORDER:
-            self.add_column(
-                Cell(""), key=column, width=WIDTHS.get(column, max(len(HEADINGS.get(column, column)) + 2, 9))
-            )
+            self.add_column(Cell(""), key=column, width=WIDTHS.get(column, max(len(COLUMNS[column].heading) + 2, 9)))
         self._label()
 
     def show(self, rows: Sequence[Row]) -> None:
@@ -99,7 +67,7 @@ class ComparisonTable(DataTable[Cell]):
 
     def sort_by(self, column: str) -> None:
         """Sort by a column, the best first; by the same one again, the other way round; a third time, not at all."""
-        first = column in NUMBERS and not column.endswith("loss")
+        first = starts_descending(column)
         if self.sorted_by != column:
             self.sorted_by, self.descending = column, first
         elif self.descending == first:
@@ -113,7 +81,7 @@ class ComparisonTable(DataTable[Cell]):
         for column in self.ordered_columns:
             name = str(column.key.value)
             arrow = (" ▼" if self.descending else " ▲") if name == self.sorted_by else ""
-            column.label = Cell(f"{HEADINGS.get(name, name)}{arrow}", right=name not in LEFT)
+            column.label = Cell(f"{COLUMNS[name].heading}{arrow}", right=COLUMNS[name].is_number)
         self._update_count += 1
         self.refresh()
 
@@ -139,16 +107,16 @@ def _run_cell(row: Row) -> str:
 
 
 def _cell(column: str, row: Row, best: Mapping[str, float], colours: Mapping[str, str], order: int) -> Cell:
-    text = comparison.cell(column, row[column])
-    is_ours = row["run"] not in (*BASELINES, PUBLISHED)
+    text = cell(column, row[column])
+    is_ours = not is_reference(row)
     style = "" if is_ours else "dim italic" if row["run"] == PUBLISHED else "dim"
     if column == "run":
         text = _run_cell(row)
     if column == "model":
-        text = comparison.model_cell(row)
+        text = model_cell(row)
     if column == "warnings" and text:
         style = colours["warning"] if is_ours else style
-    if column in FIGURES:
+    if COLUMNS[column].is_judged:
         is_best = is_ours and not row["control"] and row[column] is not None and row[column] == best.get(column)
         text, style = f"{text} {BEST if is_best else ' '}", f"bold {colours['success']}" if is_best else style
-    return Cell(text, style, right=column not in LEFT, order=order)
+    return Cell(text, style, right=COLUMNS[column].is_number, order=order)

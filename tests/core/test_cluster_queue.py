@@ -18,8 +18,7 @@ from core.cluster import ClusterQueue, Needs, check_fits_here, check_needs
 from core.cluster_access import check_cluster, find_token
 from core.cluster_task import ChildLostError, child_environment, train_run
 from core.errors import ConfigError, FerError, RunError
-from core.processes import this_process
-from core.run_queue import start_detached
+from core.processes import start_detached, this_process
 from core.runs import read_run
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +16,7 @@ from core.encoding import ENCODINGS
 from core.errors import ConfigError
 from core.history import METRICS
 from core.models.registry import MODELS, ModelSpec
+from core.protocol import PROTOCOLS
 
 FIELDS = TrainingConfig.model_fields
 ASKED = {"data": "faces", "model": "compact"}
@@ -79,7 +80,7 @@ def test_flags_win_over_the_file(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("protocol", get_args(configs.Protocol))
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_model_resolves_under_every_protocol(name: str, protocol: str):
     config = resolve({"data": "faces", "model": name, "protocol": protocol})
     assert (config.model, config.protocol) == (name, protocol)

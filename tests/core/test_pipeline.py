@@ -21,7 +21,7 @@ from core.pipeline import (
     training_rows,
     training_stream,
 )
-from core.published import SHUFFLE_BUFFER
+from core.protocol import SHUFFLE_BUFFER
 
 IMAGES = 50
 

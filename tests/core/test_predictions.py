@@ -8,10 +8,11 @@ import pytest
 
 from core.choose import read_dataset
 from core.errors import DatasetError, RunError
-from core.evaluation import evaluate, predictions_table
+from core.evaluation import evaluate
 from core.predictions import (
     Prediction,
     commonest_mistake,
+    predictions_table,
     read_evaluation,
     read_predictions,
     row_shares,

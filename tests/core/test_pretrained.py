@@ -123,14 +123,14 @@ def test_weights_of_another_network_are_refused_in_one_line(files: dict[str, Pat
 
 
 def test_a_file_is_looked_for_before_there_is_a_run(tmp_path: Path) -> None:
-    check_weights_file(resolve(MODEL1))
-    check_weights_file(resolve(MODEL1 | {"weights": "none"}))
+    check_weights_file(resolve(MODEL1).weights)
+    check_weights_file(resolve(MODEL1 | {"weights": "none"}).weights)
     config = resolve(MODEL1 | {"weights": str(tmp_path / "no.h5")})
     with pytest.raises(ConfigError, match=r"--weights: .*/no\.h5: no such file; "):
-        check_weights_file(config)
+        check_weights_file(config.weights)
     (tmp_path / "faces.csv").touch()
     with pytest.raises(ConfigError, match=r"faces\.csv: no weights file; its name ends with \.h5 or \.keras"):
-        check_weights_file(resolve(MODEL1 | {"weights": str(tmp_path / "faces.csv")}))
+        check_weights_file(resolve(MODEL1 | {"weights": str(tmp_path / "faces.csv")}).weights)
 
 
 @pytest.mark.parametrize(

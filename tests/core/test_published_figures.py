@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import published, published_figures
+from core import published_figures
 from core.config import resolve
-from core.published_figures import COUNTS, constant_answer, listed, shuffled_with_buffer, validated
+from core.protocol import PUBLISHED
+from core.published_figures import COUNTS, constant_answer, listed, shuffled_with_buffer
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_counts_are_the_articles():
     assert [sum(COUNTS[split].values()) for split in ("train", "validation")] == [28_829, 7_066]
-    assert [validated(divisor, 7_066) for divisor in (64, 128)] == [7_040, 3_520]
+    assert [PUBLISHED.validated(7_066, 64, divisor) for divisor in (64, 128)] == [7_040, 3_520]
 
 
 @pytest.mark.parametrize(("split", "first", "last"), [("train", "neutral", "fear"), ("validation", "happy", "fear")])
@@ -62,7 +63,7 @@ def test_one_answer_scores_what_the_article_prints(
 def test_the_pipeline_validates_on_what_is_simulated(name: str, divisor: int):
     from core.pipeline import published_rows
 
-    labels, taken = listed("validation"), validated(divisor, 7_066)
+    labels, taken = listed("validation"), PUBLISHED.validated(7_066, 64, divisor)
     config = resolve({"data": "x", "model": "model2", "protocol": "published"})
     rows = [list(published_rows(7_066, taken, config, epoch).as_numpy_iterator()) for epoch in range(30)]
     shares = [(labels[drawn] == name).mean() for drawn in rows]
@@ -89,10 +90,10 @@ def test_refitting_the_encoding_did_the_article_no_harm():
 
 def test_steps_are_the_articles():
     # 450 and 225 are in the article's logs.
-    assert published.steps(28_829, 64, 64) == 450
-    assert published.steps(28_829, 64, 128) == 225
-    assert published.steps(28_829, 32, 64) == 900
-    assert published.steps(5, 64, 128) == 1
+    assert PUBLISHED.steps(28_829, 64, 64) == 450
+    assert PUBLISHED.steps(28_829, 64, 128) == 225
+    assert PUBLISHED.steps(28_829, 32, 64) == 900
+    assert PUBLISHED.steps(5, 64, 128) == 1
 
 
 def test_the_benchmark_prints_them():

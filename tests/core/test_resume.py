@@ -18,7 +18,7 @@ from trainings import StopAfter, gone_on, losses, trained
 from core.checkpoint import find_checkpoint
 from core.config import TrainingConfig
 from core.errors import RunError
-from core.run_queue import change_config, load_config
+from core.resume import change_config, load_config
 from core.run_writer import STATUS_INTERVAL, create_run
 from core.runs import read_run
 from core.trainer import train

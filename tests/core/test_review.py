@@ -10,7 +10,7 @@ import pytest
 from core.config import resolve
 from core.corrections import read_exclusions
 from core.errors import RunError
-from core.evaluation import predictions_table
+from core.predictions import predictions_table
 from core.review import doubts, fold_configs, runs_of, with_other_parts
 from core.run_writer import create_run
 from core.runs import read_run

@@ -14,7 +14,8 @@ import pytest
 
 from core import run_queue
 from core.config import resolve
-from core.run_queue import NICENESS, RunQueue, give_way
+from core.processes import NICENESS, give_way
+from core.run_queue import RunQueue
 from core.run_writer import create_run, request_stop
 from core.runs import read_run
 

@@ -7,19 +7,9 @@ import pytest
 from sklearn.metrics import f1_score
 
 from core.errors import RunError
-from core.evaluation import evaluate, evaluate_unseen
+from core.evaluation import evaluate, evaluate_unseen, seen_in_training
 from core.predictions import Prediction
-from core.statistics import (
-    LEVEL,
-    RESAMPLES,
-    Difference,
-    bootstrap_intervals,
-    compare_two,
-    in_words,
-    mcnemar,
-    p_value,
-    seen_in_training,
-)
+from core.statistics import LEVEL, RESAMPLES, Difference, bootstrap_intervals, compare_two, in_words, mcnemar, p_value
 
 
 def said(path: str, *, right: bool) -> Prediction:

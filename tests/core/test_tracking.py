@@ -21,11 +21,13 @@ from trainings import FAST, StopAfter, gone_on, trained
 
 from core.config import TrainingConfig, resolve
 from core.errors import RunError
+from core.mlflow import MLFLOW_FILE
 from core.pictures import confusion_picture
 from core.predictions import read_evaluation
 from core.run_writer import create_run
 from core.runs import RunSnapshot
-from core.tracking import MLFLOW_FILE, TENSORBOARD_FOLDER, Tracking, log_run, open_tracker
+from core.tensorboard import TENSORBOARD_FOLDER
+from core.tracking import Tracking, log_run, open_tracker
 
 pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
 pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")

@@ -25,7 +25,7 @@ from core.choose import read_dataset
 from core.errors import FerError
 from core.images import ImageError
 from core.pixels import load_pixels
-from core.run_queue import load_config, requeue
+from core.resume import load_config, requeue
 from core.run_writer import RunWriter, request_stop
 from core.runs import ENDED, read_run
 from fer_tui import cli, output

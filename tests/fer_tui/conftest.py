@@ -19,9 +19,10 @@ from core import estimate
 from core.choose import read_dataset
 from core.config import resolve
 from core.dataset import fingerprint
-from core.evaluation import evaluate, predictions_table
+from core.evaluation import evaluate
 from core.history import HISTORY_COLUMNS
 from core.load import Load
+from core.predictions import predictions_table
 from core.run_writer import RunWriter, create_run
 from core.splits import for_training
 from fer_tui import watcher

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
-from core.comparison import COLUMNS
+from core.comparison_columns import COLUMNS
 from fer_tui.app import FerApp
 from fer_tui.screens.confirm import ConfirmScreen
 from fer_tui.screens.export import ExportScreen

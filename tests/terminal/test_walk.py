@@ -14,7 +14,7 @@ import pytest
 from installed import wait_until
 from screen import SIZES, Screen
 
-from core.comparison import COLUMNS
+from core.comparison_columns import COLUMNS
 
 MODELS = ("compact", "model2")
 IMAGES = 280  # a fifth of the 1,400 that are drawn

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from core.comparison import compare, write_table
+from core.comparison import compare
+from core.comparison_formats import write_table
 from core.history import HISTORY_COLUMNS
 from core.runs import list_runs, read_run
 from fer_tui import cli

@@ -1,0 +1,115 @@
+"""The columns of the comparison, and what a row is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["text", "codes", "count", "seconds", "figure"]
+Row = Mapping[str, Any]
+"""A value for each of COLUMNS, None where it is not known."""
+
+# What stands in the column `run` of rows that no run of ours made.
+BASELINES = ("majority", "chance")
+PUBLISHED = "published"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the comparison.
+
+    Attributes:
+        name: in files, as in the header of the CSV.
+        heading: where room is short.
+        kind: `text`; `codes`, a list of warnings; `count`, a whole number; `seconds`; `figure`, shown with four places.
+        is_averaged: whether a row of several seeds has the mean of its runs here; a figure that has none is left blank.
+        deviation_of: the column whose standard deviation over the seeds this one is.
+        is_judged: whether the best of our runs is marked in it.
+    """
+
+    name: str
+    heading: str
+    kind: Kind
+    is_averaged: bool = False
+    deviation_of: str = ""
+    is_judged: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers, which stand on the right."""
+        return self.kind in ("count", "seconds", "figure")
+
+
+def _text(name: str, heading: str = "") -> Column:
+    return Column(name, heading or name, "text")
+
+
+def _count(name: str, heading: str = "") -> Column:
+    return Column(name, heading or name, "count")
+
+
+def _judged(name: str, heading: str) -> Column:
+    return Column(name, heading, "figure", is_averaged=True, is_judged=True)
+
+
+def _averaged(name: str, heading: str) -> Column:
+    return Column(name, heading, "figure", is_averaged=True)
+
+
+def _end_of_interval(name: str, heading: str) -> Column:
+    # An interval is about the faces, not about the seeds: no mean of several is one.
+    return Column(name, heading, "figure")
+
+
+def _deviation(name: str, heading: str, of: str) -> Column:
+    return Column(name, heading, "figure", deviation_of=of)
+
+
+# The order is a contract: new columns come at the end.
+COLUMNS: Mapping[str, Column] = {
+    column.name: column
+    for column in (
+        _text("model"),
+        _text("protocol"),
+        _text("encoding"),
+        _text("augmentation", "augment"),
+        _count("epochs"),
+        _count("params"),
+        _judged("train_accuracy", "train acc"),
+        _judged("val_accuracy", "val acc"),
+        _judged("val_loss", "val loss"),
+        _judged("val_balanced_accuracy", "balanced"),
+        _judged("val_macro_f1", "macro F1"),
+        _count("val_images", "val images"),
+        Column("seconds", "seconds", "seconds"),
+        _text("run"),
+        Column("warnings", "warnings", "codes"),
+        _text("control"),
+        _averaged("control_val_accuracy", "on noise"),
+        _averaged("whole_accuracy", "whole"),
+        _end_of_interval("whole_accuracy_low", "95 % from"),
+        _end_of_interval("whole_accuracy_high", "to"),
+        _end_of_interval("macro_f1_low", "F1 from"),
+        _end_of_interval("macro_f1_high", "F1 to"),
+        _averaged("leak_free_accuracy", "leak-free"),
+        _count("seeds"),
+        _deviation("val_accuracy_sd", "acc sd", of="val_accuracy"),
+        _deviation("val_macro_f1_sd", "F1 sd", of="val_macro_f1"),
+    )
+}
+
+
+def blank_row() -> dict[str, Any]:
+    """A row that tells nothing yet."""
+    return {**dict.fromkeys(COLUMNS), "warnings": []}
+
+
+def is_reference(row: Row) -> bool:
+    """Whether a row is a baseline or the article's, and not a run's."""
+    return row["run"] in (*BASELINES, PUBLISHED)
+
+
+def runs_of(row: Row) -> list[str]:
+    """The names of the runs that a row tells of: one, or several that differ in their seed."""
+    return [row["run"]] if row["seeds"] == 1 else str(row["run"]).split(";")
