@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from core.version import __version__
 from fer_tui.commands.options import Defaults
 
 # Each command and where it stands: only the one that is called is imported, since the screens want none of them.
@@ -78,9 +79,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        sys.stdout.write(f"fer-tui {version('fer-tui')}\n")
+        sys.stdout.write(f"fer-tui {__version__}\n")
         raise typer.Exit
 
 

@@ -8,7 +8,7 @@ import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ import core
 import fer_tui
 from core.models.registry import MODELS
 from core.presets import PRESETS
+from core.version import __version__
 
 HEAVY = ("tensorflow", "keras", "pandas", "sklearn", "scipy")
 MODULES = [
@@ -28,9 +29,9 @@ MODULES = [
 ]
 
 
-def imported(code: str, *arguments: str) -> list[str]:
-    """The heavy packages that some code has imported in a new interpreter."""
-    ask = f"{code}\nimport sys; sys.stderr.write(chr(10) + ' '.join(n for n in {HEAVY} if n in sys.modules))"
+def imported(code: str, *arguments: str, heavy: Sequence[str] = HEAVY) -> list[str]:
+    """Which of the heavy packages some code has imported in a new interpreter."""
+    ask = f"{code}\nimport sys; sys.stderr.write(chr(10) + ' '.join(n for n in {heavy} if n in sys.modules))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", ask, *arguments], capture_output=True, env=environment(), text=True, check=True
     )
@@ -44,6 +45,11 @@ def imported(code: str, *arguments: str) -> list[str]:
 def test_the_quick_commands_import_nothing_heavy(write_run: Callable[..., Path], arguments: list[str]):
     code = "import sys; from fer_tui.cli import main; assert main(sys.argv[1:]) == 0"
     assert imported(code, "--runs", str(write_run().parent), *arguments) == []
+
+
+def test_the_version_imports_no_more_than_the_command_line():
+    code = "import sys; from fer_tui.cli import main; assert main(['--version']) == 0"
+    assert imported(code, heavy=(*HEAVY, "pydantic", "textual", "rich", "numpy")) == []
 
 
 def test_no_module_imports_tensorflow_by_itself():
@@ -229,8 +235,13 @@ def test_the_terminal_shows_nothing_that_tensorflow_says(queue: Queue):
 # ---- the rest
 
 
-def test_version_and_help():
-    assert re.fullmatch(r"fer-tui \d+\.\d+\.\d+\n", fer("--version").out)
+def test_version():
+    answer = fer("--version")
+    assert (answer.out, answer.err, answer.status) == (f"fer-tui {__version__}\n", "", 0)
+    assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
+
+
+def test_help():
     for arguments in ([], ["train"], ["data"], ["data", "check"]):
         answer = fer(*arguments, "--help")
         assert (answer.status, answer.err) == (0, "")
