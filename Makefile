@@ -5,17 +5,29 @@ DEMO ?= demo
 # One more than two cores: tests wait for screens and processes. Each takes up to 2 GiB.
 WORKERS ?= 3
 
+# An installation is made anew where one of these is newer: its packages, their versions, its own version.
+SETUP := pyproject.toml requirements.lock core/version.py
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
+# The app and its demo need the base packages alone; where the tests' are installed too, those are brought up to date.
+APP := $(if $(wildcard .venv/.installed),.venv/.installed,.venv/.demo)
+
 .PHONY: demo test faults lint run screenshots lock clean
 
-.venv/.installed: pyproject.toml requirements.lock
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "Python 3.11 to 3.13 is needed: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[dev]'
+
+.venv/.demo: $(SETUP) | $(BIN)/pip
+	$(INSTALL) .
+	@touch $@
+
+.venv/.installed: $(SETUP) | $(BIN)/pip
+	$(INSTALL) '.[dev]'
 	@touch $@
 
 # Seven drawn expressions, two models trained on them, one table.
-demo: .venv/.installed
+demo: $(APP)
 	@test -d $(DEMO)/faces || $(BIN)/fer-tui data demo $(DEMO)/faces --per-class 200
 	$(BIN)/fer-tui train --data $(DEMO)/faces --runs $(DEMO)/runs --config docs/demo.toml
 	@$(BIN)/fer-tui compare --runs $(DEMO)/runs --format csv --output $(DEMO)/comparison.csv
@@ -38,7 +50,7 @@ lint: .venv/.installed
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 
-run: .venv/.installed
+run: $(APP)
 	$(BIN)/fer-tui
 
 # The guide's pictures, of small trainings on drawn faces: a few minutes on two cores.
