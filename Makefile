@@ -11,7 +11,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint r
 # The app and its demo need the base packages alone; where the tests' are installed too, those are brought up to date.
 APP := $(if $(wildcard .venv/.installed),.venv/.installed,.venv/.demo)
 
-.PHONY: demo test faults lint run screenshots lock clean
+.PHONY: demo test faults lint wheel-check run screenshots lock clean
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
@@ -49,6 +49,10 @@ lint: .venv/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright
+
+# The wheel, installed into a fresh environment and used from another folder; nothing of it stays.
+wheel-check:
+	PYTHON=$(PYTHON) .ci/wheel-check
 
 run: $(APP)
 	$(BIN)/fer-tui
