@@ -16,13 +16,15 @@ import numpy as np
 import pytest
 
 from core.checkpoint import find_checkpoint
-from core.dataset import fingerprint, read_dataset
+from core.dataset import fingerprint
+from core.choose import read_dataset
 from core.evaluation import evaluate
 from core.history import HISTORY_COLUMNS
 from core.model_files import load_model
 from core.prediction import predict
 from core.predictions import read_evaluation, read_predictions
-from core.run_queue import RunQueue, how_exactly, load_config, requeue
+from core.run_queue import RunQueue
+from core.resume import how_exactly, load_config, requeue
 from core.runs import find_run, list_runs, read_run
 from core.search import Search, study_file
 from core.search_space import Choices, Range
