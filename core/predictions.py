@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import files
-from core.dataset import pandas
 from core.errors import RunError
 from core.run_shapes import is_square
 
@@ -177,14 +176,22 @@ def still_there(labelled: Sequence[L], dataset: Dataset) -> list[L]:
 
 
 def predictions_table(
-    paths: Sequence[str],
-    labels: Sequence[str],
-    probabilities: NDArray[np.floating],
-    classes: Sequence[str],
+    paths: Sequence[str], labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]
 ) -> bytes:
-    """predictions.csv: path, label, predicted, and `p_<class>` for every class in alphabetical order."""
-    table = pandas().DataFrame({"path": list(paths), "label": list(labels)})
-    table["predicted"] = np.asarray(classes)[probabilities.argmax(axis=1)]
-    for name in sorted(classes):
-        table[f"p_{name}"] = probabilities[:, list(classes).index(name)]
-    return table.to_csv(index=False, float_format="%.6f", lineterminator="\n").encode(errors="surrogateescape")
+    """predictions.csv: path, label, predicted, and `p_<class>` for every class in alphabetical order.
+
+    Args:
+        paths: of the images, relative to the data set's root.
+        labels: the true class of each.
+        probabilities: shape (images, classes).
+        classes: in the order of the columns of `probabilities`.
+    """
+    names = sorted(classes)
+    columns = [list(classes).index(name) for name in names]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "label", "predicted", *(f"p_{name}" for name in names)])
+    for path, label, row in zip(paths, labels, probabilities, strict=True):
+        shares = ["" if share != share else f"{share:.6f}" for share in row[columns]]
+        writer.writerow([path, label, classes[int(row.argmax())], *shares])
+    return text.getvalue().encode(errors="surrogateescape")

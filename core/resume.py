@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core import files
-from core.config import TrainingConfig
 from core.errors import ConfigError, RunError
 from core.run_writer import RunWriter, enqueue
 from core.runs import ENDED, read_run
+
+if TYPE_CHECKING:
+    from core.config import TrainingConfig
 
 
 def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:

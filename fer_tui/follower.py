@@ -15,7 +15,6 @@ from core.errors import RunError
 from core.load import Load
 from core.runs import RunSnapshot
 from fer_tui import terminal
-from fer_tui.modes import import_modes
 from fer_tui.watcher import LoadMeter, LogTail, RunWatcher
 
 LOOK_INTERVAL = 0.5
@@ -55,8 +54,17 @@ class HungUp(Message):
 class Follower:
     """Looks every LOOK_INTERVAL seconds, or at once when it is asked to."""
 
-    def __init__(self, folder: Path, tell: Callable[[Message], object]) -> None:
-        """`folder`: RUNS; `tell`: takes the messages, in the follower's thread."""
+    def __init__(
+        self, folder: Path, tell: Callable[[Message], object], prepare: Callable[[], None] = lambda: None
+    ) -> None:
+        """Look at a folder of runs.
+
+        Args:
+            folder: RUNS.
+            tell: takes the messages, in the follower's thread.
+            prepare: called at each look after the first paint; what it does the first time must not hold that up.
+        """
+        self._prepare = prepare
         self.log_of: Path | None = None
         self._tell = tell
         self._watcher = RunWatcher(folder)
@@ -91,7 +99,7 @@ class Follower:
             self._look_at_log(self.log_of)
             # To import and to ask the driver for the first time would hold up the first paint.
             if time.monotonic() - began >= LOOK_INTERVAL:
-                import_modes()
+                self._prepare()
                 _collect_garbage()
                 meter = meter or LoadMeter()
                 load = meter.look()

@@ -12,16 +12,19 @@ from textual.markup import escape
 from textual.screen import Screen
 
 from core.models.registry import MODELS
-from fer_tui.keys import shown_key
+from fer_tui.key_labels import shown_key
 from fer_tui.modes import SHOWN_MODES
 from fer_tui.output import visible
 
 if TYPE_CHECKING:
-    from fer_tui.app import FerApp
+    from fer_tui.workbench import Workbench
 
 
-def system_commands(app: FerApp, screen: Screen[Any]) -> Iterator[SystemCommand]:
+def system_commands(app: Workbench, screen: Screen[Any]) -> Iterator[SystemCommand]:
     """Modes, what the screen can do now, themes, help and quitting, each with its key."""
+
+    def do(action: str) -> Callable[[], object]:
+        return lambda: app.call_later(app.run_action, action)
 
     def with_key(binding_id: str, told: str) -> str:
         return escape(f"{shown_key(app, binding_id)}  {told}")
@@ -36,9 +39,9 @@ def system_commands(app: FerApp, screen: Screen[Any]) -> Iterator[SystemCommand]
                 escape(f"{app.get_key_display(active.binding)}  {active.tooltip}"),
                 lambda action=active.binding.action: app.call_later(app.run_action, action, screen),
             )
-    yield SystemCommand("Next theme", "Dark, light, and safe for any colour vision in turn", app.action_next_theme)
+    yield SystemCommand("Next theme", "Dark, light, and safe for any colour vision in turn", do("app.next_theme"))
     yield SystemCommand("Theme", "Dark, light, safe for any colour vision, and more", app.action_change_theme)
-    yield SystemCommand("Help", with_key("app.help", "The keys that work here"), app.action_help)
+    yield SystemCommand("Help", with_key("app.help", "The keys that work here"), do("app.help"))
     yield SystemCommand("Quit", with_key("app.quit", "Leave; runs of other processes go on"), app.action_quit)
 
 
@@ -54,7 +57,7 @@ class OpenCommands(Provider):
     """Finds runs and models by some of their letters."""
 
     def _offers(self) -> Iterator[Opened]:
-        app = cast("FerApp", self.app)
+        app = cast("Workbench", self.app)
         if "train" in app.MODES:
             for spec in MODELS.values():
                 yield Opened(f"Train {spec.name}", spec.title, lambda name=spec.name: app.open_train(name))

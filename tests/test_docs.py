@@ -15,9 +15,8 @@ from textual.binding import Binding
 from core import run_audit
 from core.config import resolve
 from core.presets import PRESETS
-from fer_tui.app import FerApp
+from fer_tui.app import SCREENS, FerApp
 from fer_tui.commands.group import app
-from fer_tui.modes import SCREENS
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))

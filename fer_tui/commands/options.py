@@ -29,7 +29,7 @@ def folder(context: typer.Context, option: Path | None) -> Path:
     """RUNS, from the command's option, the one before the command, the environment, the settings, or ./runs."""
     given = option or context.obj.runs
     if given is None and not os.environ.get("FER_TUI_RUNS"):
-        from fer_tui.settings import load_settings
+        from fer_tui.settings_file import load_settings
 
         given = load_settings().runs
     return runs_folder(given)

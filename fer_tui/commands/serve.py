@@ -33,7 +33,7 @@ def serve(
     runs: RunsOption = None,
 ) -> int:
     """Show the screens in a browser, at http://127.0.0.1:8000; exports come as downloads, runs outlive the page."""
-    from fer_tui.settings import load_settings
+    from fer_tui.settings_file import load_settings
 
     if not is_loopback(host) and not expose:
         raise ConfigError(

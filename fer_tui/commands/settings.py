@@ -18,7 +18,7 @@ def settings(
     json: JsonOption = False,
 ) -> int:
     """Show the settings in force and the file that they come from."""
-    from fer_tui import settings as user
+    from fer_tui import settings_file as user
 
     if example:
         output.print_lines(user.example())

@@ -16,7 +16,7 @@ from core.comparison_formats import write_table
 from core.errors import FerError
 from core.predictions import read_predictions
 from core.runs import RunSnapshot
-from fer_tui.modes import shown_tab
+from fer_tui.key_labels import shown_tab
 from fer_tui.output import visible
 from fer_tui.screens.inspect_words import run_line
 from fer_tui.screens.menu import MenuScreen

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from fer_tui.keys import shown_key
+from fer_tui.key_labels import shown_key
 
 
 class ConfirmScreen(ModalScreen[bool]):

@@ -18,10 +18,11 @@ from textual.widgets import Input, Static, TabbedContent, TabPane
 from textual.worker import get_current_worker
 
 from core.errors import FerError
-from fer_tui.keys import shown_key
+from fer_tui.key_labels import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.ask_path import AskPathScreen
-from fer_tui.screens.mode_screen import ModeScreen, Superseded
+from fer_tui.screens.mode_screen import ModeScreen
+from fer_tui.screens.model_at_work import Superseded
 from fer_tui.widgets.class_bars import ClassBars
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.path_input import PathInput

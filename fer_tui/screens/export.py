@@ -18,7 +18,7 @@ from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 from core.comparison import Row
 from core.comparison_formats import write_table
 from core.files import write_output
-from fer_tui.keys import shown_key
+from fer_tui.key_labels import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.confirm import ConfirmScreen
 from fer_tui.state import ExportChoice
@@ -26,7 +26,7 @@ from fer_tui.widgets.path_input import PathInput
 from fer_tui.widgets.shown_input import ShownInput
 
 if TYPE_CHECKING:
-    from fer_tui.app import FerApp
+    from fer_tui.workbench import Workbench
 
 FORMS = {
     "csv": ("CSV", ".csv", "text/csv"),
@@ -81,9 +81,9 @@ class ExportScreen(ModalScreen[str | None]):
                 yield Button(f"Cancel ({shown_key(self, 'export.cancel')})", id="cancel", compact=True)
 
     @property
-    def fer(self) -> FerApp:
+    def fer(self) -> Workbench:
         """The app, by its own type."""
-        return cast("FerApp", self.app)
+        return cast("Workbench", self.app)
 
     @property
     def form(self) -> str:

@@ -13,7 +13,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from fer_tui.keys import shown_key
+from fer_tui.key_labels import shown_key
 
 _MODES = ("data.", "train.", "runs.", "compare.", "inspect.")
 _OURS = (*_MODES, "export.", "confirm.", "menu.", "predict.", "ask.", "leaving.")

@@ -14,8 +14,7 @@ from textual.widgets import Static
 
 from core.predictions import Cell, Evaluation, Prediction, read_evaluation, telling
 from core.runs import RunSnapshot
-from fer_tui.keys import shown_key
-from fer_tui.modes import shown_tab
+from fer_tui.key_labels import shown_key, shown_tab
 from fer_tui.output import visible
 from fer_tui.screens.inspect_reading import InspectReading
 from fer_tui.screens.inspect_words import faces_title, run_line, run_title, without_figures
@@ -125,7 +124,7 @@ class InspectScreen(InspectReading):
 
     def show_run(self) -> None:
         """Render the run's snapshot; read its predictions where they are not those that are shown."""
-        if self.fer.runs is None or not self.is_mounted or self.fer.mode_screen is not self:
+        if self.fer.runs is None or not self.is_mounted or not self.is_open:
             return
         run = self.run_shown
         around = tuple(beside.name if beside else "" for beside in (self._beside(-1), self._beside(1)))

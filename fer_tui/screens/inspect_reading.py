@@ -12,8 +12,8 @@ from textual.worker import get_current_worker
 from core.errors import FerError
 from core.predictions import Prediction, read_predictions, still_there
 from core.runs import RunSnapshot
-from fer_tui.screens.mode_screen import ModeScreen, Superseded
-from fer_tui.screens.model_at_work import MODELS, model_at_work
+from fer_tui.screens.mode_screen import ModeScreen
+from fer_tui.screens.model_at_work import MODELS, Superseded, model_at_work
 from fer_tui.widgets.face_grid import Face
 from fer_tui.widgets.judged_face import JudgedFace, judged_faces
 

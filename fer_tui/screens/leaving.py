@@ -10,10 +10,10 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from fer_tui.keys import shown_key
+from fer_tui.key_labels import shown_key
 
 if TYPE_CHECKING:
-    from fer_tui.app import FerApp
+    from fer_tui.workbench import Workbench
 
 TEXT = (
     "Stopping after the batch under way; the last whole epoch is kept, and resume goes on from it.\n\n"
@@ -45,4 +45,4 @@ class LeavingScreen(ModalScreen[None]):
 
     def action_force(self) -> None:
         """Leave at once."""
-        cast("FerApp", self.app).leave_at_once(130)
+        cast("Workbench", self.app).leave_at_once(130)

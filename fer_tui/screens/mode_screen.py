@@ -14,11 +14,7 @@ from fer_tui.widgets.mode_tabs import ModeTabs
 
 if TYPE_CHECKING:
     from core.runs import RunSnapshot
-    from fer_tui.app import FerApp
-
-
-class Superseded(Exception):
-    """Something else is asked of a worker by now, or the app ends."""
+    from fer_tui.workbench import Workbench
 
 
 class ModeScreen(Screen[None]):
@@ -34,9 +30,14 @@ class ModeScreen(Screen[None]):
             self._css_update_count = app._css_update_count
 
     @property
-    def fer(self) -> FerApp:
+    def fer(self) -> Workbench:
         """The app, by its own type."""
-        return cast("FerApp", self.app)
+        return cast("Workbench", self.app)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the app is in this mode, a dialog above the screen or not."""
+        return self in self.app.screen_stack
 
     def on_mount(self) -> None:
         """Paint anew in the colours of another theme."""
@@ -83,7 +84,7 @@ class RunsModeScreen(ModeScreen):
 
     def show_runs(self) -> None:
         """Render the app's snapshots, unless another mode is open: that is done on coming back."""
-        if self.fer.runs is not None and self.is_mounted and self.fer.mode_screen is self:
+        if self.fer.runs is not None and self.is_mounted and self.is_open:
             self.render_runs(self.fer.runs)
 
     def render_runs(self, runs: tuple[RunSnapshot, ...]) -> None:

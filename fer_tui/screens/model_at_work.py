@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from core.errors import FerError, RunError
 from core.model_files import ModelCache
-from fer_tui.screens.mode_screen import Superseded
 
 # The last model is kept, so that the next question to the same run is quick.
 MODELS = ModelCache()
@@ -37,3 +36,7 @@ def model_at_work(what: str) -> Iterator[None]:
             traceback.print_exc(file=sys.stderr)
             reason = str(error).splitlines()[0][:200] if str(error) else ""
             raise RunError(f"The model can't {what}: {type(error).__name__}: {reason}") from None
+
+
+class Superseded(Exception):
+    """Something else is asked of a worker by now, or the app ends."""

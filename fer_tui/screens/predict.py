@@ -17,7 +17,7 @@ from textual.widgets import Button, Input, Static
 
 from core.errors import FerError
 from core.runs import RunSnapshot
-from fer_tui.keys import shown_key
+from fer_tui.key_labels import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.inspect_words import model_and_name
 from fer_tui.screens.model_at_work import MODELS, model_at_work

@@ -20,7 +20,7 @@ from core.corrections import EXCLUDE, KEEP, RELABEL, Decision, read_decisions, w
 from core.errors import FerError
 from core.predictions import still_there
 from core.runs import RunSnapshot
-from fer_tui.keys import shown_key
+from fer_tui.key_labels import shown_key
 from fer_tui.output import visible
 from fer_tui.screens.inspect_words import model_and_name
 from fer_tui.screens.menu import MenuScreen

@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from core.errors import ConfigError, RunError
 from core.resume import how_exactly
 from core.runs import ENDED, RunSnapshot, is_run, read_run
-from fer_tui.modes import shown_tab
+from fer_tui.key_labels import shown_tab
 from fer_tui.output import visible
 from fer_tui.screens.ask_number import ask_epochs, ask_rate
 from fer_tui.screens.confirm import ConfirmScreen

@@ -19,7 +19,7 @@ from core.config_text import command_line
 from core.errors import ConfigError, FerError
 from core.models.pretrained import check_weights_file
 from core.presets import PRESETS, Preset
-from fer_tui.modes import shown_tab
+from fer_tui.key_labels import shown_tab
 from fer_tui.output import visible
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.model_list import ModelList
@@ -167,7 +167,7 @@ class TrainScreen(ModeScreen):
     def show(self) -> None:
         """Show what follows from the models and settings as they are."""
         self._is_stale = False
-        if not self.is_mounted or self.fer.mode_screen is not self:
+        if not self.is_mounted or not self.is_open:
             return
         values = self.form.values()
         self.faults = {}

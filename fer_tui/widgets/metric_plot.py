@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.markup import escape
 
 from core.history import METRICS, Epochs, column
-from fer_tui.keys import shown_key
+from fer_tui.key_labels import shown_key
 from fer_tui.output import visible
 from fer_tui.widgets.line_plot import GAP, LinePlot, Points, Series
 from fer_tui.widgets.overlay import PLACES, Overlaid

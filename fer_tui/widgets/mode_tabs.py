@@ -7,7 +7,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
-from fer_tui.keys import shown_key
+from fer_tui.key_labels import shown_key
 
 
 class ModeTab(Static):

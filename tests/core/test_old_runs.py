@@ -16,21 +16,22 @@ import numpy as np
 import pytest
 
 from core.checkpoint import find_checkpoint
-from core.dataset import fingerprint
 from core.choose import read_dataset
+from core.dataset import fingerprint
 from core.evaluation import evaluate
 from core.history import HISTORY_COLUMNS
 from core.model_files import load_model
 from core.prediction import predict
 from core.predictions import read_evaluation, read_predictions
-from core.run_queue import RunQueue
 from core.resume import how_exactly, load_config, requeue
+from core.run_queue import RunQueue
 from core.runs import find_run, list_runs, read_run
 from core.search import Search, study_file
 from core.search_space import Choices, Range
 from core.training_data import load_data
 from fer_tui.cli import main
-from fer_tui.settings import Settings, load_settings
+from fer_tui.settings import Settings
+from fer_tui.settings_file import load_settings
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "0.1.0"
 # Where the data and the runs lay; the files name it.

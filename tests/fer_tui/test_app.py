@@ -155,9 +155,9 @@ def test_the_first_paint_imports_nothing_heavy(tmp_path: Path):
 def test_the_screens_open_without_what_is_not_painted(tmp_path: Path):
     code = (
         "import asyncio, sys\nfrom pathlib import Path\nimport fer_tui.cli, fer_tui.launch\n"
-        "from fer_tui import app, follower\nfrom fer_tui.screens import data, runs\n"
+        "from fer_tui import app\nfrom fer_tui.screens import data, runs\n"
         # The follower's thread does it a moment later.
-        "follower.import_modes = lambda: None\n"
+        "app.import_modes = lambda: None\n"
         "async def main():\n"
         f"    async with app.FerApp(runs=Path({str(tmp_path)!r})).run_test() as pilot:\n"
         "        await pilot.pause()\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_tui.app import FerApp
-from fer_tui.keys import _classes, _modules, _own_bindings, actions
+from fer_tui.keymap import _classes, _modules, _own_bindings, actions
 from fer_tui.screens.help import HelpScreen
 from fer_tui.settings import Settings
 

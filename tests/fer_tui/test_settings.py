@@ -10,8 +10,9 @@ import pytest
 from core.config import TrainingConfig
 from core.errors import ConfigError
 from fer_tui import cli
-from fer_tui.keys import actions
-from fer_tui.settings import FIELDS, Settings, example, load_settings
+from fer_tui.keymap import actions
+from fer_tui.settings import FIELDS, Settings
+from fer_tui.settings_file import example, load_settings
 
 BAD = {
     'thme = "x"': ("unknown key 'thme'", "did you mean 'theme'?"),

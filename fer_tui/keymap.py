@@ -166,14 +166,3 @@ def _used(module: ModuleType, seen: set[str]) -> Iterator[type[DOMNode]]:
             yield value
             if value.__module__ not in seen:
                 yield from _used(importlib.import_module(value.__module__), seen)
-
-
-def shown_key(node: DOMNode, binding_id: str) -> str:
-    """The key in force for an action of a node or of the app, as the footer shows it; empty where there is none."""
-    app = node.app
-    for owner in (node, app):
-        for _, binding in owner._bindings:
-            if binding.id == binding_id:
-                keys = app._keymap.get(binding_id)
-                return app.get_key_display(binding.with_key(keys.split(",")[0]) if keys else binding)
-    return ""
