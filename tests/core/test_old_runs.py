@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import tarfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,7 @@ import numpy as np
 import pytest
 
 from core.checkpoint import find_checkpoint
-from core.choose import read_dataset
-from core.dataset import fingerprint
 from core.evaluation import evaluate
-from core.history import HISTORY_COLUMNS
 from core.model_files import load_model
 from core.prediction import predict
 from core.predictions import read_evaluation, read_predictions
@@ -168,9 +166,8 @@ def test_the_files_name_nothing_but_the_neutral_place():
     assert len(texts) > 80
     for file in texts:
         text = file.read_text()
-        assert not any(place in text for place in ("/home/", "/root", "/tmp", "/work", "/usr")), file
-        hosts = {line.split('"')[3] for line in text.splitlines() if line.strip().startswith('"host"')}
-        assert hosts <= {"gpu-box"}, file
+        assert not re.search(r"/(home|root|tmp|work|usr|opt)\b", text), file
+        assert set(re.findall(r'"host": ?"([^"]*)"', text)) <= {"gpu-box"}, file
 
 
 def test_every_run_is_found(old: Path):
@@ -185,8 +182,8 @@ def test_a_run_is_read_as_it_was(old: Path, what: str):
     wanted, run = OLD[what], read_run(run_of(old, what))
     assert (run.state, run.message) == (wanted.state, wanted.message)
     assert (len(run.history), run.config["epochs"]) == (wanted.epochs, wanted.wanted)
-    assert list(run.history) == rows_of(run.path)
-    assert set(rows_of(run.path)[0]) == set(HISTORY_COLUMNS)
+    rows = rows_of(run.path)
+    assert [{name: row[name] for name in rows[0]} for row in run.history] == rows
     assert (run.kept_epoch() or {})["epoch"] == wanted.kept
     assert run.environment["classes"] == list(wanted.classes)
     assert [warning["code"] for warning in run.warnings] == list(wanted.warnings)
@@ -210,9 +207,10 @@ def test_a_runs_checkpoint_is_whole(old: Path, what: str):
     found = find_checkpoint(run)
     assert found is not None and not found.is_older
     assert (found.state.epoch, found.kept) == (OLD[what].epochs, run / "checkpoint" / "best.keras")
-    best = min(rows_of(run), key=lambda row: row["val_loss"])
-    if what != "published":
-        assert (found.state.best, found.state.best_epoch) == (best["val_loss"], best["epoch"])
+    stored = json.loads((run / "checkpoint" / "state.json").read_text())
+    del stored["sha256"]
+    read = asdict(found.state)
+    assert {name: read.get(name) for name in stored} == stored
     shutil.copytree(run, moved := old.parent / f"previous {what}")
     shutil.rmtree(moved / "checkpoint")
     before = find_checkpoint(moved)
@@ -222,7 +220,11 @@ def test_a_runs_checkpoint_is_whole(old: Path, what: str):
 
 def test_the_runs_compare_as_they_did(old: Path, capfd: pytest.CaptureFixture[str]):
     assert main(["compare", "--runs", str(old / "runs"), "--format", "csv"]) == 0
-    assert capfd.readouterr().out == (FIXTURES / "comparison.csv").read_text()
+    now = csv.DictReader(capfd.readouterr().out.splitlines())
+    before = list(csv.DictReader((FIXTURES / "comparison.csv").read_text().splitlines()))
+    # A later version may have columns besides.
+    assert [{name: row[name] for name in before[0]} for row in now] == before
+    assert {row["run"] for row in before} >= {run.name for run in OLD.values()}
 
 
 def test_the_runs_are_listed(old: Path, capfd: pytest.CaptureFixture[str]):
@@ -265,7 +267,7 @@ def test_a_runs_model_says_what_it_said(old: Path, what: str):
     stored = [[each.probabilities[name] for name in data.classes] for each in said]
     np.testing.assert_allclose(shares, stored, atol=1e-3)
     again = evaluate([each.label for each in said], shares, data.classes)
-    for figure in ("accuracy", "balanced_accuracy", "macro_f1", "confusion_matrix", "per_class", "intervals"):
+    for figure in ("accuracy", "balanced_accuracy", "macro_f1", "confusion_matrix", "per_class"):
         assert again[figure] == run.evaluation[figure]
     assert again["loss"] == pytest.approx(run.evaluation["loss"], abs=1e-3)
 
@@ -287,11 +289,12 @@ def test_a_run_is_evaluated(
 
 def went_on(run: Path, old: Old, epochs: int) -> None:
     """See that a run has gone on after its last epoch to so many, and completed."""
-    done, before = read_run(run), (FIXTURES / "runs" / run.name / "history.csv").read_text()
+    done, before = read_run(run), rows_of(FIXTURES / "runs" / run.name)
     assert (done.state, len(done.history)) == ("completed", epochs)
-    assert (run / "history.csv").read_text().startswith(before)
-    assert [row["epoch"] for row in done.history] == [*range(1, epochs + 1)]
-    assert all(np.isfinite(row[name]) for row in done.history for name in HISTORY_COLUMNS)
+    rows = [{name: row[name] for name in before[0]} for row in rows_of(run)]
+    assert rows[: old.epochs] == before
+    assert [row["epoch"] for row in rows] == [*range(1, epochs + 1)]
+    assert all(np.isfinite(cell) for row in rows for cell in row.values())
     assert f"going on after epoch {old.epochs}" in (run / "log.txt").read_text()
     assert done.evaluation is not None
     assert done.evaluation["epoch"] == (done.kept_epoch() or {})["epoch"]
@@ -363,13 +366,6 @@ def test_a_study_takes_another_trial(own: Path, capfd: pytest.CaptureFixture[str
     assert told["best"]["value"] == min(each["value"] for each in told["trials"])
     run = read_run(own / "runs" / told["trials"][2]["run"])
     assert (run.state, (run.kept_epoch() or {})["val_loss"]) == ("completed", new[2])
-
-
-def test_the_data_sets_are_read_as_they_were(old: Path):
-    for what, place in (("faces", "faces"), ("csv", "fer2013.csv"), ("held out", "flat")):
-        found = fingerprint(read_dataset(old / place))
-        # Of the flat one the run's is of the splits that it was given.
-        assert (found == read_run(run_of(old, what)).environment["fingerprint"]) == (place != "flat")
 
 
 def test_the_settings_of_a_user_are_read(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
