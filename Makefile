@@ -6,7 +6,7 @@ DEMO ?= demo
 WORKERS ?= 3
 
 # An installation is made anew where one of these is newer: its packages, their versions, its own version.
-SETUP := pyproject.toml requirements.lock core/version.py
+SETUP := pyproject.toml requirements.lock core/system/version.py
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 # The app and its demo need the base packages alone; where the tests' are installed too, those are brought up to date.
 APP := $(if $(wildcard .venv/.installed),.venv/.installed,.venv/.demo)

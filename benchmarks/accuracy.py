@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-from core.config import TrainingConfig, resolve
-from core.config_text import command_line
-from core.presets import find_preset
-from core.runs import RunSnapshot, list_runs, read_run
+from core.config.command_line import command_line
+from core.config.presets import find_preset
+from core.config.training_config import TrainingConfig, resolve
+from core.runs.reader import RunSnapshot, list_runs, read_run
 
 # The budget ends them.
 UNTIL_THE_END = {"epochs": 1000, "patience": None}

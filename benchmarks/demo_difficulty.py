@@ -26,7 +26,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from core.demo import CLASSES, write_faces
+from core.data.demo import CLASSES, write_faces
 
 Pixels = NDArray[np.float32]
 Labels = NDArray[np.int64]

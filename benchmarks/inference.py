@@ -51,8 +51,8 @@ def timed(work: Callable[[], Any], rounds: int = ROUNDS) -> tuple[float, Any]:
 
 def measure_ours(images: Path, run: Path, flips: bool) -> dict[str, Any]:
     """Seconds of each round, and what the model says."""
-    from core.model_files import load_model
-    from core.prediction import predict, run_classes
+    from core.evaluation.inference import predict, run_classes
+    from core.runs.model_file import load_model
 
     pixels = np.load(images)
     model, classes = load_model(run), run_classes(run)
@@ -97,9 +97,9 @@ def main(data: Path, run: Path, fer_python: str) -> None:
     """Print the table."""
     import tempfile
 
-    from core.choose import read_dataset
-    from core.config import TrainingConfig
-    from core.pixels import load_pixels
+    from core.config.training_config import TrainingConfig
+    from core.data.pixels import load_pixels
+    from core.data.readers.choose import read_dataset
 
     dataset = read_dataset(data)
     pixels = load_pixels(dataset, dataset.split("validation"), TrainingConfig.model_fields["image_size"].default, 1)

@@ -16,15 +16,15 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "terminal"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from installed import COMMAND  # pyright: ignore
+from installed import COMMAND
 from responsiveness import Timed
 
-from core.config import resolve
-from core.evaluation import evaluate
-from core.history import HISTORY_COLUMNS, METRICS
+from core.config.training_config import resolve
+from core.evaluation.metrics import evaluate
+from core.runs.history import HISTORY_COLUMNS, METRICS
 
 CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 REPEATS = 5

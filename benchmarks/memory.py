@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from core.config import resolve
-from core.demo import write_faces
-from core.run_writer import create_run
-from core.trainer import train
+from core.config.training_config import resolve
+from core.data.demo import write_faces
+from core.runs.writer import create_run
+from core.training.trainer import train
 
 
 def main(runs: int) -> None:

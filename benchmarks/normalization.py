@@ -20,10 +20,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from core.config import resolve
-from core.models.build import build_model, compile_model, pixel_statistics
-from core.pipeline import training_stream
-from core.training_data import load_data
+from core.config.training_config import resolve
+from core.data.pipeline import training_stream
+from core.data.training_data import load_data
+from core.training.build import build_model, compile_model, pixel_statistics
 
 NORMALIZATIONS = ("scale", "per_image", "dataset", "none")
 

@@ -17,11 +17,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from core.config import resolve
-from core.models.build import build_model, pixel_statistics
+from core.config.training_config import resolve
+from core.data.pipeline import evaluation_batches
+from core.data.training_data import load_data
 from core.models.registry import MODELS
-from core.pipeline import evaluation_batches
-from core.training_data import load_data
+from core.training.build import build_model, pixel_statistics
 
 
 def main(data: Path, models: list[str], limit: int, seeds: int) -> None:

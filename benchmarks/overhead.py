@@ -24,12 +24,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from core.config import TrainingConfig, resolve
-from core.models.build import build_model, compile_model
-from core.pipeline import evaluation_batches, training_stream
-from core.run_writer import RunWriter, create_run
-from core.trainer import train
-from core.training_data import load_data
+from core.config.training_config import TrainingConfig, resolve
+from core.data.pipeline import evaluation_batches, training_stream
+from core.data.training_data import load_data
+from core.runs.writer import RunWriter, create_run
+from core.training.build import build_model, compile_model
+from core.training.trainer import train
 
 ROUNDS = 1
 EPOCHS = 3

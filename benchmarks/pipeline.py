@@ -18,13 +18,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from core.choose import read_dataset
-from core.config import TrainingConfig, resolve
-from core.dataset import Dataset
-from core.encoding import LabelEncoding
-from core.pipeline import training_stream
-from core.pixels import load_pixels
-from core.protocol import SHUFFLE_BUFFER
+from core.config.protocol import SHUFFLE_BUFFER
+from core.config.training_config import TrainingConfig, resolve
+from core.data.dataset import Dataset
+from core.data.encoding import LabelEncoding
+from core.data.pipeline import training_stream
+from core.data.pixels import load_pixels
+from core.data.readers.choose import read_dataset
 
 ROUNDS = 3
 

@@ -8,9 +8,9 @@ article prints; docs/reproduction.md quotes the output.
 
 from __future__ import annotations
 
-from core import published_figures as figures
-from core.protocol import BATCH, PUBLISHED
-from core.published_figures import Spread
+from core.comparison import article_figures as figures
+from core.comparison.article_figures import Spread
+from core.config.protocol import BATCH, PUBLISHED
 
 SEEDS = 200
 

@@ -19,14 +19,14 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "terminal"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 import pandas as pd
-from installed import COMMAND  # pyright: ignore
-from screen import KEYS, Screen  # pyright: ignore
+from installed import COMMAND
+from screen import KEYS, Screen
 
-from core.config import resolve
-from core.run_writer import create_run
+from core.config.training_config import resolve
+from core.runs.writer import create_run
 
 EPOCHS, LIMIT, KEYS_PRESSED = 4, 3000, 150
 SETTINGS = f"[train]\nepochs = {EPOCHS}\nlimit = {LIMIT}\n"

@@ -15,10 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from core.choose import read_dataset
-from core.config import IMAGE_MEMORY
-from core.runs import list_runs, read_run
-from core.splits import limited
+from core.config.training_config import IMAGE_MEMORY
+from core.data.readers.choose import read_dataset
+from core.data.splits import limited
+from core.runs.reader import list_runs, read_run
 
 COUNTS = (1000, 4000, 16_000, 28_709, 100_000)
 VALIDATION = 500

@@ -12,13 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "terminal"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
-from installed import COMMAND  # pyright: ignore
-from screen import Screen  # pyright: ignore
+from installed import COMMAND
+from screen import Screen
 
-from core.config import resolve
-from core.run_writer import create_run
+from core.config.training_config import resolve
+from core.runs.writer import create_run
 
 ROUNDS = 10
 BARE = """

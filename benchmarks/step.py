@@ -32,10 +32,10 @@ def measure(data: Path, jit: bool, precision: str) -> dict[str, float]:
     import keras
     import tensorflow as tf
 
-    from core.config import resolve
-    from core.models.build import build_model, compile_model
-    from core.pipeline import training_stream
-    from core.training_data import load_data
+    from core.config.training_config import resolve
+    from core.data.pipeline import training_stream
+    from core.data.training_data import load_data
+    from core.training.build import build_model, compile_model
 
     config = resolve(
         {

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config import TrainingConfig, resolve
-from core.models.build import build_model, compile_model, count_macs, outline
+from core.config.training_config import TrainingConfig, resolve
+from core.training.build import build_model, compile_model, count_macs, outline
 
 if TYPE_CHECKING:
     import keras

@@ -22,11 +22,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from picture import svg
+from drawing import svg
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from core.runs import RunSnapshot, list_runs
+from core.runs.reader import RunSnapshot, list_runs
 from fer_tui.app import FerApp
 
 IMAGES = Path(__file__).parent / "images"

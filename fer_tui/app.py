@@ -14,12 +14,12 @@ from textual.command import Provider
 from textual.screen import Screen
 from textual.worker import Worker
 
-from fer_tui import terminal
-from fer_tui.follower import LogGrown
+from fer_tui.console import terminal
 from fer_tui.modes import SHOWN_MODES
 from fer_tui.settings import Settings
+from fer_tui.state.poller import LogGrown
+from fer_tui.state.workbench import Workbench
 from fer_tui.themes import FALLBACK, THEMES
-from fer_tui.workbench import Workbench
 
 if TYPE_CHECKING:
     from textual.widget import AwaitMount
@@ -151,8 +151,8 @@ class FerApp(Workbench):
 
     async def action_quit(self) -> None:
         """Leave; ask first where a training would end with the app."""
-        from fer_tui.screens.confirm import ConfirmScreen
-        from fer_tui.screens.leaving import LeavingScreen
+        from fer_tui.dialogs.confirm import ConfirmScreen
+        from fer_tui.dialogs.leaving import LeavingScreen
 
         if isinstance(self.screen, LeavingScreen):
             self.leave_at_once(130)
@@ -163,7 +163,7 @@ class FerApp(Workbench):
             self.push_screen(ConfirmScreen(question, "Stop and leave"), self._leave)
 
     def _leave(self, yes: bool | None) -> None:
-        from fer_tui.screens.leaving import LeavingScreen
+        from fer_tui.dialogs.leaving import LeavingScreen
 
         if not yes:
             return
@@ -222,7 +222,7 @@ class FerApp(Workbench):
 
     def action_help(self) -> None:
         """List the keys of the focused widget, the screen and the app."""
-        from fer_tui.screens.help import HelpScreen
+        from fer_tui.dialogs.help import HelpScreen
 
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(list(self.screen.active_bindings.values())))

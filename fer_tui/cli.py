@@ -34,9 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     # Not before: the other package has no such modules.
-    from core import log
     from core.errors import ConfigError, FerError, first_line
-    from fer_tui import output, terminal
+    from core.system import log
+    from fer_tui.console import output, terminal
 
     try:
         wanted = screen_options(arguments)

@@ -34,10 +34,10 @@ class Action:
 
 
 def _modules() -> list[ModuleType]:
-    from fer_tui import app, screens, widgets
+    from fer_tui import app, dialogs, screens, widgets
 
     found = [app]
-    for package in (screens, widgets):
+    for package in (screens, dialogs, widgets):
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             found.append(importlib.import_module(module.name))
     return found

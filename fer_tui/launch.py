@@ -10,8 +10,8 @@ from pathlib import Path
 from textual import constants
 
 from core.errors import ConfigError
-from fer_tui import output, terminal
 from fer_tui.app import FerApp
+from fer_tui.console import output, terminal
 from fer_tui.settings_file import load_settings, unknown_theme
 from fer_tui.themes import theme_names
 

@@ -12,12 +12,12 @@ from textual.markup import escape
 from textual.screen import Screen
 
 from core.models.registry import MODELS
+from fer_tui.console.output import visible
 from fer_tui.key_labels import shown_key
 from fer_tui.modes import SHOWN_MODES
-from fer_tui.output import visible
 
 if TYPE_CHECKING:
-    from fer_tui.workbench import Workbench
+    from fer_tui.state.workbench import Workbench
 
 
 def system_commands(app: Workbench, screen: Screen[Any]) -> Iterator[SystemCommand]:

@@ -108,7 +108,7 @@ def _check_form(values: dict[str, Any], elsewhere: tuple[str, ...], source: str)
     for name in elsewhere:
         if name in values:
             raise ConfigError(f"{source}: '{name}' is chosen on the screens; take it out of this table")
-    from core import config as configs
+    from core.config import training_config as configs
 
     configs.check_settings(values, source=source)
 
@@ -142,7 +142,7 @@ def _example_lines() -> Iterator[str]:
         what = f"{action.description}: {action.tooltip}"
         yield f"#{action.id} = {_toml(keymap.written(action.keys))}  # {what}"
     yield from ("", f"# {told['train']}", "#[train]")
-    from core import config as configs
+    from core.config import training_config as configs
 
     for name, setting in configs.TrainingConfig.model_fields.items():
         if not setting.is_required():

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from core.demo import write_faces
-from core.history import HISTORY_COLUMNS
+from core.data.demo import write_faces
+from core.runs.history import HISTORY_COLUMNS
 
 # A busy machine is no fault of the code.
 settings.register_profile("fer-tui", deadline=None, max_examples=50)

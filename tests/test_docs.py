@@ -12,9 +12,9 @@ import pytest
 import typer.main
 from textual.binding import Binding
 
-from core import run_audit
-from core.config import resolve
-from core.presets import PRESETS
+from core.config.presets import PRESETS
+from core.config.training_config import resolve
+from core.runs import audit as run_audit
 from fer_tui.app import SCREENS, FerApp
 from fer_tui.commands.group import app
 
@@ -80,7 +80,7 @@ def test_a_command_parses(page: str, line: str, is_whole: bool):
 
 
 def settings_of_a_run() -> set[str]:
-    from core.config import TrainingConfig
+    from core.config.training_config import TrainingConfig
 
     return set(TrainingConfig.model_fields) - {"model"}
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core import log
 from core.errors import ConfigError, WeightsError, first_line
 from core.models.model1 import BACKBONE
 from core.models.registry import IMAGENET
+from core.system import log
 
 if TYPE_CHECKING:
     import keras
@@ -43,7 +43,7 @@ def load_pretrained(model: keras.Model, weights: str) -> None:
     """Load weights into the model's EfficientNetB2; the layers after it stay as they are.
 
     Args:
-        model: Model 1, as `core.models.build` gives it.
+        model: Model 1, as `core.training.build` gives it.
         weights: "imagenet", which Keras downloads into its cache (`$KERAS_HOME/models`, else `~/.keras/models`) unless
             the file is there; or a file of EfficientNetB2 without top, as Keras's `save_weights` or its download has.
 

@@ -16,7 +16,7 @@ class ModelSpec:
     Attributes:
         name: what users type.
         title: a few words for a menu.
-        builder: `module:function` of the body, imported when the model is built (see `core.models.build`).
+        builder: `module:function` of the body, imported when the model is built (see `core.training.build`).
         image_size: width and height of its input, pixels.
         channels: 1 grey, 3 colour.
         parameters: weights at width 1 with seven classes and this input, non-trainable ones included.
@@ -102,7 +102,7 @@ _SPECS = (
     ModelSpec(
         name="model3",
         title="Article's Model 3",
-        builder="core.models.deep:model3",
+        builder="core.models.model3:model3",
         image_size=96,
         channels=3,
         parameters=173_430_151,
@@ -115,7 +115,7 @@ _SPECS = (
     ModelSpec(
         name="model4",
         title="Article's Model 4",
-        builder="core.models.deep:model4",
+        builder="core.models.model3:model4",
         image_size=96,
         channels=3,
         parameters=178_005_895,

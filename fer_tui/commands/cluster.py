@@ -10,15 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from core.cluster import ClusterQueue, Needs, check_fits_here, check_needs
-from core.cluster_access import check_cluster, find_token
-from core.config import resolve
+from core.config.training_config import resolve
 from core.errors import ConfigError, RunError
-from core.runs import read_run
-from fer_tui import output
+from core.jobs.cluster.access import check_cluster, find_token
+from core.jobs.cluster.queue import ClusterQueue, Needs, check_fits_here, check_needs
+from core.runs.reader import read_run
 from fer_tui.commands.options import ConfigOption, JsonOption, PresetOption, RunsOption, folder
 from fer_tui.commands.train import chosen_configs, exit_status, report, result, with_config_options
-from fer_tui.progress import follow
+from fer_tui.console import output
+from fer_tui.console.progress import follow
 
 app = typer.Typer(
     add_completion=False,
@@ -78,7 +78,7 @@ def run(
     configs = chosen_configs(context, config, preset, flags)
     if chosen:
         configs = [resolve({**each.model_dump(), "seed": seed}) for each in configs for seed in chosen]
-    from core.run_writer import create_runs
+    from core.runs.writer import create_runs
 
     began = time.time()
     made = create_runs(configs, queue.runs)

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from core.errors import ConfigError
-from fer_tui import output
 from fer_tui.commands.options import JsonOption
-from fer_tui.progress import counting
+from fer_tui.console import output
+from fer_tui.console.progress import counting
 
 app = typer.Typer(
     add_completion=False,
@@ -25,9 +25,9 @@ def check(
     json: JsonOption = False,
 ) -> int:
     """Count a data set's images and say what is wrong with them."""
-    from core.audit import audit_dataset
-    from core.choose import read_dataset
-    from core.dataset import counts_by_split
+    from core.data.audit import audit_dataset
+    from core.data.dataset import counts_by_split
+    from core.data.readers.choose import read_dataset
 
     dataset = read_dataset(path)
     counts = counts_by_split(dataset.frame)
@@ -59,7 +59,7 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same faces.")] = 0,
 ) -> int:
     """Draw seven expressions with Pillow: a data set to try everything on."""
-    from core.demo import CLASSES, write_faces
+    from core.data.demo import CLASSES, write_faces
 
     if per_class < 2:
         raise ConfigError(f"--per-class: must be at least 2, one for each split (got {per_class})")
@@ -75,7 +75,7 @@ def download(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
 ) -> int:
     """Download the article's data set from Kaggle (needs fer-tui[kaggle])."""
-    from core.download import download_article
+    from core.data.download import download_article
 
     output.say(f"downloaded to {download_article(directory)}")
     return 0

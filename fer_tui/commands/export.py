@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from core.log import output_to
-from core.runs import find_run
-from fer_tui import output
+from core.runs.reader import find_run
+from core.system.log import output_to
 from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
-from fer_tui.terminal import app_log
+from fer_tui.console import output
+from fer_tui.console.terminal import app_log
 
 
 def export(
@@ -27,7 +27,7 @@ def export(
     json: JsonOption = False,
 ) -> int:
     """Write a run's kept model for other programs, checked against the original, with a model card."""
-    from core.export import export_run
+    from core.export.formats import export_run
 
     found = find_run(run, folder(context, runs))
     with output_to(app_log()):
@@ -53,7 +53,7 @@ def log(
     json: JsonOption = False,
 ) -> int:
     """Log a run to TensorBoard or MLflow, as `train --track` does while it trains."""
-    from core.tracking import log_run
+    from core.export.tracking import log_run
 
     found = find_run(run, folder(context, runs))
     with output_to(app_log()):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from core.version import __version__
+from core.system.version import __version__
 from fer_tui.commands.options import Defaults
 
 # Each command and where it stands: only the one that is called is imported, since the screens want none of them.

@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 
-from core import files
 from core.errors import ConfigError, RunError
-from core.log import output_to
-from core.runs import find_run
-from fer_tui import output
+from core.runs.reader import find_run
+from core.system import files
+from core.system.log import output_to
 from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
-from fer_tui.terminal import app_log
+from fer_tui.console import output
+from fer_tui.console.terminal import app_log
 
 FlipOption = Annotated[
     bool | None,
@@ -44,8 +44,8 @@ def evaluate(
     json: JsonOption = False,
 ) -> int:
     """Evaluate a run's kept model on a split of any data set."""
-    from core.choose import read_dataset
-    from core.prediction import evaluate_run
+    from core.data.readers.choose import read_dataset
+    from core.evaluation.inference import evaluate_run
 
     data = data or context.obj.data
     if data is None:
@@ -101,7 +101,7 @@ def predict(
     json: JsonOption = False,
 ) -> int:
     """Say which expression a run's kept model sees on the faces in images."""
-    from core.prediction import predict_images
+    from core.evaluation.inference import predict_images
 
     path = find_run(run, folder(context, runs))
     with output_to(app_log()):
@@ -148,7 +148,7 @@ def explain(
     json: JsonOption = False,
 ) -> int:
     """Draw where on a face a run's kept model looked (Grad-CAM), beside the face."""
-    from core.explanation import explain_image
+    from core.evaluation.grad_cam import explain_image
 
     if target.suffix.lower() != ".png":
         raise ConfigError(f"{target}: a picture is written as PNG; name a file that ends in .png")

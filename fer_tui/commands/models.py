@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.models.registry import MODELS
-from fer_tui import output
 from fer_tui.commands.options import JsonOption
+from fer_tui.console import output
 
 
 def models(json: JsonOption = False) -> int:

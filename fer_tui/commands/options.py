@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from core.config.presets import MACHINE, PRESETS
 from core.errors import RunError
 from core.models.registry import MODELS
-from core.presets import MACHINE, PRESETS
-from core.runs import list_runs, runs_folder
+from core.runs.reader import list_runs, runs_folder
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from core import files
-from core.corrections import EXCLUDE, Decision, write_decisions
+from core.data.corrections import EXCLUDE, Decision, write_decisions
 from core.errors import RunError
-from core.log import output_to
-from core.runs import find_run
-from fer_tui import output
+from core.runs.reader import find_run
+from core.system import files
+from core.system.log import output_to
 from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
-from fer_tui.terminal import app_log
+from fer_tui.console import output
+from fer_tui.console.terminal import app_log
 
 SHOWN = 20
 
@@ -50,7 +50,7 @@ def review(
     json: JsonOption = False,
 ) -> int:
     """List the images whose label a run's model doubts most, of its validation split or of train."""
-    from core.review import doubts
+    from core.evaluation.label_review import doubts
 
     where = folder(context, runs)
     judged = [find_run(run, where)]
@@ -84,9 +84,9 @@ def _folds(run: Path, folds: int, where: Path) -> tuple[int, list[Path]]:
     Raises:
         RunError: a part was stopped before its end.
     """
-    from core.resume import load_config, requeue
-    from core.review import fold_configs, runs_of
-    from core.run_writer import create_runs
+    from core.evaluation.label_review import fold_configs, runs_of
+    from core.runs.resume import load_config, requeue
+    from core.runs.writer import create_runs
     from fer_tui.commands.train import work
 
     configs = fold_configs(load_config(run), folds)

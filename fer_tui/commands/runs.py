@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from core import comparison, files
-from core.comparison_columns import COLUMNS, Row, is_reference
-from core.comparison_formats import cell, model_cell, write_table
+from core.comparison import table as comparison
+from core.comparison.columns import COLUMNS, Row, is_reference
+from core.comparison.formats import cell, model_cell, write_table
 from core.errors import ConfigError, RunError
-from core.runs import RunSnapshot, find_run, list_runs, read_run
-from fer_tui import output
+from core.runs.reader import RunSnapshot, find_run, list_runs, read_run
+from core.system import files
 from fer_tui.commands.options import JsonOption, RunsOption, complete_run, folder
+from fer_tui.console import output
 
 FORMATS = ("table", "csv", "markdown", "latex", "json")
 STATE_STYLES = {
@@ -140,8 +141,8 @@ def compare(
 
 def _test(first: Path, second: Path, *, form: str) -> int:
     """Say whether two runs differ by more than chance."""
-    from core.predictions import read_predictions
-    from core.statistics import compare_two, in_words
+    from core.evaluation.statistics import compare_two, in_words
+    from core.runs.predictions import read_predictions
 
     if form not in ("table", "json"):
         raise ConfigError(f"--format: --test is told as table or json, not as {form}")

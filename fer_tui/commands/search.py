@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core import config as configs
-from core.config_text import command_line
+from core.config import training_config as configs
+from core.config.command_line import command_line
 from core.errors import ConfigError
+from core.jobs.search_space import Space, first_values, read_space
 from core.models.pretrained import check_weights_file
 from core.models.registry import MODELS
-from core.runs import read_run
-from core.search_space import Space, first_values, read_space
-from fer_tui import output, terminal
+from core.runs.reader import read_run
 from fer_tui.commands.options import JsonOption, RunsOption, folder
 from fer_tui.commands.train import check_data, result, with_config_options
-from fer_tui.progress import follow
+from fer_tui.console import output, terminal
+from fer_tui.console.progress import follow
 
 if TYPE_CHECKING:
-    from core.search import Search, TrialResult
+    from core.jobs.search import Search, TrialResult
 
 STYLES = {"completed": "green", "failed": "red", "pruned": "dim", "running": "cyan"}
 
@@ -82,7 +82,7 @@ def search(
 
     The same command again, here or in another process, goes on with the same study.
     """
-    from core.search import Search, study_file
+    from core.jobs.search import Search, study_file
 
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     if context.obj.data:

@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from core.errors import ConfigError, FerError
-from fer_tui import output
 from fer_tui.commands.options import Defaults, RunsOption
+from fer_tui.console import output
 
 
 def serve(

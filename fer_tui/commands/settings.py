@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from fer_tui import output
 from fer_tui.commands.options import JsonOption
+from fer_tui.console import output
 
 
 def settings(

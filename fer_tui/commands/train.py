@@ -12,16 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from core import config as configs
-from core.comparison import compare
-from core.config import TrainingConfig
+from core.comparison.table import compare
+from core.config import training_config as configs
+from core.config.presets import find_preset
+from core.config.protocol import PUBLISHED
+from core.config.training_config import TrainingConfig
 from core.errors import ConfigError, RunError
 from core.models.pretrained import check_weights_file
-from core.presets import find_preset
-from core.protocol import PUBLISHED
-from core.run_writer import request_stop
-from core.runs import ENDED, RunSnapshot, find_run, read_run
-from fer_tui import output, terminal
+from core.runs.reader import ENDED, RunSnapshot, find_run, read_run
+from core.runs.writer import request_stop
 from fer_tui.commands.options import (
     ConfigOption,
     JsonOption,
@@ -32,7 +31,8 @@ from fer_tui.commands.options import (
     folder,
 )
 from fer_tui.commands.runs import print_comparison
-from fer_tui.progress import ending, follow
+from fer_tui.console import output, terminal
+from fer_tui.console.progress import ending, follow
 
 
 def train(
@@ -45,7 +45,7 @@ def train(
 ) -> int:
     """Train models on a folder of faces, one after another, and compare them."""
     resolved = chosen_configs(context, config, preset, flags)
-    from core.run_writer import create_runs
+    from core.runs.writer import create_runs
 
     return work(create_runs(resolved, folder(context, runs)), json=json)
 
@@ -90,7 +90,7 @@ def chosen_configs(
 
 def check_data(config: TrainingConfig) -> None:
     """Read the names of the data set, so that what is wrong with it is told before there is a run."""
-    from core.splits import training_set
+    from core.data.splits import training_set
 
     output.warn(training_set(config).problems)
 
@@ -144,7 +144,7 @@ def resume(
     json: JsonOption = False,
 ) -> int:
     """Go on with a run that was stopped, failed, diverged or interrupted, with its own settings."""
-    from core.resume import how_exactly, requeue
+    from core.runs.resume import how_exactly, requeue
 
     path = find_run(run, folder(context, runs))
     snapshot = read_run(path)
@@ -183,7 +183,7 @@ def work(runs: Sequence[Path], *, json: bool, is_told: bool = True) -> int:
         json: whether the results are a JSON document, or a table.
         is_told: whether there are results on stdout.
     """
-    from core.run_queue import RunQueue
+    from core.jobs.queue import RunQueue
 
     queue = RunQueue(runs)
     with terminal.own_messages(), terminal.signals_to(queue.stop, queue.kill) as signals:

@@ -9,20 +9,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Static
 
-from core import article
-from core.comparison import compare
-from core.comparison_columns import BASELINES, PUBLISHED, Row, runs_of
-from core.comparison_formats import write_table
+from core.comparison import article
+from core.comparison.columns import BASELINES, PUBLISHED, Row, runs_of
+from core.comparison.formats import write_table
+from core.comparison.table import compare
 from core.errors import FerError
-from core.predictions import read_predictions
-from core.runs import RunSnapshot
+from core.runs.predictions import read_predictions
+from core.runs.reader import RunSnapshot
+from fer_tui.console.output import visible
 from fer_tui.key_labels import shown_tab
-from fer_tui.output import visible
 from fer_tui.screens.inspect_words import run_line
-from fer_tui.screens.menu import MenuScreen
 from fer_tui.screens.mode_screen import RunsModeScreen
 from fer_tui.widgets.accuracy_graph import AccuracyGraph
 from fer_tui.widgets.comparison_table import BEST, ComparisonTable
+from fer_tui.widgets.menu import MenuScreen
 from fer_tui.widgets.run_table import run_digits
 
 EMPTY = """Nothing to compare yet: a run comes into the table when its first epoch is done.
@@ -155,7 +155,7 @@ class CompareScreen(RunsModeScreen):
 
     def _read_both(self, first: RunSnapshot, second: RunSnapshot) -> None:
         """Read both runs' predictions and say what the test does; in a thread."""
-        from core.statistics import compare_two, in_words
+        from core.evaluation.statistics import compare_two, in_words
 
         try:
             difference = compare_two(read_predictions(first.path), read_predictions(second.path))
@@ -240,7 +240,7 @@ class CompareScreen(RunsModeScreen):
 
     def action_export(self) -> None:
         """Ask where to, and write."""
-        from fer_tui.screens.export import ExportScreen
+        from fer_tui.dialogs.export import ExportScreen
 
         self.app.push_screen(ExportScreen(self.exported()), self._exported)
 

@@ -18,17 +18,17 @@ from textual.widgets import Input, Static, TabbedContent, TabPane
 from textual.worker import get_current_worker
 
 from core.errors import FerError
+from fer_tui.console.output import visible
+from fer_tui.dialogs.ask_path import AskPathScreen
 from fer_tui.key_labels import shown_key
-from fer_tui.output import visible
-from fer_tui.screens.ask_path import AskPathScreen
 from fer_tui.screens.mode_screen import ModeScreen
-from fer_tui.screens.model_at_work import Superseded
+from fer_tui.state.loaded_model import Superseded
 from fer_tui.widgets.class_bars import ClassBars
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.path_input import PathInput
 
 if TYPE_CHECKING:
-    from core.dataset import Dataset, Problem
+    from core.data.dataset import Dataset, Problem
 
 SAMPLE = 48
 PER_CLASS = 200
@@ -187,7 +187,7 @@ class DataScreen(ModeScreen):
     # In the worker thread: messages are all that leaves it
 
     def _draw(self, job: int, folder: Path) -> None:
-        from core.demo import write_faces
+        from core.data.demo import write_faces
 
         try:
             write_faces(folder, PER_CLASS)
@@ -197,9 +197,9 @@ class DataScreen(ModeScreen):
             self.post_message(self.FacesDrawn(job, folder))
 
     def _read(self, job: int, folder: Path) -> None:
-        from core.audit import audit_dataset
-        from core.choose import read_dataset
-        from core.dataset import counts_by_split
+        from core.data.audit import audit_dataset
+        from core.data.dataset import counts_by_split
+        from core.data.readers.choose import read_dataset
 
         worker, told = get_current_worker(), time.monotonic()
         total = 0
@@ -315,7 +315,7 @@ def sample_faces(dataset: Dataset, label: str | None, draw: int) -> list[Face]:
         label: the one class that is wanted, None for all.
         draw: another number gives other faces.
     """
-    from core.images import ImageError
+    from core.data.images import ImageError
 
     frame = dataset.frame if label is None else dataset.frame[dataset.frame["label"] == label]
     # Each image's place in its class at random: sorted by it the classes take turns.

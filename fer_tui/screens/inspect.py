@@ -12,20 +12,20 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from core.predictions import Cell, Evaluation, Prediction, read_evaluation, telling
-from core.runs import RunSnapshot
+from core.runs.predictions import Cell, Evaluation, Prediction, read_evaluation, telling
+from core.runs.reader import RunSnapshot
+from fer_tui.console.output import visible
 from fer_tui.key_labels import shown_key, shown_tab
-from fer_tui.output import visible
 from fer_tui.screens.inspect_reading import InspectReading
 from fer_tui.screens.inspect_words import faces_title, run_line, run_title, without_figures
-from fer_tui.screens.menu import MenuScreen
 from fer_tui.widgets.class_report import ClassReport
 from fer_tui.widgets.confusion_matrix import ConfusionMatrix
 from fer_tui.widgets.face_grid import FaceGrid
+from fer_tui.widgets.menu import MenuScreen
 from fer_tui.widgets.mode_tabs import Corner
 
 if TYPE_CHECKING:
-    from core.dataset import Dataset
+    from core.data.dataset import Dataset
 
 SAMPLE = 48
 
@@ -330,7 +330,7 @@ class InspectScreen(InspectReading):
 
     def action_review(self) -> None:
         """Go through the images whose label the model doubts most."""
-        from fer_tui.screens.review import ReviewScreen
+        from fer_tui.dialogs.review import ReviewScreen
 
         run = self.run_shown
         if run is not None:
@@ -338,7 +338,7 @@ class InspectScreen(InspectReading):
 
     def action_predict(self) -> None:
         """Ask for an image and predict it."""
-        from fer_tui.screens.predict import PredictScreen
+        from fer_tui.dialogs.predict import PredictScreen
 
         run = self.run_shown
         if run is not None:

@@ -10,15 +10,15 @@ from textual.message import Message
 from textual.worker import get_current_worker
 
 from core.errors import FerError
-from core.predictions import Prediction, read_predictions, still_there
-from core.runs import RunSnapshot
+from core.runs.predictions import Prediction, read_predictions, still_there
+from core.runs.reader import RunSnapshot
 from fer_tui.screens.mode_screen import ModeScreen
-from fer_tui.screens.model_at_work import MODELS, Superseded, model_at_work
+from fer_tui.state.loaded_model import MODELS, Superseded, model_at_work
 from fer_tui.widgets.face_grid import Face
 from fer_tui.widgets.judged_face import JudgedFace, judged_faces
 
 if TYPE_CHECKING:
-    from core.dataset import Dataset
+    from core.data.dataset import Dataset
 
 
 class InspectReading(ModeScreen):
@@ -74,7 +74,7 @@ class InspectReading(ModeScreen):
         return check
 
     def _read(self, job: int, run: RunSnapshot) -> None:
-        from core.run_images import find_images, has_changed
+        from core.runs.dataset import find_images, has_changed
 
         check = self._checked(lambda: job == self.job)
         try:
@@ -113,7 +113,7 @@ class InspectReading(ModeScreen):
             pass
 
     def _heated(self, run: RunSnapshot, faces: Sequence[JudgedFace], check: Callable[[], None]) -> list[JudgedFace]:
-        from core.explanation import heated_faces
+        from core.evaluation.grad_cam import heated_faces
 
         with model_at_work("be explained"):
             check()

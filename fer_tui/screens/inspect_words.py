@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.text import Text
 
-from core.predictions import Cell
-from core.runs import RunSnapshot
-from fer_tui.output import visible
+from core.runs.predictions import Cell
+from core.runs.reader import RunSnapshot
+from fer_tui.console.output import visible
 from fer_tui.widgets.run_table import short_name
 
 EMPTY = """No runs yet in {folder}/, so there is nothing to inspect.
@@ -28,11 +28,6 @@ WITHOUT_FIGURES = {
     "failed": "It failed{message}\n\nIts log is in Runs; 'fer-tui resume {name}' tries again.",
     "diverged": "It diverged before its first epoch was done{message}\n\nTrain it with a lower learning rate.",
 }
-
-
-def model_and_name(run: RunSnapshot) -> str:
-    """A run as the title of a dialog has it."""
-    return f"{visible(run.model)}, {visible(short_name(run.name))}"
 
 
 def run_line(run: RunSnapshot) -> str:

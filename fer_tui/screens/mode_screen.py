@@ -13,8 +13,8 @@ from fer_tui.widgets.key_line import KeyLine
 from fer_tui.widgets.mode_tabs import ModeTabs
 
 if TYPE_CHECKING:
-    from core.runs import RunSnapshot
-    from fer_tui.workbench import Workbench
+    from core.runs.reader import RunSnapshot
+    from fer_tui.state.workbench import Workbench
 
 
 class ModeScreen(Screen[None]):

@@ -14,12 +14,12 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from core.errors import ConfigError, RunError
-from core.resume import how_exactly
-from core.runs import ENDED, RunSnapshot, is_run, read_run
+from core.runs.reader import ENDED, RunSnapshot, is_run, read_run
+from core.runs.resume import how_exactly
+from fer_tui.console.output import visible
+from fer_tui.dialogs.ask_number import ask_epochs, ask_rate
+from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.key_labels import shown_tab
-from fer_tui.output import visible
-from fer_tui.screens.ask_number import ask_epochs, ask_rate
-from fer_tui.screens.confirm import ConfirmScreen
 from fer_tui.screens.mode_screen import RunsModeScreen
 from fer_tui.widgets.overlay import PLACES, Overlaid, hold_places
 from fer_tui.widgets.run_detail import RunDetail

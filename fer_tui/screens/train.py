@@ -13,14 +13,14 @@ from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from core import estimate
-from core.config import TrainingConfig, faults, resolve
-from core.config_text import command_line
+from core.config.command_line import command_line
+from core.config.presets import PRESETS, Preset
+from core.config.training_config import TrainingConfig, faults, resolve
 from core.errors import ConfigError, FerError
 from core.models.pretrained import check_weights_file
-from core.presets import PRESETS, Preset
+from core.training import estimate
+from fer_tui.console.output import visible
 from fer_tui.key_labels import shown_tab
-from fer_tui.output import visible
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.model_list import ModelList
 from fer_tui.widgets.settings_form import FAULT_SIGN, SettingsForm
@@ -318,7 +318,7 @@ class TrainScreen(ModeScreen):
 
 def _check(configs: list[TrainingConfig]) -> None:
     """Read the names of the data set anew, so that what has become wrong with it is told before there is a run."""
-    from core.splits import training_set
+    from core.data.splits import training_set
 
     for config in configs:
         check_weights_file(config.weights)

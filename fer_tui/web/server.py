@@ -25,7 +25,7 @@ from aiohttp.typedefs import Handler
 from textual_serve.server import Server, to_int
 
 from core.errors import FerError
-from fer_tui import output
+from fer_tui.console import output
 
 POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "

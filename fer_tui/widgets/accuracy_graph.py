@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from core import article
-from core.comparison_columns import BASELINES, PUBLISHED, Row
-from fer_tui.output import visible
+from core.comparison import article
+from core.comparison.columns import BASELINES, PUBLISHED, Row
+from fer_tui.console.output import visible
 from fer_tui.widgets.line_plot import LinePlot, Series
 
 # Column, label, marker and colour of each line; filled signs are validation, hollow ones training.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import DataTable
 
-from fer_tui.output import visible
+from fer_tui.console.output import visible
 
 
 class Cell(Text):

@@ -11,9 +11,9 @@ from textual.reactive import reactive
 from textual.visual import VisualType
 from textual.widgets import Static
 
-from fer_tui.output import visible
-from fer_tui.screens.menu import MenuScreen
+from fer_tui.console.output import visible
 from fer_tui.widgets.confusion_matrix import fitted
+from fer_tui.widgets.menu import MenuScreen
 
 
 class Control(Static, can_focus=True):

@@ -10,7 +10,7 @@ from textual.app import RenderResult
 from textual.geometry import Size
 from textual.widget import Widget
 
-from fer_tui.output import visible
+from fer_tui.console.output import visible
 
 LONGEST_NAME = 16
 # Not the full block, so that equal bars below each other stay bars.

@@ -10,8 +10,8 @@ from textual.app import RenderResult
 from textual.geometry import Size
 from textual.widget import Widget
 
-from core.predictions import ClassFigures
-from fer_tui.output import visible
+from core.runs.predictions import ClassFigures
+from fer_tui.console.output import visible
 from fer_tui.widgets.class_bars import BLOCK, LONGEST_NAME
 from fer_tui.widgets.confusion_matrix import fitted
 

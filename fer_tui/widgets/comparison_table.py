@@ -9,9 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
-from core.comparison import best_figures, in_order, starts_descending
-from core.comparison_columns import COLUMNS, PUBLISHED, Row, is_reference
-from core.comparison_formats import cell, model_cell
+from core.comparison.columns import COLUMNS, PUBLISHED, Row, is_reference
+from core.comparison.formats import cell, model_cell
+from core.comparison.table import best_figures, in_order, starts_descending
 from fer_tui.widgets.cells import Cell, update_cells
 from fer_tui.widgets.run_table import short_name
 
@@ -50,7 +50,7 @@ class ComparisonTable(DataTable[Cell]):
         self._label()
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Take the rows in the order of `core.comparison.compare`."""
+        """Take the rows in the order of `core.comparison.table.compare`."""
         self.rows_shown = in_order(rows, self.sorted_by, descending=self.descending)
         best, colours = best_figures(rows), self.app.theme_variables
         wanted = {row_key(row) for row in self.rows_shown}

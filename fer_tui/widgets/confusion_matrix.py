@@ -15,8 +15,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from core.predictions import commonest_mistake, row_shares
-from fer_tui.output import visible
+from core.runs.predictions import commonest_mistake, row_shares
+from fer_tui.console.output import visible
 
 CORNER = "true╲said"
 LONGEST_NAME = 12

@@ -6,9 +6,9 @@ import socket
 
 from textual.widgets import Static
 
-from core.load import Load
-from core.runs import ENDED, RunSnapshot
-from fer_tui.output import visible
+from core.runs.reader import ENDED, RunSnapshot
+from core.system.hardware import Load
+from fer_tui.console.output import visible
 
 GIB = 1024**3
 

@@ -13,7 +13,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fer_tui.output import visible
+from fer_tui.console.output import visible
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from core.predictions import Prediction
-from fer_tui.output import visible
+from core.runs.predictions import Prediction
+from fer_tui.console.output import visible
 from fer_tui.widgets.confusion_matrix import fitted
 from fer_tui.widgets.face_grid import Face
 
 if TYPE_CHECKING:
-    from core.dataset import Dataset
+    from core.data.dataset import Dataset
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def judged_faces(predictions: Sequence[Prediction], dataset: Dataset, check: Cal
         dataset: where the images come from.
         check: called before each image; raises where the faces are no longer wanted.
     """
-    from core.images import ImageError
+    from core.data.images import ImageError
 
     faces: list[JudgedFace] = []
     for prediction in predictions:

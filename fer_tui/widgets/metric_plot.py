@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from textual.content import Content
 from textual.markup import escape
 
-from core.history import METRICS, Epochs, column
+from core.runs.history import METRICS, Epochs, column
+from fer_tui.console.output import visible
 from fer_tui.key_labels import shown_key
-from fer_tui.output import visible
 from fer_tui.widgets.line_plot import GAP, LinePlot, Points, Series
 from fer_tui.widgets.overlay import PLACES, Overlaid
 from fer_tui.widgets.run_table import run_digits
@@ -31,7 +31,7 @@ class View:
     """How the histories are looked at.
 
     Attributes:
-        metric: one of core.history.METRICS.
+        metric: one of core.runs.history.METRICS.
         log: whether the axis of the figures is logarithmic.
         smooth: whether a running mean is drawn in place of the figures.
         train: whether runs are compared by their training figures, not by validation.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from core.history import Epochs
+from core.runs.history import Epochs
 from fer_tui.themes import SERIES
 
 PLACES = "●x○▲+■◇*"[:SERIES]

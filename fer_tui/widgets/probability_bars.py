@@ -10,7 +10,7 @@ from textual.app import RenderResult
 from textual.geometry import Size
 from textual.widget import Widget
 
-from fer_tui.output import visible
+from fer_tui.console.output import visible
 from fer_tui.widgets.class_bars import BLOCK, LONGEST_NAME
 from fer_tui.widgets.confusion_matrix import fitted
 

@@ -12,9 +12,9 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from core.load import Load
-from core.runs import RunSnapshot
-from fer_tui.output import visible
+from core.runs.reader import RunSnapshot
+from core.system.hardware import Load
+from fer_tui.console.output import visible
 from fer_tui.widgets.device_strip import DeviceStrip
 from fer_tui.widgets.overlay import Overlaid
 from fer_tui.widgets.run_table import STATE_COLOURS

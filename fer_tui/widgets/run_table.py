@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import DataTable
 
-from core.runs import RunSnapshot
+from core.runs.reader import RunSnapshot
+from fer_tui.console.output import visible
 from fer_tui.widgets.cells import Cell, update_cells
 
 # Titles and widths, the gap to the next column included: one cell, so that 100 columns have room for a plot beside it.
@@ -142,3 +143,8 @@ def _cells(run: RunSnapshot, mark: tuple[str, str], colours: dict[str, str]) -> 
         Cell(f"{len(run.history)}/{run.config.get('epochs', '?')}", right=True),
         Cell(f"{accuracy:.4f}" if accuracy == accuracy else "", right=True),
     ]
+
+
+def model_and_name(run: RunSnapshot) -> str:
+    """A run as the title of a dialog has it."""
+    return f"{visible(run.model)}, {visible(short_name(run.name))}"

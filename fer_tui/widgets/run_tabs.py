@@ -8,8 +8,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Log, Static, TabbedContent, TabPane
 
-from core.runs import RunSnapshot
-from fer_tui.output import visible
+from core.runs.reader import RunSnapshot
+from fer_tui.console.output import visible
 from fer_tui.widgets.metric_plot import MetricPlot
 from fer_tui.widgets.overlay import Overlaid
 

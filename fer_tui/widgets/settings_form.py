@@ -13,9 +13,9 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core.config import TrainingConfig, choices
-from core.config_text import as_text
-from core.presets import Preset
+from core.config.command_line import as_text
+from core.config.presets import Preset
+from core.config.training_config import TrainingConfig, choices
 from fer_tui.widgets.choice import Choice, Control, Toggle
 from fer_tui.widgets.shown_input import ShownInput
 

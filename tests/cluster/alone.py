@@ -20,9 +20,9 @@ from pathlib import Path
 from failures import fer
 from machines import move_to_own_network
 
-from core.cluster import ClusterQueue
-from core.demo import write_faces
-from core.runs import list_runs, read_run
+from core.data.demo import write_faces
+from core.jobs.cluster.queue import ClusterQueue
+from core.runs.reader import list_runs, read_run
 
 # One after another.
 LINE = ["--model", "model2", "--width", "0.1", "--image-size", "32", "--cpus-per-run", str(os.cpu_count())]

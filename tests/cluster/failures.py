@@ -22,13 +22,13 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 
 from machines import ADDRESS, Machines, machines, move_to_own_network
-from undisturbed import SETTINGS, outcome  # pyright: ignore
+from undisturbed import SETTINGS, outcome
 
-from core.cluster import ClusterQueue
-from core.config import resolve
-from core.config_text import command_line
-from core.demo import write_faces
-from core.runs import RunSnapshot, list_runs, read_run
+from core.config.command_line import command_line
+from core.config.training_config import resolve
+from core.data.demo import write_faces
+from core.jobs.cluster.queue import ClusterQueue
+from core.runs.reader import RunSnapshot, list_runs, read_run
 
 # Long enough for an epoch to be cut in its middle.
 WISHES = {**SETTINGS, "width": 0.5, "patience": None}

@@ -8,9 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from machines import own_network
 
 pytestmark = [

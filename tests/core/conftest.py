@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from core.config import TrainingConfig, resolve
-
-sys.path.insert(0, str(Path(__file__).parent))
+from core.config.training_config import TrainingConfig, resolve
 
 
 @pytest.fixture

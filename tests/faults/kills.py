@@ -19,7 +19,7 @@ import psutil
 from nursery import Nursery, wait_for, works
 from undisturbed import Reader, Undisturbed
 
-from core.runs import read_run
+from core.runs.reader import read_run
 
 # What comes to be while a run is written, in the order in which it does.
 WRITTEN = (

@@ -106,7 +106,7 @@ def _count_steps(run: Path, at: int | None) -> None:
 
 def _live(run: Path, at: int | None) -> int:
     """What a newborn process does: its exit status."""
-    from core.worker import main
+    from core.jobs.worker import main
 
     _count_steps(run, at)
     return main([run])
@@ -117,8 +117,7 @@ def _serve() -> None:
     import sklearn.metrics
     import tensorflow as tf
 
-    from core import trainer
-    from core.models import build
+    from core.training import build, trainer
 
     for module in (keras, sklearn.metrics, tf, trainer, build):
         assert module

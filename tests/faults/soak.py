@@ -18,13 +18,13 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "terminal"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from installed import fer  # pyright: ignore
-from screen import Screen  # pyright: ignore
-from test_walk import Typist  # pyright: ignore
+from hands import Typist
+from installed import fer
+from screen import Screen
 
-from core.runs import list_runs, read_run
+from core.runs.reader import list_runs, read_run
 
 SETTINGS = "[train]\nepochs = 1\nlimit = 35\nimage_size = 32\nwidth = 0.1\n"
 FIRST = 20

@@ -13,7 +13,7 @@ from pathlib import Path
 from nursery import Nursery
 from undisturbed import Reader, Undisturbed
 
-from core.runs import read_run
+from core.runs.reader import read_run
 
 
 def every_step(place: Path, every: int = 1) -> tuple[int, int]:

@@ -19,16 +19,17 @@ from mutations import contents, damage_folder, damaged
 from PIL import Image
 from whole_run import NAMES, save
 
-from core import images
-from core.checkpoint import find_checkpoint, restore_kept
-from core.choose import read_dataset
+from core.data import images
+from core.data.images import ImageError
+from core.data.pixels import load_pixels
+from core.data.readers.choose import read_dataset
 from core.errors import FerError
-from core.images import ImageError
-from core.pixels import load_pixels
-from core.resume import load_config, requeue
-from core.run_writer import RunWriter, request_stop
-from core.runs import ENDED, read_run
-from fer_tui import cli, output
+from core.runs.checkpoint import find_checkpoint, restore_kept
+from core.runs.reader import ENDED, read_run
+from core.runs.resume import load_config, requeue
+from core.runs.writer import RunWriter, request_stop
+from fer_tui import cli
+from fer_tui.console import output
 
 WHOLE = os.environ.get("FER_FAULTS") == "whole"
 IMAGES = 2000 if WHOLE else 300
@@ -113,8 +114,8 @@ def test_damaged_run_directories(
     monkeypatch: pytest.MonkeyPatch,
 ):
     draw, before = random.Random(0), contents(canary)
-    monkeypatch.setattr("core.run_lock.PAUSE", 0.001)
-    monkeypatch.setattr("core.run_lock.WATCH", 0.002)
+    monkeypatch.setattr("core.runs.lock.PAUSE", 0.001)
+    monkeypatch.setattr("core.runs.lock.WATCH", 0.002)
     folder = tmp_path / "runs"
     for number in range(FOLDERS):
         run = folder / f"{number:05d}"
@@ -152,7 +153,7 @@ def _read(run: Path) -> None:
 
 
 def _predictions(run: Path) -> None:
-    from core.predictions import read_predictions
+    from core.runs.predictions import read_predictions
 
     read_predictions(run)
 

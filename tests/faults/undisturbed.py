@@ -13,11 +13,11 @@ from typing import Any
 import h5py
 from nursery import Nursery
 
-from core.checkpoint import find_checkpoint
-from core.config import TrainingConfig, resolve
-from core.demo import write_faces
-from core.run_writer import create_run
-from core.runs import read_run
+from core.config.training_config import TrainingConfig, resolve
+from core.data.demo import write_faces
+from core.runs.checkpoint import find_checkpoint
+from core.runs.reader import read_run
+from core.runs.writer import create_run
 
 # All that a run has to hold on to: shuffling, augmentation, dropout, averages, best so far, a schedule with a memory.
 SETTINGS: dict[str, Any] = {

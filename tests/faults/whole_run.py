@@ -7,10 +7,10 @@ import threading
 from io import BytesIO
 from pathlib import Path
 
-from core.checkpoint import TrainingState, save_checkpoint
-from core.config import resolve
-from core.history import HISTORY_COLUMNS
-from core.run_writer import RunWriter, create_run
+from core.config.training_config import resolve
+from core.runs.checkpoint import TrainingState, save_checkpoint
+from core.runs.history import HISTORY_COLUMNS
+from core.runs.writer import RunWriter, create_run
 
 NAMES = (
     *("config.json", "environment.json", "status.json", "history.csv", "best.keras", "predictions.csv"),

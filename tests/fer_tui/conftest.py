@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,22 +14,21 @@ import psutil
 import pytest
 from textual.pilot import Pilot
 
-from core import estimate
-from core.choose import read_dataset
-from core.config import resolve
-from core.dataset import fingerprint
-from core.evaluation import evaluate
-from core.history import HISTORY_COLUMNS
-from core.load import Load
-from core.predictions import predictions_table
-from core.run_writer import RunWriter, create_run
-from core.splits import for_training
-from fer_tui import watcher
+from core.config.training_config import resolve
+from core.data.dataset import fingerprint
+from core.data.readers.choose import read_dataset
+from core.data.splits import for_training
+from core.evaluation.metrics import evaluate
+from core.runs.history import HISTORY_COLUMNS
+from core.runs.predictions import predictions_table
+from core.runs.writer import RunWriter, create_run
+from core.system.hardware import Load
+from core.training import estimate
 from fer_tui.app import FerApp
 from fer_tui.screens.runs import RunsScreen
 from fer_tui.settings import Settings
+from fer_tui.state import watchers as watcher
 
-sys.path.insert(0, str(Path(__file__).parent))
 pytest.register_assert_rewrite("picture")
 GIB = 1024**3
 JUDGED = "20260101-000000-000-compact-aaa1"

@@ -13,10 +13,10 @@ from textual.app import App
 from textual.css.stylesheet import Stylesheet
 from textual.widgets import Input
 
-from core.config import resolve
+from core.config.training_config import resolve
 from fer_tui.app import FerApp
+from fer_tui.dialogs.help import HelpScreen
 from fer_tui.modes import SHOWN_MODES, Mode
-from fer_tui.screens.help import HelpScreen
 from fer_tui.themes import THEMES
 from fer_tui.widgets.key_line import KeyLine
 
@@ -130,7 +130,7 @@ async def test_a_folder_of_runs_that_is_a_mess_is_told(
     def unreadable(folder: Path):
         raise RunError(f"--runs: {folder}: Permission denied; name a folder that can be read")
 
-    monkeypatch.setattr("fer_tui.watcher.list_runs", unreadable)
+    monkeypatch.setattr("fer_tui.state.watchers.list_runs", unreadable)
     app = FerApp(None, tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("3")

@@ -14,8 +14,8 @@ from textual.screen import ModalScreen
 from walks import WALKS, Press, Until, Walk
 
 from fer_tui.app import FerApp
+from fer_tui.dialogs.help import by_action
 from fer_tui.keymap import _classes, _modules, actions, check_keys
-from fer_tui.screens.help import by_action
 
 # A key of its own for every action.
 OTHERS = [f"{modifiers}+{letter}" for modifiers in ("alt", "ctrl+alt") for letter in "abcdefghijklmnopqrstuvwxyz"]

@@ -14,7 +14,7 @@ from picture import taken, text_of
 from textual.pilot import Pilot
 
 from fer_tui.app import FerApp
-from fer_tui.output import visible
+from fer_tui.console.output import visible
 
 NAMES = {
     "markup": "[red]x[/red]",

@@ -1,0 +1,103 @@
+"""The comparison as CSV, Markdown, LaTeX and JSON, and a cell as people read it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any
+
+from core.comparison.columns import COLUMNS, PUBLISHED, Row
+from core.system import files
+
+
+def write_table(rows: Iterable[Row], form: str) -> str:
+    """The rows as `csv`, `markdown`, `latex` or `json`."""
+    return {"csv": _csv, "markdown": _markdown, "latex": _latex, "json": _json}[form](list(rows))
+
+
+def cell(column: str, value: Any) -> str:
+    """A value as people read it: four places, thousands separated, blank where it is not known."""
+    if value is None:
+        return ""
+    kind = COLUMNS[column].kind
+    if kind == "codes":
+        return "; ".join(value)
+    if kind == "figure":
+        return f"{value:.4f}"
+    if kind == "seconds":
+        return f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def model_cell(row: Row) -> str:
+    """The model as people read it, where a row of the article or a control's must not be taken for a run's."""
+    told = "article" if row["run"] == PUBLISHED else row["control"]
+    return f"{row['model']} ({told})" if told else row["model"]
+
+
+def _csv(rows: list[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([_safe(";".join(row[c]) if COLUMNS[c].kind == "codes" else row[c]) for c in COLUMNS])
+    return text.getvalue()
+
+
+def _safe(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula, made harmless by a leading apostrophe."""
+    if not isinstance(value, str):
+        return value
+    # Up to Python 3.12 the csv module quotes no carriage return, which ends a row for who reads it.
+    text = value.replace("\r", " ")
+    return f"'{text}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _json(rows: list[Row]) -> str:
+    return files.to_json(list(rows))
+
+
+_MARKDOWN = str.maketrans({"\\": r"\\", "|": r"\|", "<": r"\<", "*": r"\*", "`": r"\`", "\n": " ", "\r": " "})
+
+
+def _markdown(rows: list[Row]) -> str:
+    lines = [
+        COLUMNS,
+        ["--:" if column.is_number else "---" for column in COLUMNS.values()],
+    ]
+    lines += [[cell(c, row[c]).translate(_MARKDOWN) for c in COLUMNS] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+_LATEX = str.maketrans(
+    {
+        **{c: rf"\{c}" for c in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        # At the start of a row it would be taken for an argument of the \\ before.
+        "[": "{[}",
+        "\n": " ",
+        "\r": " ",
+    }
+)
+
+
+def _latex(rows: list[Row]) -> str:
+    """A booktabs table."""
+    layout = "".join("r" if column.is_number else "l" for column in COLUMNS.values())
+    lines = [" & ".join(c.replace("_", " ") for c in COLUMNS) + r" \\"]
+    body = [" & ".join(cell(c, row[c]).translate(_LATEX) for c in COLUMNS) + r" \\" for row in rows]
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{layout}}}",
+            r"\toprule",
+            *lines,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )

@@ -1,0 +1,205 @@
+"""Runs, the baselines of their data and the article's rows in one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.comparison import article
+from core.comparison.columns import COLUMNS, PUBLISHED, Row, blank_row, is_reference
+from core.comparison.seeds import fold, settings
+from core.config.protocol import PROTOCOLS
+from core.runs.history import is_lower_better
+from core.runs.reader import RunSnapshot
+
+# Settings that runs of one table's row, or a run and its control, may differ in: where and how fast they compute, and
+# the path of the data, which the fingerprint stands for.
+APART = ("data", "time_budget", "devices", "precision", "jit_compile", "image_memory", "deterministic", "track")
+
+
+def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, fold_seeds: bool = False) -> list[Row]:
+    """One row a run, or a setting, then the majority and chance rows of their data, then the article's.
+
+    Args:
+        runs: in the order in which they shall stand.
+        with_published: whether the article's rows follow.
+        fold_seeds: whether completed runs that differ in their seed alone share a row; see `seeds.fold`.
+
+    Returns:
+        Mappings of COLUMNS; None where a figure is not known. `warnings` is a list of codes. A run's control is one
+        among `runs` with the same settings and data but for noise in place of the images.
+    """
+    controls = {_with_control(run): run for run in sorted(runs, key=lambda run: run.name) if is_control(run)}
+    rows: list[Row] = [run_row(run, controls.get(_with_control(run))) for run in runs]
+    if fold_seeds:
+        rows = fold(runs, rows, *APART)
+    seen: dict[str, RunSnapshot] = {}
+    for run in runs:
+        if run.environment.get("counts"):
+            seen.setdefault(str(run.environment.get("fingerprint")), run)
+    for run in seen.values():
+        rows += _baselines(run.environment["counts"], several=len(seen) > 1, name=run.name)
+    if len(seen) > 1:
+        # The article's rows are not there yet, and a baseline says whose data it is about.
+        rows = [row if is_reference(row) else _with_warning(row, "different_data") for row in rows]
+    if with_published:
+        rows += [_published_row(row) for row in article.RESULTS]
+    return rows
+
+
+def is_control(run: RunSnapshot) -> bool:
+    """Whether a run was trained on noise in place of the images."""
+    return run.config.get("control", "none") != "none"
+
+
+def _with_control(run: RunSnapshot) -> tuple[str, str]:
+    """What a run and its control have in common."""
+    return settings(run, "control", *APART)
+
+
+def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
+    """A run's row: figures of its kept epoch, and over the whole split where the column says so.
+
+    Args:
+        run: the run.
+        control: the run on noise that it is to be held against, if there is one; not for a control itself.
+    """
+    beside: Mapping[str, float] = (control.kept_epoch() or {}) if control and not is_control(run) else {}
+    kept: Mapping[str, float] = run.kept_epoch() or {}
+    evaluation = run.evaluation or {}
+    if kept and evaluation.get("epoch", kept["epoch"]) != kept["epoch"]:
+        # Of before the run went on; another epoch is kept by now.
+        evaluation = {}
+    warnings = [str(warning.get("code")) for warning in run.warnings]
+    if run.state != "completed":
+        warnings.append(run.state)
+    return blank_row() | {
+        "model": run.model,
+        "protocol": run.config.get("protocol"),
+        "encoding": run.config.get("encoding"),
+        "augmentation": run.config.get("augmentation"),
+        "epochs": len(run.history) or None,
+        "params": run.environment.get("parameters"),
+        "train_accuracy": _known(kept.get("accuracy")),
+        "val_accuracy": _known(kept.get("val_accuracy")),
+        "val_loss": _known(kept.get("val_loss")),
+        "val_balanced_accuracy": _known(evaluation.get("balanced_accuracy")),
+        "val_macro_f1": _known(evaluation.get("macro_f1")),
+        "val_images": evaluation.get("val_images"),
+        "seconds": round(run.seconds, 1) if run.history else None,
+        "run": run.name,
+        "warnings": warnings,
+        "control": run.config.get("control") if is_control(run) else None,
+        "control_val_accuracy": _known(beside.get("val_accuracy")),
+        "whole_accuracy": _known(evaluation.get("accuracy")),
+        **_interval(evaluation, "accuracy", "whole_accuracy"),
+        **_interval(evaluation, "macro_f1", "macro_f1"),
+        "leak_free_accuracy": _known(evaluation.get("leak_free_accuracy")),
+        "seeds": 1 if kept else None,
+    }
+
+
+def _interval(evaluation: Mapping[str, Any], figure: str, column: str) -> dict[str, float | None]:
+    """Both ends of a figure's interval; None where a run was evaluated before there were any."""
+    ends = evaluation.get("intervals", {}).get(figure, ())
+    low, high = ends if len(ends) == 2 else (None, None)
+    return {f"{column}_low": _known(low), f"{column}_high": _known(high)}
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 6)
+
+
+def _with_warning(row: Row, code: str) -> Row:
+    return {**row, "warnings": [*row["warnings"], code]}
+
+
+def _baselines(counts: Mapping[str, Mapping[str, int]], *, several: bool, name: str) -> list[Row]:
+    """What always saying train's commonest class scores in validation, and what guessing evenly does.
+
+    Args:
+        counts: split -> class -> images.
+        several: whether there are baselines of other data too, so that the rows must say whose they are.
+        name: a run on these data.
+    """
+    train = {label: count for label, count in counts.get("train", {}).items() if count}
+    # A class that train lacks is no output of the models, and its images are not evaluated.
+    validation = {label: count for label, count in counts.get("validation", {}).items() if count and label in train}
+    images, present = sum(validation.values()), list(validation.values())
+    if not images:
+        return []
+    majority = max(sorted(train), key=lambda label: train[label])
+    share = validation.get(majority, 0) / images
+    even = 1 / len(train)
+    # Precision of even guessing is a class's share, recall 1/classes; F1 is their harmonic mean.
+    chance_f1 = sum(2 * (c / images) * even / (c / images + even) for c in present) / len(present)
+    blank = blank_row() | {
+        "val_images": images,
+        "warnings": [f"data of {name}"] if several else [],
+    }
+    train_images = sum(train.values())
+    return [
+        blank
+        | {
+            "model": f"always '{majority}'",
+            "train_accuracy": round(train[majority] / train_images, 6),
+            "val_accuracy": round(share, 6),
+            "val_balanced_accuracy": round((1 if share else 0) / len(present), 6),
+            "val_macro_f1": round(2 * share / (1 + share) / len(present), 6),
+            "run": "majority",
+        },
+        blank
+        | {
+            "model": "even guessing",
+            "train_accuracy": round(even, 6),
+            "val_accuracy": round(even, 6),
+            "val_loss": round(math.log(len(train)), 6),
+            "val_balanced_accuracy": round(even, 6),
+            "val_macro_f1": round(chance_f1, 6),
+            "run": "chance",
+        },
+    ]
+
+
+def _published_row(row: article.PublishedRow) -> Row:
+    return blank_row() | {
+        "model": row.model,
+        "protocol": PROTOCOLS["published"].name,
+        "epochs": row.epoch,
+        "train_accuracy": row.train_accuracy,
+        "val_accuracy": row.val_accuracy,
+        "val_loss": row.val_loss,
+        "val_images": article.VALIDATION_IMAGES[row.model],
+        "run": PUBLISHED,
+    }
+
+
+def best_figures(rows: Sequence[Row]) -> dict[str, float]:
+    """The best figure of each judged column among our runs, controls left out."""
+    ours = [row for row in rows if not is_reference(row) and not row["control"]]
+    best: dict[str, float] = {}
+    for column in COLUMNS.values():
+        figures = [row[column.name] for row in ours if row[column.name] is not None]
+        if column.is_judged and figures:
+            best[column.name] = min(figures) if is_lower_better(column.name) else max(figures)
+    return best
+
+
+def starts_descending(column: str) -> bool:
+    """Whether the best value of a column is its highest, so that sorting begins with that one."""
+    return COLUMNS[column].is_number and not is_lower_better(column)
+
+
+def in_order(rows: Sequence[Row], column: str | None, *, descending: bool) -> list[Row]:
+    """The rows sorted by a column, what is not known last; as they are where no column is given."""
+    if column is None:
+        return list(rows)
+
+    def value(row: Row) -> Any:
+        figure = row[column]
+        return ";".join(figure) if isinstance(figure, list) else figure
+
+    known = [row for row in rows if value(row) not in (None, "")]
+    unknown = [row for row in rows if value(row) in (None, "")]
+    return sorted(known, key=value, reverse=descending) + unknown

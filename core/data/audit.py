@@ -1,0 +1,150 @@
+"""What is wrong with a data set; each finding says what it means and what to do. Runs: `core.runs.audit`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from core.data import images
+from core.data.dataset import Dataset, Problem
+from core.data.images import ImageError
+from core.data.pixels import undecodable
+from core.errors import counted
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+BLANK_DEVIATION = 1.0
+IMBALANCE = 5.0
+
+
+def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Problem]:
+    """Decode every image once and look for what would spoil a training.
+
+    Args:
+        dataset: as `read_dataset` gives it.
+        progress: told how many images are done.
+
+    Returns:
+        What reading met, then undecodable, blank and oddly sized images, exact-pixel duplicates within a split,
+        across splits and under different labels, and imbalance.
+    """
+
+    def look(path: str) -> tuple[str, tuple[int, int], bool] | ImageError:
+        try:
+            image = dataset.source.image(path)
+        except ImageError as error:
+            return error
+        return _pixel_hash(image), image.size, _is_blank(image)
+
+    frame = dataset.frame
+    broken: list[tuple[str, str]] = []
+    sizes: dict[tuple[int, int], list[str]] = defaultdict(list)
+    blank: list[str] = []
+    same: dict[str, list[int]] = defaultdict(list)
+    for row, (path, seen) in enumerate(
+        zip(frame["path"], images.in_threads(look, frame["path"].tolist()), strict=True)
+    ):
+        progress(row + 1)
+        if isinstance(seen, ImageError):
+            broken.append((path, str(seen)))
+            continue
+        digest, size, is_blank = seen
+        sizes[size].append(path)
+        same[digest].append(row)
+        if is_blank:
+            blank.append(path)
+    return [
+        *dataset.problems,
+        *undecodable(broken),
+        *_blank(blank),
+        *_odd_sizes(sizes),
+        *_duplicates(dataset, [rows for rows in same.values() if len(rows) > 1]),
+        *_imbalance(dataset),
+    ]
+
+
+def _pixel_hash(image: Image.Image) -> str:
+    """A hash of the decoded pixels and their shape, whatever the file format."""
+    return hashlib.sha256(repr((image.size, image.mode)).encode() + image.tobytes()).hexdigest()
+
+
+def _is_blank(image: Image.Image) -> bool:
+    return bool(np.asarray(image.convert("L")).std() < BLANK_DEVIATION)
+
+
+def _blank(paths: list[str]) -> Iterator[Problem]:
+    if paths:
+        yield Problem(
+            "blank",
+            f"{counted(len(paths), 'image')} of one grey (deviation below 1); remove: {paths[0]}",
+            tuple(paths),
+        )
+
+
+def _odd_sizes(sizes: Mapping[tuple[int, int], list[str]]) -> Iterator[Problem]:
+    """Images that are not of the commonest size."""
+    if len(sizes) < 2:
+        return
+    usual = max(sizes, key=lambda size: len(sizes[size]))
+    odd = sorted(path for size, paths in sizes.items() if size != usual for path in paths)
+    yield Problem(
+        "odd_size",
+        f"{counted(len(odd), 'image')} not of the usual {usual[0]} x {usual[1]} pixels, such as {odd[0]}; "
+        "training resizes them",
+        tuple(odd),
+    )
+
+
+def _duplicates(dataset: Dataset, groups: list[list[int]]) -> Iterator[Problem]:
+    """Exact-pixel duplicates; a group counts under every kind that it shows."""
+    frame = dataset.frame
+    path, label, split = (frame[column].tolist() for column in ("path", "label", "split"))
+    within: list[str] = []
+    across: list[str] = []
+    conflicting: list[str] = []
+    for rows in groups:
+        per_split = Counter(split[row] for row in rows)
+        within += [path[row] for row in rows if per_split[split[row]] > 1]
+        if len(per_split) > 1:
+            # The leak is in what is evaluated: those images were trained on.
+            across += [path[row] for row in rows if split[row] != "train"]
+        if len({label[row] for row in rows}) > 1:
+            conflicting += [path[row] for row in rows]
+    if within:
+        yield Problem(
+            "duplicate",
+            f"{counted(len(within), 'image')} with the pixels of another of the same split; they weigh double",
+            tuple(within),
+        )
+    if across:
+        yield Problem(
+            "duplicate_across_splits",
+            f"{counted(len(across), 'evaluation image')} with the pixels of an image of another split: the model has "
+            "seen them, accuracy is flattered; remove them from one",
+            tuple(across),
+        )
+    if conflicting:
+        yield Problem(
+            "conflicting_labels",
+            f"{counted(len(conflicting), 'image')} whose exact pixels also stand under another label; at most one is "
+            "right",
+            tuple(conflicting),
+        )
+
+
+def _imbalance(dataset: Dataset) -> Iterator[Problem]:
+    """Splits whose commonest class has over IMBALANCE times the images of the rarest."""
+    for name in dataset.splits:
+        counts = dataset.split(name)["label"].value_counts()
+        most, least = counts.index[0], counts.index[-1]
+        if counts[most] > IMBALANCE * counts[least]:
+            yield Problem(
+                "imbalance",
+                f"{name}: '{most}' has {counts[most] / counts[least]:.1f} times the images of '{least}' "
+                f"({counts[most]:,} and {counts[least]:,}); read balanced accuracy and macro F1 beside accuracy",
+            )

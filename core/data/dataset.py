@@ -1,0 +1,152 @@
+"""From a folder of faces, or fer2013.csv, to one pandas frame: path, label, split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from core.data import images
+from core.data.images import ImageError
+from core.errors import DatasetError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL import Image
+
+SPLITS = ("train", "validation", "test")
+UNSPLIT = "all"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a data set.
+
+    Attributes:
+        kind: a code such as `undecodable` or `foreign_file`.
+        message: one line that says what it is and what to do.
+        paths: the images or files that it is about, relative to the data set's root.
+    """
+
+    kind: str
+    message: str
+    paths: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    """Where the images of a frame come from."""
+
+    def content(self, path: str) -> bytes:
+        """What the fingerprint is made of: the file's bytes, or the row's pixels."""
+        ...
+
+    def image(self, path: str) -> Image.Image:
+        """The decoded image, mode L or RGB; ImageError where it can't be read."""
+        ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set as it was read.
+
+    Attributes:
+        root: the folder or CSV file.
+        frame: columns `path` (relative to root), `label`, `split`, sorted by path.
+        classes: every class name, in alphabetical order.
+        problems: what reading met.
+        source: gives the images of `frame`.
+    """
+
+    root: Path
+    frame: pd.DataFrame
+    classes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    source: Source
+
+    def split(self, name: str) -> pd.DataFrame:
+        """The rows of one split."""
+        return self.frame[self.frame["split"] == name].reset_index(drop=True)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have images, in the order train, validation, test."""
+        return tuple(name for name in (*SPLITS, UNSPLIT) if (self.frame["split"] == name).any())
+
+
+def make_dataset(root: Path, rows: list[tuple[str, str, str]], problems: list[Problem], source: Source) -> Dataset:
+    """A Dataset of (path, label, split) rows, with the problems that its splits and classes have."""
+    frame = pandas().DataFrame(rows, columns=["path", "label", "split"]).sort_values("path", ignore_index=True)
+    classes = tuple(sorted(frame["label"].unique()))
+    dataset = Dataset(root, frame, classes, tuple(problems), source)
+    return replace(dataset, problems=(*problems, *one_split_classes(dataset)))
+
+
+def one_split_classes(dataset: Dataset) -> Iterator[Problem]:
+    """Classes that one split has and another, of those that training looks at, lacks."""
+    if not {"train", "validation"} <= set(dataset.splits):
+        return
+    train, validation = (set(dataset.split(name)["label"]) for name in ("train", "validation"))
+    for name in sorted(train ^ validation):
+        here, there = ("train", "validation") if name in train else ("validation", "train")
+        yield Problem(
+            "class_in_one_split",
+            f"class '{name}' has images in {here} and none in {there}; its figures mean nothing: add some, or "
+            "leave the class out",
+            tuple(dataset.frame.query("split == @here and label == @name")["path"]),
+        )
+
+
+def class_counts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Count the images of every class in every split.
+
+    Args:
+        frame: one row an image, columns `path`, `label`, `split`.
+
+    Returns:
+        Classes in alphabetical order by splits in the order train, validation, test; a class that a split
+        lacks counts 0.
+
+    Raises:
+        DatasetError: the frame is empty.
+    """
+    if frame.empty:
+        raise DatasetError("no images were found: expected ROOT/<split>/<class>/*.jpg")
+    counts = pandas().crosstab(frame["label"], frame["split"])
+    return counts[[split for split in (*SPLITS, UNSPLIT) if split in counts.columns]]
+
+
+def counts_by_split(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """`class_counts` as plain numbers: split -> class -> images."""
+    counts = class_counts(frame)
+    return {str(split): {str(name): int(count) for name, count in column.items()} for split, column in counts.items()}
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 over every image's content, label and split, whatever its name and place.
+
+    Two data sets with the same fingerprint train and validate on the same images.
+    """
+
+    def digest(path: str) -> str:
+        try:
+            return hashlib.sha256(dataset.source.content(path)).hexdigest()
+        except ImageError as error:
+            return f"unreadable: {error}"
+
+    frame = dataset.frame
+    digests = images.in_threads(digest, frame["path"].tolist())
+    lines = sorted(f"{s}\t{label}\t{d}" for s, label, d in zip(frame["split"], frame["label"], digests, strict=True))
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
+
+def pandas() -> Any:
+    """The package, imported when it is wanted, with text kept in Python's own strings.
+
+    Where pyarrow is installed pandas would keep text there, which refuses names of files that are not UTF-8.
+    """
+    import pandas as pd
+
+    pd.set_option("mode.string_storage", "python")
+    return pd

@@ -1,0 +1,256 @@
+"""From decoded pixels to batches: shuffled, augmented and prefetched by tf.data.
+
+Everything random is a function of (seed, step), so that a training stream can be taken up at any step: that
+is what an exact resume stands on. Decoded images are uint8, in memory or mapped from a file (`core.data.pixels`); an
+epoch never decodes a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.config.protocol import PROTOCOLS, pass_steps
+from core.data.augmentation import augmenter, policy_of, resize
+from core.data.pixels import read_rows
+from core.errors import DatasetError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from core.config.training_config import TrainingConfig
+
+EVALUATION_BATCH = 256
+
+
+def training_stream(
+    pixels: np.ndarray,
+    targets: np.ndarray,
+    config: TrainingConfig,
+    *,
+    first_step: int = 0,
+    shuffle_buffer: int | None = None,
+    class_weights: np.ndarray | None = None,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """An endless stream of training batches, pass after pass over the images.
+
+    Args:
+        pixels: uint8, shape (images, height, width, 1 or 3), as `core.data.pixels.load_pixels` gives them.
+        targets: float32, shape (images, classes), one-hot.
+        config: batch size, seed, augmentation, image size and channels.
+        first_step: how many batches of the stream have been trained on before.
+        shuffle_buffer: None shuffles every pass over all images; a number shuffles with a buffer of so many.
+        class_weights: float32, shape (classes,); each batch then has a third part, weights of shape (batch,).
+        drop_remainder: leave out a pass's last, smaller batch.
+
+    Returns:
+        Batches of (images, targets[, weights]): float32 (batch, size, size, channels) of 0-255, and float32
+        (batch, classes).
+    """
+    import tensorflow as tf
+
+    augment = augmenter(policy_of(config), config.image_size)
+
+    def make_batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        seed = tf.cast(tf.stack([config.seed, step]), tf.int32)
+        values = _channels(augment(pixels_of(rows), seed), config.channels)
+        if weights is None:
+            return values, tf.gather(all_targets, rows)
+        wanted = tf.gather(all_targets, rows)
+        return values, wanted, tf.linalg.matvec(wanted, weights)
+
+    pixels_of, all_targets = _reader(pixels), _on_host(targets)
+    weights = None if class_weights is None else _on_host(class_weights.astype(np.float32))
+    stream = training_rows(
+        len(pixels), config, first_step=first_step, shuffle_buffer=shuffle_buffer, drop_remainder=drop_remainder
+    ).enumerate(start=first_step)
+    stream = stream.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return stream.prefetch(tf.data.AUTOTUNE)
+
+
+def training_rows(
+    images: int,
+    config: TrainingConfig,
+    *,
+    first_step: int = 0,
+    shuffle_buffer: int | None = None,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """What `training_stream` draws: batches of row numbers, int64 of shape (batch,), pass after pass without end.
+
+    Args:
+        images: how many there are.
+        config: batch size and seed.
+        first_step: how many batches of the stream have been trained on before.
+        shuffle_buffer: None shuffles every pass over all images; a number shuffles with a buffer of so many.
+        drop_remainder: leave out a pass's last, smaller batch.
+    """
+    import tensorflow as tf
+
+    batch = min(config.batch_size, images)
+    steps = pass_steps(images, batch, drop_remainder=drop_remainder)
+
+    def one_pass(number: Any) -> tf.data.Dataset:
+        return _shuffled(images, shuffle_buffer, _pass_seed(config, number)).batch(batch, drop_remainder)
+
+    passes = tf.data.Dataset.range(first_step // steps, np.iinfo(np.int64).max)
+    return passes.flat_map(one_pass).skip(first_step % steps)
+
+
+def _shuffled(images: int, buffer: int | None, seed: Any) -> tf.data.Dataset:
+    """Row numbers in an order that is a function of the seed, a tensor: the same whenever it is asked for."""
+    import tensorflow as tf
+
+    return tf.data.Dataset.range(images).shuffle(buffer or images, seed=seed, reshuffle_each_iteration=False)
+
+
+def _pass_seed(config: TrainingConfig, number: Any) -> Any:
+    return config.seed * 1_000_003 + number
+
+
+def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) -> tf.data.Dataset:
+    """The rows that the published protocol validates on in an epoch: the first ones of the shuffle buffer.
+
+    Args:
+        images: of the whole split, listed class by class.
+        taken: how many are validated on.
+        config: the seed.
+        epoch: counted from 0; a tensor too.
+    """
+    return _shuffled(images, PROTOCOLS[config.protocol].shuffle_buffer, _pass_seed(config, epoch)).take(taken)
+
+
+def published_validation(
+    pixels: np.ndarray,
+    targets: np.ndarray,
+    taken: int,
+    config: TrainingConfig,
+    epoch: Callable[[], int],
+    batch: int = EVALUATION_BATCH,
+) -> tf.data.Dataset:
+    """What the published protocol validates on in an epoch, unaugmented; drawn anew whenever it is iterated.
+
+    Args:
+        pixels: uint8, shape (images, height, width, 1 or 3), the whole split, listed class by class.
+        targets: float32, shape (images, classes), one-hot.
+        taken: images an epoch.
+        config: seed, image size and channels.
+        epoch: gives the number of the epoch under way, counted from 0.
+        batch: images a batch.
+
+    Returns:
+        Batches of (images, targets).
+    """
+    import tensorflow as tf
+
+    # Keras iterates anew every epoch: a generator is what can then ask for its number.
+    epochs = tf.data.Dataset.from_generator(lambda: iter([epoch()]), output_signature=tf.TensorSpec((), tf.int64))
+
+    def one_epoch(number: Any) -> tf.data.Dataset:
+        return published_rows(len(pixels), taken, config, number).batch(batch)
+
+    rows = epochs.flat_map(one_epoch)
+    rows = rows.apply(tf.data.experimental.assert_cardinality(pass_steps(taken, batch)))
+    return _unaugmented(rows, pixels, targets, config.image_size, config.channels)
+
+
+def evaluation_batches(
+    pixels: np.ndarray,
+    targets: np.ndarray | None,
+    image_size: int,
+    channels: int,
+    batch: int = EVALUATION_BATCH,
+    *,
+    mirrored: bool = False,
+) -> tf.data.Dataset:
+    """The images in their order, unaugmented, in large batches.
+
+    Args:
+        pixels: uint8, shape (images, height, width, 1 or 3).
+        targets: float32, shape (images, classes), or None for prediction.
+        image_size: the model's input size in pixels.
+        channels: the model's input channels.
+        batch: images a batch.
+        mirrored: give each image's mirror image instead.
+
+    Returns:
+        Batches of (images, targets), or of images alone.
+    """
+    import tensorflow as tf
+
+    rows = tf.data.Dataset.range(len(pixels)).batch(batch)
+    return _unaugmented(rows, pixels, targets, image_size, channels, mirrored)
+
+
+def _unaugmented(
+    rows: tf.data.Dataset,
+    pixels: np.ndarray,
+    targets: np.ndarray | None,
+    image_size: int,
+    channels: int,
+    mirrored: bool = False,
+) -> tf.data.Dataset:
+    """The batches that batches of row numbers mean."""
+    import tensorflow as tf
+
+    pixels_of = _reader(pixels)
+    all_targets = None if targets is None else _on_host(targets)
+
+    def make_batch(rows: tf.Tensor) -> Any:
+        read = pixels_of(rows)
+        values = _channels(resize(tf.reverse(read, [2]) if mirrored else read, image_size), channels)
+        return values if all_targets is None else (values, tf.gather(all_targets, rows))
+
+    return rows.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def evaluation_batch(images: int, replicas: int) -> int:
+    """The largest batch size, up to EVALUATION_BATCH, that gives every replica an image of every batch.
+
+    TensorFlow shares a batch out over the replicas and fails where one gets none; Keras fails where the first
+    batch can't be shared evenly.
+
+    Raises:
+        DatasetError: there are too few images for so many devices.
+    """
+    if replicas == 1:
+        return EVALUATION_BATCH
+    for batch in range(min(EVALUATION_BATCH, images) // replicas * replicas, 0, -replicas):
+        if images % batch == 0 or images % batch >= replicas:
+            return batch
+    raise DatasetError(
+        f"{images} validation images can't be shared out over {replicas} devices; use one: --devices auto"
+    )
+
+
+def _channels(values: tf.Tensor, channels: int) -> tf.Tensor:
+    """Grey repeated to three channels where the model wants colour; last, so that all before it costs a third."""
+    import tensorflow as tf
+
+    return values if values.shape[-1] == channels else tf.repeat(values, channels, axis=-1)
+
+
+def _reader(pixels: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What gives the images of some rows: out of a tensor, or out of the file that they are mapped from."""
+    import tensorflow as tf
+
+    if not isinstance(pixels, np.memmap):
+        everything = _on_host(pixels)
+        return lambda rows: tf.gather(everything, rows)
+
+    def read(rows: tf.Tensor) -> tf.Tensor:
+        found = tf.numpy_function(lambda wanted: read_rows(pixels, wanted), [rows], tf.uint8, stateful=False)
+        return tf.ensure_shape(found, (None, *pixels.shape[1:]))
+
+    return read
+
+
+def _on_host(values: np.ndarray) -> tf.Tensor:
+    """The array as a tensor in the host's memory, where tf.data works."""
+    import tensorflow as tf
+
+    with tf.device("CPU:0"):
+        return tf.constant(values)

@@ -1,0 +1,162 @@
+"""Reading a tree of image files: ROOT/<split>/<class>/*, ROOT/images/<split>/..., or ROOT/<class>/*."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.data import images
+from core.data.dataset import UNSPLIT, Dataset, Problem, make_dataset
+from core.data.images import SUFFIXES, ImageError
+from core.errors import DatasetError
+from core.system import files
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Rows = list[tuple[str, str, str]]
+
+SPLIT_ALIASES = {
+    "train": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """Images in files below a folder."""
+
+    root: Path
+
+    def content(self, path: str) -> bytes:
+        """The file's bytes."""
+        try:
+            return files.read_bytes(self.root / path)
+        except OSError as error:
+            raise ImageError(error.strerror or str(error)) from None
+
+    def image(self, path: str) -> Image.Image:
+        """The decoded file."""
+        return images.open_image(self.content(path))
+
+
+def read(root: Path) -> Dataset:
+    """Read the tree; names alone decide what is an image.
+
+    Raises:
+        DatasetError: no image was found, or two folders stand for one split.
+        OSError: a folder can't be listed.
+    """
+    problems: list[Problem] = []
+    base = root
+    splits = _split_folders(base)
+    if not splits and (root / "images").is_dir():
+        base = root / "images"
+        splits = _split_folders(base)
+    rows: Rows = []
+    if splits:
+        _name_foreign(root, base, {entry.name for entry in splits.values()}, problems)
+        for split, entry in splits.items():
+            _read_split(root, Path(entry.path), split, rows, problems)
+    else:
+        base = root
+        _read_split(root, base, UNSPLIT, rows, problems)
+    if not rows:
+        raise DatasetError(
+            f"{root}: no images found; expected {root}/<split>/<class>/*.jpg or {root}/<class>/*.jpg (jpg, jpeg, png)"
+        )
+    return make_dataset(root, rows, _merged(problems), FolderSource(root))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _leads(is_kind: Callable[[], bool]) -> bool:
+    """What `is_dir` or `is_file` of an entry says; a link that leads back to itself is neither."""
+    try:
+        return is_kind()
+    except OSError:
+        return False
+
+
+def _split_folders(base: Path) -> dict[str, os.DirEntry[str]]:
+    """The folders of `base` that are splits, by the split's proper name."""
+    found: dict[str, os.DirEntry[str]] = {}
+    for entry in _entries(base):
+        split = SPLIT_ALIASES.get(entry.name.lower())
+        if split is None or not _leads(entry.is_dir):
+            continue
+        if split in found:
+            raise DatasetError(
+                f"{base}: both '{found[split].name}' and '{entry.name}' stand for the {split} split; keep one"
+            )
+        found[split] = entry
+    return {split: found[split] for split in ("train", "validation", "test") if split in found}
+
+
+def _name_foreign(root: Path, base: Path, splits: set[str], problems: list[Problem]) -> None:
+    """Name what stands beside the splits."""
+    for folder, expected in ((base, splits), *(((root, {base.name}),) if base != root else ())):
+        for entry in _entries(folder):
+            if entry.name not in expected:
+                problems.append(_foreign(root, entry))
+
+
+def _read_split(root: Path, folder: Path, split: str, rows: Rows, problems: list[Problem]) -> None:
+    """Add the images of ROOT/<split>/<class>."""
+    for entry in _entries(folder):
+        if entry.name.startswith(".") or not _leads(entry.is_dir):
+            problems.append(_foreign(root, entry))
+            continue
+        found = list(_read_class(root, Path(entry.path), problems))
+        rows += [(path, entry.name, split) for path in found]
+        if not found:
+            problems.append(
+                Problem("empty_class", "folders without an image are no classes", (_relative(root, entry.path),))
+            )
+
+
+def _read_class(root: Path, folder: Path, problems: list[Problem]) -> Iterator[str]:
+    """The images of one class, relative to root."""
+    for entry in _entries(folder):
+        name = entry.name
+        if name.startswith(".") or not name.lower().endswith(SUFFIXES) or not _leads(entry.is_file):
+            problems.append(_foreign(root, entry))
+        else:
+            yield _relative(root, entry.path)
+
+
+def _foreign(root: Path, entry: os.DirEntry[str]) -> Problem:
+    kind = "hidden_file" if entry.name.startswith(".") else "foreign_file"
+    what = "hidden files are" if kind == "hidden_file" else "files and folders that belong to no class are"
+    return Problem(kind, f"{what} left out", (_relative(root, entry.path),))
+
+
+def _relative(root: Path, path: str) -> str:
+    return Path(path).relative_to(root).as_posix()
+
+
+def _merged(problems: list[Problem]) -> list[Problem]:
+    """One problem a kind, with the paths of all."""
+    merged: dict[str, Problem] = {}
+    for problem in problems:
+        before = merged.get(problem.kind)
+        merged[problem.kind] = Problem(
+            problem.kind, problem.message, (*(before.paths if before else ()), *problem.paths)
+        )
+    return [_counted(problem) for problem in merged.values()]
+
+
+def _counted(problem: Problem) -> Problem:
+    """The problem with its count and first path in the message."""
+    first = problem.paths[0]
+    more = f" and {len(problem.paths) - 1:,} more" if len(problem.paths) > 1 else ""
+    return Problem(problem.kind, f"{problem.message}: {first}{more}", problem.paths)

@@ -1,0 +1,190 @@
+"""A run's kept model at work: probabilities for images, and the evaluation of any split."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data import images
+from core.data.dataset import Dataset, Problem
+from core.data.images import ImageError
+from core.data.pipeline import evaluation_batches
+from core.data.pixels import load_pixels
+from core.errors import DatasetError, RunError
+from core.evaluation.face_detection import INSTALL, can_find, find_faces, is_cut
+from core.evaluation.metrics import evaluate
+from core.runs.model_file import ModelCache, load_model
+from core.runs.reader import read_run
+
+if TYPE_CHECKING:
+    import keras
+    from PIL import Image
+
+
+def predict(model: keras.Model, pixels: np.ndarray, *, flip_average: bool = False) -> NDArray[np.float32]:
+    """Probabilities of every image.
+
+    Args:
+        model: input of shape (batch, size, size, channels), raw pixels.
+        pixels: uint8, shape (images, height, width, 1 or 3).
+        flip_average: give the mean of what the model says to an image and to its mirror image.
+
+    Returns:
+        Shape (images, classes), in the order of the model's outputs.
+    """
+    _, size, _, channels = model.input_shape
+    said = model.predict(evaluation_batches(pixels, None, size, channels), verbose=0)
+    if flip_average:
+        said += model.predict(evaluation_batches(pixels, None, size, channels, mirrored=True), verbose=0)
+        said /= 2
+    return said
+
+
+def run_classes(run: Path) -> list[str]:
+    """The classes of a run's model in the order of its outputs.
+
+    Raises:
+        RunError: environment.json does not tell.
+    """
+    classes = read_run(run).environment.get("classes")
+    if not isinstance(classes, list) or not classes:
+        raise RunError(f"{run / 'environment.json'}: names no classes; the run is damaged or never began")
+    return [str(name) for name in classes]
+
+
+def averages_flips(run: Path, wanted: bool | None = None) -> bool:
+    """Whether mirror images are asked too: as it is wanted, else as the run's config has it."""
+    return bool(read_run(run).config.get("flip_average")) if wanted is None else wanted
+
+
+def evaluate_run(
+    run: Path, dataset: Dataset, split: str | None, flip_average: bool | None = None
+) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """Evaluate a run's kept model on a split of any data set.
+
+    Args:
+        run: the run directory.
+        dataset: with the classes of the run among its own; images of others are left out and counted.
+        split: its name; None is the only split there is, else validation.
+        flip_average: see `predict`; None as the run's config has it.
+
+    Returns:
+        `core.evaluation.metrics.evaluate`'s figures with `split`, `seconds` (prediction alone) and `skipped`; and the
+        problems that decoding met.
+
+    Raises:
+        DatasetError: there is no such split, or no image of a known class in it.
+        RunError: the run has no model.
+    """
+    classes = run_classes(run)
+    splits = dataset.splits
+    name = split or (splits[0] if len(splits) == 1 else "validation")
+    if name not in splits:
+        raise DatasetError(f"--split: {dataset.root} has no split '{name}'; it has {', '.join(splits)}")
+    frame = dataset.split(name)
+    known = frame[frame["label"].isin(classes)].reset_index(drop=True)
+    if known.empty:
+        raise DatasetError(f"{dataset.root}: no image of '{name}' has a class that the run knows: {', '.join(classes)}")
+    model = load_model(run)
+    _, size, _, channels = model.input_shape
+    pixels = load_pixels(dataset, known, size, channels)
+    started = time.monotonic()
+    probabilities = predict(model, pixels.values, flip_average=averages_flips(run, flip_average))
+    seconds = time.monotonic() - started
+    result = evaluate(pixels.frame["label"].tolist(), probabilities, classes)
+    problems = list(pixels.problems)
+    unknown = sorted(set(frame["label"]) - set(classes))
+    if unknown:
+        problems.append(
+            Problem(
+                "unknown_class",
+                f"{len(frame) - len(known):,} images of unknown classes left out: {', '.join(unknown)}",
+            )
+        )
+    result |= {"split": name, "seconds": round(seconds, 3), "skipped": len(frame) - len(pixels.values)}
+    return result, tuple(problems)
+
+
+def predict_images(
+    run: Path, paths: list[Path], *, flip_average: bool | None = None, whole: bool = False
+) -> list[dict[str, Any]]:
+    """What a run's kept model says to the faces in image files.
+
+    Args:
+        run: the run directory.
+        paths: of the images.
+        flip_average: see `predict`; None as the run's config has it.
+        whole: take every image for one face as it is, and look for none on it.
+
+    Returns:
+        A mapping a face, the largest of an image first: `image`; `box`, its left, top, width and height in pixels, None
+        where the whole image is taken for a face (see `face_detection`); `predicted` and `probabilities` by class, most
+        likely first; `note` where that needs a word. For an image that can't be read: `image` and `error`.
+
+    Raises:
+        RunError: the run has no model.
+    """
+    return Predictor().predict(run, paths, flip_average=flip_average, whole=whole)
+
+
+class Predictor:
+    """`predict_images` again and again: the model is loaded once, for as long as its file stays as it is."""
+
+    def __init__(self, models: ModelCache | None = None) -> None:
+        """`models`: where the last one is kept; a cache of its own where none is given."""
+        self._models = models or ModelCache()
+
+    def predict(
+        self, run: Path, paths: list[Path], *, flip_average: bool | None = None, whole: bool = False
+    ) -> list[dict[str, Any]]:
+        """See `predict_images`."""
+        classes, flips = run_classes(run), averages_flips(run, flip_average)
+        model = self._models.model(run)
+        _, size, _, channels = model.input_shape
+        answers: list[dict[str, Any]] = []
+        # Faces by the size of their pixels, so that a batch is one array.
+        asked: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = {}
+        for found in images.in_threads(lambda path: faces_on(path, size, channels, whole), paths, group=8):
+            for answer, pixels in found:
+                if pixels is not None:
+                    asked.setdefault(pixels.shape, []).append((len(answers), pixels))
+                answers.append(answer)
+        for group in asked.values():
+            shares = predict(model, np.stack([pixels for _, pixels in group]), flip_average=flips)
+            for (at, _), row in zip(group, shares.tolist(), strict=True):
+                ranked = dict(sorted(zip(classes, row, strict=True), key=lambda pair: -pair[1]))
+                answers[at] |= {"predicted": next(iter(ranked)), "probabilities": ranked}
+        return answers
+
+
+def faces_on(
+    path: Path, size: int, channels: int, whole: bool
+) -> list[tuple[dict[str, Any], NDArray[np.uint8] | None]]:
+    """The faces in an image file: what an answer says of each, and its pixels; None where it can't be read."""
+    try:
+        image = images.read_image(path)
+    except ImageError as error:
+        return [({"image": str(path), "error": str(error)}, None)]
+    if not whole and not is_cut(image, size):
+        if can_find():
+            boxes, note = find_faces(image), "no face was found on it, and all of it taken for one"
+        else:
+            boxes, note = [], f"all of it is taken for one face: OpenCV, which finds faces, is missing; {INSTALL}"
+        if boxes:
+            cut = [(box, images.fit(box.cut(image), size)) for box in boxes]
+            return [({"image": str(path), "box": list(box)}, images.to_pixels(face, channels)) for box, face in cut]
+        said = {"image": str(path), "box": None, "note": note}
+    else:
+        said = {"image": str(path), "box": None}
+    return [(said, images.to_pixels(_as_input(image, size), channels))]
+
+
+def _as_input(face: Image.Image, size: int) -> Image.Image:
+    """A face as large as the model's input; a small one is enlarged later, as a data set's images are."""
+    if max(face.size) > size or face.width != face.height:
+        return images.fit(face, size)
+    return face

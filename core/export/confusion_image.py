@@ -1,0 +1,39 @@
+"""Figures as pictures, for whoever shows no tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+from core.runs.predictions import row_shares
+
+CELL, MARGIN = 64, 104
+COLD, HOT = (247, 251, 255), (8, 48, 107)
+
+
+def confusion_picture(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Image.Image:
+    """A confusion matrix as mode RGB: a row the true class, a column what was said, darker by its share of the row.
+
+    Args:
+        classes: in the order of the matrix.
+        matrix: images.
+    """
+    side = MARGIN + CELL * len(classes)
+    picture = Image.new("RGB", (side, side), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
+    for at, name in enumerate(classes):
+        # A line break can't be drawn at an anchor.
+        cut = "".join(letter if letter.isprintable() else "?" for letter in name[:14])
+        middle = MARGIN + CELL * at + CELL // 2
+        draw.text((MARGIN - 6, middle), cut, "black", font, anchor="rm")
+        draw.text((middle, MARGIN - 6), cut[:9], "black", font, anchor="ms")
+    for i, shares in enumerate(row_shares(matrix)):
+        for j, share in enumerate(shares):
+            left, top = MARGIN + CELL * j, MARGIN + CELL * i
+            colour = tuple(round(cold + (hot - cold) * share) for cold, hot in zip(COLD, HOT, strict=True))
+            draw.rectangle((left, top, left + CELL - 2, top + CELL - 2), fill=colour)
+            ink = "white" if share > 0.5 else "black"
+            draw.text((left + CELL // 2, top + CELL // 2), f"{matrix[i][j]:,}", ink, font, anchor="mm")
+    draw.text((MARGIN, 8), "rows: true class, columns: said", "black", font)
+    return picture

@@ -1,0 +1,190 @@
+"""A run's kept model in the formats that other programs load, each checked against the original on the same images."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.data.pixels import load_pixels
+from core.errors import ConfigError, FerError, RunError
+from core.export.model_card import model_card
+from core.runs.dataset import find_images
+from core.runs.model_file import load_model
+from core.runs.reader import read_run
+from core.system import files
+
+if TYPE_CHECKING:
+    import keras
+
+CHECKED = 64
+# Another runtime adds in another order; beyond this it computes something else.
+TOLERANCE = 1e-3
+Pixels = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format of models.
+
+    Attributes:
+        title: what it is called.
+        keras_name: what Keras's `export` calls it; empty for its own.
+        suffix: that Keras or the runtime asks of the name.
+        packages: that are needed, beyond TensorFlow.
+        ask: gives the probabilities, shape (images, classes), that a written model has for pixels.
+    """
+
+    title: str
+    keras_name: str
+    suffix: str
+    packages: tuple[str, ...]
+    ask: Callable[[Path, Pixels], Pixels]
+
+
+def _say(model: keras.Model, pixels: Pixels) -> Pixels:
+    # What was saved takes a list of inputs, if only of one.
+    return np.asarray(model([pixels], training=False))
+
+
+def _ask_keras(path: Path, pixels: Pixels) -> Pixels:
+    import keras
+
+    return _say(keras.saving.load_model(path, compile=False, safe_mode=True), pixels)
+
+
+def _ask_saved_model(path: Path, pixels: Pixels) -> Pixels:
+    import tensorflow as tf
+
+    # The variables live as long as what was loaded does.
+    loaded = tf.saved_model.load(str(path))
+    return np.asarray(loaded.serve(tf.constant(pixels)))
+
+
+def _ask_onnx(path: Path, pixels: Pixels) -> Pixels:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: pixels})[0])
+
+
+def _ask_litert(path: Path, pixels: Pixels) -> Pixels:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(path))
+    taken = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(taken, pixels.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(taken, pixels)
+    interpreter.invoke()
+    return np.asarray(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+
+
+FORMATS: Mapping[str, Format] = {
+    "keras": Format("Keras", "", ".keras", (), _ask_keras),
+    "savedmodel": Format("TensorFlow SavedModel", "tf_saved_model", "", (), _ask_saved_model),
+    "onnx": Format("ONNX", "onnx", ".onnx", ("tf2onnx", "onnxruntime"), _ask_onnx),
+    "litert": Format("LiteRT", "litert", ".tflite", ("ai_edge_litert",), _ask_litert),
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What came of an export.
+
+    Attributes:
+        card: the model card's file.
+        difference: the largest between a probability of the written model and of the original.
+        images: how many both were asked about.
+        origin: what these images are.
+    """
+
+    card: Path
+    difference: float
+    images: int
+    origin: str
+
+
+def export_run(run: Path, name: str, output: Path) -> Exported:
+    """Write a run's kept model in another format, and its model card beside it.
+
+    Args:
+        run: the run directory.
+        name: of FORMATS.
+        output: the file, or the folder of a SavedModel, to write; neither it nor its card may be there.
+
+    Raises:
+        ConfigError: the format is unknown, its packages are missing, or `output` can't be written.
+        RunError: the run has no model, or the written one says something else.
+    """
+    form = _format(name)
+    card = output.parent / f"{output.name}.md"
+    for place in (output, card):
+        if place.exists() or place.is_symlink():
+            raise ConfigError(f"OUTPUT: {place} is there already; name another, or remove it")
+    if name == "keras" and output.suffix != form.suffix:
+        raise ConfigError(f"OUTPUT: {output}: Keras loads only names that end in {form.suffix}; name it so")
+    model = load_model(run)
+    pixels, origin = _images(run, model)
+    try:
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export-") as folder:
+            written = Path(folder) / f"model{form.suffix}"
+            _write(model, form, written)
+            difference = float(np.abs(form.ask(written, pixels) - _say(model, pixels)).max())
+            if not difference <= TOLERANCE:
+                raise RunError(
+                    f"{run.name}: as {form.title} it differs from the original by up to {difference:.2g} on {origin}; "
+                    "nothing was written: choose another --format"
+                )
+            shutil.move(written, output)
+        files.write_output(card, model_card(read_run(run), form.title, output.name, difference, origin).encode())
+    except OSError as error:
+        raise ConfigError(f"OUTPUT: {output}: {error.strerror or error}; name a place that can be written") from None
+    return Exported(card, difference, len(pixels), origin)
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise ConfigError(f"--format: no format is called '{name}'; choose from {', '.join(FORMATS)}")
+    missing = [package for package in FORMATS[name].packages if find_spec(package) is None]
+    if missing:
+        raise ConfigError(f"--format: {name} needs {' and '.join(missing)}: pip install 'fer-tui[export]'")
+    return FORMATS[name]
+
+
+def _write(model: keras.Model, form: Format, path: Path) -> None:
+    import keras
+
+    if not form.keras_name:
+        model.save(path)
+        return
+    # As it was saved its input is a list of one: what takes it then wants a list too.
+    alone = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    alone(np.zeros((1, *model.input_shape[1:]), np.float32))
+    alone.export(path, format=form.keras_name, verbose=False)
+
+
+def _images(run: Path, model: keras.Model) -> tuple[Pixels, str]:
+    """Up to CHECKED images of the run's data set, else of noise, as the model takes them; and what they are."""
+    from core.data.pipeline import evaluation_batches
+
+    _, size, _, channels = model.input_shape
+    origin: str
+    values: Any
+    try:
+        dataset = find_images(read_run(run))
+        frame = dataset.frame.iloc[:: max(len(dataset.frame) // CHECKED, 1)][:CHECKED].reset_index(drop=True)
+        values, origin = load_pixels(dataset, frame, size, channels).values, "{} images of its data set"
+    except FerError:
+        noise = np.random.default_rng(0).integers(0, 256, (CHECKED, size, size, channels), dtype=np.uint8)
+        values, origin = noise, "{} images of noise, since its data set can't be read"
+    batches = evaluation_batches(values, None, size, channels, batch=CHECKED)
+    pixels = np.asarray(next(iter(batches)))
+    return pixels, origin.format(len(pixels))

@@ -1,0 +1,123 @@
+"""A run of MLflow, on whichever server MLflow is told of."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.export.tracker import confusion_image, epoch_figures, evaluation_figures
+from core.runs.reader import RunSnapshot, read_json, read_run
+from core.system import files, log
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MLFLOW_FILE = "mlflow.json"
+ARTEFACTS = ("config.json", "environment.json", "history.csv", "evaluation.json", "predictions.csv", "best.keras")
+MLFLOW_STATES = {"completed": "FINISHED", "stopped": "KILLED", "interrupted": "KILLED"}
+# MLflow takes no more of either at once, and no longer a value.
+BATCH, LONGEST = 100, 500
+
+
+class MlflowTracker:
+    """A run of MLflow, found again by `mlflow.json`; where and under which experiment is MLflow's own to say.
+
+    MLFLOW_TRACKING_URI names the server, MLFLOW_EXPERIMENT_NAME the experiment, `fer-tui` unless told. Settings are
+    params, figures by epoch and of the evaluation metrics, the run directory's files artefacts. Written through the
+    client: MLflow's autolog lags behind Keras.
+    """
+
+    def __init__(self, run: Path) -> None:
+        """`run`: its directory."""
+        # A server that is away would be asked for minutes, an epoch.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+        from mlflow import MlflowClient
+
+        self._path = run
+        self._client = MlflowClient()
+        self._id = self._find()
+        self._logged = self._last_epoch()
+
+    def _find(self) -> str:
+        """The run that was begun for this one before, else a new one."""
+        from mlflow.exceptions import MlflowException
+
+        where = self._client.tracking_uri
+        told = read_json(self._path / MLFLOW_FILE)
+        if told.get("tracking_uri") == where and isinstance(told.get("run_id"), str):
+            try:
+                self._client.get_run(told["run_id"])
+                self._client.update_run(told["run_id"], status="RUNNING")
+            except MlflowException:
+                log.say(f"mlflow: {where} has no run {told['run_id']} any more; begun anew")
+            else:
+                return told["run_id"]
+        snapshot = read_run(self._path)
+        made = self._client.create_run(_experiment(self._client), run_name=snapshot.name, tags=_tags(snapshot))
+        files.write_json(self._path / MLFLOW_FILE, {"tracking_uri": where, "run_id": made.info.run_id})
+        _log_params(self._client, made.info.run_id, snapshot)
+        return made.info.run_id
+
+    def _last_epoch(self) -> int:
+        known = self._client.get_metric_history(self._id, "epoch/learning_rate")
+        return max((metric.step for metric in known), default=0)
+
+    def log_epochs(self, run: RunSnapshot) -> None:
+        """See Tracker."""
+        from mlflow.entities import Metric
+
+        # Counted back from when the run was last heard of: it may have been gone on with.
+        ended = float(run.status.get("heartbeat") or time.time()) - run.seconds
+        metrics: list[Metric] = []
+        for row in run.history:
+            ended += row["seconds"] if row["seconds"] == row["seconds"] else 0.0
+            if row["epoch"] > self._logged:
+                at, step = int(1000 * ended), int(row["epoch"])
+                metrics += [Metric(name, value, at, step) for name, value in epoch_figures(row)]
+        for start in range(0, len(metrics), BATCH):
+            self._client.log_batch(self._id, metrics=metrics[start : start + BATCH])
+        self._logged = max(self._logged, len(run.history))
+
+    def log_end(self, run: RunSnapshot) -> str:
+        """See Tracker."""
+        for name, value in evaluation_figures(run).items():
+            self._client.log_metric(self._id, name, value, step=int((run.evaluation or {}).get("epoch", 0)))
+        for name, value in _tags(run).items():
+            self._client.set_tag(self._id, name, value)
+        for name in ARTEFACTS:
+            if (run.path / name).is_file() and not (run.path / name).is_symlink():
+                self._client.log_artifact(self._id, str(run.path / name))
+        picture = confusion_image(run)
+        if picture is not None:
+            self._client.log_image(self._id, picture, artifact_file="confusion_matrix.png")
+        self._client.set_terminated(self._id, MLFLOW_STATES.get(run.state, "FAILED"))
+        return f"{self._client.tracking_uri}, run {self._id}"
+
+
+def _experiment(client: MlflowClient) -> str:
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "fer-tui"
+    found = client.get_experiment_by_name(name)
+    return found.experiment_id if found else client.create_experiment(name)
+
+
+def _tags(run: RunSnapshot) -> dict[str, str]:
+    told = {
+        "fer_tui.run": run.name,
+        "fer_tui.state": run.state,
+        "fer_tui.fingerprint": run.environment.get("fingerprint"),
+        "fer_tui.warnings": ";".join(str(warning.get("code")) for warning in run.warnings),
+        "fer_tui.host": run.environment.get("host"),
+    }
+    return {name: str(value)[:LONGEST] for name, value in told.items() if value}
+
+
+def _log_params(client: MlflowClient, run_id: str, run: RunSnapshot) -> None:
+    from mlflow.entities import Param
+
+    params = [Param(name, str(value)[:LONGEST]) for name, value in run.config.items()]
+    params += [Param("parameters", str(run.environment.get("parameters")))]
+    for start in range(0, len(params), BATCH):
+        client.log_batch(run_id, params=params[start : start + BATCH])

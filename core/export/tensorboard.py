@@ -1,0 +1,68 @@
+"""TensorBoard's event files, in the run directory."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import RunError
+from core.export.tracker import confusion_image, epoch_figures, evaluation_figures
+from core.runs.reader import RunSnapshot
+
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+class TensorBoardTracker:
+    """Event files in the run directory's `tensorboard`, written anew from the first epoch by whoever opens it.
+
+    Scalars by epoch; at the end the evaluation, the confusion matrix as an image, and the kept model's graph.
+    """
+
+    def __init__(self, run: Path) -> None:
+        """`run`: its directory."""
+        import tensorflow as tf
+
+        self._folder = run / TENSORBOARD_FOLDER
+        # What an epoch said that was lost, or of another tracker's time, would stand beside what is so.
+        if self._folder.is_symlink():
+            raise RunError(f"{self._folder}: is a link; remove it")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._writer = tf.summary.create_file_writer(str(self._folder))
+        self._logged = 0
+
+    def log_epochs(self, run: RunSnapshot) -> None:
+        """See Tracker."""
+        import tensorflow as tf
+
+        with self._writer.as_default():
+            for row in run.history[self._logged :]:
+                for name, value in epoch_figures(row):
+                    tf.summary.scalar(name, value, step=int(row["epoch"]))
+        self._logged = len(run.history)
+        self._writer.flush()
+
+    def log_end(self, run: RunSnapshot) -> str:
+        """See Tracker."""
+        import tensorflow as tf
+
+        picture = confusion_image(run)
+        with self._writer.as_default():
+            step = int((run.evaluation or {}).get("epoch", len(run.history)))
+            for name, value in evaluation_figures(run).items():
+                tf.summary.scalar(name, value, step=step)
+            if picture is not None:
+                tf.summary.image("confusion_matrix", np.asarray(picture)[None], step=step)
+                self._log_graph(run.path)
+        self._writer.close()
+        return f"{self._folder}; look with 'tensorboard --logdir {run.path.parent}'"
+
+    def _log_graph(self, run: Path) -> None:
+        import tensorflow as tf
+
+        from core.runs.model_file import load_model
+
+        model = load_model(run)
+        shape = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name="pixels")
+        tf.summary.graph(tf.function(lambda pixels: model(pixels, training=False)).get_concrete_function(shape).graph)

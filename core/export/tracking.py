@@ -1,0 +1,96 @@
+"""Runs where other tools keep theirs: TensorBoard's event files and MLflow's runs, made of the run directory alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from core.errors import ConfigError, FerError, RunError, first_line
+from core.export.mlflow import MlflowTracker
+from core.export.tensorboard import TensorBoardTracker
+from core.export.tracker import Tracker
+from core.runs.reader import ENDED, read_run
+from core.system import log
+
+
+def open_tracker(kind: str, run: Path) -> Tracker:
+    """The tracker of a run.
+
+    Args:
+        kind: of TRACKERS.
+        run: its directory.
+
+    Raises:
+        ConfigError: there is no such tracker.
+        RunError: the package is missing.
+    """
+    if kind not in TRACKERS:
+        raise ConfigError(f"--to: nothing is logged to '{kind}'; choose from {', '.join(TRACKERS)}")
+    if find_spec(kind) is None:
+        raise RunError(f"{kind} is not installed; pip install 'fer-tui[{kind}]'")
+    return TRACKERS[kind](run)
+
+
+def log_run(run: Path, kind: str) -> str:
+    """Log a run that has ended; where it can be looked at.
+
+    Args:
+        run: its directory.
+        kind: of TRACKERS.
+
+    Raises:
+        ConfigError: there is no such tracker.
+        RunError: the run is under way, the package is missing, or the tracker does not take it.
+    """
+    snapshot = read_run(run)
+    if snapshot.state not in ENDED:
+        raise RunError(f"{run.name}: is {snapshot.state}; log it when it has ended, or train with --track")
+    try:
+        tracker = open_tracker(kind, run)
+        tracker.log_epochs(snapshot)
+        return tracker.log_end(snapshot)
+    except FerError:
+        raise
+    except Exception as error:
+        raise RunError(f"{kind}: {first_line(error)[:300]}") from None
+
+
+class Tracking:
+    """The trackers of a run under way. One that fails is left alone from then on: no training ends for its sake."""
+
+    def __init__(self, kind: str, run: Path) -> None:
+        """Open what `kind` names: none, tensorboard, mlflow or both."""
+        self._run = run
+        self._trackers: dict[str, Tracker] = {}
+        for name in {"none": (), "both": tuple(TRACKERS)}.get(kind, (kind,)):
+            with self._left_alone_if_it_fails(name):
+                self._trackers[name] = open_tracker(name, run)
+
+    def log_epochs(self) -> None:
+        """Log the epochs that came since."""
+        for name, tracker in list(self._trackers.items()):
+            with self._left_alone_if_it_fails(name):
+                tracker.log_epochs(read_run(self._run))
+
+    def log_end(self, state: str) -> None:
+        """Log that the run ended in a state, which its directory need not tell yet."""
+        for name, tracker in list(self._trackers.items()):
+            with self._left_alone_if_it_fails(name):
+                run = replace(read_run(self._run), state=state)
+                tracker.log_epochs(run)
+                log.say(f"logged to {tracker.log_end(run)}")
+
+    @contextlib.contextmanager
+    def _left_alone_if_it_fails(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._trackers.pop(name, None)
+            advice = f"'fer-tui log {self._run.name} --to {name}' logs the run when that is mended"
+            log.say(f"{name}: {first_line(error)[:300]}; the run goes on without it: {advice}")
+
+
+TRACKERS: Mapping[str, Callable[[Path], Tracker]] = {"tensorboard": TensorBoardTracker, "mlflow": MlflowTracker}

@@ -1,0 +1,174 @@
+"""Training one run after another: the first in this process, later ones each in a process of its own.
+
+Keras keeps what it compiled for as long as its process lives (see docs/memory.md), so that a queue in one process
+would grow with every run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import RunError
+from core.runs.reader import ENDED, read_run
+from core.runs.resume import load_config, mark
+from core.runs.writer import enqueue, explain_end
+from core.system.processes import give_way, start_detached
+
+# Of waiting runs, in seconds: how often their directories are looked at for a stop, and their hearts beat.
+LISTEN_INTERVAL = 1.0
+BEAT_INTERVAL = 20.0
+
+
+class RunQueue:
+    """Runs to be trained, in order, by one worker thread that calls `work`; more may come while it works."""
+
+    def __init__(self, runs: Sequence[Path] = (), *, in_children: bool = False, is_shared: bool = False) -> None:
+        """A queue of runs.
+
+        Args:
+            runs: directories made by `create_run`, or ended ones to go on with.
+            in_children: whether the first run too has a process of its own.
+            is_shared: whether this process has other work as well: a run that changes all of it (`deterministic`,
+                several devices) then has its own.
+        """
+        self._waiting = deque(runs)
+        self._in_children = in_children
+        self._is_shared = is_shared
+        self._mutex = threading.Lock()
+        self._stop = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._works = False
+        self._idle = threading.Event()
+        self.current: Path | None = None
+        self.errors: dict[Path, Exception] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is worked on, or waits; one that has ended, and whose process is about to, is not."""
+        current = self.current
+        return bool(self._waiting) or (current is not None and read_run(current).state not in ENDED)
+
+    def add(self, runs: Sequence[Path]) -> bool:
+        """Put runs at the end; whether a thread has to be started that calls `work`."""
+        with self._mutex:
+            self._waiting.extend(runs)
+            starts, self._works = not self._works, True
+            if starts:
+                self._idle = threading.Event()
+        return starts
+
+    def work(self) -> None:
+        """Train every run; returns when none is left. An error that keeps a run from beginning is in `errors`."""
+        threading.Thread(target=self._beat, args=[self._idle], name="waiting runs", daemon=True).start()
+        while (run := self._next()) is not None:
+            try:
+                if self._stop.is_set():
+                    mark(run, "stopped", "stopped before it began")
+                elif self._trains_here(run):
+                    self._train_here(run)
+                else:
+                    self._train_in_child(run)
+            except Exception as error:
+                self.errors[run] = error
+
+    def withdraw(self, run: Path) -> bool:
+        """Take a run out that waits and mark it stopped; false where it does not wait (any more)."""
+        with self._mutex:
+            if run not in self._waiting:
+                return False
+            self._waiting.remove(run)
+        mark(run, "stopped", "stopped before it began")
+        return True
+
+    def stop(self) -> None:
+        """End the run under way after its batch, and start no other; from any thread."""
+        self._stop.set()
+        self._signal_child(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End a child at once: what it wrote up to its last epoch stands."""
+        self._signal_child(signal.SIGKILL)
+
+    def _next(self) -> Path | None:
+        with self._mutex:
+            self.current = self._waiting.popleft() if self._waiting else None
+            self._works = self.current is not None
+            if not self._works:
+                self._idle.set()
+            return self.current
+
+    def _beat(self, idle: threading.Event) -> None:
+        """Keep the hearts of waiting runs beating, by which other hosts know of us, and see which shall not begin."""
+        beaten = time.monotonic()
+        while not idle.wait(LISTEN_INTERVAL):
+            is_due = time.monotonic() - beaten > BEAT_INTERVAL
+            with self._mutex:
+                waiting = list(self._waiting)
+            for run in waiting:
+                with contextlib.suppress(OSError, RunError):
+                    if (run / "stop").exists():
+                        self.withdraw(run)
+                    elif is_due:
+                        self._say_queued(run)
+            beaten = time.monotonic() if is_due else beaten
+
+    def _say_queued(self, run: Path) -> None:
+        with self._mutex:
+            if run in self._waiting:
+                enqueue(run)
+
+    def _trains_here(self, run: Path) -> bool:
+        if self._in_children:
+            return False
+        config = load_config(run)
+        return not self._is_shared or (config.on_one_device and not config.deterministic)
+
+    def _train_here(self, run: Path) -> None:
+        from core.training.trainer import train
+
+        self._in_children = True
+        if self._is_shared:
+            give_way(threading.get_native_id())
+        train(load_config(run), run, _Either(self._stop))
+
+    def _train_in_child(self, run: Path) -> None:
+        self._child = start_worker([run])
+        if self._is_shared:
+            give_way(self._child.pid)
+        if self._stop.is_set():
+            self._signal_child(signal.SIGTERM)
+        status = self._child.wait()
+        self._child = None
+        if read_run(run).status.get("state") == "queued":
+            mark(run, "failed", f"its process ended with status {status} before it began; see log.txt")
+        elif status < 0 and read_run(run).state == "interrupted":
+            explain_end(run, f"its process was killed by signal {-status}, as happens when memory runs out")
+
+    def _signal_child(self, number: signal.Signals) -> None:
+        child = self._child
+        if child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(number)
+
+
+class _Either(threading.Event):
+    """A run's own stop, which its directory can ask for; the queue's stop is every run's."""
+
+    def __init__(self, other: threading.Event) -> None:
+        super().__init__()
+        self._other = other
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._other.is_set()
+
+
+def start_worker(runs: Sequence[Path]) -> subprocess.Popen[bytes]:
+    """Start a process that trains runs one after another, and outlives the terminal that this one has."""
+    return start_detached("core.jobs.worker", map(str, runs), runs[0] / "log.txt")

@@ -1,0 +1,153 @@
+"""What a search may choose from: a range or a list of values for each of some TrainingConfig fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from core.config.protocol import PROTOCOLS
+from core.config.training_config import TrainingConfig, resolve
+from core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import optuna
+
+SYNTAX = "LOW..HIGH, LOW..HIGH:log, LOW..HIGH:STEP or A,B,C"
+# A trial's figure is compared with the others': what it is a figure of must not differ between them.
+FIXED = ("data", "protocol", "control", "monitor", "keep", "validation_share")
+# Part of val_loss itself, which a search would lower by having less of them.
+IN_LOSS = ("l2", "label_smoothing")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, both included: drawn evenly in the logarithm, in steps, or evenly."""
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+
+    def suggest(self, trial: optuna.Trial, field: str) -> float:
+        """A trial's number; a whole one where both ends are."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(field, self.low, self.high, step=int(self.step or 1), log=self.log)
+        return trial.suggest_float(field, self.low, self.high, step=self.step, log=self.log)
+
+    def values(self) -> tuple[float, ...]:
+        """The ends, between which every value is allowed if they are."""
+        return self.low, self.high
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A few values without an order."""
+
+    options: tuple[Any, ...]
+
+    def suggest(self, trial: optuna.Trial, field: str) -> Any:
+        """A trial's value."""
+        return trial.suggest_categorical(field, self.options)
+
+    def values(self) -> tuple[Any, ...]:
+        """All of them."""
+        return self.options
+
+
+Space = Mapping[str, Range | Choices]
+
+
+def read_space(wishes: Mapping[str, tuple[Any, str]], settings: Mapping[str, Any]) -> Space:
+    """A search's space, every value of it checked.
+
+    Args:
+        wishes: TrainingConfig fields to what was told, text in SYNTAX or a list of values, and where, for errors:
+            "--space" or a file.
+        settings: the settings that all trials share; `data` and `model` must be among them, or in the space.
+
+    Raises:
+        ConfigError: a field is unknown or can't be searched over, a value is not allowed, or trials can't be judged
+            by the monitor.
+    """
+    space: dict[str, Range | Choices] = {}
+    shared = dict(settings)
+    # The model first: what is chosen besides is checked with one of the models.
+    for field in sorted(wishes, key=lambda name: name != "model"):
+        told, source = wishes[field]
+        if field in FIXED:
+            raise ConfigError(f"{source}: {field}: trials that differ in it can't be compared; give it one value")
+        if field not in TrainingConfig.model_fields:
+            # Tells the nearest name.
+            resolve({field: told}, source=source)
+        dimension = _dimension(field, told, source)
+        checked = [getattr(resolve({**shared, field: value}, source=source), field) for value in dimension.values()]
+        if isinstance(dimension, Choices):
+            dimension = Choices(tuple(dict.fromkeys(str(v) if isinstance(v, Path) else v for v in checked)))
+        space[field] = dimension
+        if field == "model":
+            shared["model"] = dimension.values()[0]
+    _check_objective(resolve({**settings, **first_values(space)}), space)
+    return space
+
+
+def _check_objective(config: TrainingConfig, space: Space) -> None:
+    """Refuse what trials can't be judged by: a monitor of training, and a figure that the space has a part in."""
+    if PROTOCOLS[config.protocol].has_own_steps:
+        raise ConfigError("--protocol: a search goes by the whole validation split; use the sound protocol")
+    if not config.monitor.startswith("val_"):
+        raise ConfigError(
+            f"--monitor: {config.monitor} is a figure of training; a search goes by validation, such as val_accuracy"
+        )
+    for field in IN_LOSS:
+        if field in space and config.monitor == "val_loss":
+            raise ConfigError(f"--space: {field} is a part of val_loss; add --monitor val_accuracy to search over it")
+
+
+def first_values(space: Space) -> dict[str, Any]:
+    """One place in the space, for what has to be looked at before a search begins."""
+    return {field: dimension.values()[0] for field, dimension in space.items()}
+
+
+def _dimension(field: str, told: Any, source: str) -> Range | Choices:
+    if isinstance(told, str) and ".." in told:
+        return _range(field, told, source)
+    options = told.split(",") if isinstance(told, str) else told
+    if not isinstance(options, Sequence) or len(options) < 2 or "" in options:
+        raise ConfigError(f"{source}: {field}: must be {SYNTAX} (got {told!r})")
+    return Choices(tuple(options))
+
+
+def _range(field: str, told: str, source: str) -> Range:
+    kind = _number(field)
+    if kind is None:
+        raise ConfigError(f"{source}: {field}: has no range; list its values, as A,B,C (got {told!r})")
+    ends, _, how = told.partition(":")
+    low, _, high = ends.partition("..")
+    try:
+        numbers = [Decimal(text) for text in (low, high, *([how] if how not in ("", "log") else []))]
+        if kind is int and any(number != int(number) for number in numbers):
+            raise ConfigError(f"{source}: {field}: is a whole number (got {told!r})")
+    except (InvalidOperation, ValueError, OverflowError):
+        raise ConfigError(f"{source}: {field}: must be {SYNTAX} (got {told!r})") from None
+    if not all(number.is_finite() for number in numbers) or numbers[0] >= numbers[1]:
+        raise ConfigError(f"{source}: {field}: LOW must be below HIGH (got {told!r})")
+    if how == "log":
+        if numbers[0] <= 0:
+            raise ConfigError(f"{source}: {field}: LOW must be above 0 for :log (got {told!r})")
+        return Range(kind(numbers[0]), kind(numbers[1]), log=True)
+    if not how:
+        return Range(kind(numbers[0]), kind(numbers[1]))
+    bottom, top, step = numbers
+    if not 0 < step <= top - bottom:
+        raise ConfigError(f"{source}: {field}: STEP must be above 0 and fit between the ends (got {told!r})")
+    return Range(kind(bottom), kind(bottom + (top - bottom) // step * step), kind(step))
+
+
+def _number(field: str) -> type[int] | type[float] | None:
+    """Whether a field takes any whole number, any number, or neither."""
+    annotation = TrainingConfig.model_fields[field].annotation
+    kinds = () if get_origin(annotation) is Literal else (get_args(annotation) or (annotation,))
+    return int if int in kinds else float if float in kinds else None

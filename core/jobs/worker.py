@@ -1,0 +1,66 @@
+"""A process that trains runs, one after another: `python -m core.jobs.worker [--lifeline] RUN...`.
+
+With `--lifeline` it dies when its standard input ends: when whoever started it is gone, however that came about. A
+signal then ends it as SIGKILL does: its run is to go on elsewhere, and is stopped by its directory alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from core.jobs.queue import RunQueue
+from core.runs.reader import read_run
+from core.runs.writer import enqueue
+
+
+def main(runs: Sequence[Path], *, hears_signals: bool = True) -> int:
+    """Train runs; a signal ends the one under way after its batch and starts no other, a second one ends at once."""
+    queue, signals = RunQueue(runs), []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
+        queue.stop()
+        if len(signals) > 1:
+            queue.kill()
+            os._exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ask if hears_signals else signal.SIG_DFL)
+    for run in runs:
+        # From now on it is this process that they wait for.
+        enqueue(run)
+    # In a thread, so that a signal is heard while TensorFlow holds the one that trains.
+    worker = threading.Thread(target=queue.work, name="trainer", daemon=True)
+    worker.start()
+    while worker.is_alive():
+        worker.join(0.2)
+    for run, error in queue.errors.items():
+        sys.stderr.write(f"{run.name}: {error}\n")
+    return 0 if all(read_run(run).state in ("completed", "stopped") for run in runs) else 1
+
+
+def hold_lifeline() -> None:
+    """Kill this process as soon as its standard input ends."""
+
+    def wait() -> None:
+        # Past Python's own buffer, whose lock a thread may not hold when the interpreter ends.
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    is_held = arguments[:1] == ["--lifeline"]
+    if is_held:
+        del arguments[0]
+        hold_lifeline()
+    sys.exit(main([Path(argument) for argument in arguments], hears_signals=not is_held))

@@ -1,0 +1,209 @@
+"""What a run's figures must not be taken for; each finding names the figure, what it means and what to do.
+
+The detectors read a run as its directory tells it, so that they judge any run, and say of one under way what is
+known of it so far.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.runs.history import METRICS
+from core.runs.reader import RunSnapshot, better
+
+CONSTANT_SHARE = 0.9
+PURE_SHARE = 0.5
+SAME_SHARE = 0.001
+
+
+def audit_run(run: RunSnapshot) -> list[dict[str, str]]:
+    """Look for what would make a reader believe too much.
+
+    Args:
+        run: at any moment; what it has no facts for yet is not judged.
+
+    Returns:
+        A `code` and a `message` each, in this order: near_pure_batches, encoding_differs, nan, partial_validation,
+        class_share, constant_answer, not_above_majority, chosen_epoch.
+    """
+    detectors = (
+        _near_pure_batches,
+        _encoding_differs,
+        _nan,
+        _partial_validation,
+        _class_share,
+        _constant_answer,
+        _not_above_majority,
+        _chosen_epoch,
+    )
+    return [
+        {"code": detector.__name__.removeprefix("_"), "message": message}
+        for detector in detectors
+        for message in detector(run)
+    ]
+
+
+def measure_batches(labels: NDArray[np.integer], batches: Iterable[NDArray[np.integer]]) -> dict[str, float]:
+    """How mixed the batches of an epoch are.
+
+    Args:
+        labels: the class number of every training image.
+        batches: the row numbers of every batch, in the order of training.
+
+    Returns:
+        `label_entropy`, the mean entropy of a batch's labels (bits); `shuffled_label_entropy`, the same after the
+        epoch's images are shuffled throughout; `previous_class_accuracy`, the share of right answers of who says,
+        to every image, the commonest class of the batch before.
+    """
+    drawn = [labels[np.asarray(rows)] for rows in batches]
+    classes = int(labels.max()) + 1
+    shuffled = np.random.default_rng(0).permutation(np.concatenate(drawn))
+    ends = np.cumsum([len(batch) for batch in drawn])[:-1]
+    counts = [np.bincount(batch, minlength=classes) for batch in drawn]
+    right = sum(int(now[before.argmax()]) for before, now in pairwise(counts))
+    later = sum(len(batch) for batch in drawn[1:])
+    return {
+        "label_entropy": _mean_entropy(counts),
+        "shuffled_label_entropy": _mean_entropy(
+            [np.bincount(batch, minlength=classes) for batch in np.split(shuffled, ends)]
+        ),
+        "previous_class_accuracy": right / later if later else math.nan,
+    }
+
+
+def _mean_entropy(counts: Sequence[NDArray[np.integer]]) -> float:
+    """The mean entropy, in bits, of each batch's counts."""
+    shares = np.array(counts) / np.sum(counts, axis=1, keepdims=True)
+    return float(-(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=1).mean())
+
+
+def _near_pure_batches(run: RunSnapshot) -> Iterator[str]:
+    batches = run.environment.get("batches") or {}
+    entropy, mixed = batches.get("label_entropy"), batches.get("shuffled_label_entropy")
+    if entropy is None or mixed is None or entropy >= PURE_SHARE * mixed:
+        return
+    guess = batches.get("previous_class_accuracy")
+    scores = "" if guess is None or guess != guess else f" (saying the class of the batch before scores {guess:.2f})"
+    yield (
+        f"label entropy of a batch is {entropy:.2f} bits, {mixed:.2f} if shuffled well: batches are nearly of one "
+        f"class, and training accuracy shows how fast the model follows them{scores}; train with --protocol sound"
+    )
+
+
+def _encoding_differs(run: RunSnapshot) -> Iterator[str]:
+    trained, validated = run.environment.get("classes"), run.environment.get("validation_classes")
+    if not trained or not validated or trained == validated:
+        return
+    moved = [name for name, other in zip(trained, validated, strict=False) if name != other]
+    counts = (run.environment.get("counts") or {}).get("validation", {})
+    images = sum(counts.get(name, 0) for name in moved)
+    yield (
+        f"the encoding of validation has other outputs for {', '.join(moved)} than that of train: {images:,} "
+        "validation images count as right where the model is wrong, in val_* figures; read the whole split's, or train "
+        "with --protocol sound, which fits the encoding on train alone"
+    )
+
+
+def _nan(run: RunSnapshot) -> Iterator[str]:
+    names = (*METRICS, *(f"val_{metric}" for metric in METRICS))
+    found = [(int(row["epoch"]), name) for row in run.history for name in names if not _is_finite(row.get(name))]
+    advice = "nothing after it can be believed; lower the learning rate, or look at the images"
+    if found:
+        epoch, name = found[0]
+        yield f"{name} of epoch {epoch} is not a number; {advice}"
+    elif run.state == "diverged":
+        yield f"the loss of epoch {len(run.history) + 1} is not a number; {advice}"
+    elif run.evaluation and "loss" in run.evaluation and not _is_finite(run.evaluation["loss"]):
+        yield f"loss over the whole split is not a number; {advice}"
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _partial_validation(run: RunSnapshot) -> Iterator[str]:
+    evaluation = run.evaluation or {}
+    covered = evaluation.get("val_images", run.environment.get("val_images"))
+    total = evaluation.get("images", run.environment.get("validation_images"))
+    if covered is None or total is None or covered >= total:
+        return
+    whole = f" over all of them accuracy is {evaluation['accuracy']:.4f}, the figure to report" if evaluation else ""
+    yield (
+        f"val_* figures cover {covered:,} of the split's {total:,} images;{whole or ' the evaluation covers all'}; "
+        "--protocol sound validates on all"
+    )
+
+
+def _class_share(run: RunSnapshot) -> Iterator[str]:
+    """An accuracy that is, to a thousandth, the share of a class in what it was taken over."""
+    evaluation = run.evaluation or {}
+    whole = {name: report["support"] for name, report in evaluation.get("per_class", {}).items() if report["support"]}
+    taken = [("val_accuracy", _reported(run).get("val_accuracy"), evaluation.get("val_counts") or {})]
+    if evaluation.get("val_counts") != whole:
+        taken.append(("accuracy over the whole split", evaluation.get("accuracy"), whole))
+    for figure, accuracy, counts in taken:
+        images = sum(counts.values())
+        if not images or accuracy is None or not math.isfinite(accuracy):
+            continue
+        right = accuracy * images
+        distances = {name: abs(count - right) for name, count in counts.items()}
+        name = min(distances, key=distances.__getitem__)
+        # Below a thousand images nothing but the very count.
+        if distances[name] <= max(SAME_SHARE * images, 0.5):
+            yield (
+                f"{figure} {accuracy:.4f} is the share of '{name}' ({counts[name]:,} of {images:,} images): what "
+                f"always saying '{name}' scores; look at the confusion matrix before believing it"
+            )
+            return
+
+
+def _reported(run: RunSnapshot) -> Mapping[str, float]:
+    """The row of the epoch that the evaluation is of."""
+    epoch = (run.evaluation or {}).get("epoch")
+    return next((row for row in run.history if row["epoch"] == epoch), {})
+
+
+def _constant_answer(run: RunSnapshot) -> Iterator[str]:
+    if not run.evaluation or "confusion_matrix" not in run.evaluation:
+        return
+    answers = np.array(run.evaluation["confusion_matrix"]).sum(axis=0)
+    share = answers.max() / answers.sum()
+    if share > CONSTANT_SHARE:
+        name = run.evaluation["classes"][int(answers.argmax())]
+        yield (
+            f"'{name}' is the answer to {share:.1%} of the images: the model has learnt next to nothing, its accuracy "
+            "is that class's share of the images; train longer, or with --protocol sound, or lower the learning rate"
+        )
+
+
+def _not_above_majority(run: RunSnapshot) -> Iterator[str]:
+    evaluation = run.evaluation or {}
+    accuracy, majority = evaluation.get("accuracy"), evaluation.get("majority_accuracy")
+    if accuracy is not None and majority is not None and accuracy <= majority:
+        yield (
+            f"accuracy {accuracy:.4f} over the whole split is not above {majority:.4f}, what always saying the "
+            "commonest class scores; train longer, or lower the learning rate"
+        )
+
+
+def _chosen_epoch(run: RunSnapshot) -> Iterator[str]:
+    """A reported epoch that is neither the last nor the best by the monitor."""
+    reported = (run.evaluation or {}).get("epoch")
+    if reported is None or not run.history:
+        return
+    monitor = str(run.config.get("monitor", "val_loss"))
+    value = _reported(run).get(monitor, math.nan)
+    last = int(run.history[-1]["epoch"])
+    ahead = [int(row["epoch"]) for row in run.history if better(monitor, row.get(monitor, math.nan), value)]
+    if reported != last and (ahead or value != value):
+        best = f"epoch {ahead[-1]} is better by {monitor}" if ahead else f"its {monitor} is not a number"
+        yield (
+            f"epoch {reported} of {last} is reported, neither the last nor the best ({best}): an epoch chosen by hand "
+            "flatters; report the last one, or the monitor's best (--keep)"
+        )

@@ -1,0 +1,68 @@
+"""The data set of a run, found again: what its predictions are about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.data.dataset import Dataset, Source, fingerprint
+from core.data.readers.choose import read_dataset
+from core.data.splits import correct, divided
+from core.errors import ConfigError, DatasetError, RunError
+from core.runs.reader import RunSnapshot
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def find_images(run: RunSnapshot) -> Dataset:
+    """The data set that a run's environment.json names, as it is now.
+
+    Raises:
+        RunError: it names none.
+        DatasetError: the data set is gone or can't be read.
+    """
+    place = run.environment.get("data")
+    if not isinstance(place, str):
+        raise RunError(f"{run.path / 'environment.json'}: names no data set, so the faces can't be found")
+    try:
+        return correct(read_dataset(Path(place)), run.config)
+    except (ConfigError, DatasetError) as error:
+        raise DatasetError(f"The faces can't be shown: {error}") from None
+
+
+def has_changed(run: RunSnapshot, dataset: Dataset, check: Callable[[], None]) -> bool:
+    """Whether a data set's images, classes or splits are others than those that a run stood on.
+
+    Every image is read for it.
+
+    Args:
+        run: with the fingerprint; false where it has none.
+        dataset: what `find_images` found.
+        check: called before each image; what it raises ends the reading.
+    """
+    was, share = run.environment.get("fingerprint"), run.config.get("validation_share")
+    if not isinstance(was, str) or not isinstance(share, int | float):
+        return False
+    try:
+        split = divided(dataset, run.config)
+    except (DatasetError, ValueError):
+        return True
+    return fingerprint(replace(split, source=_Checked(dataset.source, check))) != was
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A source that can be told to end."""
+
+    source: Source
+    check: Callable[[], None]
+
+    def content(self, path: str) -> bytes:
+        self.check()
+        return self.source.content(path)
+
+    def image(self, path: str) -> Image.Image:
+        return self.source.image(path)

@@ -1,0 +1,197 @@
+"""What a finished run said to each image: its confusion matrix, its predictions.csv, and its mistakes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import RunError
+from core.runs.schema import is_square
+from core.system import files
+
+if TYPE_CHECKING:
+    from core.data.dataset import Dataset
+
+Cell = tuple[str, str]
+"""A cell of a confusion matrix: the true class and the predicted one."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run's model said to one image.
+
+    Attributes:
+        path: relative to the data set's root.
+        label: the true class.
+        predicted: the class that was said.
+        share: its probability, how sure the model was.
+        probabilities: of every class, in the file's order; empty where only the answer is known.
+    """
+
+    path: str
+    label: str
+    predicted: str
+    share: float
+    probabilities: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it said the true class."""
+        return self.label == self.predicted
+
+
+class Labelled(Protocol):
+    """What is of one image: its path, relative to the data set's root, and its class there."""
+
+    @property
+    def path(self) -> str:
+        """See the class."""
+        ...
+
+    @property
+    def label(self) -> str:
+        """See the class."""
+        ...
+
+
+L = TypeVar("L", bound=Labelled)
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class in a run's per-class report; precision, recall and F1 from 0 to 1, support in images."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """evaluation.json's figures of the classes, checked.
+
+    Attributes:
+        classes: in the order of the matrix.
+        matrix: images, rows true and columns predicted.
+        figures: per class, in the same order.
+    """
+
+    classes: tuple[str, ...]
+    matrix: tuple[tuple[int, ...], ...]
+    figures: tuple[ClassFigures, ...]
+
+
+def read_evaluation(evaluation: Mapping[str, Any] | None) -> Evaluation | None:
+    """The classes' figures of an evaluation.json; None where there is none or it is damaged."""
+    try:
+        assert evaluation is not None
+        classes = tuple(str(name) for name in evaluation["classes"])
+        matrix = tuple(tuple(int(count) for count in row) for row in evaluation["confusion_matrix"])
+        figures = tuple(_figures(name, evaluation["per_class"][name]) for name in classes)
+    except (AssertionError, KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return Evaluation(classes, matrix, figures) if classes and is_square(matrix, classes) else None
+
+
+def _figures(name: str, row: Mapping[str, Any]) -> ClassFigures:
+    precision, recall, f1 = (float(row[figure]) for figure in ("precision", "recall", "f1"))
+    return ClassFigures(name, precision, recall, f1, int(row["support"]))
+
+
+def row_shares(matrix: Sequence[Sequence[int]]) -> tuple[tuple[float, ...], ...]:
+    """Every count of a confusion matrix as a share of its row, the true class's images; 0 in a row without any."""
+    return tuple(tuple(count / max(sum(row), 1) for count in row) for row in matrix)
+
+
+def commonest_mistake(matrix: Sequence[Sequence[int]]) -> tuple[int, int]:
+    """Row and column of the largest count beside the diagonal, the first of equals; (0, 0) where there is none."""
+    mistakes = [(count, -i, -j) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count]
+    _, i, j = max(mistakes, default=(0, 0, 0))
+    return -i, -j
+
+
+def read_predictions(run: Path) -> list[Prediction]:
+    """Read a run's predictions.csv.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    path = run / "predictions.csv"
+    line = 1
+    try:
+        with io.TextIOWrapper(files.open_to_read(path), "utf-8", errors="surrogateescape", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            predictions = []
+            for row in reader:
+                line = reader.line_num
+                predictions.append(_prediction(row))
+    except FileNotFoundError:
+        raise RunError(f"{path}: is missing; without it nothing tells which images were got wrong") from None
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}; it must be readable") from None
+    except (KeyError, TypeError, ValueError, csv.Error):
+        raise RunError(f"{path}: line {line} is damaged; train the model again to have its faces") from None
+    return predictions
+
+
+def _prediction(row: Mapping[str, str]) -> Prediction:
+    if None in row or None in row.values():
+        raise ValueError("a row of another length than the header")
+    predicted = row["predicted"]
+    shares = {name.removeprefix("p_"): float(share) for name, share in row.items() if name.startswith("p_")}
+    return Prediction(row["path"], row["label"], predicted, shares[predicted], shares)
+
+
+def telling(predictions: Sequence[Prediction], cell: Cell | None) -> list[Prediction]:
+    """The predictions that tell most of a run.
+
+    Args:
+        predictions: all of them.
+        cell: the true and the predicted class that are looked at; None is every mistake.
+
+    Returns:
+        Mistakes with the surest first; for a cell of the diagonal, the right answers with the least sure first.
+    """
+    if cell is None:
+        found = [each for each in predictions if not each.is_right]
+    else:
+        found = [each for each in predictions if (each.label, each.predicted) == cell]
+    surest_first = cell is None or cell[0] != cell[1]
+    return sorted(found, key=lambda each: -each.share if surest_first else each.share)
+
+
+def still_there(labelled: Sequence[L], dataset: Dataset) -> list[L]:
+    """Those, predictions or what else is of an image, whose image a data set still has, in the same class."""
+    labels = dict(zip(dataset.frame["path"], dataset.frame["label"], strict=True))
+    return [each for each in labelled if labels.get(each.path) == each.label]
+
+
+def predictions_table(
+    paths: Sequence[str], labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]
+) -> bytes:
+    """predictions.csv: path, label, predicted, and `p_<class>` for every class in alphabetical order.
+
+    Args:
+        paths: of the images, relative to the data set's root.
+        labels: the true class of each.
+        probabilities: shape (images, classes).
+        classes: in the order of the columns of `probabilities`.
+    """
+    names = sorted(classes)
+    columns = [list(classes).index(name) for name in names]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["path", "label", "predicted", *(f"p_{name}" for name in names)])
+    for path, label, row in zip(paths, labels, probabilities, strict=True):
+        shares = ["" if share != share else f"{share:.6f}" for share in row[columns]]
+        writer.writerow([path, label, classes[int(row.argmax())], *shares])
+    return text.getvalue().encode(errors="surrogateescape")

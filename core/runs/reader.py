@@ -1,0 +1,198 @@
+"""Reading run directories: what the screens, the tables and the other commands know of a run.
+
+A run is a directory (docs/run-directory.md); `core.runs.writer` writes it, everything else reads it here, with
+nothing heavier than the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from core.errors import RunError
+from core.runs.history import Epochs, column, is_lower_better, read_history
+from core.runs.schema import SHAPES, fitting
+from core.system import files
+from core.system.processes import is_alive
+
+STATES = ("queued", "running", "completed", "stopped", "failed", "diverged", "interrupted")
+ENDED = ("completed", "stopped", "failed", "diverged", "interrupted")
+
+
+@dataclass(frozen=True)
+class RunSnapshot:
+    """A run as its directory tells it at one moment.
+
+    Attributes:
+        path: the run directory.
+        state: one of STATES; `interrupted` is read off a missing process or heartbeat, never written.
+        config: config.json; empty where it is missing or damaged, as are the next two.
+        environment: environment.json.
+        status: status.json.
+        history: a mapping an epoch, HISTORY_COLUMNS to numbers (NaN where the file says nothing).
+        evaluation: evaluation.json, once it is there.
+    """
+
+    path: Path
+    state: str
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    status: Mapping[str, Any]
+    history: Epochs
+    evaluation: Mapping[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The directory's name, which is the run's."""
+        return self.path.name
+
+    @property
+    def model(self) -> str:
+        """The model's name, "?" where config.json can't say."""
+        return str(self.config.get("model", "?"))
+
+    @property
+    def message(self) -> str:
+        """What the run last said of itself."""
+        return str(self.status.get("message") or "")
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in epochs, in seconds."""
+        return sum(seconds for seconds in column(self.history, "seconds") if seconds == seconds)
+
+    def kept_epoch(self) -> Mapping[str, float] | None:
+        """The row of the epoch that is reported: the best by the config's monitor, or the last."""
+        return self._kept
+
+    @cached_property
+    def _kept(self) -> Mapping[str, float] | None:
+        # A list of a thousand runs asks for it at every look.
+        return kept_epoch(self.history, self.config)
+
+    @property
+    def warnings(self) -> list[Mapping[str, Any]]:
+        """What the audit holds against the run's figures, so far: `code` and `message` each."""
+        return list((self.evaluation or self.environment).get("warnings", []))
+
+
+def better(monitor: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:
+    """Whether a monitor's value is better than the best one: lower for a loss, higher for anything else."""
+    if value != value:
+        return False
+    if best is None or best != best:
+        return True
+    return value < best - min_delta if is_lower_better(monitor) else value > best + min_delta
+
+
+def kept_epoch(history: Epochs, config: Mapping[str, Any]) -> Mapping[str, float] | None:
+    """The row of the kept epoch, None before the first one."""
+    if not history:
+        return None
+    if config.get("keep", "best") == "last":
+        return history[-1]
+    monitor = str(config.get("monitor", "val_loss"))
+    kept, best = 0, float("nan")
+    for at, value in enumerate(column(history, monitor)):
+        if better(monitor, value, best):
+            kept, best = at, value
+    return history[kept]
+
+
+def runs_folder(option: Path | None) -> Path:
+    """RUNS: the option, else $FER_TUI_RUNS, else ./runs."""
+    return option or Path(os.environ.get("FER_TUI_RUNS") or "runs")
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run directory; one that can't be looked into is none."""
+    try:
+        return (path / "config.json").is_file()
+    except OSError:
+        return False
+
+
+def list_runs(folder: Path) -> list[Path]:
+    """The run directories of RUNS, newest first; empty where there is no such folder.
+
+    Raises:
+        RunError: it is no folder, or can't be read.
+    """
+    try:
+        return sorted((path for path in folder.iterdir() if is_run(path)), reverse=True)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(f"--runs: {folder}: {error.strerror}; name a folder that can be read") from None
+
+
+def find_run(name: str, folder: Path) -> Path:
+    """The run directory that RUN means: a directory, a unique prefix of its name, or `latest`.
+
+    Raises:
+        RunError: there is none, or several.
+    """
+    if is_run(Path(name)):
+        # A run goes by the name of its directory, which "." does not tell.
+        return Path(name).resolve()
+    runs = list_runs(folder)
+    if not runs:
+        raise RunError(f"{name}: there are no runs in {folder}; start one with 'fer-tui train', or give --runs")
+    if name == "latest":
+        return runs[0]
+    found = [path for path in runs if name and path.name.startswith(name)]
+    found = [path for path in found if path.name == name] or found
+    if not found:
+        raise RunError(f"{name}: no such run in {folder}; 'fer-tui runs' lists them")
+    if len(found) > 1:
+        raise RunError(f"{name}: {len(found)} runs begin so; give more of the name, such as {found[0].name}")
+    return found[0]
+
+
+def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
+    """Read a run directory as it is now; damaged files read as empty, values of a wrong type as missing.
+
+    Args:
+        path: the run directory.
+        history: its history.csv, where that was read before and has not changed since.
+    """
+    read = {kind: read_json(path / f"{kind}.json") for kind in SHAPES}
+    found = {kind: fitting(content, kind) for kind, content in read.items()}
+    return RunSnapshot(
+        path=path,
+        state=_state(found["status"]),
+        config=found["config"],
+        environment=found["environment"],
+        status=found["status"],
+        history=read_history(path / "history.csv") if history is None else history,
+        evaluation=found["evaluation"] if read["evaluation"] else None,
+    )
+
+
+def read_state(path: Path) -> str:
+    """A run's state alone, from the one file that tells it."""
+    return _state(fitting(read_json(path / "status.json"), "status"))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object; empty where it is missing or damaged."""
+    try:
+        value = json.loads(files.read_bytes(path).decode())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _state(status: Mapping[str, Any]) -> str:
+    """The state, with `interrupted` for a queued or running run whose process is gone."""
+    state = status.get("state")
+    if state not in STATES:
+        return "interrupted"
+    if state in ("queued", "running") and not is_alive(status):
+        return "interrupted"
+    return str(state)

@@ -1,0 +1,232 @@
+"""Writing a run directory: one process owns it through `lock`, and tells of itself through `status.json`."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from core.errors import RunError
+from core.runs.history import HISTORY_COLUMNS, read_history
+from core.runs.lock import RunLock
+from core.runs.reader import read_json
+from core.system import files
+from core.system.processes import this_process
+
+if TYPE_CHECKING:
+    from core.config.training_config import TrainingConfig
+
+STATUS_INTERVAL = 0.5
+HEARTBEAT_INTERVAL = 5.0
+
+
+def create_run(config: TrainingConfig, folder: Path) -> Path:
+    """Make a run directory, its config stored and its state `queued`.
+
+    Args:
+        config: the run's settings.
+        folder: RUNS; made where it is missing.
+
+    Raises:
+        RunError: the folder can't be written.
+    """
+    # Milliseconds keep the runs of one queue in order: `latest` is the newest name.
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    path = folder / f"{now}-{config.model}-{secrets.token_hex(2)}"
+    try:
+        path.mkdir(parents=True)
+        try:
+            enqueue(path)
+            # Last, because a folder is a run from the moment that it has a config.
+            files.write_json(path / "config.json", config.model_dump(mode="json"))
+        except OSError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+    except OSError as error:
+        remedy = "free some space" if error.errno == 28 else "name a folder that can be written"
+        raise RunError(f"--runs: {folder}: {error.strerror}; {remedy}") from None
+    return path
+
+
+def enqueue(path: Path) -> None:
+    """Say that a run waits for this process to begin with it, or to go on."""
+    status = {"state": "queued", **_PROGRESS, **this_process()}
+    files.write_json(path / "status.json", {**status, "heartbeat": time.time()})
+
+
+def explain_end(path: Path, message: str) -> None:
+    """Say of a run whose process is gone what is known of its end; it stays interrupted."""
+    with contextlib.suppress(OSError):
+        files.write_json(path / "status.json", {**read_json(path / "status.json"), "message": message})
+
+
+_PROGRESS: dict[str, Any] = {"epoch": 0, "epochs": None, "batch": 0, "batches": None, "message": ""}
+
+
+class RunWriter:
+    """The one writer of a run directory, as a context manager: lock on entering, last status on leaving.
+
+    A thread writes `status.json` while the run lasts, at most twice a second when something changed and every
+    five seconds as a heartbeat, because importing and tracing block the thread that trains. The same thread
+    looks for the file `stop`, by which another process asks the run to end, and whether the run is still ours.
+    """
+
+    def __init__(self, path: Path, stop: threading.Event) -> None:
+        """`stop` is set when another process asks for it through the run directory, or has taken the run over."""
+        self.path = path
+        self._lock = RunLock(path)
+        self._stop = stop
+        self._status: dict[str, Any] = {"state": "running", **_PROGRESS, **this_process()}
+        self._changed = True
+        self._mutex = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self.stop_requested = False
+        self.is_lost = False
+
+    def __enter__(self) -> RunWriter:
+        self._lock.take()
+        try:
+            files.sweep(self.path)
+            # A request that a run met while it waited in a queue holds; one that an earlier process left does not.
+            if read_json(self.path / "status.json").get("state") != "queued":
+                (self.path / "stop").unlink(missing_ok=True)
+            self._write_status()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        if not self.owns():
+            return
+        told = self._tell_the_end()
+        with contextlib.suppress(OSError):
+            (self.path / "stop").unlink()
+        self._lock.release()
+        if not told:
+            # On a full disk the lock may have had the room that the status needs.
+            self._tell_the_end()
+
+    def _tell_the_end(self) -> bool:
+        try:
+            self._write_status()
+        except OSError:
+            return False
+        return True
+
+    def owns(self) -> bool:
+        """Whether the run is still ours to write; where it is not, `stop` is set."""
+        if not self.is_lost and not self._lock.is_held():
+            self.is_lost = True
+            self._stop.set()
+        return not self.is_lost
+
+    def update(self, **status: Any) -> None:
+        """Change what `status.json` says; the heartbeat thread writes it within half a second."""
+        with self._mutex:
+            self._status.update(status)
+            self._changed = True
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Store what the run stands on: versions, device, data set, classes."""
+        files.write_json(self.path / "environment.json", environment)
+
+    def append_epoch(self, row: Mapping[str, float]) -> None:
+        """Add a line to `history.csv` and force it to disk."""
+        path = self.path / "history.csv"
+        content = _csv_line([row.get(column, float("nan")) for column in HISTORY_COLUMNS])
+        if not path.exists():
+            content = _csv_line(HISTORY_COLUMNS) + content
+        with os.fdopen(files.open_to_append(path), "ab") as file:
+            file.write(content.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def truncate_history(self, epochs: int) -> None:
+        """Drop the rows after that epoch: a checkpoint further back is what goes on."""
+        path = self.path / "history.csv"
+        if not path.exists():
+            return
+        rows = [row for row in read_history(path) if row["epoch"] <= epochs]
+        lines = [_csv_line(HISTORY_COLUMNS)]
+        lines += [_csv_line([row[column] for column in HISTORY_COLUMNS]) for row in rows]
+        files.write_bytes(path, "".join(lines).encode())
+
+    def _beat(self) -> None:
+        written = time.monotonic()
+        while not self._ended.wait(STATUS_INTERVAL) and self.owns():
+            if not self.stop_requested and (self.path / "stop").exists():
+                self.stop_requested = True
+                self._stop.set()
+            if self._changed or time.monotonic() - written >= HEARTBEAT_INTERVAL:
+                try:
+                    self._write_status()
+                except OSError:
+                    # A full disk must not end the training: the next beat tries again.
+                    self._changed = True
+                written = time.monotonic()
+
+    def _write_status(self) -> None:
+        with self._mutex:
+            status = {**self._status, "heartbeat": time.time()}
+            self._changed = False
+        files.write_json(self.path / "status.json", status)
+
+
+def request_stop(path: Path) -> None:
+    """Ask the process that works on a run to stop after its batch."""
+    try:
+        os.close(files.open_to_append(path / "stop"))
+    except OSError as error:
+        raise RunError(f"{path}: {error.strerror}; the stop request can't be written") from None
+
+
+def _csv_line(values: Sequence[Any]) -> str:
+    """One CSV line; whole numbers without a point, NaN as an empty cell."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow([_cell(value) for value in values])
+    return line.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value != value:
+        return ""
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+def create_runs(configs: Sequence[TrainingConfig], folder: Path) -> list[Path]:
+    """A queued run directory for every config, or, where one can't be made, none.
+
+    Raises:
+        RunError: the folder can't be written.
+    """
+    made: list[Path] = []
+    try:
+        for config in configs:
+            made.append(create_run(config, folder))
+    except RunError:
+        for path in made:
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+    return made

@@ -1,0 +1,1 @@
+"""This machine: files, log, processes, hardware. Nothing of faces, models or runs."""

@@ -1,0 +1,203 @@
+"""From a config to a compiled Keras model: input, preprocessing, the family's body, and the last layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.data.augmentation import policy_of
+from core.data.augmentation_layers import augmentation_layers
+from core.data.pixels import read_rows
+from core.models.body import BodyOptions
+from core.models.registry import find_model
+
+if TYPE_CHECKING:
+    import keras
+
+    from core.config.training_config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class PixelStatistics:
+    """Mean and variance of the training pixels, scale 0-255, one figure a channel."""
+
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+
+
+def pixel_statistics(pixels: np.ndarray, channels: int, chunk: int = 4096) -> PixelStatistics:
+    """Statistics over a uint8 array of shape (images, height, width, stored channels), in one pass.
+
+    Grey images give the same figures for each of the model's channels.
+    """
+    total = np.zeros(pixels.shape[-1])
+    squares = np.zeros(pixels.shape[-1])
+    for start in range(0, len(pixels), chunk):
+        part = read_rows(pixels, slice(start, start + chunk)).astype(np.float64)
+        total += part.sum(axis=(0, 1, 2))
+        squares += np.square(part).sum(axis=(0, 1, 2))
+    count = math.prod(pixels.shape[:3])
+    mean = total / count
+    variance = np.maximum(squares / count - np.square(mean), 1e-6)
+    repeat = channels // len(mean)
+    return PixelStatistics(tuple(np.tile(mean, repeat).tolist()), tuple(np.tile(variance, repeat).tolist()))
+
+
+def build_model(
+    config: TrainingConfig,
+    classes: int,
+    *,
+    statistics: PixelStatistics | None = None,
+    prior: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    synchronized: bool = False,
+) -> keras.Model:
+    """Build the model that a config names, its preprocessing inside.
+
+    Args:
+        config: model, input, width, normalization, precision and the like; pretrained weights are not loaded here.
+        classes: outputs.
+        statistics: of the training pixels; needed for `normalization = dataset`.
+        prior: the classes' shares in train in the order of the outputs; needed for `output_bias = prior`.
+        names: the classes in the order of the outputs. The last layer's kernel is drawn for them in alphabetical order
+            and put into this one, so that two runs that differ in encoding alone start as the same function of the
+            pixels: each class has the same initial weights, whatever its position.
+        synchronized: whether batch statistics go over all devices.
+
+    Returns:
+        Input: raw pixels 0-255, shape (batch, image_size, image_size, channels). Output: probabilities, float32,
+        shape (batch, classes). Only Keras's own layers, so that a saved model loads in safe mode.
+    """
+    import keras
+
+    spec = find_model(config.model)
+    options = BodyOptions(
+        config.width, config.dropout, config.l2, synchronized, config.variant, config.weights is not None
+    )
+    inputs = keras.Input((config.image_size, config.image_size, config.channels), name="pixels")
+    pixels = inputs
+    if spec.augments:
+        extended = policy_of(config.model_copy(update={"augmentation": "extended"}))
+        pixels = augmentation_layers(extended, config.image_size)(inputs)
+    features = spec.body()(_preprocess(pixels, config, statistics), options)
+    if config.output_bias == "prior":
+        assert prior is not None
+        bias: Any = keras.initializers.Constant(np.log(np.maximum(prior, 1e-8)).astype(np.float32).tolist())
+    else:
+        bias = "zeros"
+    if spec.scores_places:
+        last = keras.layers.Conv2D(classes, 3, padding="same", bias_initializer=bias, dtype="float32", name="scores")
+        pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(last(features))
+        outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(pooled)
+    else:
+        last = keras.layers.Dense(
+            classes,
+            activation="softmax",
+            bias_initializer=bias,
+            kernel_regularizer=options.regularizer(),
+            dtype="float32",
+            name="probabilities",
+        )
+        outputs = last(features)
+    model = keras.Model(inputs, outputs, name=config.model)
+    if names is not None:
+        drawn, first = last.get_weights()
+        last.set_weights([drawn[..., [sorted(names).index(name) for name in names]], first])
+    return model
+
+
+def _preprocess(inputs: Any, config: TrainingConfig, statistics: PixelStatistics | None) -> Any:
+    """Pixels of 0-255 as the normalization has them."""
+    import keras
+
+    if config.normalization == "none":
+        return inputs
+    if config.normalization == "scale":
+        return keras.layers.Rescaling(1 / 255, name="scale")(inputs)
+    if config.normalization == "per_image":
+        return keras.layers.LayerNormalization(
+            axis=(1, 2, 3), center=False, scale=False, epsilon=1e-3, dtype="float32", name="per_image"
+        )(inputs)
+    assert statistics is not None
+    return keras.layers.Normalization(
+        mean=list(statistics.mean), variance=list(statistics.variance), dtype="float32", name="dataset"
+    )(inputs)
+
+
+def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:
+    """Give a model its loss, metrics and optimizer.
+
+    Args:
+        model: as `build_model` gives it.
+        config: optimizer, schedule, label smoothing.
+        steps: steps an epoch, for schedules.
+    """
+    import keras
+
+    model.compile(
+        optimizer=_optimizer(config, steps),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
+        metrics=[
+            keras.metrics.CategoricalAccuracy("accuracy"),
+            keras.metrics.Precision(name="precision"),
+            keras.metrics.Recall(name="recall"),
+        ],
+        jit_compile=config.jit_compile,
+    )
+
+
+def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    import keras
+
+    rate: Any = config.learning_rate
+    if config.schedule == "cosine":
+        warmup = round(config.warmup_epochs * steps)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else config.learning_rate,
+            decay_steps=max(config.epochs * steps - warmup, 1),
+            warmup_target=config.learning_rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    # Not over more than an epoch: with few images the weights of the first steps would weigh for many epochs.
+    average = {"use_ema": config.ema > 0, "ema_momentum": min(config.ema, 1 - 1 / steps)}
+    if config.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=config.momentum, nesterov=config.momentum > 0, **average)
+    return keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.epsilon, **average)
+
+
+def outline(config: TrainingConfig, classes: int) -> keras.Model:
+    """The model that a config names, without memory for its weights: for counting, not for use.
+
+    It is built in a graph of its own, where variables have a shape and no value.
+    """
+    import tensorflow as tf
+
+    unscaled = PixelStatistics((0.0,) * config.channels, (1.0,) * config.channels)
+    with tf.Graph().as_default():
+        return build_model(config, classes, statistics=unscaled, prior=np.full(classes, 1 / classes))
+
+
+def count_parameters(config: TrainingConfig, classes: int) -> int:
+    """Weights of the model that a config names, non-trainable ones included."""
+    return int(outline(config, classes).count_params())
+
+
+def count_macs(model: keras.Model) -> int:
+    """Multiply-accumulates of one forward pass of one image: convolutions and dense layers, nested models too."""
+    import keras
+
+    counted = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            counted += count_macs(layer)
+        elif isinstance(layer, keras.layers.SeparableConv2D):
+            places = math.prod(layer.output.shape[1:-1])
+            counted += places * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))
+        elif isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
+            # Every weight of a kernel once at every place of the output.
+            counted += math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
+    return counted

@@ -1,0 +1,118 @@
+"""GPUs, precision and distribution: what a run computes on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from core.config.training_config import TrainingConfig
+
+MIXED_FLOAT16_FROM = (7, 0)
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What a run computes on.
+
+    Attributes:
+        names: TensorFlow's device names, such as `GPU:0`; one, or all of a mirrored run.
+        description: for people, such as "NVIDIA A100 x 2" or "CPU".
+        precision: the Keras dtype policy.
+    """
+
+    names: tuple[str, ...]
+    description: str
+    precision: str
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the batch is shared out over several devices."""
+        return len(self.names) > 1
+
+
+def choose_precision(wanted: str, capability: tuple[int, int] | None) -> str:
+    """The dtype policy for a device: `auto` is mixed_float16 on GPUs from compute capability 7.0.
+
+    Args:
+        wanted: the config's precision.
+        capability: the GPU's compute capability, None for a CPU.
+    """
+    if wanted != "auto":
+        return wanted
+    return "mixed_float16" if capability is not None and capability >= MIXED_FLOAT16_FROM else "float32"
+
+
+def prepare(config: TrainingConfig) -> Devices:
+    """Choose the devices and set them up; before TensorFlow has used any.
+
+    GPU memory grows as it is needed, so that several processes can share one.
+
+    Raises:
+        ConfigError: the devices asked for are not there, or can't be set up any more.
+    """
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    with contextlib.suppress(RuntimeError):  # TensorFlow already uses them: they are set up
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    if config.devices.startswith("cpu:"):
+        names = _logical_cpus(int(config.devices.partition(":")[2]))
+        return Devices(names, f"{len(names)} logical CPUs", choose_precision(config.precision, None))
+    if config.devices == "cpu" or (config.devices == "auto" and not gpus):
+        return Devices(("CPU:0",), "CPU", choose_precision(config.precision, None))
+    if not gpus:
+        raise ConfigError("--devices: no GPU is visible to TensorFlow; use --devices cpu, or install fer-tui[gpu]")
+    used = gpus if config.devices == "all" else gpus[:1]
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in used]
+    capability = min((tuple(d["compute_capability"]) for d in details if "compute_capability" in d), default=None)
+    name = str(details[0].get("device_name", "GPU"))
+    description = name if len(used) == 1 else f"{name} x {len(used)}"
+    names = tuple(f"GPU:{i}" for i in range(len(used)))
+    return Devices(names, description, choose_precision(config.precision, capability))
+
+
+def _logical_cpus(count: int) -> tuple[str, ...]:
+    """Split the CPU into logical devices, to rehearse a run on several GPUs."""
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    except RuntimeError:
+        if len(tf.config.list_logical_devices("CPU")) < count:
+            raise ConfigError(
+                f"--devices: TensorFlow already runs here; start 'cpu:{count}' in a process of its own"
+            ) from None
+    return tuple(f"CPU:{i}" for i in range(count))
+
+
+def make_deterministic() -> None:
+    """Have every operation give the same bits each time; a switch of the whole process."""
+    import tensorflow as tf
+
+    tf.config.experimental.enable_op_determinism()
+
+
+@contextlib.contextmanager
+def scope(devices: Devices) -> Iterator[None]:
+    """Build and train inside: the precision is set, and the strategy entered, for as long as it lasts."""
+    import keras
+    import tensorflow as tf
+
+    before: Any = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(devices.precision)
+    try:
+        if devices.mirrored:
+            with tf.distribute.MirroredStrategy(list(devices.names)).scope():
+                yield
+        else:
+            with tf.device(devices.names[0]):
+                yield
+    finally:
+        keras.config.set_dtype_policy(before)

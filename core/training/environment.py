@@ -1,0 +1,86 @@
+"""What a run stood on: versions, device, data set, code; stored as environment.json at its start."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.data.dataset import counts_by_split
+
+if TYPE_CHECKING:
+    from core.config.training_config import TrainingConfig
+    from core.data.training_data import TrainingData
+    from core.training.devices import Devices
+
+PACKAGES = ("fer-tui", "tensorflow", "keras", "numpy", "pandas", "scikit-learn", "pillow")
+
+
+def describe(config: TrainingConfig, data: TrainingData, used: Devices, parameters: int) -> dict[str, Any]:
+    """environment.json: what another person needs to know to repeat a run.
+
+    Args:
+        config: the run's settings.
+        data: what it trains on.
+        used: what it computes on.
+        parameters: the model's weights, non-trainable ones included.
+    """
+    problems = (*data.dataset.problems, *data.train.problems, *data.validation.problems)
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "versions": {"python": platform.python_version(), **versions()},
+        "device": used.description,
+        "devices": list(used.names),
+        "precision": used.precision,
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "git_commit": git_commit(),
+        "data": str(config.data.resolve()),
+        "fingerprint": data.fingerprint,
+        "classes": data.classes,
+        "validation_classes": data.validation_classes,
+        "counts": counts_by_split(data.dataset.frame),
+        "train_images": len(data.train.values),
+        "validation_images": len(data.validation.values),
+        "skipped": sum(len(p.paths) for p in problems if p.kind == "undecodable"),
+        "parameters": parameters,
+        "problems": [{"kind": p.kind, "message": p.message, "paths": list(p.paths[:1000])} for p in problems],
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that decide a result."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that this code runs from; None for an installed package."""
+    found = find_spec("core")
+    if found is None or found.origin is None:
+        return None
+    root = Path(found.origin).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None

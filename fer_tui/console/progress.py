@@ -1,0 +1,154 @@
+"""Progress on stderr: a Rich bar on a terminal, a line an epoch elsewhere; read from run directories alone."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from core.runs.reader import ENDED, RunSnapshot, read_run
+from fer_tui.console import output
+
+TICK = 0.25
+REPORT_IMAGES = 256
+
+
+class Display(Protocol):
+    """Shows a run as its snapshots come."""
+
+    def show(self, run: RunSnapshot, *, has_ended: bool) -> None:
+        """Take the newest snapshot of the run under way; with its last one it has ended."""
+        ...
+
+
+def follow(runs: Sequence[Path], working: Callable[[], bool], began: float) -> None:
+    """Show the runs, in order, until none is worked on any more.
+
+    Args:
+        runs: their directories.
+        working: whether the worker still lives.
+        began: when it began, in seconds since 1970; a run that ended before is one that it will resume.
+    """
+    with _display() as display:
+        position = 0
+        while position < len(runs):
+            alive = working()
+            snapshot = read_run(runs[position])
+            # A queued run of ours is "interrupted" to nobody: its process is this one.
+            has_ended = _has_ended(snapshot) and (snapshot.status.get("heartbeat") or 0) >= began
+            display.show(snapshot, has_ended=has_ended)
+            if has_ended:
+                position += 1
+            elif not alive:
+                break
+            else:
+                time.sleep(TICK)
+
+
+def _has_ended(run: RunSnapshot) -> bool:
+    # An interrupted run has said nothing of its end; its worker may only just have begun with it.
+    return run.state in ENDED and run.state != "interrupted"
+
+
+@contextlib.contextmanager
+def _display() -> Iterator[Display]:
+    if not output.on_terminal(output.messages):
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[said]}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(file=output.messages, highlight=False)) as progress:
+        yield _Bars(progress)
+
+
+class _Lines:
+    """A line an epoch and a line at the end."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, int] = {}
+
+    def show(self, run: RunSnapshot, *, has_ended: bool) -> None:
+        # A resumed run's epochs from before are known; a checkpoint further back drops some of them.
+        told = min(self._told.get(run.name, len(run.history)), len(run.history))
+        for row in run.history[told:]:
+            output.say(f"{run.name}  epoch {row['epoch']:.0f}/{run.config.get('epochs')}  {figures(row)}")
+        self._told[run.name] = len(run.history)
+        if has_ended:
+            output.say(ending(run))
+
+
+class _Bars:
+    """A bar of the epoch under way for each run; the bar stays when the run has ended."""
+
+    def __init__(self, progress: object) -> None:
+        from rich.progress import Progress, TaskID
+
+        assert isinstance(progress, Progress)
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def show(self, run: RunSnapshot, *, has_ended: bool) -> None:
+        if run.name not in self._tasks:
+            self._tasks[run.name] = self._progress.add_task(run.model, total=None, said="")
+        epoch, epochs = run.status.get("epoch") or 0, run.config.get("epochs")
+        batch, batches = run.status.get("batch") or 0, run.status.get("batches")
+        last = figures(run.history[-1]) if run.history else ""
+        self._progress.update(
+            self._tasks[run.name],
+            description=f"{run.model}  epoch {epoch}/{epochs}",
+            total=batches,
+            completed=batch,
+            said=output.visible(run.message or last),
+        )
+        if has_ended:
+            self._progress.update(self._tasks[run.name], total=1, completed=1, said=run.state)
+            self._progress.stop_task(self._tasks[run.name])
+            self._progress.console.print(output.visible(ending(run)), markup=False, soft_wrap=True)
+
+
+def figures(row: object) -> str:
+    """An epoch's loss and accuracy, training and validation."""
+    assert isinstance(row, dict)
+    return (
+        f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  val_loss {row['val_loss']:.4f}  "
+        f"val_accuracy {row['val_accuracy']:.4f}  {row['images_per_second']:,.0f} images/s"
+    )
+
+
+def ending(run: RunSnapshot) -> str:
+    """How a run ended, with the advice that it left; as an error where it failed."""
+    start = "fer-tui: " if run.state in ("failed", "diverged", "interrupted") else ""
+    kept = run.kept_epoch()
+    figure = f": val_accuracy {kept['val_accuracy']:.4f} in epoch {kept['epoch']:.0f}" if kept else ""
+    message = f"; {run.message}" if run.message else ""
+    resumable = run.state in ("stopped", "failed", "interrupted")
+    remedy = f"; go on with 'fer-tui resume {run.name}'" if resumable else ""
+    return f"{start}{run.name}  {run.state}{figure}{message}{remedy}"
+
+
+@contextlib.contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar for a count that goes up to `total`; nothing where stderr is no terminal."""
+    if not output.on_terminal(output.messages):
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=output.messages), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+
+        def show(done: int) -> None:
+            if done % REPORT_IMAGES == 0:
+                progress.update(task, completed=done)
+
+        yield show

@@ -1,0 +1,145 @@
+"""Where the comparison is written to, and as what; in a browser, what is downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, RadioButton, RadioSet, Static
+
+from core.comparison.formats import write_table
+from core.comparison.table import Row
+from core.system.files import write_output
+from fer_tui.console.output import visible
+from fer_tui.dialogs.confirm import ConfirmScreen
+from fer_tui.key_labels import shown_key
+from fer_tui.state.session import ExportChoice
+from fer_tui.widgets.path_input import PathInput
+from fer_tui.widgets.shown_input import ShownInput
+
+if TYPE_CHECKING:
+    from fer_tui.state.workbench import Workbench
+
+FORMS = {
+    "csv": ("CSV", ".csv", "text/csv"),
+    "markdown": ("Markdown", ".md", "text/markdown"),
+    "latex": ("LaTeX", ".tex", "application/x-tex"),
+    "json": ("JSON", ".json", "application/json"),
+}
+
+
+class FormButton(RadioButton):
+    """A format; the mark, and not its colour alone, tells which one is chosen."""
+
+    @property
+    def BUTTON_INNER(self) -> str:
+        """The mark."""
+        return "●" if self.value else "○"
+
+
+class ExportScreen(ModalScreen[str | None]):
+    """Format and path, remembered from one export to the next; gives the path that was written, or the file's name."""
+
+    BINDING_GROUP_TITLE = "Export"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", id="export.cancel", tooltip="Write nothing"),
+    ]
+    AUTO_FOCUS = "#export-path"
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        """`rows`: what is written, in order."""
+        super().__init__()
+        self.rows = rows
+
+    def compose(self) -> ComposeResult:
+        """Path, format, what is wrong, buttons."""
+        choice = self.fer.memory.state.export
+        verb = "Download" if self.app.is_web else "Export"
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = f"{verb} {len(self.rows)} rows"
+            yield Static("File")
+            if self.app.is_web:
+                # The browser has its own folder for downloads.
+                yield ShownInput(Path(choice.path).name, id="export-path", compact=True, select_on_focus=False)
+            else:
+                yield PathInput(choice.path, id="export-path")
+            yield Static("Format")
+            with RadioSet(id="export-form", compact=True):
+                for form, (title, *_) in FORMS.items():
+                    yield FormButton(title, value=form == choice.form, name=form, compact=True)
+            yield Static(id="export-problem", classes="problem", markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button(verb, variant="primary", id="export", compact=True)
+                yield Button(f"Cancel ({shown_key(self, 'export.cancel')})", id="cancel", compact=True)
+
+    @property
+    def fer(self) -> Workbench:
+        """The app, by its own type."""
+        return cast("Workbench", self.app)
+
+    @property
+    def form(self) -> str:
+        """The chosen format."""
+        pressed = self.query_one(RadioSet).pressed_button
+        return str(pressed.name) if pressed else "csv"
+
+    @on(RadioSet.Changed)
+    def _fit_ending(self) -> None:
+        """Let the file's ending follow the format, where it is one of ours."""
+        field = self.query_one(Input)
+        path = Path(field.value)
+        if path.suffix in {ending for _, ending, _ in FORMS.values()}:
+            field.value = str(path.with_suffix(FORMS[self.form][1]))
+
+    @on(Button.Pressed, "#cancel")
+    def action_cancel(self) -> None:
+        """Write nothing."""
+        self.dismiss(None)
+
+    @on(Button.Pressed, "#export")
+    @on(Input.Submitted)
+    def _export(self) -> None:
+        text = self.query_one(Input).value.strip()
+        path = Path(text).expanduser()
+        if self.app.is_web:
+            self._download(path.name)
+        elif not text or path.is_dir():
+            self._tell(f"{text}: is a folder; name a file" if text else "name a file")
+        elif path.exists():
+            question = f"{visible(str(path))} exists.\nReplace it?"
+            self.app.push_screen(ConfirmScreen(question, "Replace"), lambda yes: self._write(path) if yes else None)
+        else:
+            self._write(path)
+
+    def _content(self) -> bytes:
+        return write_table(self.rows, self.form).encode(errors="surrogateescape")
+
+    def _write(self, path: Path) -> None:
+        try:
+            write_output(path, self._content())
+        except OSError as error:
+            self._tell(f"{path}: {error.strerror}; name a file that can be written")
+            return
+        self.fer.memory.remember(export=ExportChoice(form=self.form, path=self.query_one(Input).value.strip()))
+        self.dismiss(str(path.absolute()))
+
+    def _download(self, name: str) -> None:
+        """Hand the table to the browser; the path that was remembered in a terminal stays."""
+        if not name:
+            self._tell("name the file")
+            return
+        mime_type = FORMS[self.form][2]
+        self.app.deliver_binary(BytesIO(self._content()), save_filename=name, mime_type=mime_type)
+        self.fer.memory.remember(export=replace(self.fer.memory.state.export, form=self.form))
+        self.dismiss(name)
+
+    def _tell(self, problem: str) -> None:
+        self.query_one("#export-problem", Static).update(visible(problem))

@@ -1,0 +1,166 @@
+"""What a run's model says to image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.markup import escape
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from core.errors import FerError
+from core.runs.reader import RunSnapshot
+from fer_tui.console.output import visible
+from fer_tui.key_labels import shown_key
+from fer_tui.state.loaded_model import MODELS, model_at_work
+from fer_tui.widgets.face_grid import Face, FaceGrid
+from fer_tui.widgets.path_input import PathInput
+from fer_tui.widgets.probability_bars import ProbabilityBars
+from fer_tui.widgets.run_table import model_and_name
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from core.evaluation.inference import Predictor
+
+
+class PredictScreen(ModalScreen[None]):
+    """One image after another: the face, and a probability a class."""
+
+    CSS_PATH = "../screens/inspect.tcss"
+    BINDING_GROUP_TITLE = "Prediction"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Close", id="predict.close", tooltip="Back to the run"),
+    ]
+    AUTO_FOCUS = "#image-path"
+    _predictor: ClassVar[Predictor | None] = None
+    _last_path: ClassVar[str] = ""
+
+    class Told(Message):
+        """How far the worker is, or why it could not go on."""
+
+        def __init__(self, job: int, text: str, *, is_problem: bool = False) -> None:
+            super().__init__()
+            self.job, self.text, self.is_problem = job, text, is_problem
+
+    class FaceRead(Message):
+        """The image was decoded."""
+
+        def __init__(self, job: int, image: Image) -> None:
+            super().__init__()
+            self.job, self.image = job, image
+
+    class Predicted(Message):
+        """The model has spoken."""
+
+        def __init__(self, job: int, answer: dict[str, Any], faces: int) -> None:
+            """`answer`: of `core.evaluation.inference.predict_images`, for the largest of so many faces."""
+            super().__init__()
+            self.job, self.answer, self.faces = job, answer, faces
+
+    def __init__(self, run: RunSnapshot) -> None:
+        """`run`: one that has a kept model."""
+        super().__init__()
+        self.run_asked = run
+        self.job = 0
+
+    def compose(self) -> ComposeResult:
+        """Field, what is going on, face and bars."""
+        folder = self.run_asked.environment.get("data")
+        begin = f"{folder}/" if isinstance(folder, str) else ""
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = escape(f"Predict with {model_and_name(self.run_asked)}")
+            yield PathInput(
+                PredictScreen._last_path or begin,
+                id="image-path",
+                placeholder="a JPEG or PNG file; Tab completes",
+            )
+            yield Static("Type the path of a photograph or of a face, then Enter.", id="predict-state", markup=False)
+            with Horizontal(id="predicted"):
+                yield FaceGrid(id="predicted-face")
+                with VerticalScroll(can_focus=False):
+                    yield ProbabilityBars(id="probabilities")
+            with Horizontal(classes="buttons"):
+                yield Button("Predict", variant="primary", id="do-predict", compact=True)
+                yield Button(f"Close ({shown_key(self, 'predict.close')})", id="close", compact=True)
+
+    @on(Button.Pressed, "#close")
+    def _close(self) -> None:
+        self.dismiss(None)
+
+    @on(Button.Pressed, "#do-predict")
+    @on(Input.Submitted)
+    def _asked(self) -> None:
+        text = self.query_one(Input).value.strip()
+        if not text:
+            return
+        PredictScreen._last_path = text
+        self.job += 1
+        job, path = self.job, Path(text).expanduser()
+        self.query_one(FaceGrid).show([])
+        self.query_one(ProbabilityBars).show({})
+        # Its import takes seconds, and is somebody else's to wait for if a training has begun it.
+        self._tell("Predicting …" if PredictScreen._predictor else "Loading TensorFlow …")
+        self.run_worker(lambda: self._predict(job, path), thread=True, group="predict", name="predict")
+
+    # In the worker thread: messages are all that leaves it
+
+    def _predict(self, job: int, path: Path) -> None:
+        from core.data import images
+        from core.evaluation.face_detection import Box
+        from core.evaluation.inference import Predictor
+
+        try:
+            image = images.read_image(path)
+            self.post_message(self.FaceRead(job, image))
+        except images.ImageError as error:
+            self.post_message(self.Told(job, f"{path}: {error}; name a JPEG or PNG file", is_problem=True))
+            return
+        try:
+            with model_at_work("predict"):
+                if job != self.job:
+                    return
+                PredictScreen._predictor = predictor = PredictScreen._predictor or Predictor(MODELS)
+                answer, *others = predictor.predict(self.run_asked.path, [path])
+        except FerError as error:
+            self.post_message(self.Told(job, str(error), is_problem=True))
+            return
+        if "error" in answer:
+            text = f"{path}: {answer['error']}; name a JPEG or PNG file"
+            self.post_message(self.Told(job, text, is_problem=True))
+        else:
+            if answer["box"] is not None:
+                self.post_message(self.FaceRead(job, Box(*answer["box"]).cut(image)))
+            self.post_message(self.Predicted(job, answer, 1 + len(others)))
+
+    # On the event loop
+
+    @on(Told)
+    def _on_told(self, message: Told) -> None:
+        if message.job == self.job:
+            self._tell(message.text, is_problem=message.is_problem)
+
+    @on(FaceRead)
+    def _on_face(self, message: FaceRead) -> None:
+        if message.job == self.job:
+            self.query_one(FaceGrid).show([Face("", message.image)])
+
+    @on(Predicted)
+    def _on_predicted(self, message: Predicted) -> None:
+        if message.job == self.job:
+            answer = message.answer
+            said, share = next(iter(answer["probabilities"].items()))
+            self.query_one(ProbabilityBars).show(answer["probabilities"])
+            about = f"the largest of {message.faces} faces" if message.faces > 1 else answer.get("note", "")
+            self._tell("   ".join(filter(None, (f"{said}, {share:.1%} sure", Path(answer["image"]).name, about))))
+
+    def _tell(self, text: str, *, is_problem: bool = False) -> None:
+        style = self.app.theme_variables["error"] if is_problem else ""
+        self.query_one("#predict-state", Static).update(Text(visible(text), style=style))

@@ -1,0 +1,225 @@
+"""The images whose label a run's model doubts most, one after another, and what is decided of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.markup import escape
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from core.data.corrections import EXCLUDE, KEEP, RELABEL, Decision, read_decisions, write_decisions
+from core.errors import FerError
+from core.runs.predictions import still_there
+from core.runs.reader import RunSnapshot
+from core.system import files
+from fer_tui.console.output import visible
+from fer_tui.key_labels import shown_key
+from fer_tui.widgets.face_grid import Face, FaceGrid
+from fer_tui.widgets.menu import MenuScreen
+from fer_tui.widgets.probability_bars import ProbabilityBars
+from fer_tui.widgets.run_table import model_and_name
+
+if TYPE_CHECKING:
+    from core.data.dataset import Dataset
+    from core.evaluation.label_review import Doubt
+
+FILE = "decisions.csv"
+BUTTONS = ("Keep", "Exclude", "Relabel", "Other", "Close")
+
+
+class ReviewScreen(ModalScreen[None]):
+    """A face, its label, what the model says to it, and the decision, which is saved at once."""
+
+    CSS_PATH = "../screens/inspect.tcss"
+    BINDING_GROUP_TITLE = "Review"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k", "decide('keep')", "Keep", id="review.keep", tooltip="The label is right"),
+        Binding("x", "decide('exclude')", "Exclude", id="review.exclude", tooltip="Leave the image out of training"),
+        Binding("r", "decide('relabel')", "Relabel", id="review.relabel", tooltip="Give it the class of the model"),
+        Binding("o", "other", "Other", id="review.other", tooltip="Give it a class of your choice"),
+        Binding("right,n", "step(1)", "Next", show=False, id="review.next", tooltip="The next image"),
+        Binding("left,p", "step(-1)", "Previous", show=False, id="review.previous", tooltip="The image before"),
+        Binding("escape", "dismiss(None)", "Close", id="review.close", tooltip="Back to the run"),
+    ]
+
+    class Read(Message):
+        """Doubts and decisions were read, and the data set found."""
+
+        def __init__(self, doubts: Sequence[Doubt], decisions: Mapping[str, Decision], dataset: Dataset) -> None:
+            super().__init__()
+            self.doubts, self.decisions, self.dataset = doubts, decisions, dataset
+
+    class Failed(Message):
+        """There is nothing to review, and why."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Decoded(Message):
+        """A face can be shown."""
+
+        def __init__(self, at: int, face: Face | None) -> None:
+            super().__init__()
+            self.at, self.face = at, face
+
+    def __init__(self, run: RunSnapshot) -> None:
+        """`run`: one that has predictions."""
+        super().__init__()
+        self.run_asked = run
+        self.doubts: Sequence[Doubt] = ()
+        self.decisions: dict[str, Decision] = {}
+        self.dataset: Dataset | None = None
+        self.at = 0
+
+    def compose(self) -> ComposeResult:
+        """Which image, its face and what the model says, what can be decided."""
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = escape(f"Labels that {model_and_name(self.run_asked)} doubts")
+            yield Static("Judging the labels …", id="review-state", markup=False)
+            with Horizontal(id="reviewed"):
+                yield FaceGrid(id="reviewed-face")
+                yield ProbabilityBars(id="reviewed-shares")
+            yield Static(id="review-file", markup=False)
+            with Horizontal(classes="buttons"):
+                for title in BUTTONS:
+                    action = title.lower()
+                    yield Button(f"{title} ({shown_key(self, f'review.{action}')})", id=action, compact=True)
+
+    def on_mount(self) -> None:
+        """Judge the labels."""
+        self.run_worker(self._read, thread=True, group="review", name="review")
+
+    # In the worker threads: messages are all that leaves them
+
+    def _read(self) -> None:
+        from core.evaluation.label_review import doubts, with_other_parts
+        from core.runs.dataset import find_images
+
+        run = self.run_asked
+        try:
+            dataset = find_images(run)
+            found = still_there(doubts(with_other_parts(run, run.path.parent)), dataset)
+            if not found:
+                raise FerError(f"{dataset.root}: has none of the images any more, or none in the same class")
+            self.post_message(self.Read(found, read_decisions(run.path / FILE), dataset))
+        except FerError as error:
+            self.post_message(self.Failed(str(error)))
+
+    def _decode(self, at: int, doubt: Doubt, dataset: Dataset) -> None:
+        from core.data.images import ImageError
+
+        try:
+            face = Face("", dataset.source.image(doubt.path))
+        except ImageError:
+            face = None
+        self.post_message(self.Decoded(at, face))
+
+    # On the event loop
+
+    @on(Failed)
+    def _on_failed(self, message: Failed) -> None:
+        self._tell(message.text, "error")
+
+    @on(Read)
+    def _on_read(self, message: Read) -> None:
+        self.doubts, self.dataset = message.doubts, message.dataset
+        self.decisions = dict(message.decisions)
+        undecided = (at for at, doubt in enumerate(self.doubts) if doubt.path not in self.decisions)
+        self._show(next(undecided, 0))
+
+    @on(Decoded)
+    def _on_decoded(self, message: Decoded) -> None:
+        if message.at == self.at:
+            self.query_one(FaceGrid).show([message.face] if message.face else [])
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """The image that is shown."""
+        return self.doubts[self.at] if self.doubts else None
+
+    def _show(self, at: int) -> None:
+        self.at = at
+        doubt, dataset = self.doubt, self.dataset
+        if doubt is None or dataset is None:
+            return
+        self.query_one(ProbabilityBars).show(doubt.probabilities)
+        self.run_worker(lambda: self._decode(at, doubt, dataset), thread=True, group="review", name="face")
+        self._tell_state()
+
+    def _tell_state(self) -> None:
+        doubt = self.doubt
+        if doubt is None:
+            return
+        decision = self.decisions.get(doubt.path)
+        told = f"   {decision.decision} {decision.new_label}".rstrip() if decision else ""
+        said = f"labelled {doubt.label}, the model says {doubt.suggested}"
+        self._tell(f"{self.at + 1:,} of {len(self.doubts):,}   {said}{told}\n{doubt.path}")
+        self.query_one("#review-file", Static).update(visible(self._counted()))
+
+    def _counted(self) -> str:
+        """What was decided so far, and where it stands."""
+        if not self.decisions:
+            return "Nothing is decided yet; every decision is saved at once."
+        kinds = [each.decision for each in self.decisions.values()]
+        counts = ", ".join(f"{kinds.count(kind):,} {kind}" for kind in (KEEP, EXCLUDE, RELABEL) if kind in kinds)
+        return f"{counts}: {self.run_asked.path / FILE}, for --exclude and --relabel"
+
+    def _tell(self, text: str, style: str = "foreground") -> None:
+        colour = self.app.theme_variables[style]
+        shown = "\n".join(map(visible, text.split("\n")))
+        self.query_one("#review-state", Static).update(Text(shown, style=colour))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is decided before there is an image."""
+        return action == "dismiss" or bool(self.doubts)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "close":
+            self.dismiss(None)
+        elif event.button.id == "other":
+            self.action_other()
+        elif event.button.id:
+            self.action_decide(event.button.id)
+
+    def action_step(self, direction: int) -> None:
+        """The next image, or the one before."""
+        self._show(min(max(self.at + direction, 0), len(self.doubts) - 1))
+
+    def action_decide(self, decision: str) -> None:
+        """Keep the label, leave the image out, or give it the model's class."""
+        if self.doubt:
+            self._decide(decision, self.doubt.suggested if decision == RELABEL else "")
+
+    def action_other(self) -> None:
+        """Ask for a class."""
+        if self.doubt:
+            classes = [(name, name) for name in sorted(self.doubt.probabilities)]
+            self.app.push_screen(MenuScreen("It is", classes, self.doubt.label), self._relabel)
+
+    def _relabel(self, name: str | None) -> None:
+        if name is not None and self.doubt:
+            self._decide(KEEP if name == self.doubt.label else RELABEL, "" if name == self.doubt.label else name)
+
+    def _decide(self, decision: str, new_label: str) -> None:
+        """Save a decision, and go on to the next image."""
+        doubt = self.doubt
+        if doubt is None:
+            return
+        decisions = {**self.decisions, doubt.path: Decision(doubt.path, doubt.label, decision, new_label)}
+        try:
+            files.write_bytes(self.run_asked.path / FILE, write_decisions(list(decisions.values())))
+        except OSError as error:
+            self._tell(f"{self.run_asked.path / FILE}: {error.strerror}; it must be writable", "error")
+            return
+        self.decisions = decisions
+        self.action_step(1)

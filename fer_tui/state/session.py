@@ -1,0 +1,99 @@
+"""What the app remembers by itself from one start to the next; the user's own settings win over it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from core.system.files import write_json
+
+
+@dataclass(frozen=True)
+class ExportChoice:
+    """What the export dialog was last told."""
+
+    form: str = "csv"
+    path: str = "comparison.csv"
+
+
+@dataclass(frozen=True)
+class State:
+    """What was last chosen; empty where nothing was.
+
+    Attributes:
+        theme: chosen in the palette.
+        data: the data set opened last.
+        export: format and path of the last export.
+        train: the Train form as it was left.
+    """
+
+    theme: str = ""
+    data: str = ""
+    export: ExportChoice = ExportChoice()
+    train: dict[str, Any] = field(default_factory=dict)
+
+
+def state_path() -> Path:
+    """state.json in the user's folder for states."""
+    from platformdirs import user_state_path
+
+    return user_state_path("fer-tui") / "state.json"
+
+
+def load_state(path: Path) -> State:
+    """Read what was remembered; nothing where the file is missing, can't be read or is damaged."""
+    try:
+        content = json.loads(path.read_bytes())
+        export = ExportChoice(**_known(ExportChoice, content.get("export", {})))
+        state = State(**{**_known(State, content), "export": export})
+    except (OSError, ValueError, RecursionError, TypeError, AttributeError):
+        return State()
+    texts = (state.theme, state.data, state.export.form, state.export.path)
+    return state if all(isinstance(text, str) for text in texts) and isinstance(state.train, dict) else State()
+
+
+def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
+    """What a dataclass has a field for; a later version may have written more."""
+    return {each.name: content[each.name] for each in fields(kind) if each.name in content}
+
+
+class Memory:
+    """The state and its file; a thread writes it, so that a slow disk keeps nobody waiting."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file at `path`, which need not be there."""
+        self.path = path
+        self.state = load_state(path)
+        self._changes: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._writer: threading.Thread | None = None
+
+    def remember(self, **changes: Any) -> None:
+        """Change fields of the state, now in memory and soon on disk."""
+        if all(getattr(self.state, name) == value for name, value in changes.items()):
+            return
+        self.state = replace(self.state, **changes)
+        with self._lock:
+            self._changes |= changes
+        self._writer = threading.Thread(target=self._write, name="memory", daemon=True)
+        self._writer.start()
+
+    def close(self, seconds: float = 1.0) -> None:
+        """Wait for what is being written, but not for ever."""
+        if self._writer is not None:
+            self._writer.join(seconds)
+
+    def _write(self) -> None:
+        """Put the changes into the file as it is now: another process may have remembered something else."""
+        with self._writing:
+            with self._lock:
+                changes, self._changes = self._changes, {}
+            if changes:
+                with contextlib.suppress(OSError):
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
+                    write_json(self.path, asdict(replace(load_state(self.path), **changes)))

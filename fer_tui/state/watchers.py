@@ -1,0 +1,109 @@
+"""Following a folder of runs: what changed since the last look, at the price of a few `stat` calls."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from core.runs.reader import ENDED, RunSnapshot, list_runs, read_run
+from core.system.files import open_to_read
+from core.system.hardware import Load, sample
+
+_TOLD_IN = ("status.json", "history.csv", "evaluation.json", "environment.json", "config.json")
+HISTORY = _TOLD_IN.index("history.csv")
+LOG_TAIL = 64 * 1024
+LOAD_INTERVAL = 2.0
+Stamp = tuple[tuple[int, int], ...]
+
+
+class RunWatcher:
+    """Snapshots of every run of a folder; a run that did not change keeps its snapshot, the very same object.
+
+    Works by polling, since file systems over a network tell of no changes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """`folder`: RUNS; it may come into being later."""
+        self.folder = folder
+        self._known: dict[Path, tuple[Stamp, RunSnapshot]] = {}
+
+    def look(self) -> tuple[RunSnapshot, ...]:
+        """The runs as they are now, newest first.
+
+        Raises:
+            RunError: the folder can't be read.
+        """
+        self._known = {path: self._look_at(path) for path in list_runs(self.folder)}
+        return tuple(snapshot for _, snapshot in self._known.values())
+
+    def _look_at(self, path: Path) -> tuple[Stamp, RunSnapshot]:
+        stamp = _stamp(path)
+        before = self._known.get(path)
+        if before is None or before[0] != stamp:
+            # The same object says to the plots that no epoch was added.
+            is_known = before is not None and before[0][HISTORY] == stamp[HISTORY]
+            return stamp, read_run(path, before[1].history if before and is_known else None)
+        if before[1].state in ENDED:
+            return before
+        # A run that goes on is read at each look: it may be interrupted without a file changing.
+        now = read_run(path, before[1].history)
+        return before if now.state == before[1].state else (stamp, now)
+
+
+def _stamp(run: Path) -> Stamp:
+    stamps = []
+    for name in _TOLD_IN:
+        try:
+            status = (run / name).stat()
+        except OSError:
+            stamps.append((0, 0))
+        else:
+            stamps.append((status.st_mtime_ns, status.st_size))
+    return tuple(stamps)
+
+
+class LogTail:
+    """The end of a growing text file, by whole lines; a look reads no more than LOG_TAIL bytes."""
+
+    def __init__(self, path: Path) -> None:
+        """`path`: it may come into being later."""
+        self.path = path
+        self._offset = 0
+
+    def look(self) -> list[str]:
+        """The lines that were added since the last look; the last LOG_TAIL bytes of them where there are more."""
+        try:
+            with open_to_read(self.path) as file:
+                size = file.seek(0, 2)
+                # A file that shrank was written anew.
+                start = self._offset if self._offset <= size else 0
+                skipped = size - start > LOG_TAIL
+                start = max(start, size - LOG_TAIL)
+                file.seek(start)
+                content = file.read(LOG_TAIL)
+        except OSError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset = start + len(whole)
+        lines = whole.decode("utf-8", errors="replace").split("\n")[:-1]
+        return lines[1:] if skipped else lines
+
+
+class LoadMeter:
+    """The machine's load, looked at no more often than every LOAD_INTERVAL seconds."""
+
+    def __init__(self) -> None:
+        sample()  # the first one only tells psutil from when on to count
+        self._due = time.monotonic() + LOAD_INTERVAL / 4
+        self._told: Load | None = None
+
+    def look(self) -> Load | None:
+        """The load, where it is due and not as it was told last."""
+        if time.monotonic() < self._due:
+            return None
+        self._due = time.monotonic() + LOAD_INTERVAL
+        load = sample()
+        if load == self._told:
+            return None
+        self._told = load
+        return load

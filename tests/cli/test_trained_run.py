@@ -1,0 +1,269 @@
+"""A training on bad images with names that would steer a terminal, and what every command then tells of its run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from installed import CHATTER, Answer, fer, is_refused, steers
+from PIL import Image
+from scenarios import (
+    BROKEN,
+    MARKUP,
+    SHOWN,
+    STEERING,
+    BadImages,
+    epochs_told,
+    grey,
+    write_broken_images,
+    write_odd_images,
+)
+
+from core.comparison.columns import COLUMNS
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Answer:
+    """`data check` of broken and unusual images in classes with names that would steer a terminal."""
+    root = tmp_path_factory.mktemp("odd") / "[red]x[" / "]"
+    for name in (MARKUP, STEERING):
+        (root / "train" / name).mkdir(parents=True)
+    write_odd_images(root / "train" / MARKUP)
+    write_broken_images(root / "train" / MARKUP)
+    grey(1, 99).save(root / "train" / STEERING / "screen\x1b[2J.png")
+    (root / "train" / MARKUP / os.fsdecode(b"l\xff.png")).write_bytes(b"")
+    answer = fer("data", "check", root, "--json", env={"PYTHONIOENCODING": "utf-8:strict"})
+    text = fer("data", "check", root)
+    assert not steers(text.out + text.err)
+    assert SHOWN in text.out
+    assert MARKUP in text.out
+    assert text.status == answer.status == 0
+    assert answer.err == text.err == ""
+    return answer
+
+
+def test_data_check_names_every_image_that_cannot_be_read(checked: Answer):
+    assert not steers(checked.out)
+    problems = {problem["kind"]: problem for problem in checked.json()["problems"]}
+    unreadable = problems["undecodable"]["paths"]
+    assert sorted(unreadable) == sorted(f"train/{MARKUP}/{name}" for name in (*BROKEN, os.fsdecode(b"l\xff.png")))
+    assert problems["undecodable"]["message"].startswith("5 images can't be read and will be skipped: ")
+
+
+def test_16_bit_png_and_cmyk_jpeg_are_read_as_what_they_show(checked: Answer):
+    problems = {problem["kind"]: problem for problem in checked.json()["problems"]}
+    # Each has an ordinary twin beside it: the same pixels, and so a duplicate.
+    twins = {path.rpartition("/")[2] for path in problems["duplicate"]["paths"]}
+    assert twins == {"deep16.png", "deep8.png", "cmyk.jpg", "red.png"}
+
+
+def test_a_training_with_bad_images_is_finished_without_them(bad_images: BadImages):
+    trained = bad_images.trained
+    assert trained.status == 0
+    (told,) = trained.json()
+    assert told["state"] == "completed"
+    assert epochs_told(trained.err) == ["1/2", "2/2"]
+    assert "Traceback" not in trained.err
+    # 6, 16 and 6, 4 odd ones and a lonely one; 3, 13 and 3, without the class that train lacks.
+    assert bad_images.environment["train_images"] == 33
+    assert bad_images.environment["validation_images"] == 19
+
+
+def test_unreadable_images_are_named_counted_and_recorded(bad_images: BadImages):
+    skipped = [line for line in bad_images.trained.lines if "can't be read" in line]
+    assert [line.partition(": ")[0] for line in skipped] == ["warning", "warning"]
+    assert "4 images can't be read and will be skipped: train/happy/cut.jpg: damaged" in skipped[0]
+    assert r"1 image can't be read and will be skipped: validation/happy/l\udcff.png: empty (0 bytes)" in skipped[1]
+    stored = bad_images.environment
+    assert stored["skipped"] == 5
+    paths = [path for p in stored["problems"] if p["kind"] == "undecodable" for path in p["paths"]]
+    assert paths == [*(f"train/happy/{name}" for name in BROKEN), "validation/happy/l\udcff.png"]
+
+
+def test_a_class_in_one_split_alone_is_a_warning(bad_images: BadImages):
+    for name, here, there in (("lonely", "train", "validation"), ("unmet", "validation", "train")):
+        assert f"warning: class '{name}' has images in {here} and none in {there}; " in bad_images.trained.err
+    assert bad_images.environment["classes"] == sorted([MARKUP, STEERING, "happy", "lonely"])
+    assert {p["kind"] for p in bad_images.environment["problems"]} == {"class_in_one_split", "undecodable"}
+
+
+def test_names_cannot_steer_the_terminal(bad_images: BadImages):
+    for answer in (bad_images.trained, bad_images.evaluated, bad_images.elsewhere, bad_images.predicted):
+        assert not steers(answer.out + answer.err)
+    assert SHOWN in bad_images.evaluated.out
+    assert MARKUP in bad_images.evaluated.out
+    assert STEERING in bad_images.predicted.json()[0]["probabilities"]
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "markdown", "latex", "json"])
+def test_names_cannot_steer_the_terminal_in_a_comparison(bad_images: BadImages, form: str):
+    answer = fer("compare", "--format", form, "--runs", bad_images.run.parent)
+    assert answer.status == 0
+    assert bad_images.run.name in answer.out
+    assert "2Jape'" in answer.out
+    assert not steers(answer.out + answer.err)
+
+
+def test_predictions_hold_the_names_as_they_are(bad_images: BadImages):
+    with (bad_images.run / "predictions.csv").open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["label"] for row in rows} == {MARKUP, STEERING, "happy"}
+    assert list(rows[0])[3:] == [f"p_{name}" for name in sorted([MARKUP, STEERING, "happy", "lonely"])]
+    assert f"validation/{STEERING}/0.png" in {row["path"] for row in rows}
+
+
+def test_a_class_whose_images_are_all_broken_ends_the_run_as_failed(faces: Path, tmp_path: Path):
+    for name in ("train/happy", "validation/happy", "train/sad", "validation/sad"):
+        shutil.copytree(faces / name, tmp_path / "data" / name)
+    for path in (tmp_path / "data" / "train" / "sad").iterdir():
+        path.write_bytes(b"")
+    answer = fer("train", "--data", tmp_path / "data", "--model", "compact", "--runs", tmp_path / "runs")
+    assert answer.status == 1
+    (line,) = answer.lines
+    assert line.startswith("fer-tui: ")
+    assert "only 'happy' has training images that can be read; 'fer-tui data check' names the others" in line
+
+
+# ---- refusals and warnings
+
+
+@pytest.mark.parametrize("epochs", ["0", "-3", "100001"])
+def test_resume_to_a_number_of_epochs_that_cannot_be(bad_images: BadImages, epochs: str):
+    before = (bad_images.run / "config.json").read_bytes()
+    is_refused(fer("resume", bad_images.run, "--epochs", epochs), 2, "--epochs: ")
+    assert (bad_images.run / "config.json").read_bytes() == before
+
+
+def test_evaluate_leaves_unknown_classes_out_and_counts_them(bad_images: BadImages):
+    answer = bad_images.elsewhere
+    assert answer.status == 0
+    told = answer.json()
+    assert (told["images"], told["skipped"]) == (1, 6)
+    (line,) = answer.lines
+    assert line.startswith("warning: 6 images of unknown classes left out: angry, disgust, fear, ")
+
+
+def test_evaluate_on_data_without_a_known_class(bad_images: BadImages, faces: Path, tmp_path: Path):
+    for name in ("angry", "sad"):
+        shutil.copytree(faces / "validation" / name, tmp_path / "unknown" / "validation" / name)
+    answer = fer("evaluate", bad_images.run, "--data", tmp_path / "unknown")
+    is_refused(answer, 1, f"{tmp_path / 'unknown'}: no image of 'validation' has a class that the run knows: ")
+
+
+def test_evaluate_on_a_split_that_is_missing(bad_images: BadImages, faces: Path):
+    answer = fer("evaluate", bad_images.run, "--data", faces, "--split", "test")
+    is_refused(answer, 1, f"--split: {faces} has no split 'test'; it has train, validation")
+
+
+def test_evaluate_without_data(bad_images: BadImages):
+    is_refused(fer("evaluate", bad_images.run), 2, "--data: no data set given; name a folder")
+
+
+def test_explain_what_cannot_be_explained(bad_images: BadImages, faces: Path, tmp_path: Path):
+    image, picture = faces / "train" / "happy" / "0001.png", tmp_path / "looked.png"
+    is_refused(fer("explain", bad_images.run, image, tmp_path / "x.jpg"), 2, "x.jpg: a picture is written as PNG; ")
+    is_refused(fer("explain", bad_images.run, image, picture, "--class", "bored"), 2, "--class: ", "no class 'bored'")
+    is_refused(fer("explain", bad_images.run, "missing.png", picture), 1, "missing.png: No such file or directory; ")
+    assert not picture.exists()
+
+
+def test_predict_tells_of_bad_files_and_answers_for_the_others(bad_images: BadImages):
+    answer = bad_images.predicted
+    assert answer.status == 1
+    missing, text = answer.lines
+    assert missing == "fer-tui: missing.png: No such file or directory; give a JPEG or PNG file"
+    assert text.startswith("fer-tui: ")
+    assert text.endswith("/[red]x[/]/data/train/happy/text.jpg: not a JPEG or PNG image; give a JPEG or PNG file")
+    told = answer.json()
+    assert ["error" in one for one in told] == [False, True, True]
+    assert sum(told[0]["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+# ---- JSON
+
+
+def test_problems_in_json(bad_images: BadImages):
+    problems = fer("data", "check", bad_images.data, "--json").json()["problems"]
+    assert problems
+    assert all(list(problem) == ["kind", "message", "paths"] for problem in problems)
+
+
+def test_train_json(bad_images: BadImages):
+    (told,) = bad_images.trained.json()
+    keys = "run model state epochs accuracy val_accuracy val_loss seconds warnings"
+    assert set(keys.split()) <= set(told)
+    assert told["run"] == bad_images.run.name
+    assert (told["model"], told["state"], told["epochs"]) == ("model2", "completed", 2)
+    evaluation = json.loads((bad_images.run / "evaluation.json").read_text())
+    assert told["val_accuracy"] == pytest.approx(evaluation["accuracy"])
+    assert told["val_loss"] == pytest.approx(evaluation["loss"], rel=1e-3)
+    assert told["warnings"] == evaluation["warnings"]
+
+
+def test_evaluate_json(bad_images: BadImages):
+    told = bad_images.elsewhere.json()
+    keys = {
+        "images",
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "classes",
+        "confusion_matrix",
+        "per_class",
+        "seconds",
+    }
+    assert keys <= set(told)
+    assert list(told["per_class"]) == told["classes"] == bad_images.environment["classes"]
+    assert len(told["confusion_matrix"]) == len(told["classes"])
+    assert sum(map(sum, told["confusion_matrix"])) == told["images"]
+
+
+def test_predict_json(bad_images: BadImages):
+    answer, missing, text = bad_images.predicted.json()
+    assert list(answer) == ["image", "box", "predicted", "probabilities"]
+    assert list(missing) == list(text) == ["image", "error"]
+    assert answer["predicted"] == next(iter(answer["probabilities"]))
+
+
+def test_explain_draws_a_picture(bad_images: BadImages, faces: Path, tmp_path: Path):
+    image, picture = faces / "train" / "happy" / "0001.png", tmp_path / "looked.png"
+    answer = fer("explain", bad_images.run, image, picture, "--class", "happy", "--json")
+    told = answer.json()
+    assert list(told) == ["run", "image", "output", "explained", "probability", "predicted"]
+    assert (told["explained"], answer.status, answer.err) == ("happy", 0, "")
+    assert 0 < told["probability"] < 1
+    with Image.open(picture) as found:
+        assert found.size == (672, 336)
+
+
+def test_resume_of_a_completed_run_in_json(bad_images: BadImages):
+    answer = fer("resume", bad_images.run, "--json")
+    assert answer.json() == bad_images.trained.json()
+    assert answer.status == 0
+    assert answer.err == f"{bad_images.run.name}: already completed; --epochs N trains it further\n"
+
+
+def test_compare_json_and_csv_say_the_same(bad_images: BadImages):
+    rows = fer("compare", "--format", "json", "--runs", bad_images.run.parent).json()
+    header, *lines = fer("compare", "--format", "csv", "--runs", bad_images.run.parent).out.splitlines()
+    assert header.split(",") == list(COLUMNS)
+    assert [row["run"] for row in rows[:3]] == [bad_images.run.name, "majority", "chance"]
+    assert {row["run"] for row in rows[3:]} == {"published"}
+    assert len(lines) == len(rows)
+
+
+# ---- progress
+
+
+def test_a_line_an_epoch_where_nobody_redraws(bad_images: BadImages):
+    assert epochs_told(bad_images.trained.err) == ["1/2", "2/2"]
+    assert not steers(bad_images.trained.err)
+
+
+def test_nothing_of_what_tensorflow_says_is_told(bad_images: BadImages):
+    for answer in (bad_images.trained, bad_images.evaluated, bad_images.elsewhere, bad_images.predicted):
+        assert not CHATTER.search(answer.err), answer.err

@@ -1,0 +1,51 @@
+"""The app in one process watches the run of another: epoch by epoch, and when it is killed."""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+from installed import Started, look, only_run
+from scenarios import SMALL
+from screen import Screen
+
+from core.data.demo import write_faces
+
+# Epochs of a second or more, for longer than anybody waits.
+LONG = ("--epochs", "9999", "--patience", "none", "--batch-size", "1")
+# Seconds in which a dead process has to be told of; the design wants 5, a busy machine is no fault of the code.
+TOLD_BY = 15.0
+
+
+def test_a_run_of_another_process_is_watched_until_it_is_killed(tmp_path: Path):
+    write_faces(tmp_path / "faces", per_class=60, seed=0)
+    runs = tmp_path / "runs"
+    screen = Screen("--runs", runs)
+    screen.click("Runs")
+    screen.wait_for("No runs yet in")
+
+    trainer = Started("train", "--data", tmp_path / "faces", *SMALL, *LONG, "--runs", runs)
+    screen.wait_for("model2 ")
+    run = only_run(runs)
+    done = re.compile(r"model2 +running +(\d+)/9999 ")
+    shown = [0]
+    while len(shown) < 5:
+        text = screen.wait_for(
+            lambda text: (found := done.search(text)) and int(found[1]) > shown[-1] and "images/s" in text
+        )
+        found = done.search(text)
+        assert found
+        shown.append(int(found[1]))
+        # It can't know more than the files tell.
+        assert shown[-1] <= len(look(run).history)
+
+    trainer.signal(signal.SIGKILL)
+    assert trainer.wait().status == -signal.SIGKILL
+    epochs = len(look(run).history)
+    told = re.compile(rf"model2 +interrupted +{epochs}/9999 ")
+    text = screen.wait_for(told.search, TOLD_BY)
+    assert f" interrupted  {run.name}" in text
+    screen.wait_for("r Resume")
+    screen.press("q")
+    assert screen.wait().status == 0

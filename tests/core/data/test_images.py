@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import threading
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from core.data.images import ImageError, fit, in_threads, open_image, read_image, shape, to_pixels
+
+# pytest undoes the filter that core.data.images sets.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.*")
+
+ORIENTATION, DESCRIPTION, RESOLUTION = 0x0112, 0x010E, 0x011A
+
+
+def file_of(image: Image.Image, form: str, **options: Any) -> bytes:
+    content = BytesIO()
+    image.save(content, form, **options)
+    return content.getvalue()
+
+
+def pixels_of(content: bytes) -> np.ndarray:
+    return np.asarray(open_image(content)).astype(int)
+
+
+def gradient(width: int = 24, height: int = 16) -> Image.Image:
+    """Grey, lighter to the right and, less, to the bottom: every way of turning it shows."""
+    down, right = np.mgrid[:height, :width]
+    return Image.fromarray((right * 8 + down * 3).astype(np.uint8))
+
+
+def colours() -> Image.Image:
+    """Smooth, for JPEG to keep: red grows to the right, green to the bottom, blue stays."""
+    down, right = np.mgrid[:16, :24]
+    return Image.fromarray(np.stack([right * 8, down * 12, np.full_like(down, 60)], axis=-1).astype(np.uint8))
+
+
+def with_exif(image: Image.Image, form: str, orientation: int, **tags: Any) -> bytes:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    exif[DESCRIPTION] = "a face"
+    exif[RESOLUTION] = 72.0
+    return file_of(image, form, exif=exif, **tags)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and has next to no pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(b"\0" * 100)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+# What is decoded
+
+
+def test_a_grey_png_keeps_every_pixel():
+    image = open_image(file_of(gradient(), "PNG"))
+    assert (image.mode, image.size) == ("L", (24, 16))
+    assert np.array_equal(np.asarray(image), np.asarray(gradient()))
+
+
+def test_a_16_bit_png_keeps_its_greys():
+    greys = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
+    image = open_image(file_of(Image.fromarray(greys), "PNG"))
+    assert image.mode == "L"
+    assert np.asarray(image).ravel().tolist() == list(range(256))
+
+
+def test_a_1_bit_png_is_black_and_white():
+    white = np.asarray(gradient()) > 99
+    image = open_image(file_of(Image.fromarray(white), "PNG"))
+    assert image.mode == "L"
+    assert np.array_equal(np.asarray(image), np.where(white, 255, 0))
+
+
+def test_a_palette_png_has_the_colours_of_its_palette_transparent_or_not():
+    image = Image.new("P", (3, 1))
+    image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    image.putdata([0, 1, 2])
+    for transparency in (0, bytes([0, 128, 255]), None):
+        options = {} if transparency is None else {"transparency": transparency}
+        opened = open_image(file_of(image, "PNG", **options))
+        assert opened.mode == "RGB"
+        assert np.asarray(opened).tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+
+
+@pytest.mark.parametrize(("mode", "opened"), [("LA", "L"), ("RGBA", "RGB")])
+def test_an_alpha_channel_is_dropped(mode: str, opened: str):
+    image = gradient().convert(mode)
+    image.putalpha(0)
+    back = open_image(file_of(image, "PNG"))
+    assert back.mode == opened
+    assert np.array_equal(np.asarray(back.convert("L")), np.asarray(gradient()))
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 95, "subsampling": 0}])
+@pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
+def test_a_jpeg_is_close_to_what_was_saved(mode: str, options: dict[str, Any]):
+    image = colours().convert(mode)
+    opened = open_image(file_of(image, "JPEG", **{"quality": 90, **options}))
+    assert opened.mode == ("L" if mode == "L" else "RGB")
+    expected = np.asarray(image.convert(opened.mode)).astype(int)
+    assert np.abs(np.asarray(opened) - expected).max() < 24
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_an_image_is_turned_as_its_exif_says(form: str, orientation: int):
+    # What EXIF 2.32 says of where row 0 and column 0 of the stored image are.
+    stored = {
+        1: lambda upright: upright,
+        2: np.fliplr,
+        3: lambda upright: np.rot90(upright, 2),
+        4: np.flipud,
+        5: np.transpose,
+        6: lambda upright: np.rot90(upright, 1),
+        7: lambda upright: np.rot90(np.transpose(upright), 2),
+        8: lambda upright: np.rot90(upright, -1),
+    }
+    content = Image.fromarray(np.ascontiguousarray(stored[orientation](np.asarray(gradient()))))
+    opened = pixels_of(with_exif(content, form, orientation, **({"quality": 95} if form == "JPEG" else {})))
+    assert opened.shape == (16, 24)
+    assert np.abs(opened - np.asarray(gradient())).max() <= (8 if form == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("value", [0, 9, 65535])
+def test_an_orientation_that_there_is_not_means_upright(value: int):
+    assert np.array_equal(pixels_of(with_exif(gradient(), "PNG", value)), np.asarray(gradient()))
+
+
+def test_a_camera_that_gets_a_tag_wrong_costs_no_image():
+    # Pillow reads a description that is a fraction, and fails to write it.
+    orientation = struct.pack("<HHIHH", ORIENTATION, 3, 1, 6, 0)
+    description = struct.pack("<HHII", DESCRIPTION, 5, 1, 38)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + orientation + description + struct.pack("<III", 0, 1, 2)
+    with pytest.raises(AttributeError):
+        ImageOps.exif_transpose(Image.open(BytesIO(file_of(gradient(), "JPEG", exif=exif))))
+    assert open_image(file_of(gradient(), "JPEG", exif=exif)).size == (16, 24)
+
+
+@pytest.mark.parametrize("data", [b"", b"junk", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff"])
+def test_damaged_exif_data_cost_no_image(data: bytes):
+    content = file_of(gradient(), "JPEG", exif=b"Exif\0\0" + data)
+    assert np.abs(pixels_of(content) - np.asarray(gradient())).max() < 16
+
+
+# What is refused
+
+
+def truncated(form: str, share: float, **options: Any) -> bytes:
+    content = file_of(gradient(96, 96).convert("RGB"), form, **options)
+    return content[: int(len(content) * share)]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", r"empty \(0 bytes\)"),
+        (b"this is no picture\n", "not a JPEG or PNG image"),
+        (b"\0" * 5000, "not a JPEG or PNG image"),
+        (file_of(gradient(), "GIF"), "not a JPEG or PNG image"),
+        (file_of(gradient(), "BMP"), "not a JPEG or PNG image"),
+        (file_of(gradient(), "TIFF"), "not a JPEG or PNG image"),
+        (file_of(gradient(), "WEBP"), "not a JPEG or PNG image"),
+        (b"\xff\xd8\xff", "not a JPEG or PNG image|damaged"),
+        (b"\x89PNG\r\n\x1a\n", "not a JPEG or PNG image|damaged"),
+        (truncated("JPEG", 0.5), r"damaged \(.*truncated"),
+        (truncated("JPEG", 0.9), r"damaged \(.*truncated"),
+        (truncated("JPEG", 0.5, progressive=True), r"damaged \(.*truncated"),
+        (truncated("PNG", 0.5), r"damaged \(.*truncated"),
+        (truncated("PNG", 0.1), "not a JPEG or PNG image|damaged"),
+        (png_header(20_000, 20_000), "too large .*the limit is 64,000,000"),
+        (png_header(9_000, 9_000), r"too large \(9000 x 9000 pixels, the limit is 64,000,000\)"),
+        (png_header(0, 10), "not a JPEG or PNG image|damaged"),
+        (png_header(300, 300), "damaged"),
+    ],
+)
+def test_what_is_no_whole_jpeg_or_png_is_refused_with_the_reason(content: bytes, reason: str):
+    with pytest.raises(ImageError, match=f"^(?:{reason})"):
+        open_image(content)
+
+
+_IMAGES = [
+    file_of(gradient(), "PNG"),
+    file_of(colours(), "JPEG"),
+    file_of(colours(), "JPEG", progressive=True),
+    file_of(colours().convert("CMYK"), "JPEG"),
+    with_exif(colours(), "JPEG", 6),
+    with_exif(gradient(), "PNG", 8),
+    file_of(colours().quantize(8), "PNG", transparency=bytes([0, 128])),
+]
+
+
+@given(st.sampled_from(_IMAGES), st.data())
+def test_damage_anywhere_gives_an_image_or_an_image_error(content: bytes, data: st.DataObject):
+    damaged = bytearray(content)
+    places = st.integers(0, len(content) - 1)
+    for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=6)):
+        damaged[place] = value
+    damaged = damaged[: data.draw(st.one_of(st.just(len(content)), places))]
+    try:
+        image = open_image(bytes(damaged))
+    except ImageError as error:
+        assert str(error)
+    else:
+        assert image.mode in ("L", "RGB")
+
+
+def test_pillow_says_nothing_on_stderr():
+    transparent = file_of(colours().quantize(8), "PNG", transparency=bytes([0, 128]))
+    code = "import sys; from core.data.images import open_image; open_image(sys.stdin.buffer.read())"
+    for content in (transparent, file_of(gradient(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff")):
+        done = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, check=True)
+        assert done.stderr == b""
+
+
+# Files and pixels
+
+
+def test_a_file_is_read_and_a_missing_one_said_to_be(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(file_of(gradient(), "PNG"))
+    assert read_image(tmp_path / "a.png").size == (24, 16)
+    with pytest.raises(ImageError, match=r"^No such file or directory$"):
+        read_image(tmp_path / "b.png")
+    with pytest.raises(ImageError, match=r"^Is a directory$"):
+        read_image(tmp_path)
+
+
+def test_pixels_have_the_channels_that_are_wanted():
+    red = Image.new("RGB", (3, 2), (200, 0, 0))
+    grey = Image.new("L", (3, 2), 7)
+    assert to_pixels(red, 3).shape == (2, 3, 3)
+    assert to_pixels(red, 3)[1, 2].tolist() == [200, 0, 0]
+    assert to_pixels(red, 1).shape == (2, 3, 1)
+    assert to_pixels(red, 1)[0, 0].tolist() == [60]
+    assert to_pixels(grey, 3)[0, 0].tolist() == [7, 7, 7]
+    assert to_pixels(grey, 1).dtype == np.uint8
+    assert shape(grey, 1) == shape(grey, 3) == shape(red, 1)
+    assert shape(Image.new("RGB", (5, 3)), 3) == (3, 5, 3)
+
+
+def test_fit_reduces_antialiased_and_leaves_what_fits():
+    stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (48, 24)))
+    assert fit(stripes, 48) is stripes
+    reduced = np.asarray(fit(stripes, 12)).astype(int)
+    assert reduced.shape == (12, 12)
+    assert np.abs(reduced[:, 1:-1] - 127).max() <= 8, "every second column was taken, instead of their mean"
+    assert fit(gradient(), 30).size == (30, 30)
+
+
+# Threads
+
+
+@pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 1000])
+def test_threads_keep_the_order(count: int):
+    assert list(in_threads(lambda item: item * 2, range(count), group=7)) == [item * 2 for item in range(count)]
+
+
+def test_threads_work_at_the_same_time_and_still_keep_the_order(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    second_done = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert second_done.wait(10), "the second group waits for the first"
+        if item == 1:
+            second_done.set()
+        return item
+
+    assert list(in_threads(work, [0, 1, 2], group=1)) == [0, 1, 2]
+
+
+def test_leaving_early_ends_the_work(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    done: list[int] = []
+    results = in_threads(lambda item: done.append(item) or item, range(10_000), group=4)
+    assert [next(results), next(results)] == [0, 1]
+    results.close()  # pyright: ignore[reportAttributeAccessIssue]
+    before = len(done)
+    assert before <= 4 * 6
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+    assert len(done) == before
+
+
+def test_no_more_is_under_way_than_a_few_groups(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    started: list[int] = []
+    for taken, _ in enumerate(in_threads(started.append, range(400), group=4)):
+        assert len(started) - taken <= 4 * 6
+    assert sorted(started) == list(range(400))
+
+
+def test_an_error_in_a_thread_reaches_the_caller():
+    def work(item: int) -> int:
+        if item == 70:
+            raise KeyError("seventy")
+        return item
+
+    results = in_threads(work, range(500))
+    taken: list[int] = []
+    with pytest.raises(KeyError, match="seventy"):
+        taken.extend(results)
+    assert taken == list(range(64))

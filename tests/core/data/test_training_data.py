@@ -1,0 +1,64 @@
+"""What a run trains and validates on: a stop leaves no part of it, a class without training images is left out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.config.training_config import resolve
+from core.data.training_data import load_data
+
+WriteTree = Callable[..., Path]
+
+
+class StopAt(threading.Event):
+    """Set from the so-manieth time on that it is asked."""
+
+    def __init__(self, asked: int) -> None:
+        super().__init__()
+        self.left = asked
+
+    def is_set(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
+def test_a_stop_at_any_moment_of_decoding_leaves_nothing(faces: Path) -> None:
+    config = resolve({"data": faces, "model": "compact"})
+    whole = load_data(config, threading.Event())
+    assert whole
+    stopped = [load_data(config, StopAt(asked)) for asked in range(1, 6)]
+    # Asked in the middle and at the end of train, then of validation; never again after that.
+    assert stopped[:4] == [None] * 4
+    assert stopped[4]
+    assert np.array_equal(stopped[4].validation.values, whole.validation.values)
+
+
+def test_validation_images_of_a_class_that_train_lacks_are_left_out(tmp_path: Path, write_tree: WriteTree) -> None:
+    root = write_tree(tmp_path, {"train/a": 4, "train/b": 4, "validation/a": 2, "validation/b": 1, "validation/odd": 3})
+    data = load_data(resolve({"data": root, "model": "compact"}), threading.Event())
+    assert data
+    assert data.classes == ["a", "b"]
+    assert data.validation.frame["label"].tolist() == ["a", "a", "b"]
+    assert data.validation_targets().tolist() == [[1, 0], [1, 0], [0, 1]]
+    assert len(data.validation.values) == 3
+
+
+@pytest.mark.parametrize("control", ["none", "noise"])
+def test_images_over_the_limit_lie_in_a_file(faces: Path, control: str) -> None:
+    held, mapped = (
+        load_data(
+            resolve({"data": faces, "model": "compact", "control": control, "image_memory": limit}), threading.Event()
+        )
+        for limit in (2048, 0)
+    )
+    assert held
+    assert mapped
+    for one, other in ((held.train, mapped.train), (held.validation, mapped.validation)):
+        assert not isinstance(one.values, np.memmap)
+        assert isinstance(other.values, np.memmap)
+        assert np.array_equal(one.values, other.values)

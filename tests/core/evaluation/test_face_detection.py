@@ -1,0 +1,131 @@
+"""Faces on photographs that are put together from drawn ones, whose places are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.evaluation import face_detection as core_faces
+from core.evaluation.face_detection import SEARCHED, Box, find_faces, is_cut
+
+Place = tuple[int, int, int]
+Photograph = Callable[..., Image.Image]
+
+
+@pytest.fixture(scope="module")
+def photograph(faces: Path) -> Photograph:
+    """Puts a drawn face that the cascade finds into a grey picture, at every (left, top, size)."""
+    drawn = [Image.open(path).convert("L") for path in sorted((faces / "train").glob("*/*.png"))]
+    canvas = Image.new("L", (400, 400), 120)
+
+    def paste(face: Image.Image, picture: Image.Image, place: Place) -> Image.Image:
+        left, top, size = place
+        picture.paste(face.resize((size, size), Image.Resampling.BICUBIC), (left, top))
+        return picture
+
+    found = next(face for face in drawn if find_faces(paste(face, canvas.copy(), (90, 90, 220))))
+
+    def put(size: tuple[int, int], *places: Place) -> Image.Image:
+        picture = Image.new("RGB", size, (120, 120, 120))
+        for place in places:
+            paste(found, picture, place)
+        return picture
+
+    return put
+
+
+def lies_on(box: Box, place: Place) -> bool:
+    """Whether a box is of a face that was put there: its centre in the middle, and about its size."""
+    left, top, size = place
+    across, down = box.left + box.width / 2 - left, box.top + box.height / 2 - top
+    return max(abs(across / size - 0.5), abs(down / size - 0.5)) < 0.15 and 0.5 < box.width / size < 1.2
+
+
+def test_every_face_is_found_the_largest_first(photograph: Photograph):
+    small, large = (40, 60, 180), (420, 120, 300)
+    boxes = find_faces(photograph((800, 500), small, large))
+    assert len(boxes) == 2
+    assert lies_on(boxes[0], large)
+    assert lies_on(boxes[1], small)
+
+
+def test_boxes_are_in_pixels_of_the_whole_photograph(photograph: Photograph):
+    """A photograph is searched at a smaller size; its faces are where they are."""
+    place = (2400, 900, 900)
+    (box,) = find_faces(photograph((4 * SEARCHED, 2400), place))
+    assert lies_on(box, place)
+    assert box.cut(photograph((4 * SEARCHED, 2400), place)).size == (box.width, box.height)
+
+
+def test_no_face_is_found_on_nothing():
+    assert find_faces(Image.new("L", (300, 300), 90)) == []
+    assert find_faces(Image.new("L", (7, 5000), 90)) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((48, 48), True), ((96, 96), True), ((97, 97), False), ((48, 60), False)]
+)
+def test_small_squares_are_faces_already(size: tuple[int, int], expected: bool):
+    assert is_cut(Image.new("L", size), 48) is expected
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory with a model that says how bright a face is."""
+    import keras
+
+    folder = tmp_path_factory.mktemp("runs") / "20260101-000000-000-bright-aaaa"
+    folder.mkdir()
+    pixels = keras.Input((48, 48, 1))
+    share = keras.layers.Rescaling(1 / 255)(keras.layers.GlobalAveragePooling2D()(pixels))
+    rest = keras.layers.Rescaling(-1.0, offset=1.0)(share)
+    keras.Model(pixels, keras.layers.Concatenate()([share, rest])).save(folder / "best.keras")
+    (folder / "config.json").write_text("{}")
+    (folder / "environment.json").write_text(json.dumps({"classes": ["bright", "dark"]}))
+    return folder
+
+
+def test_a_photograph_gets_an_answer_a_face(run: Path, photograph: Photograph, tmp_path: Path):
+    from core.evaluation.inference import predict_images
+
+    two, none, cut = tmp_path / "two.png", tmp_path / "none.png", tmp_path / "cut.png"
+    photograph((800, 500), (40, 60, 180), (420, 120, 300)).save(two)
+    Image.new("L", (300, 200), 255).save(none)
+    Image.new("L", (40, 40), 51).save(cut)
+    first, second, missed, whole, broken = predict_images(run, [two, none, cut, tmp_path / "gone.png"])
+    assert first["image"] == second["image"] == str(two)
+    assert first["box"][2] > second["box"][2] > 48
+    assert sum(first["probabilities"].values()) == pytest.approx(1)
+    # Beside the face, the picture is of one grey: what was cut out is brighter or darker.
+    assert abs(first["probabilities"]["bright"] - 120 / 255) > 0.005
+    assert missed["box"] is None
+    assert "no face was found" in missed["note"]
+    assert missed["predicted"] == "bright"
+    assert whole["box"] is None
+    assert "note" not in whole
+    assert whole["probabilities"]["bright"] == pytest.approx(0.2)
+    assert "error" in broken
+
+
+def test_a_photograph_is_one_face_where_that_is_said_or_none_can_be_found(
+    run: Path, photograph: Photograph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from core.evaluation import inference as prediction
+
+    path = tmp_path / "two.png"
+    picture = photograph((800, 500), (40, 60, 180), (420, 120, 300))
+    picture.save(path)
+    bright = float(np.asarray(picture.convert("L")).mean()) / 255
+    (whole,) = prediction.predict_images(run, [path], whole=True)
+    assert whole["box"] is None
+    assert "note" not in whole
+    assert whole["probabilities"]["bright"] == pytest.approx(bright, abs=0.01)
+    monkeypatch.setattr(prediction, "can_find", lambda: False)
+    (untold,) = prediction.predict_images(run, [path])
+    assert untold["box"] is None
+    assert core_faces.INSTALL in untold["note"]

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.data.readers.choose import read_dataset
+from core.errors import DatasetError, RunError
+from core.evaluation.metrics import evaluate
+from core.runs.dataset import find_images, has_changed
+from core.runs.predictions import (
+    Prediction,
+    commonest_mistake,
+    predictions_table,
+    read_evaluation,
+    read_predictions,
+    row_shares,
+    still_there,
+    telling,
+)
+from core.runs.reader import read_run
+
+HOSTILE = ("[red]x", "a,b", 'quo"te', "line\nbreak", "高兴", "back\\slash")
+
+
+def made(label: str, predicted: str, share: float, path: str = "x.png"):
+    return Prediction(path, label, predicted, share)
+
+
+def test_what_was_written_is_read_back(tmp_path: Path):
+    classes = sorted(HOSTILE)
+    shares = np.random.default_rng(0).dirichlet(np.ones(len(classes)), 12)
+    labels = [classes[i % len(classes)] for i in range(12)]
+    paths = [f"{label}/\udcff{i}.png" for i, label in enumerate(labels)]
+    (tmp_path / "predictions.csv").write_bytes(predictions_table(paths, labels, shares, classes))
+    read = read_predictions(tmp_path)
+    assert [each.path for each in read] == paths and [each.label for each in read] == labels
+    assert [each.predicted for each in read] == [classes[i] for i in shares.argmax(axis=1)]
+    assert np.allclose([each.share for each in read], shares.max(axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"path,label,predicted,p_a\nx.png,a,a,1\ny.png,a,a\n", "line 3 is damaged"),
+        (b"path,label,predicted,p_a\nx.png,a,a,many\n", "line 2 is damaged"),
+        (b"path,label,predicted,p_a\nx.png,a,b,1\n", "line 2 is damaged"),
+        (b"path,label\nx.png,a\n", "line 2 is damaged"),
+        (b"path,label,predicted,p_a\nx.png,a,a,1,2\n", "line 2 is damaged"),
+        (b'path,label,predicted,p_a\n"x.png,a,a,1\n', "is damaged"),
+        (None, "is missing"),
+    ],
+)
+def test_damaged_predictions_are_one_line(tmp_path: Path, content: bytes | None, said: str):
+    if content is not None:
+        (tmp_path / "predictions.csv").write_bytes(content)
+    with pytest.raises(RunError, match=said) as raised:
+        read_predictions(tmp_path)
+    assert "predictions.csv" in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_mistakes_come_surest_first_and_right_answers_least_sure_first():
+    all_of_them = [
+        made("a", "b", 0.6),
+        made("a", "a", 0.9),
+        made("b", "a", 0.8),
+        made("a", "b", 0.7),
+        made("a", "a", 0.4),
+    ]
+    assert [each.share for each in telling(all_of_them, None)] == [0.8, 0.7, 0.6]
+    assert [each.share for each in telling(all_of_them, ("a", "b"))] == [0.7, 0.6]
+    assert [each.share for each in telling(all_of_them, ("a", "a"))] == [0.4, 0.9]
+    assert telling(all_of_them, ("b", "b")) == []
+
+
+def test_shares_are_of_the_row():
+    assert row_shares(((1, 3), (0, 0))) == ((0.25, 0.75), (0, 0))
+
+
+def test_the_commonest_mistake_is_beside_the_diagonal():
+    assert commonest_mistake(((9, 1, 2), (2, 9, 0), (0, 0, 9))) == (0, 2)
+    assert commonest_mistake(((9, 0), (0, 9))) == (0, 0)
+
+
+def test_an_evaluation_is_read_as_it_was_made():
+    shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    read = read_evaluation(evaluate(["a", "b", "b"], shares, ["a", "b"]))
+    assert read is not None and read.classes == ("a", "b") and read.matrix == ((1, 0), (1, 1))
+    assert [(each.name, each.precision, each.recall, each.support) for each in read.figures] == [
+        ("a", 0.5, 1.0, 1),
+        ("b", 1.0, 0.5, 2),
+    ]
+
+
+@pytest.mark.parametrize("damage", [{"classes": ["a"]}, {"confusion_matrix": [[1]]}, {"per_class": []}, {"classes": 3}])
+def test_a_damaged_evaluation_is_none(damage: dict[str, object]):
+    whole = evaluate(["a", "b"], np.eye(2), ["a", "b"])
+    assert read_evaluation(whole) and read_evaluation(whole | damage) is None and read_evaluation(None) is None
+
+
+def test_images_that_went_or_changed_class_are_left_out(write_tree: Callable[..., Path], tmp_path: Path):
+    dataset = read_dataset(write_tree(tmp_path, {"train/a": 2, "train/b": 2}))
+    there, moved, gone = (made("a", "b", 0.9, path) for path in ("train/a/000.png", "train/b/000.png", "train/a/9.png"))
+    assert still_there([there, moved, gone], dataset) == [there]
+
+
+def test_a_changed_data_set_is_known_by_its_fingerprint(
+    write_tree: Callable[..., Path], write_run: Callable[..., Path], tmp_path: Path
+):
+    from core.data.dataset import fingerprint
+    from core.data.splits import for_training
+
+    root = write_tree(tmp_path / "set", {"train/a": 20, "train/b": 20})
+    was = fingerprint(for_training(read_dataset(root), 0.2))
+    path = write_run(config={"validation_share": 0.2}, environment={"data": str(root), "fingerprint": was})
+    run, read = read_run(path), []
+    assert has_changed(run, find_images(run), lambda: read.append(1)) is False and len(read) == 40
+    (root / "train/a/000.png").write_bytes((root / "train/b/000.png").read_bytes())
+    assert has_changed(run, find_images(run), lambda: None) is True
+
+    class EndedError(Exception):
+        pass
+
+    def end():
+        raise EndedError
+
+    with pytest.raises(EndedError):
+        has_changed(run, find_images(run), end)
+
+
+def test_a_data_set_is_found_as_the_run_divided_and_corrected_it(
+    write_tree: Callable[..., Path], write_run: Callable[..., Path], tmp_path: Path
+):
+    from core.config.training_config import resolve
+    from core.data.dataset import fingerprint
+    from core.data.splits import training_set
+
+    root = write_tree(tmp_path / "set", {"train/a": 20, "train/b": 20})
+    (tmp_path / "decisions.csv").write_text("path,decision\ntrain/a/000.png,exclude\n")
+    config = resolve({"data": root, "model": "compact", "exclude": tmp_path / "decisions.csv", "fold": "2/4"})
+    was = fingerprint(training_set(config))
+    run = read_run(
+        write_run(config=config.model_dump(mode="json"), environment={"data": str(root), "fingerprint": was})
+    )
+    found = find_images(run)
+    assert "train/a/000.png" not in set(found.frame["path"]) and len(found.frame) == 39
+    assert has_changed(run, found, lambda: None) is False
+
+
+def test_a_data_set_that_is_gone_or_was_never_named_is_one_line(write_run: Callable[..., Path], tmp_path: Path):
+    with pytest.raises(DatasetError, match=r"faces can't be shown: .*no such folder"):
+        find_images(read_run(write_run(environment={"data": str(tmp_path / "none")})))
+    with pytest.raises(RunError, match=r"environment\.json: names no data set"):
+        find_images(read_run(write_run("20260102-030405-006-compact-ffff")))

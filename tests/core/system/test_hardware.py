@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pynvml
+import pytest
+
+from core.system import hardware as load
+
+GIB = 1024**3
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """NVML is set up once in a process: each test begins anew."""
+    load._nvml.cache_clear()
+    yield
+    load._nvml.cache_clear()
+
+
+@pytest.fixture
+def fake_nvml(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Puts GPUs into the machine: index -> percent busy, or the error that asking it gives."""
+
+    def put(gpus: dict[int, int | pynvml.NVMLError], busy_error: pynvml.NVMLError | None = None) -> None:
+        def handle(index: int) -> int:
+            found = gpus[index]
+            if isinstance(found, pynvml.NVMLError):
+                raise found  # pyright: ignore
+            return index
+
+        def busy(index: int) -> Any:
+            if busy_error:
+                raise busy_error
+            return SimpleNamespace(gpu=gpus[index])
+
+        monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: len(gpus))
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByIndex", handle)
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetName", lambda index: f"Card {index}")
+        monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", busy)
+        monkeypatch.setattr(
+            pynvml, "nvmlDeviceGetMemoryInfo", lambda index: SimpleNamespace(used=(index + 1) * GIB, total=24 * GIB)
+        )
+
+    return put
+
+
+def nvml_error(code: int) -> pynvml.NVMLError:
+    return pynvml.NVMLError(code)
+
+
+def test_every_gpu_is_listed(fake_nvml: Callable[..., None]):
+    fake_nvml({0: 87, 1: 3})
+    assert load.sample().gpus == (
+        load.GpuLoad(0, "Card 0", 87, 1 * GIB, 24 * GIB),
+        load.GpuLoad(1, "Card 1", 3, 2 * GIB, 24 * GIB),
+    )
+
+
+def test_a_lost_gpu_leaves_the_others(fake_nvml: Callable[..., None]):
+    fake_nvml({0: nvml_error(pynvml.NVML_ERROR_GPU_IS_LOST), 1: 3})
+    assert [gpu.index for gpu in load.sample().gpus] == [1]
+
+
+def test_a_gpu_that_tells_no_load_tells_its_memory(fake_nvml: Callable[..., None]):
+    fake_nvml({0: 1}, nvml_error(pynvml.NVML_ERROR_NOT_SUPPORTED))
+    [gpu] = load.sample().gpus
+    assert gpu.busy is None and gpu.used == GIB
+
+
+def test_no_driver_is_no_gpu_and_asked_for_once(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def missing() -> None:
+        asked.append(1)
+        raise nvml_error(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", missing)
+    assert load.sample().gpus == load.sample().gpus == ()
+    assert len(asked) == 1
+
+
+def test_a_driver_that_goes_away_is_no_gpu(fake_nvml: Callable[..., None], monkeypatch: pytest.MonkeyPatch):
+    fake_nvml({0: 1})
+
+    def gone() -> int:
+        raise nvml_error(pynvml.NVML_ERROR_UNKNOWN)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", gone)
+    assert load.sample().gpus == ()
+
+
+def test_cpu_and_memory():
+    seen = load.sample()
+    assert 0 <= seen.cpu <= 100
+    assert 0 < seen.used < seen.total

@@ -1,0 +1,215 @@
+"""Runs that were interrupted, and go on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from trainings import StopAfter, gone_on, losses, trained
+
+from core.config.training_config import TrainingConfig
+from core.errors import RunError
+from core.runs.checkpoint import find_checkpoint
+from core.runs.reader import read_run
+from core.runs.resume import change_config, load_config
+from core.runs.writer import STATUS_INTERVAL, create_run
+from core.training.trainer import train
+
+
+def test_stop_keeps_the_last_epoch_and_resume_goes_on(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
+    config = settings(epochs=4)
+    run = create_run(config, tmp_path)
+    stop = StopAfter(run, epochs=2)
+    assert train(config, run, stop) == "stopped"
+    snapshot = read_run(run)
+    assert snapshot.state == "stopped"
+    assert len(snapshot.history) == 2
+    found = find_checkpoint(run)
+    assert found is not None
+    assert found.state.epoch == 2
+    assert train(config, run, threading.Event()) == "completed"
+    assert [row["epoch"] for row in read_run(run).history] == [1, 2, 3, 4]
+
+
+def test_a_resumed_run_ends_with_the_same_weights(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
+    config = settings(epochs=3, augmentation="extended", dropout=0.5)
+    whole = trained(config, tmp_path / "whole")
+    run = create_run(config, tmp_path / "parts")
+    train(config, run, StopAfter(run, epochs=1))
+    train(config, run, threading.Event())
+    one, other = (losses(read_run(path)) for path in (whole.path, run))
+    # Threads add in any order: equal to rounding; to the last bit is what `deterministic` is for.
+    np.testing.assert_allclose(one, other, rtol=0.02)
+
+
+def test_epochs_can_be_raised(tmp_path: Path, settings: Callable[..., TrainingConfig]) -> None:
+    run = trained(settings(epochs=1), tmp_path).path
+    change_config(run, epochs=2)
+    assert train(load_config(run), run, threading.Event()) == "completed"
+    assert len(read_run(run).history) == 2
+
+
+def test_a_missing_evaluation_is_finished(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
+    run = trained(settings(epochs=1), tmp_path).path
+    (run / "evaluation.json").unlink()
+    assert train(load_config(run), run, threading.Event()) == "completed"
+    snapshot = read_run(run)
+    assert len(snapshot.history) == 1
+    assert snapshot.evaluation is not None
+
+
+def test_a_resumed_published_run_goes_on_in_its_streams(
+    settings: Callable[..., TrainingConfig], tmp_path: Path
+) -> None:
+    # 56 images in batches of 16: three steps of a pass of four, so that every epoch begins elsewhere in a pass.
+    config = settings(protocol="published", epochs=3, patience=None, batch_size=16)
+    whole = trained(config, tmp_path / "whole")
+    run = create_run(config, tmp_path / "parts")
+    train(config, run, StopAfter(run, epochs=1))
+    train(config, run, threading.Event())
+    for name in ("loss", "val_loss"):
+        one, other = ([row[name] for row in read_run(path).history] for path in (whole.path, run))
+        np.testing.assert_allclose(one, other, rtol=0.02)
+
+
+@pytest.fixture
+def of_two(settings: Callable[..., TrainingConfig], tmp_path: Path) -> Path:
+    """A run of three epochs that was stopped after two."""
+    config = settings(epochs=3)
+    run = create_run(config, tmp_path)
+    assert train(config, run, StopAfter(run, epochs=2)) == "stopped"
+    return run
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """What must not be lost."""
+    names = ("history.csv", "best.keras", "config.json", "environment.json")
+    return {name: (run / name).read_bytes() for name in names}
+
+
+@pytest.fixture
+def of_one(settings: Callable[..., TrainingConfig], faces: Path, tmp_path: Path) -> Path:
+    """A run of two epochs on data of its own that was stopped after one."""
+    config = settings(data=shutil.copytree(faces, tmp_path / "own"), epochs=2)
+    run = create_run(config, tmp_path)
+    assert train(config, run, StopAfter(run, epochs=1)) == "stopped"
+    return run
+
+
+def test_a_run_does_not_go_on_with_other_data(of_one: Path) -> None:
+    before, config = contents(of_one), load_config(of_one)
+    added = config.data / "train" / "happy" / "added.png"
+    Image.new("L", (48, 48), 77).save(added)
+    snapshot = gone_on(of_one, config)
+    assert snapshot.state == "failed"
+    assert str(config.data) in snapshot.message and "put it back as it was" in snapshot.message
+    assert contents(of_one) == before
+    added.unlink()
+    assert gone_on(of_one, config).state == "completed"
+
+
+def test_a_data_set_that_is_gone_costs_no_epoch(of_one: Path, tmp_path: Path) -> None:
+    before, config = contents(of_one), load_config(of_one)
+    config.data.rename(tmp_path / "elsewhere")
+    snapshot = gone_on(of_one, config)
+    assert snapshot.state == "failed"
+    assert str(config.data) in snapshot.message
+    assert contents(of_one) == before
+    (tmp_path / "elsewhere").rename(config.data)
+    assert gone_on(of_one, config).state == "completed"
+
+
+def test_a_run_whose_checkpoints_are_lost_keeps_what_it_has(of_two: Path) -> None:
+    before = contents(of_two)
+    (of_two / "checkpoint" / "state.json").write_text("{")
+    shutil.rmtree(of_two / "checkpoint.previous")
+    snapshot = gone_on(of_two, load_config(of_two))
+    assert snapshot.state == "failed"
+    assert "begin a new one" in snapshot.message
+    assert contents(of_two) == before
+
+
+def test_a_damaged_checkpoint_costs_its_epoch_and_is_told(of_two: Path) -> None:
+    first = read_run(of_two).history[0]
+    weights = of_two / "checkpoint" / "model.weights.h5"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    snapshot = gone_on(of_two, load_config(of_two))
+    assert snapshot.state == "completed"
+    assert [row["epoch"] for row in snapshot.history] == [1, 2, 3]
+    assert snapshot.history[0] == first
+    told = [problem for problem in snapshot.environment["problems"] if problem["kind"] == "damaged_checkpoint"]
+    assert "of epoch 1" in told[0]["message"]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "plateau", "cosine"])
+def test_a_run_goes_on_at_the_rate_that_is_asked_for(
+    settings: Callable[..., TrainingConfig], tmp_path: Path, schedule: str
+) -> None:
+    config = settings(epochs=3, schedule=schedule, learning_rate=0.01, warmup_epochs=0, patience=None)
+    run = create_run(config, tmp_path)
+    train(config, run, StopAfter(run, epochs=1))
+    before = read_run(run).history[0]["learning_rate"]
+    change_config(run, learning_rate=0.001)
+    rows = gone_on(run, load_config(run)).history
+    assert rows[0]["learning_rate"] == before
+    whole = losses(trained(settings(**{**config.model_dump(), "learning_rate": 0.001}), tmp_path), "learning_rate")
+    np.testing.assert_allclose([row["learning_rate"] for row in rows[1:]], whole[1:], rtol=1e-5)
+
+
+def test_a_diverged_run_goes_on_at_a_lower_rate(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
+    config = settings(optimizer="sgd", learning_rate=1e30, momentum=0, schedule="constant")
+    run = trained(config, tmp_path)
+    assert run.state == "diverged"
+    assert f"'fer-tui resume {run.name} --learning-rate 1e+29'" in run.message
+    change_config(run.path, learning_rate=0.01)
+    assert gone_on(run.path, load_config(run.path)).state == "completed"
+
+
+def test_a_run_that_says_it_has_ended_is_free(
+    settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, seen = create_run(settings(epochs=1), tmp_path), []
+
+    def look() -> None:
+        # Longer than the status waits to be written.
+        time.sleep(2 * STATUS_INTERVAL)
+        seen.append((read_run(run).state, (run / "lock").exists()))
+
+    @contextlib.contextmanager
+    def released() -> Iterator[None]:
+        yield
+        look()
+
+    monkeypatch.setattr("core.training.memory.released", released)
+    monkeypatch.setattr("core.export.tracking.Tracking.log_end", lambda tracking, state: look())
+    train(load_config(run), run, threading.Event())
+    assert seen == [("running", True), ("completed", False)]
+
+
+def test_a_run_that_another_process_took_over_is_left_to_it(
+    settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("core.export.tracking.Tracking.log_end", lambda tracking, state: told.append(state))
+    config = settings(epochs=30, patience=None)
+    run = create_run(config, tmp_path)
+
+    class TakenOver(threading.Event):
+        def is_set(self) -> bool:
+            if len(read_run(run).history) == 1:
+                (run / "lock").write_text(json.dumps({"pid": 1}))
+            return super().is_set()
+
+    with pytest.raises(RunError, match="another process has taken it over"):
+        train(config, run, TakenOver())
+    assert len(read_run(run).history) == 1
+    assert json.loads((run / "lock").read_text()) == {"pid": 1}
+    assert told == [], "where it is logged, it has ended"

@@ -1,0 +1,106 @@
+"""Whoever walks through the screens of a terminal: by keyboard alone, and by mouse alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from installed import wait_until
+from screen import Screen
+
+PRESET = "[presets.hasty]\nepochs = 2\nimage_size = 32\nwidth = 0.1\n"
+
+
+class Typist:
+    """Presses the keys that the screen names, and has no mouse."""
+
+    # What the line below the form says of a setting, and what to type there so that a training takes seconds.
+    SETTINGS = (
+        ("Passes over the training images", "2"),
+        ("Width and height of the model's input", "32"),
+        ("Factor on the model's filters", "0.1"),
+    )
+
+    def __init__(self, screen: Screen, configs: Path) -> None:
+        self.screen = screen
+
+    def choose(self, title: str) -> None:
+        """Do what a tab or the footer names beside its key."""
+        named = re.compile(rf"(\S+) {title}\b")
+        self.screen.wait_for(named.search)
+        self.screen.rest()
+        found = named.search(self.screen.text)
+        assert found
+        self.screen.press({"esc": "escape"}.get(found[1], found[1]))
+
+    def accept(self, button: str) -> None:
+        """Answer the dialog that has this button, as it stands."""
+        self.screen.wait_for(lambda text: re.search(rf"{button} +Cancel", text))
+        self.screen.press("enter")
+
+    def mark(self, model: str) -> None:
+        """Go down the list to a model and choose it."""
+        self.screen.wait_for(f"[ ]  {model}")
+        self.screen.rest()
+        models, at = wait_until(self._list, "a list with one row marked by the cursor")
+        self.screen.press(*["down"] * (models.index(model) - at), "space")
+
+    def hasten(self) -> None:
+        """Fill in the form."""
+        self.choose("Settings")
+        self.screen.wait_for("Settings to begin with")
+        for meaning, value in self.SETTINGS:
+            while meaning not in (before := self._help()):
+                self.screen.press("down")
+                self.screen.wait_for(lambda _, before=before: self._help() not in (before, ""))
+                # The line may have moved alone, while the command above it came to be.
+                self.screen.rest()
+            self.screen.press(value)
+        self.choose("Models")
+        self.screen.wait_for("space Choose")
+
+    def _list(self) -> tuple[list[str], int] | None:
+        """The models in the list, and the row that the cursor is on: the one of its colour."""
+        rows = self.screen.backgrounds(r"\[.\]  (\w+)")
+        colours = [colour for _, colour in rows]
+        marked = [row for row, colour in enumerate(colours) if colours.count(colour) == 1]
+        return ([name for name, _ in rows], marked[0]) if len(marked) == 1 else None
+
+    def _help(self) -> str:
+        """The words about the setting that the cursor is on: they stand above the command."""
+        rows = self.screen.text.split("\n")
+        command = next(number for number, row in enumerate(rows) if "$ fer-tui train" in row)
+        return rows[command - 2].strip() or rows[command - 3].strip()
+
+
+class Pointer:
+    """Clicks what the screen shows, and touches no key."""
+
+    def __init__(self, screen: Screen, configs: Path) -> None:
+        self.screen = screen
+        # Figures can't be clicked: there is a preset for them.
+        (configs / "fer-tui").mkdir(parents=True)
+        (configs / "fer-tui" / "config.toml").write_text(PRESET)
+
+    def choose(self, title: str) -> None:
+        """Do what a tab, the footer or a button names, or take what a list offers, once it stays where it is."""
+        self.screen.wait_for(title)
+        self.screen.rest()
+        self.screen.click(title)
+
+    def accept(self, button: str) -> None:
+        """Answer the dialog that has this button, as it stands."""
+        row = re.compile(rf"{button} +Cancel")
+        found = row.search(self.screen.wait_for(row.search))
+        assert found
+        self.screen.click(found[0].rpartition("Cancel")[0])
+
+    def mark(self, model: str) -> None:
+        """Choose a model of the list."""
+        self.choose(f"[ ]  {model}")
+
+    def hasten(self) -> None:
+        """Take the preset that is made for it."""
+        self.choose("recipe: ")
+        self.choose("hasty: ")
+        self.screen.wait_for(lambda text: "hasty: " in text and "quick: " not in text)

@@ -1,0 +1,98 @@
+"""A screen as text: what stands in each cell, and in which style in one theme and in another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.cells import cell_len
+from rich.style import Style
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from syrupy.location import PyTestLocation
+from textual.app import App
+
+ATTRIBUTES = ("bold", "dim", "italic", "underline", "reverse", "strike")
+
+
+class Cell(NamedTuple):
+    """A character, empty in the second half of a wide one, and how it is written."""
+
+    text: str
+    style: str
+
+
+Screen = list[list[Cell]]
+
+
+def taken(app: App[Any]) -> Screen:
+    """The screen as it is now, a line of cells for each line, dialogs over what is below them; empty while it opens."""
+    width, height = app.size
+    lines = [list(_cells(strip)) for strip in app.screen._compositor.render_strips()]
+    if lines:
+        assert len(lines) == height, "the screen is not as high as the terminal"
+        assert all(len(line) == width for line in lines), "a line is not as wide as the terminal"
+    return lines
+
+
+def _cells(strip: Any) -> Iterator[Cell]:
+    for segment in strip:
+        style = _described(segment.style or Style())
+        assert segment.text.isprintable(), f"{segment.text!r} would steer the terminal"
+        for character in segment.text:
+            width = cell_len(character)
+            yield from [Cell(character, style), Cell("", style)][:width] if width else ()
+
+
+@cache
+def _described(style: Style) -> str:
+    words = [name for name in ATTRIBUTES if getattr(style, name)]
+    for sign, colour in (("", style.color), ("on ", style.bgcolor)):
+        if colour is not None:
+            words.append(sign + (colour.triplet.hex if colour.triplet else colour.name))
+    return " ".join(words)
+
+
+def text_of(screen: Screen) -> str:
+    """What a person reads."""
+    return "\n".join("".join(cell.text for cell in line).rstrip() for line in screen)
+
+
+def described(screens: Sequence[Screen]) -> str:
+    """The text of a screen, then the styles of each line, first to last cell, in the themes in turn.
+
+    Args:
+        screens: the same screen in several themes; its text is the same in all of them.
+    """
+    first, *others = screens
+    for other in others:
+        assert text_of(other) == text_of(first), "a theme changes colours, not words"
+    lines = [
+        [" | ".join(dict.fromkeys(styles)) for styles in zip(*([c.style for c in line] for line in same), strict=True)]
+        for same in zip(*screens, strict=True)
+    ]
+    ((commonest, _),) = Counter(style for line in lines for style in line).most_common(1)
+    told = [text_of(first), f"elsewhere: {commonest}"]
+    for number, line in enumerate(lines):
+        at = 0
+        for style, cells in groupby(line):
+            count = len(list(cells))
+            if style != commonest:
+                told.append(f"{number}:{at}-{at + count - 1} {style}")
+            at += count
+    return "\n".join(told) + "\n"
+
+
+class Pictures(SingleFileSnapshotExtension):
+    """One text file a picture, in `snapshots` beside the test."""
+
+    _file_extension = "txt"
+    _write_mode = WriteMode.TEXT
+
+    @classmethod
+    def dirname(cls, *, test_location: PyTestLocation) -> str:
+        """Where the pictures are."""
+        return str(Path(test_location.filepath).parent / "snapshots" / test_location.basename)

@@ -1,0 +1,49 @@
+"""Small trainings on drawn faces: a few seconds each."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from core.config.training_config import TrainingConfig
+from core.runs.reader import RunSnapshot, read_run
+from core.runs.writer import create_run
+from core.training.trainer import train
+
+# model2 is traced in a quarter of the time that compact takes; that is most of what a short run costs.
+FAST: dict[str, Any] = {
+    "model": "model2",
+    "width": 0.25,
+    "image_size": 48,
+    "channels": 1,
+    "epochs": 2,
+    "batch_size": 16,
+}
+
+
+def trained(config: TrainingConfig, folder: Path, stop: threading.Event | None = None) -> RunSnapshot:
+    """A run from its start to its end."""
+    return gone_on(create_run(config, folder), config, stop)
+
+
+def gone_on(run: Path, config: TrainingConfig, stop: threading.Event | None = None) -> RunSnapshot:
+    """A run after it was gone on with."""
+    train(config, run, stop or threading.Event())
+    return read_run(run)
+
+
+class StopAfter(threading.Event):
+    """Set as soon as the history has so many epochs, in the middle of the next one."""
+
+    def __init__(self, run: Path, epochs: int) -> None:
+        super().__init__()
+        self._run, self._epochs = run, epochs
+
+    def is_set(self) -> bool:
+        return len(read_run(self._run).history) >= self._epochs
+
+
+def losses(run: RunSnapshot, name: str = "loss") -> list[float]:
+    """A figure of every epoch."""
+    return [row[name] for row in run.history]
