@@ -36,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Not before: the other package has no such modules.
     from core.errors import ConfigError, FerError, first_line
     from core.system import log
+    from core.system.program import set_up_program
     from fer_tui.console import output, terminal
 
+    set_up_program()
     try:
         wanted = screen_options(arguments)
         if wanted is not None:
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             output.fail(f"{error.format_message()} See 'fer-tui --help'.")  # pyright: ignore
             return 2
         with log.output_to(terminal.app_log()):
-            log.say(traceback.format_exc())
+            os.write(2, traceback.format_exc().encode(errors="backslashreplace"))
         first = first_line(error, "no message")
         output.fail(f"{type(error).__name__}: {first}; a fault of fer-tui, its traceback is in {terminal.app_log()}")
         return 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,10 +18,6 @@ from PIL import Image, UnidentifiedImageError
 MAX_PIXELS = 64_000_000
 SUFFIXES = (".jpg", ".jpeg", ".png")
 FORMATS = ("JPEG", "PNG")
-
-# What Pillow warns of on stderr, open_image either tells as an ImageError or has no need of: bombs (its own limit is
-# lower), tags of damaged EXIF data, palettes with transparency.
-warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from core.config.protocol import PROTOCOLS
 from core.config.training_config import TrainingConfig
-from core.data.dataset import Dataset, fingerprint
+from core.data.dataset import Dataset, Problem, fingerprint
 from core.data.encoding import ENCODINGS, Encoding
 from core.data.pixels import Pixels, PixelStore, load_pixels
 from core.data.splits import limited, training_set
@@ -37,6 +37,11 @@ class TrainingData:
     validation: Pixels
     encoding: Encoding
     validation_classes: list[str]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What reading and decoding met."""
+        return (*self.dataset.problems, *self.train.problems, *self.validation.problems)
 
     @property
     def classes(self) -> list[str]:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.export.tracker import confusion_image, epoch_figures, evaluation_figures
+from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, KEPT, MLFLOW, PREDICTIONS
 from core.runs.reader import RunSnapshot, read_json, read_run
-from core.system import files, log
+from core.runs.writer import write_tracker_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-MLFLOW_FILE = "mlflow.json"
-ARTEFACTS = ("config.json", "environment.json", "history.csv", "evaluation.json", "predictions.csv", "best.keras")
+logger = logging.getLogger(__name__)
+
+ARTEFACTS = (CONFIG, ENVIRONMENT, HISTORY, EVALUATION, PREDICTIONS, KEPT)
 MLFLOW_STATES = {"completed": "FINISHED", "stopped": "KILLED", "interrupted": "KILLED"}
 # MLflow takes no more of either at once, and no longer a value.
 BATCH, LONGEST = 100, 500
@@ -46,18 +49,18 @@ class MlflowTracker:
         from mlflow.exceptions import MlflowException
 
         where = self._client.tracking_uri
-        told = read_json(self._path / MLFLOW_FILE)
+        told = read_json(self._path / MLFLOW)
         if told.get("tracking_uri") == where and isinstance(told.get("run_id"), str):
             try:
                 self._client.get_run(told["run_id"])
                 self._client.update_run(told["run_id"], status="RUNNING")
             except MlflowException:
-                log.say(f"mlflow: {where} has no run {told['run_id']} any more; begun anew")
+                logger.warning("mlflow: %s no longer has run %s; a new one is created", where, told["run_id"])
             else:
                 return told["run_id"]
         snapshot = read_run(self._path)
         made = self._client.create_run(_experiment(self._client), run_name=snapshot.name, tags=_tags(snapshot))
-        files.write_json(self._path / MLFLOW_FILE, {"tracking_uri": where, "run_id": made.info.run_id})
+        write_tracker_file(self._path, {"tracking_uri": where, "run_id": made.info.run_id})
         _log_params(self._client, made.info.run_id, snapshot)
         return made.info.run_id
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from core.errors import RunError
 from core.export.tracker import confusion_image, epoch_figures, evaluation_figures
+from core.runs.names import TENSORBOARD
 from core.runs.reader import RunSnapshot
-
-TENSORBOARD_FOLDER = "tensorboard"
 
 
 class TensorBoardTracker:
@@ -24,7 +23,7 @@ class TensorBoardTracker:
         """`run`: its directory."""
         import tensorflow as tf
 
-        self._folder = run / TENSORBOARD_FOLDER
+        self._folder = run / TENSORBOARD
         # What an epoch said that was lost, or of another tracker's time, would stand beside what is so.
         if self._folder.is_symlink():
             raise RunError(f"{self._folder}: is a link; remove it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
@@ -13,7 +14,8 @@ from core.export.mlflow import MlflowTracker
 from core.export.tensorboard import TensorBoardTracker
 from core.export.tracker import Tracker
 from core.runs.reader import ENDED, read_run
-from core.system import log
+
+logger = logging.getLogger(__name__)
 
 
 def open_tracker(kind: str, run: Path) -> Tracker:
@@ -81,7 +83,7 @@ class Tracking:
             with self._left_alone_if_it_fails(name):
                 run = replace(read_run(self._run), state=state)
                 tracker.log_epochs(run)
-                log.say(f"logged to {tracker.log_end(run)}")
+                logger.info("logged to %s", tracker.log_end(run))
 
     @contextlib.contextmanager
     def _left_alone_if_it_fails(self, name: str) -> Iterator[None]:
@@ -90,7 +92,7 @@ class Tracking:
         except Exception as error:
             self._trackers.pop(name, None)
             advice = f"'fer-tui log {self._run.name} --to {name}' logs the run when that is mended"
-            log.say(f"{name}: {first_line(error)[:300]}; the run goes on without it: {advice}")
+            logger.warning("%s: %s; the run continues without it: %s", name, first_line(error)[:300], advice)
 
 
 TRACKERS: Mapping[str, Callable[[Path], Tracker]] = {"tensorboard": TensorBoardTracker, "mlflow": MlflowTracker}

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import RunError
+from core.runs.names import LOG, STOP
 from core.runs.reader import ENDED, read_run
 from core.runs.resume import load_config, mark
 from core.runs.writer import enqueue, explain_end
@@ -113,7 +114,7 @@ class RunQueue:
                 waiting = list(self._waiting)
             for run in waiting:
                 with contextlib.suppress(OSError, RunError):
-                    if (run / "stop").exists():
+                    if (run / STOP).exists():
                         self.withdraw(run)
                     elif is_due:
                         self._say_queued(run)
@@ -171,4 +172,4 @@ class _Either(threading.Event):
 
 def start_worker(runs: Sequence[Path]) -> subprocess.Popen[bytes]:
     """Start a process that trains runs one after another, and outlives the terminal that this one has."""
-    return start_detached("core.jobs.worker", map(str, runs), runs[0] / "log.txt")
+    return start_detached("core.jobs.worker", map(str, runs), runs[0] / LOG)

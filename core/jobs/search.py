@@ -281,7 +281,6 @@ def _open_study(file: Path, name: str, config: TrainingConfig, *, prune: bool) -
         from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
     except ImportError:
         raise RunError("a search needs Optuna, which is not installed; pip install 'fer-tui[search]'") from None
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     # Nothing is judged before a fifth of its epochs: a schedule's warm-up is no sign of anything.
     pruner = optuna.pruners.MedianPruner(STARTUP_TRIALS, n_warmup_steps=max(config.epochs // 5, 1))
     try:

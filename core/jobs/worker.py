@@ -17,6 +17,7 @@ from types import FrameType
 from core.jobs.queue import RunQueue
 from core.runs.reader import read_run
 from core.runs.writer import enqueue
+from core.system.program import set_up_program
 
 
 def main(runs: Sequence[Path], *, hears_signals: bool = True) -> int:
@@ -58,6 +59,7 @@ def hold_lifeline() -> None:
 
 
 if __name__ == "__main__":
+    set_up_program()
     arguments = sys.argv[1:]
     is_held = arguments[:1] == ["--lifeline"]
     if is_held:

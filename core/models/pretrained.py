@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from collections.abc import Iterator
+import hashlib
+import logging
+import shutil
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 from core.errors import ConfigError, WeightsError, first_line
 from core.models.model1 import BACKBONE
 from core.models.registry import IMAGENET
-from core.system import log
+from core.system import files
 
 if TYPE_CHECKING:
     import keras
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = (".h5", ".keras")
 IMAGENET_FILE = f"{BACKBONE}_notop.h5"
@@ -63,39 +67,38 @@ def load_pretrained(model: keras.Model, weights: str) -> None:
 
 
 def _imagenet_file() -> Path:
-    """The ImageNet weights on disk, downloaded where they are not there yet."""
-    import keras
-    from keras.src.applications.efficientnet import BASE_WEIGHTS_PATH, WEIGHTS_HASHES
+    """The ImageNet weights in Keras's cache, downloaded if they are not there yet.
 
+    Keras's own download knows no time limit but the one of all sockets of the process.
+    """
+    from keras.src.applications.efficientnet import BASE_WEIGHTS_PATH, WEIGHTS_HASHES
+    from keras.src.backend.config import keras_home
+
+    path = Path(keras_home()) / "models" / IMAGENET_FILE
     _, without_top = WEIGHTS_HASHES["b2"]
     try:
-        with _download():
-            found = keras.utils.get_file(
-                IMAGENET_FILE, BASE_WEIGHTS_PATH + IMAGENET_FILE, cache_subdir="models", file_hash=without_top
-            )
-    # Keras raises a bare Exception for a download that fails.
-    except Exception as error:
-        log.say(f"{type(error).__name__}: {error}")
-        raise WeightsError(f"--weights: ImageNet's weights can't be downloaded ({_said(error)}); {REMEDY}") from None
-    return Path(found)
+        if not path.exists() or _md5(path) != without_top:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with (
+                urlopen(BASE_WEIGHTS_PATH + IMAGENET_FILE, timeout=CONNECT_SECONDS) as answer,
+                files.replacing(path) as temporary,
+            ):
+                with temporary.open("wb") as file:
+                    shutil.copyfileobj(answer, file)
+                if _md5(temporary) != without_top:
+                    raise OSError("what came is not the file that Keras names")
+    except (OSError, HTTPException) as error:
+        logger.error("%s: %s", type(error).__name__, error)
+        reason = getattr(error, "reason", error)
+        raise WeightsError(f"--weights: ImageNet's weights can't be downloaded ({reason}); {REMEDY}") from None
+    return path
 
 
-@contextlib.contextmanager
-def _download() -> Iterator[None]:
-    """A time limit for connections that are silently dropped, and Keras's progress to the log and not to stdout."""
-    import keras
-
-    limit, interactive = socket.getdefaulttimeout(), keras.config.is_interactive_logging_enabled()
-    socket.setdefaulttimeout(CONNECT_SECONDS)
-    keras.config.disable_interactive_logging()
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(limit)
-        if interactive:
-            keras.config.enable_interactive_logging()
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def _said(error: Exception) -> str:
-    """The first line of an error; of a failed download what Keras says after the address."""
-    return first_line(error).rpartition(" -- ")[2][:120]
+    """The first line of an error, cut to what a line has room for."""
+    return first_line(error)[:120]

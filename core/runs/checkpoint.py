@@ -11,16 +11,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.runs.names import CHECKPOINT, KEPT, PREVIOUS_CHECKPOINT
 from core.system import files
 
 if TYPE_CHECKING:
     import keras
 
-FOLDER = "checkpoint"
-PREVIOUS = f"{FOLDER}.previous"
 WEIGHTS = "model.weights.h5"
 STATE = "state.json"
-KEPT = "best.keras"
 
 
 @dataclass
@@ -94,14 +92,14 @@ def save_checkpoint(
             save_kept(folder / KEPT)
         else:
             # As the last checkpoint has it, whatever has become of the run's own since.
-            source = run / FOLDER / KEPT
+            source = run / CHECKPOINT / KEPT
             files.link_or_copy(source if source.exists() else run / KEPT, folder / KEPT)
         hashes = {STATE: _hash_of(asdict(state)), **{name: _hash(folder / name) for name in (WEIGHTS, KEPT)}}
         files.write_json(folder / STATE, {**asdict(state), "sha256": hashes})
 
-    files.write_folder(run / FOLDER, fill)
+    files.write_folder(run / CHECKPOINT, fill)
     if save_kept is not None:
-        restore_kept(run, run / FOLDER / KEPT)
+        restore_kept(run, run / CHECKPOINT / KEPT)
 
 
 def restore_kept(run: Path, kept: Path) -> None:
@@ -123,7 +121,7 @@ def find_checkpoint(run: Path) -> Checkpoint | None:
 
     One whose files do not have the hashes that its state tells is passed over for the one before.
     """
-    return _read(run, FOLDER) or _read(run, PREVIOUS)
+    return _read(run, CHECKPOINT) or _read(run, PREVIOUS_CHECKPOINT)
 
 
 def _read(run: Path, name: str) -> Checkpoint | None:
@@ -142,7 +140,7 @@ def _read(run: Path, name: str) -> Checkpoint | None:
             kept = next(path for path in (folder / KEPT, run / KEPT) if path.exists() and _hash(path) == hashes[KEPT])
         names = {field.name for field in fields(TrainingState)}
         state = TrainingState(**{k: v for k, v in stored.items() if k in names})
-        return Checkpoint(folder, state, kept, is_older=name == PREVIOUS)
+        return Checkpoint(folder, state, kept, is_older=name == PREVIOUS_CHECKPOINT)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, StopIteration):
         return None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import RunError
+from core.runs.names import LOCK, STATUS
 from core.runs.reader import read_json
 from core.system import files
 from core.system.processes import is_alive, this_process
@@ -30,7 +31,7 @@ class RunLock:
     def __init__(self, run: Path) -> None:
         """`run`: the directory."""
         self.run = run
-        self.path = run / "lock"
+        self.path = run / LOCK
         told = {**this_process(), "heartbeat": time.time(), "token": uuid.uuid4().hex}
         self._mine = json.dumps(told).encode()
 
@@ -106,7 +107,7 @@ class RunLock:
 
         Who waits to take the run over says so in the status: that is no sign of the owner's life.
         """
-        status = read_json(self.run / "status.json")
+        status = read_json(self.run / STATUS)
         is_owners = all(status.get(name) in (None, owner.get(name)) for name in ("pid", "host"))
         beats = (owner.get("heartbeat"), status.get("heartbeat") if is_owners else None)
         return max((beat for beat in beats if isinstance(beat, int | float)), default=None)

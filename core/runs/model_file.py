@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import RunError, first_line
-from core.runs.checkpoint import FOLDER, KEPT
+from core.runs.names import CHECKPOINT, KEPT
 from core.system import files
+from core.system.program import use_onednn
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +37,7 @@ def load_model(run: Path) -> keras.Model:
     if not path.exists():
         raise RunError(f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'")
     _check(path)
+    use_onednn()
     import keras
 
     try:
@@ -75,7 +77,7 @@ def _check(path: Path) -> None:
                 raise RunError(f"{path}: holds {sorted(names - MEMBERS)[0]!r}, which no model of fer-tui does")
             content = json.loads(archive.read("config.json"))
     except (OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile, NotImplementedError) as error:
-        copy = path.parent / FOLDER / KEPT
+        copy = path.parent / CHECKPOINT / KEPT
         raise RunError(f"{path}: is no whole Keras model ({error}); put {copy} in its place, a copy") from None
     foreign = foreign_part(content)
     if foreign:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import RunError
+from core.runs.names import PREDICTIONS
 from core.runs.schema import is_square
 from core.system import files
 
@@ -125,7 +126,7 @@ def read_predictions(run: Path) -> list[Prediction]:
     Raises:
         RunError: it is missing or damaged.
     """
-    path = run / "predictions.csv"
+    path = run / PREDICTIONS
     line = 1
     try:
         with io.TextIOWrapper(files.open_to_read(path), "utf-8", errors="surrogateescape", newline="") as file:

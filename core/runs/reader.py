@@ -16,6 +16,7 @@ from typing import Any
 
 from core.errors import RunError
 from core.runs.history import Epochs, column, is_lower_better, read_history
+from core.runs.names import CONFIG, HISTORY, STATUS
 from core.runs.schema import SHAPES, fitting
 from core.system import files
 from core.system.processes import is_alive
@@ -112,7 +113,7 @@ def runs_folder(option: Path | None) -> Path:
 def is_run(path: Path) -> bool:
     """Whether a folder is a run directory; one that can't be looked into is none."""
     try:
-        return (path / "config.json").is_file()
+        return (path / CONFIG).is_file()
     except OSError:
         return False
 
@@ -169,14 +170,14 @@ def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
         config=found["config"],
         environment=found["environment"],
         status=found["status"],
-        history=read_history(path / "history.csv") if history is None else history,
+        history=read_history(path / HISTORY) if history is None else history,
         evaluation=found["evaluation"] if read["evaluation"] else None,
     )
 
 
 def read_state(path: Path) -> str:
     """A run's state alone, from the one file that tells it."""
-    return _state(fitting(read_json(path / "status.json"), "status"))
+    return _state(fitting(read_json(path / STATUS), "status"))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import ConfigError, RunError
+from core.runs.names import CONFIG, STOP
 from core.runs.reader import ENDED, read_run
 from core.runs.writer import RunWriter, enqueue
 from core.system import files
@@ -35,7 +36,7 @@ def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = 
         raise RunError(f"{run.name}: already completed; give it more epochs to train it further")
     change_config(run, epochs, learning_rate)
     try:
-        (run / "stop").unlink(missing_ok=True)
+        (run / STOP).unlink(missing_ok=True)
         enqueue(run)
     except OSError as error:
         raise RunError(f"{run}: {error.strerror}; it must be writable") from None
@@ -61,7 +62,7 @@ def load_config(run: Path) -> TrainingConfig:
 
     from core.config.training_config import TrainingConfig
 
-    path = run / "config.json"
+    path = run / CONFIG
     try:
         return TrainingConfig.model_validate_json(files.read_bytes(path))
     except OSError as error:
@@ -88,7 +89,7 @@ def change_config(run: Path, epochs: int | None = None, learning_rate: float | N
     if epochs is not None and epochs < max(done, 1):
         raise ConfigError(f"--epochs: {run.name} has done {done} epochs; give {max(done, 1)} or more")
     stored = load_config(run).model_dump(mode="json")
-    files.write_json(run / "config.json", resolve({**stored, **changes}).model_dump(mode="json"))
+    files.write_json(run / CONFIG, resolve({**stored, **changes}).model_dump(mode="json"))
 
 
 def how_exactly(run: Path) -> str:

@@ -19,11 +19,15 @@ from typing import TYPE_CHECKING, Any
 from core.errors import RunError
 from core.runs.history import HISTORY_COLUMNS, read_history
 from core.runs.lock import RunLock
+from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, MLFLOW, PREDICTIONS, STATUS, STOP
 from core.runs.reader import read_json
 from core.system import files
 from core.system.processes import this_process
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from core.config.training_config import TrainingConfig
 
 STATUS_INTERVAL = 0.5
@@ -48,7 +52,7 @@ def create_run(config: TrainingConfig, folder: Path) -> Path:
         try:
             enqueue(path)
             # Last, because a folder is a run from the moment that it has a config.
-            files.write_json(path / "config.json", config.model_dump(mode="json"))
+            files.write_json(path / CONFIG, config.model_dump(mode="json"))
         except OSError:
             shutil.rmtree(path, ignore_errors=True)
             raise
@@ -61,13 +65,13 @@ def create_run(config: TrainingConfig, folder: Path) -> Path:
 def enqueue(path: Path) -> None:
     """Say that a run waits for this process to begin with it, or to go on."""
     status = {"state": "queued", **_PROGRESS, **this_process()}
-    files.write_json(path / "status.json", {**status, "heartbeat": time.time()})
+    files.write_json(path / STATUS, {**status, "heartbeat": time.time()})
 
 
 def explain_end(path: Path, message: str) -> None:
     """Say of a run whose process is gone what is known of its end; it stays interrupted."""
     with contextlib.suppress(OSError):
-        files.write_json(path / "status.json", {**read_json(path / "status.json"), "message": message})
+        files.write_json(path / STATUS, {**read_json(path / STATUS), "message": message})
 
 
 _PROGRESS: dict[str, Any] = {"epoch": 0, "epochs": None, "batch": 0, "batches": None, "message": ""}
@@ -99,8 +103,8 @@ class RunWriter:
         try:
             files.sweep(self.path)
             # A request that a run met while it waited in a queue holds; one that an earlier process left does not.
-            if read_json(self.path / "status.json").get("state") != "queued":
-                (self.path / "stop").unlink(missing_ok=True)
+            if read_json(self.path / STATUS).get("state") != "queued":
+                (self.path / STOP).unlink(missing_ok=True)
             self._write_status()
         except BaseException:
             self._lock.release()
@@ -120,7 +124,7 @@ class RunWriter:
             return
         told = self._tell_the_end()
         with contextlib.suppress(OSError):
-            (self.path / "stop").unlink()
+            (self.path / STOP).unlink()
         self._lock.release()
         if not told:
             # On a full disk the lock may have had the room that the status needs.
@@ -148,11 +152,23 @@ class RunWriter:
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Store what the run stands on: versions, device, data set, classes."""
-        files.write_json(self.path / "environment.json", environment)
+        files.write_json(self.path / ENVIRONMENT, environment)
+
+    def write_predictions(
+        self, paths: Sequence[str], labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]
+    ) -> None:
+        """Store what the kept model says to each validation image; see `core.runs.predictions.predictions_table`."""
+        from core.runs.predictions import predictions_table
+
+        files.write_bytes(self.path / PREDICTIONS, predictions_table(paths, labels, probabilities, classes))
+
+    def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        """Store what the kept model's predictions are worth."""
+        files.write_json(self.path / EVALUATION, evaluation)
 
     def append_epoch(self, row: Mapping[str, float]) -> None:
         """Add a line to `history.csv` and force it to disk."""
-        path = self.path / "history.csv"
+        path = self.path / HISTORY
         content = _csv_line([row.get(column, float("nan")) for column in HISTORY_COLUMNS])
         if not path.exists():
             content = _csv_line(HISTORY_COLUMNS) + content
@@ -163,7 +179,7 @@ class RunWriter:
 
     def truncate_history(self, epochs: int) -> None:
         """Drop the rows after that epoch: a checkpoint further back is what goes on."""
-        path = self.path / "history.csv"
+        path = self.path / HISTORY
         if not path.exists():
             return
         rows = [row for row in read_history(path) if row["epoch"] <= epochs]
@@ -174,7 +190,7 @@ class RunWriter:
     def _beat(self) -> None:
         written = time.monotonic()
         while not self._ended.wait(STATUS_INTERVAL) and self.owns():
-            if not self.stop_requested and (self.path / "stop").exists():
+            if not self.stop_requested and (self.path / STOP).exists():
                 self.stop_requested = True
                 self._stop.set()
             if self._changed or time.monotonic() - written >= HEARTBEAT_INTERVAL:
@@ -189,13 +205,13 @@ class RunWriter:
         with self._mutex:
             status = {**self._status, "heartbeat": time.time()}
             self._changed = False
-        files.write_json(self.path / "status.json", status)
+        files.write_json(self.path / STATUS, status)
 
 
 def request_stop(path: Path) -> None:
     """Ask the process that works on a run to stop after its batch."""
     try:
-        os.close(files.open_to_append(path / "stop"))
+        os.close(files.open_to_append(path / STOP))
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}; the stop request can't be written") from None
 
@@ -230,3 +246,8 @@ def create_runs(configs: Sequence[TrainingConfig], folder: Path) -> list[Path]:
             shutil.rmtree(path, ignore_errors=True)
         raise
     return made
+
+
+def write_tracker_file(path: Path, content: Mapping[str, Any]) -> None:
+    """Store by what MLflow knows a run, so that a resumed run goes on there."""
+    files.write_json(path / MLFLOW, content)

@@ -1,23 +1,88 @@
-"""Sending what TensorFlow and Python say to a file, for as long as a run or a program lasts."""
+"""The log of a run or of a program: where our loggers write, and what TensorFlow writes to file descriptor 2.
+
+Modules under core log through the standard library's `logging`, a logger each, all below the logger `core`. They attach
+no handler: a notebook silences them, or sends them elsewhere, as with any other library.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
-import traceback
+import threading
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from core.system import files
 
+# The logger above all of core's.
+CORE = "core"
+
+
+class _DescriptorHandler(logging.Handler):
+    """Writes each record to file descriptor 2, past `sys.stderr`, which a screen may have replaced."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        formatter = logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S")
+        formatter.converter = time.gmtime
+        self.setFormatter(formatter)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # What a full disk does not take is lost; the work is not.
+        with contextlib.suppress(OSError):
+            os.write(2, f"{self.format(record)}\n".encode(errors="backslashreplace"))
+
+
+class _Attached:
+    """The one handler, attached to our loggers for as long as any block wants it."""
+
+    def __init__(self) -> None:
+        self._handler = _DescriptorHandler()
+        self._mutex = threading.Lock()
+        self._blocks = 0
+        self._level = logging.NOTSET
+
+    def __enter__(self) -> None:
+        logger = logging.getLogger(CORE)
+        with self._mutex:
+            if not self._blocks:
+                self._level = logger.level
+                logger.addHandler(self._handler)
+                if self._level == logging.NOTSET:
+                    logger.setLevel(logging.INFO)
+            self._blocks += 1
+
+    def __exit__(self, *error: object) -> None:
+        logger = logging.getLogger(CORE)
+        with self._mutex:
+            self._blocks -= 1
+            if not self._blocks:
+                logger.removeHandler(self._handler)
+                logger.setLevel(self._level)
+
+
+_ATTACHED = _Attached()
+
+
+@contextlib.contextmanager
+def records_to_descriptor() -> Iterator[None]:
+    """Write what our loggers say, from level INFO on, to file descriptor 2 inside the block, a line with the UTC time.
+
+    Blocks may lie inside each other, in several threads: each record is written once.
+    """
+    with _ATTACHED:
+        yield
+
 
 @contextlib.contextmanager
 def output_to(path: Path) -> Iterator[None]:
-    """Append file descriptor 2, where TensorFlow's C++ code writes, to a file inside the block.
+    """Append to a file inside the block what our loggers say, and what is written to file descriptor 2.
 
-    Whoever draws on the terminal must do so on a copy of the descriptor made before.
+    TensorFlow's C++ code writes there. Code that draws on the terminal must do so on a copy of the descriptor that it
+    made before.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -25,22 +90,10 @@ def output_to(path: Path) -> Iterator[None]:
     os.dup2(handle, 2)
     os.close(handle)
     try:
-        yield
+        with records_to_descriptor():
+            yield
     finally:
-        # What a full disk did not take is lost; the work is not.
         with contextlib.suppress(OSError):
             sys.stderr.flush()
         os.dup2(kept, 2)
         os.close(kept)
-
-
-def say_traceback() -> None:
-    """Write the traceback of the exception that is being handled."""
-    say(traceback.format_exc())
-
-
-def say(line: str) -> None:
-    """Write a line with the time to file descriptor 2, which is the run's log while a run lasts."""
-    stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    with contextlib.suppress(OSError):
-        os.write(2, f"{stamp}  {line}\n".encode(errors="backslashreplace"))

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from core.training.ema import averaged
 
 if TYPE_CHECKING:
     import keras
 
-
-class Epochs(Protocol):
-    """What a run under way is told of its epochs, and asked."""
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Epoch `epoch`, counted from 0, begins."""
-        ...
-
-    def begin_batch(self, batch: int, loss: Callable[[], float]) -> None:
-        """Batch `batch` of the epoch begins; `loss` gives the running loss, and waits for the device."""
-        ...
-
-    def begin_validation(self) -> None:
-        """The epoch's training is done."""
-        ...
-
-    def end_epoch(self, model: keras.Model, logs: Mapping[str, float]) -> None:
-        """The epoch, validation included, is done; `logs` has its loss and metrics."""
-        ...
-
-    def is_ending(self) -> bool:
-        """Whether no further batch is wanted."""
-        ...
+    from core.training.epoch_recorder import EpochRecorder
 
 
 def random_states(model: keras.Model) -> list[keras.Variable]:
@@ -42,7 +19,7 @@ def random_states(model: keras.Model) -> list[keras.Variable]:
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]
 
 
-def epoch_callback(run: Epochs, seed: int) -> keras.callbacks.Callback:
+def epoch_callback(run: EpochRecorder, seed: int) -> keras.callbacks.Callback:
     """A Keras callback that tells `run` of every epoch and batch, and ends the fit when it wants no more.
 
     Before every epoch the state of each random layer is set from seed and epoch, so that a resumed run draws what
@@ -51,6 +28,11 @@ def epoch_callback(run: Epochs, seed: int) -> keras.callbacks.Callback:
     import keras
 
     class EpochCallback(keras.callbacks.Callback):
+        def __init__(self) -> None:
+            super().__init__()
+            # Open while the averaged weights are in the model.
+            self._averages = ExitStack()
+
         # on_train_batch_end is left alone on purpose: for it Keras reads the metrics, and so waits for the device,
         # at every batch.
 
@@ -66,11 +48,10 @@ def epoch_callback(run: Epochs, seed: int) -> keras.callbacks.Callback:
 
         def on_test_begin(self, logs: Any = None) -> None:
             run.begin_validation()
-            self.judged = ExitStack()
-            self.judged.enter_context(averaged(self.model))
+            self._averages.enter_context(averaged(self.model))
 
         def on_test_end(self, logs: Any = None) -> None:
-            self.judged.close()
+            self._averages.close()
 
         def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
             self.model.stop_evaluating = run.is_ending()

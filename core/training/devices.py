@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError
+from core.system.program import use_onednn
 
 if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
@@ -55,6 +56,7 @@ def prepare(config: TrainingConfig) -> Devices:
     Raises:
         ConfigError: the devices asked for are not there, or can't be set up any more.
     """
+    use_onednn()
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

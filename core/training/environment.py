@@ -30,7 +30,6 @@ def describe(config: TrainingConfig, data: TrainingData, used: Devices, paramete
         used: what it computes on.
         parameters: the model's weights, non-trainable ones included.
     """
-    problems = (*data.dataset.problems, *data.train.problems, *data.validation.problems)
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
@@ -48,9 +47,9 @@ def describe(config: TrainingConfig, data: TrainingData, used: Devices, paramete
         "counts": counts_by_split(data.dataset.frame),
         "train_images": len(data.train.values),
         "validation_images": len(data.validation.values),
-        "skipped": sum(len(p.paths) for p in problems if p.kind == "undecodable"),
+        "skipped": sum(len(p.paths) for p in data.problems if p.kind == "undecodable"),
         "parameters": parameters,
-        "problems": [{"kind": p.kind, "message": p.message, "paths": list(p.paths[:1000])} for p in problems],
+        "problems": [{"kind": p.kind, "message": p.message, "paths": list(p.paths[:1000])} for p in data.problems],
     }
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import logging
 from pathlib import Path
 
 from core.errors import FerError, first_line
-from core.system import log
+
+logger = logging.getLogger(__name__)
 
 # A run keeps its settings when it goes on, so that these are for a new one.
 _SMALLER = "begin again with a lower --batch-size, --image-size or --width"
@@ -16,7 +18,7 @@ def explain(error: Exception, run: Path) -> str:
     """The error as a run's message; what nobody foresaw goes to the log with its traceback (call it while handling)."""
     if isinstance(error, FerError):
         return str(error)
-    log.say_traceback()
+    logger.exception("the training failed")
     if isinstance(error, OSError):
         return _system_message(error, run)
     if isinstance(error, MemoryError):

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
     from core.data.dataset import Problem
 
-# Replaced by a copy of the terminal while TensorFlow's output goes to a log (see `fer_tui.console.terminal`).
-messages: TextIO = sys.stderr
+# A copy of the terminal while TensorFlow's output goes to a log (see `fer_tui.console.terminal`).
+terminal_copy: TextIO | None = None
+
+
+def messages() -> TextIO:
+    """Where messages go: stderr as it is now, or the copy of the terminal."""
+    return sys.stderr if terminal_copy is None else terminal_copy
 
 
 def visible(text: str) -> str:
@@ -31,11 +36,11 @@ def say(message: str) -> None:
     line = visible(message) + "\n"
     with contextlib.suppress(OSError):
         try:
-            messages.write(line)
-            messages.flush()
+            messages().write(line)
+            messages().flush()
         except RuntimeError:
             # A signal's handler speaks in the middle of another message: past the buffer that is in use.
-            os.write(messages.fileno(), line.encode())
+            os.write(messages().fileno(), line.encode())
 
 
 def fail(message: str) -> None:

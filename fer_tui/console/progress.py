@@ -54,7 +54,7 @@ def _has_ended(run: RunSnapshot) -> bool:
 
 @contextlib.contextmanager
 def _display() -> Iterator[Display]:
-    if not output.on_terminal(output.messages):
+    if not output.on_terminal(output.messages()):
         yield _Lines()
         return
     from rich.console import Console
@@ -66,7 +66,7 @@ def _display() -> Iterator[Display]:
         TextColumn("{task.fields[said]}", markup=False),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(file=output.messages, highlight=False)) as progress:
+    with Progress(*columns, console=Console(file=output.messages(), highlight=False)) as progress:
         yield _Bars(progress)
 
 
@@ -138,13 +138,13 @@ def ending(run: RunSnapshot) -> str:
 @contextlib.contextmanager
 def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar for a count that goes up to `total`; nothing where stderr is no terminal."""
-    if not output.on_terminal(output.messages):
+    if not output.on_terminal(output.messages()):
         yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(file=output.messages), transient=True) as progress:
+    with Progress(console=Console(file=output.messages()), transient=True) as progress:
         task = progress.add_task(what, total=total)
 
         def show(done: int) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from core.system.log import records_to_descriptor
 from fer_tui.console import output
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -59,17 +60,17 @@ class _Lasting(io.FileIO):
 @contextlib.contextmanager
 def own_messages() -> Iterator[None]:
     """Messages go to a copy of the terminal inside the block, so that descriptor 2 can be sent to a log."""
-    before = output.messages
+    before = output.terminal_copy
     with contextlib.suppress(OSError):
-        before.flush()
+        output.messages().flush()
     with io.TextIOWrapper(
         io.BufferedWriter(_Lasting(os.dup(2), "w")), encoding="utf-8", errors="backslashreplace"
     ) as copy:
-        output.messages = copy
+        output.terminal_copy = copy
         try:
             yield
         finally:
-            output.messages = before
+            output.terminal_copy = before
 
 
 @contextlib.contextmanager
@@ -89,6 +90,7 @@ def own_screen() -> Iterator[None]:
             )
             setattr(sys, name, copy)
             os.dup2(log, number)
+        stack.enter_context(records_to_descriptor())
         sys.stdout, sys.stderr = (os.fdopen(os.dup(log), "w", buffering=1) for _ in names)
         try:
             yield

@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.worker import get_current_worker
 
 from core.errors import RunError
+from core.runs.names import LOG
 from core.runs.reader import RunSnapshot
 from core.system.hardware import Load
 from fer_tui.console import terminal
@@ -122,7 +123,7 @@ class Follower:
             return
         is_new = self._tail is None or self._tail.path.parent != run
         if self._tail is None or is_new:
-            self._tail = LogTail(run / "log.txt")
+            self._tail = LogTail(run / LOG)
         lines = self._tail.look()
         if lines or is_new:
             self._tell(LogGrown(run, lines, is_new=is_new))

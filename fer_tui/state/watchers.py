@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, STATUS
 from core.runs.reader import ENDED, RunSnapshot, list_runs, read_run
 from core.system.files import open_to_read
 from core.system.hardware import Load, sample
 
-_TOLD_IN = ("status.json", "history.csv", "evaluation.json", "environment.json", "config.json")
-HISTORY = _TOLD_IN.index("history.csv")
+_TOLD_IN = (STATUS, HISTORY, EVALUATION, ENVIRONMENT, CONFIG)
+_HISTORY_AT = _TOLD_IN.index(HISTORY)
 LOG_TAIL = 64 * 1024
 LOAD_INTERVAL = 2.0
 Stamp = tuple[tuple[int, int], ...]
@@ -41,7 +42,7 @@ class RunWatcher:
         before = self._known.get(path)
         if before is None or before[0] != stamp:
             # The same object says to the plots that no epoch was added.
-            is_known = before is not None and before[0][HISTORY] == stamp[HISTORY]
+            is_known = before is not None and before[0][_HISTORY_AT] == stamp[_HISTORY_AT]
             return stamp, read_run(path, before[1].history if before and is_known else None)
         if before[1].state in ENDED:
             return before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import sys
 import threading
@@ -16,11 +17,15 @@ from core.jobs.cluster.access import RETRIES, check_cluster, find_token
 from core.jobs.cluster.queue import STARTING, ClusterQueue, Needs
 from core.jobs.cluster.task import FINAL, ChildLostError, train_run
 from core.jobs.queue import BEAT_INTERVAL, LISTEN_INTERVAL
+from core.runs.names import STATUS, STOP
 from core.runs.reader import ENDED, read_json, read_state
 from core.runs.resume import mark
 from core.runs.writer import RunWriter, enqueue, request_stop
 from core.system import files, log
 from core.system.processes import this_process
+from core.system.program import set_up_program
+
+logger = logging.getLogger(__name__)
 
 DONE = ("completed", "failed", "diverged")
 # Bytes: nothing but names goes through Ray's shared memory, of which it takes a third of the machine's unless told.
@@ -57,7 +62,7 @@ class Driver:
         try:
             ray.init(**where, log_to_driver=False, configure_logging=False)
         except Exception as error:
-            log.say(str(error))
+            logger.error("%s", error)
             raise FerError(f"Ray: {first_line(error)}; see {self._queue.folder / 'log.txt'}") from error
         self._train = ray.remote(max_calls=1)(train_run)
 
@@ -92,12 +97,12 @@ class Driver:
                 continue
             try:
                 if state in ENDED:
-                    (run / "stop").unlink(missing_ok=True)
+                    (run / STOP).unlink(missing_ok=True)
                 if state != "running":
                     enqueue(run)
             except OSError as error:
                 if run not in self._unwritable:
-                    log.say(f"{run}: {error.strerror}; tried again and again")
+                    logger.warning("%s: %s; tried again and again", run, error.strerror)
                 self._unwritable.add(run)
                 continue
             task = self._train.options(
@@ -161,7 +166,7 @@ class Driver:
         is_ours = state == "queued" and self._waits_for_us(run)
         if self._stop.is_set():
             self._stop_run(run, state, is_ours=is_ours)
-        elif is_ours and (run / "stop").exists():
+        elif is_ours and (run / STOP).exists():
             mark(run, "stopped", "stopped before it began")
             # Not when Ray comes to it: a driver after this one would train it.
             self._queue.remove(run)
@@ -184,7 +189,7 @@ class Driver:
         request_stop(run)
 
     def _waits_for_us(self, run: Path) -> bool:
-        status = read_json(run / "status.json")
+        status = read_json(run / STATUS)
         return all(status.get(name) == value for name, value in self._me.items())
 
 
@@ -235,4 +240,6 @@ def _drive(queue: ClusterQueue, address: str | None, stop: threading.Event, ask:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
+    set_up_program()
+    with log.records_to_descriptor():
+        sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -17,6 +17,7 @@ from typing import Any
 
 from core.errors import ConfigError, FerError, RunError
 from core.jobs.cluster.access import ray_environment
+from core.runs.names import LOG
 from core.runs.reader import RunSnapshot, is_run, read_json, read_run
 from core.runs.writer import request_stop
 from core.system import files
@@ -106,7 +107,7 @@ class ClusterQueue:
         words = [str(self.runs), *([address] if address else [])]
         # In its own folder: Ray's workers look for our modules in the driver's working directory first.
         process = start_detached(
-            "core.jobs.cluster.driver", words, self.folder / "log.txt", ray_environment(), folder=self.folder
+            "core.jobs.cluster.driver", words, self.folder / LOG, ray_environment(), folder=self.folder
         )
         while process.poll() is None:
             driver = self.driver()

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from core.errors import RunError
+from core.runs.names import LOG
 from core.runs.reader import ENDED, is_run, read_state
 from core.runs.writer import enqueue
 from core.system.processes import start_detached
@@ -57,7 +58,7 @@ def _train(path: Path, cpus: float) -> str:
         # From now on it is this process that it waits for.
         enqueue(path)
         child = start_detached(
-            "core.jobs.worker", ["--lifeline", run], path / "log.txt", child_environment(cpus), stdin=subprocess.PIPE
+            "core.jobs.worker", ["--lifeline", run], path / LOG, child_environment(cpus), stdin=subprocess.PIPE
         )
         try:
             status = child.wait()

@@ -220,9 +220,12 @@ def test_damage_anywhere_gives_an_image_or_an_image_error(content: bytes, data: 
         assert image.mode in ("L", "RGB")
 
 
-def test_pillow_says_nothing_on_stderr():
+def test_pillow_says_nothing_on_stderr_of_a_program():
     transparent = file_of(colours().quantize(8), "PNG", transparency=bytes([0, 128]))
-    code = "import sys; from core.data.images import open_image; open_image(sys.stdin.buffer.read())"
+    code = (
+        "import sys; from core.data.images import open_image; from core.system.program import set_up_program\n"
+        "set_up_program(); open_image(sys.stdin.buffer.read())"
+    )
     for content in (transparent, file_of(gradient(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff")):
         done = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, check=True)
         assert done.stderr == b""

@@ -22,9 +22,8 @@ from trainings import FAST, StopAfter, gone_on, trained
 from core.config.training_config import TrainingConfig, resolve
 from core.errors import RunError
 from core.export.confusion_image import confusion_picture
-from core.export.mlflow import MLFLOW_FILE
-from core.export.tensorboard import TENSORBOARD_FOLDER
 from core.export.tracking import Tracking, log_run, open_tracker
+from core.runs.names import MLFLOW, TENSORBOARD
 from core.runs.predictions import read_evaluation
 from core.runs.reader import RunSnapshot
 from core.runs.writer import create_run
@@ -78,7 +77,7 @@ def client(mlflow_uri: str, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def run_id(run: RunSnapshot) -> str:
-    return json.loads((run.path / MLFLOW_FILE).read_text())["run_id"]
+    return json.loads((run.path / MLFLOW).read_text())["run_id"]
 
 
 def steps(client: Any, run: RunSnapshot, metric: str) -> list[tuple[int, float]]:
@@ -99,7 +98,7 @@ def both(faces: Path, tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str)
         assert gone_on(run, config, StopAfter(run, 1)).state == "stopped"
         from mlflow import MlflowClient
 
-        found = json.loads((run / MLFLOW_FILE).read_text())["run_id"]
+        found = json.loads((run / MLFLOW).read_text())["run_id"]
         assert MlflowClient(mlflow_uri).get_run(found).info.status == "KILLED"
         done = gone_on(run, config)
         assert done.state == "completed", done.message
@@ -144,14 +143,14 @@ def test_a_finished_run_is_logged_afterwards(
 ):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "faces of mine")
     run = trained(settings(), tmp_path)
-    assert not (run.path / MLFLOW_FILE).exists()
+    assert not (run.path / MLFLOW).exists()
     log_run(run.path, "mlflow")
     assert steps(client, run, "val_loss") == points(run, "val_loss")
     experiment = client.get_experiment_by_name("faces of mine")
     assert client.get_run(run_id(run)).info.experiment_id == experiment.experiment_id
     # One that MLflow has lost is begun anew.
     client.delete_run(run_id(run))
-    (run.path / MLFLOW_FILE).write_text(json.dumps({"tracking_uri": client.tracking_uri, "run_id": "0" * 32}))
+    (run.path / MLFLOW).write_text(json.dumps({"tracking_uri": client.tracking_uri, "run_id": "0" * 32}))
     log_run(run.path, "mlflow")
     assert steps(client, run, "val_loss") == points(run, "val_loss")
 
@@ -163,14 +162,14 @@ def test_a_server_that_is_away_ends_no_run(
     run = trained(settings(track="mlflow"), tmp_path)
     assert run.state == "completed"
     said = (run.path / "log.txt").read_text()
-    assert "the run goes on without it: 'fer-tui log " in said
-    assert said.count("the run goes on without it") == 1
+    assert "the run continues without it: 'fer-tui log " in said
+    assert said.count("the run continues without it") == 1
     with pytest.raises(RunError, match="mlflow: "):
         log_run(run.path, "mlflow")
 
 
 def test_a_tracker_that_fails_is_left_alone_from_then_on(
-    write_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    write_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     asked: list[str] = []
 
@@ -186,7 +185,7 @@ def test_a_tracker_that_fails_is_left_alone_from_then_on(
     under_way.log_epochs()
     under_way.log_end("completed")
     assert asked == [run.name]
-    assert capfd.readouterr().err.count("gone; the run goes on without it") == 1
+    assert caplog.text.count("gone; the run continues without it") == 1
 
 
 # TensorBoard
@@ -207,7 +206,7 @@ def board(both: RunSnapshot, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             content = answer.read()
             return json.loads(content) if "json" in answer.headers["Content-Type"] else content
 
-    name = f"{both.name}/{TENSORBOARD_FOLDER}"
+    name = f"{both.name}/{TENSORBOARD}"
     end = time.monotonic() + DEADLINE
     while name not in ask("plugin/graphs/info") and time.monotonic() < end:
         time.sleep(0.2)
@@ -217,7 +216,7 @@ def board(both: RunSnapshot, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def test_tensorboard_has_every_epoch_once(board: Callable[[str], Any], both: RunSnapshot):
-    name = f"{both.name}/{TENSORBOARD_FOLDER}"
+    name = f"{both.name}/{TENSORBOARD}"
     for metric in ("loss", "val_accuracy"):
         told = board(f"plugin/scalars/scalars?run={name}&tag=epoch/{metric}")
         assert [(step, value) for _, step, value in told] == points(both, metric)
@@ -227,7 +226,7 @@ def test_tensorboard_has_every_epoch_once(board: Callable[[str], Any], both: Run
 
 
 def test_tensorboard_has_the_matrix_and_the_graph(board: Callable[[str], Any], both: RunSnapshot):
-    name = f"{both.name}/{TENSORBOARD_FOLDER}"
+    name = f"{both.name}/{TENSORBOARD}"
     assert "confusion_matrix" in board("plugin/images/tags")[name]
     (picture,) = board(f"plugin/images/images?run={name}&tag=confusion_matrix&sample=0")
     with Image.open(BytesIO(board(f"plugin/images/individualImage?{picture['query']}"))) as shown:
@@ -240,15 +239,15 @@ def test_tensorboard_has_the_matrix_and_the_graph(board: Callable[[str], Any], b
 def test_logging_anew_replaces_what_was_there(settings: Callable[..., TrainingConfig], tmp_path: Path):
     run = trained(settings(epochs=1), tmp_path)
     for _ in range(2):
-        assert log_run(run.path, "tensorboard").startswith(str(run.path / TENSORBOARD_FOLDER))
-    assert len(list((run.path / TENSORBOARD_FOLDER).iterdir())) == 1
+        assert log_run(run.path, "tensorboard").startswith(str(run.path / TENSORBOARD))
+    assert len(list((run.path / TENSORBOARD).iterdir())) == 1
 
 
 def test_event_files_are_not_written_through_a_link(write_run: Callable[..., Path], tmp_path: Path):
     run = write_run()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "mine").touch()
-    (run / TENSORBOARD_FOLDER).symlink_to(tmp_path / "elsewhere")
+    (run / TENSORBOARD).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(RunError, match="is a link; remove it"):
         log_run(run, "tensorboard")
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["mine"]
@@ -260,11 +259,11 @@ def test_event_files_are_not_written_through_a_link(write_run: Callable[..., Pat
 def test_a_run_under_way_is_left_to_the_process_that_trains_it(write_run: Callable[..., Path]):
     status = {"state": "running", "pid": os.getpid(), "host": socket.gethostname()}
     run = write_run(status={**status, "started": psutil.Process().create_time()})
-    (run / TENSORBOARD_FOLDER).mkdir()
-    (run / TENSORBOARD_FOLDER / "events").touch()
+    (run / TENSORBOARD).mkdir()
+    (run / TENSORBOARD / "events").touch()
     with pytest.raises(RunError, match="is running; log it when it has ended"):
         log_run(run, "tensorboard")
-    assert (run / TENSORBOARD_FOLDER / "events").exists()
+    assert (run / TENSORBOARD / "events").exists()
 
 
 def test_a_package_that_is_missing_is_named(write_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import threading
 import urllib.error
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from core.config.training_config import resolve
 from core.errors import ConfigError, WeightsError
-from core.models.pretrained import IMAGENET_FILE, check_weights_file, load_pretrained
+from core.models.pretrained import IMAGENET_FILE, _imagenet_file, _md5, check_weights_file, load_pretrained
 from core.runs.reader import read_run
 from core.runs.writer import create_run
 from core.training.trainer import train
@@ -54,11 +55,11 @@ def imagenet(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyP
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty cache and no network."""
 
-    def unreachable(*_: Any) -> None:
+    def unreachable(*_: Any, **__: Any) -> None:
         raise urllib.error.URLError(OSError(-2, "Name or service not known"))
 
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
-    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", unreachable)
+    monkeypatch.setattr("core.models.pretrained.urlopen", unreachable)
 
 
 def features(weights: str, pixels: np.ndarray) -> np.ndarray:
@@ -82,6 +83,28 @@ def test_every_source_gives_what_keras_gives_for_imagenet(files: dict[str, Path]
     wanted = np.asarray(theirs(pixels, training=False))
     for source in ("imagenet", str(files["new"]), str(files["old"])):
         np.testing.assert_allclose(features(source, pixels), wanted, rtol=1e-4, atol=np.abs(wanted).max() * 1e-4)
+
+
+def test_imagenet_is_downloaded_once_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from keras.src.applications import efficientnet
+
+    served, asked = b"weights", []
+
+    def serve(address: str, timeout: float) -> BytesIO:
+        asked.append((address, timeout))
+        return BytesIO(served)
+
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    monkeypatch.setattr("core.models.pretrained.urlopen", serve)
+    monkeypatch.setitem(efficientnet.WEIGHTS_HASHES, "b2", ("", hashlib.md5(b"weights").hexdigest()))
+    assert _imagenet_file().read_bytes() == b"weights"
+    assert _imagenet_file() == tmp_path / "models" / IMAGENET_FILE
+    assert [(address.rpartition("/")[2], timeout) for address, timeout in asked] == [(IMAGENET_FILE, 20.0)]
+    _imagenet_file().write_bytes(b"cut")
+    served = b"something else"
+    with pytest.raises(WeightsError, match="what came is not the file that Keras names"):
+        _imagenet_file()
+    assert _md5(tmp_path / "models" / IMAGENET_FILE) == hashlib.md5(b"cut").hexdigest()
 
 
 @pytest.mark.usefixtures("offline")

@@ -10,6 +10,7 @@ import pytest
 
 from core.runs import checkpoint
 from core.runs.checkpoint import TrainingState, find_checkpoint, restore_kept, save_checkpoint
+from core.runs.names import CHECKPOINT
 from core.system import files
 
 
@@ -201,4 +202,4 @@ def test_wherever_the_process_ends_the_run_goes_on_from_a_whole_checkpoint(
 
 def test_no_run_has_no_checkpoint(tmp_path: Path):
     assert find_checkpoint(tmp_path) is None
-    assert checkpoint.FOLDER == "checkpoint"
+    assert CHECKPOINT == "checkpoint"

@@ -18,7 +18,7 @@ class Busy(io.TextIOWrapper):
 def test_a_message_in_the_middle_of_another_is_told(monkeypatch: pytest.MonkeyPatch):
     read, write = os.pipe()
     with Busy(os.fdopen(write, "wb")) as stream:
-        monkeypatch.setattr(output, "messages", stream)
+        monkeypatch.setattr(output, "terminal_copy", stream)
         output.say("stopping\x1b[31m")
     with os.fdopen(read) as told:
         assert told.read() == "stopping\\x1b[31m\n"
@@ -28,6 +28,6 @@ def test_a_reader_that_has_left_ends_nothing(monkeypatch: pytest.MonkeyPatch):
     read, write = os.pipe()
     os.close(read)
     stream = Busy(os.fdopen(write, "wb"))
-    monkeypatch.setattr(output, "messages", stream)
+    monkeypatch.setattr(output, "terminal_copy", stream)
     output.say("to nobody")
     stream.close()

@@ -1,0 +1,17 @@
+"""The names of a run directory's files; docs/run-directory.md says what is in each."""
+
+CONFIG = "config.json"
+ENVIRONMENT = "environment.json"
+STATUS = "status.json"
+HISTORY = "history.csv"
+EVALUATION = "evaluation.json"
+PREDICTIONS = "predictions.csv"
+KEPT = "best.keras"
+CHECKPOINT = "checkpoint"
+PREVIOUS_CHECKPOINT = f"{CHECKPOINT}.previous"
+LOG = "log.txt"
+LOCK = "lock"
+STOP = "stop"
+# What trackers leave behind.
+TENSORBOARD = "tensorboard"
+MLFLOW = "mlflow.json"
