@@ -36,7 +36,7 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
 
     def look(path: str) -> tuple[str, tuple[int, int], bool] | ImageError:
         try:
-            image = dataset.source.image(path)
+            image = dataset.image(path)
         except ImageError as error:
             return error
         return _pixel_hash(image), image.size, _is_blank(image)

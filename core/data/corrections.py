@@ -130,7 +130,7 @@ def _relabelled(dataset: Dataset, file: Path) -> Dataset:
             )
     frame = dataset.frame.copy()
     known = frame["path"].isin(labels)
-    frame.loc[known, "label"] = frame.loc[known, "path"].map(labels)
+    frame.loc[known, "label"] = [labels[path] for path in frame.loc[known, "path"]]
     dataset = _told(dataset, RELABEL, file, labels, int(known.sum()), "given another label")
     return replace(dataset, frame=frame)
 

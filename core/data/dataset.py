@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,11 +41,11 @@ class Source(Protocol):
     """Where the images of a frame come from."""
 
     def content(self, path: str) -> bytes:
-        """What the fingerprint is made of: the file's bytes, or the row's pixels."""
+        """What the fingerprint is made of: the file's bytes, or the row's pixels; ImageError if it can't be read."""
         ...
 
-    def image(self, path: str) -> Image.Image:
-        """The decoded image, mode L or RGB; ImageError where it can't be read."""
+    def decode(self, content: bytes) -> Image.Image:
+        """The image that a content is of, mode L or RGB; ImageError if it is damaged."""
         ...
 
 
@@ -65,6 +67,14 @@ class Dataset:
     problems: tuple[Problem, ...]
     source: Source
 
+    def image(self, path: str) -> Image.Image:
+        """The decoded image, mode L or RGB.
+
+        Raises:
+            ImageError: it can't be read or is damaged.
+        """
+        return self.source.decode(self.source.content(path))
+
     def split(self, name: str) -> pd.DataFrame:
         """The rows of one split."""
         return self.frame[self.frame["split"] == name].reset_index(drop=True)
@@ -77,7 +87,10 @@ class Dataset:
 
 def make_dataset(root: Path, rows: list[tuple[str, str, str]], problems: list[Problem], source: Source) -> Dataset:
     """A Dataset of (path, label, split) rows, with the problems that its splits and classes have."""
-    frame = pandas().DataFrame(rows, columns=["path", "label", "split"]).sort_values("path", ignore_index=True)
+    # Where pyarrow is installed pandas would keep text there, which refuses names of files that are not UTF-8.
+    text = pandas().StringDtype("python", na_value=math.nan)
+    frame = pandas().DataFrame(rows, columns=["path", "label", "split"], dtype=text)
+    frame = frame.sort_values("path", ignore_index=True)
     classes = tuple(sorted(frame["label"].unique()))
     dataset = Dataset(root, frame, classes, tuple(problems), source)
     return replace(dataset, problems=(*problems, *one_split_classes(dataset)))
@@ -123,30 +136,52 @@ def counts_by_split(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
     return {str(split): {str(name): int(count) for name, count in column.items()} for split, column in counts.items()}
 
 
+class HashedSource:
+    """A source that remembers the hash of each content that was read, so that no image is read twice."""
+
+    def __init__(self, source: Source) -> None:
+        """Read from `source`."""
+        self._source = source
+        self._digests: dict[str, str] = {}
+
+    def content(self, path: str) -> bytes:
+        """See Source."""
+        try:
+            content = self._source.content(path)
+        except ImageError as error:
+            self._digests[path] = f"unreadable: {error}"
+            raise
+        self._digests[path] = hashlib.sha256(content).hexdigest()
+        return content
+
+    def decode(self, content: bytes) -> Image.Image:
+        """See Source."""
+        return self._source.decode(content)
+
+    def digest(self, path: str) -> str:
+        """The SHA-256 of a content, which is read only if it was not before; why it can't be read, if so."""
+        if path not in self._digests:
+            with contextlib.suppress(ImageError):
+                self.content(path)
+        return self._digests[path]
+
+
 def fingerprint(dataset: Dataset) -> str:
     """SHA-256 over every image's content, label and split, whatever its name and place.
 
-    Two data sets with the same fingerprint train and validate on the same images.
+    Two data sets with the same fingerprint train and validate on the same images. What a HashedSource has read is not
+    read again.
     """
-
-    def digest(path: str) -> str:
-        try:
-            return hashlib.sha256(dataset.source.content(path)).hexdigest()
-        except ImageError as error:
-            return f"unreadable: {error}"
+    source = dataset.source if isinstance(dataset.source, HashedSource) else HashedSource(dataset.source)
 
     frame = dataset.frame
-    digests = images.in_threads(digest, frame["path"].tolist())
+    digests = images.in_threads(source.digest, frame["path"].tolist())
     lines = sorted(f"{s}\t{label}\t{d}" for s, label, d in zip(frame["split"], frame["label"], digests, strict=True))
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
 def pandas() -> Any:
-    """The package, imported when it is wanted, with text kept in Python's own strings.
-
-    Where pyarrow is installed pandas would keep text there, which refuses names of files that are not UTF-8.
-    """
+    """The package, imported when it is wanted."""
     import pandas as pd
 
-    pd.set_option("mode.string_storage", "python")
     return pd

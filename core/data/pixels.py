@@ -79,7 +79,7 @@ def load_pixels(
 
     def decode(path: str) -> Image.Image | ImageError:
         try:
-            image = dataset.source.image(path)
+            image = dataset.image(path)
         except ImageError as error:
             return error
         return images.fit(image, size) if max(image.size) > size else image

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.config.protocol import PROTOCOLS
 from core.config.training_config import TrainingConfig
-from core.data.dataset import Dataset, Problem, fingerprint
+from core.data.dataset import Dataset, HashedSource, Problem, fingerprint
 from core.data.encoding import ENCODINGS, Encoding
 from core.data.pixels import Pixels, PixelStore, load_pixels
 from core.data.splits import limited, training_set
@@ -65,6 +65,8 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
         DatasetError: it can't be read, or there is nothing to train or validate on.
     """
     dataset = training_set(config)
+    # An image is read once: decoding it leaves its hash for the fingerprint.
+    dataset = replace(dataset, source=HashedSource(dataset.source))
     frames = {
         "train": limited(dataset.split("train"), config.limit, config.seed),
         "validation": dataset.split("validation"),
@@ -73,7 +75,7 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
         listed = PROTOCOLS[config.protocol].list_classes(dataset.classes, split)
         if listed is not None:
             order = {name: i for i, name in enumerate(listed)}
-            frames[split] = frame.sort_values("label", key=lambda column, order=order: column.map(order), kind="stable")
+            frames[split] = frame.iloc[np.argsort([order[name] for name in frame["label"]], kind="stable")]
 
     def load(split: str) -> Pixels:
         return load_pixels(dataset, frames[split], config.image_size, config.channels, stop.is_set, config.image_memory)

@@ -64,5 +64,5 @@ class _Checked:
         self.check()
         return self.source.content(path)
 
-    def image(self, path: str) -> Image.Image:
-        return self.source.image(path)
+    def decode(self, content: bytes) -> Image.Image:
+        return self.source.decode(content)

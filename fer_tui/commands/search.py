@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import threading
@@ -93,6 +94,7 @@ def search(
     first = configs.resolve({**settings, **first_values(chosen)})
     check_weights_file(first.weights)
     check_data(first)
+    _quieten_optuna()
     work = Search(settings, chosen, where, study or study_file(where), prune=prune)
     work.deadline = time.monotonic() + seconds
     with terminal.own_messages(), terminal.signals_to(work.stop, work.kill) as signals:
@@ -234,3 +236,12 @@ def _cells(trial: TrialResult) -> tuple[str, ...]:
     value = "" if trial.value is None else f"{trial.value:.4f}"
     name = trial.run.name if trial.run else ""
     return str(trial.number), trial.state, value, name, trial.message or parameters(trial.parameters)
+
+
+def _quieten_optuna() -> None:
+    """Have Optuna report errors alone: what the user wants to know of a trial is told by us."""
+    # Without Optuna, Search says how to get it.
+    with contextlib.suppress(ImportError):
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -118,7 +118,7 @@ class ReviewScreen(ModalScreen[None]):
         from core.data.images import ImageError
 
         try:
-            face = Face("", dataset.source.image(doubt.path))
+            face = Face("", dataset.image(doubt.path))
         except ImageError:
             face = None
         self.post_message(self.Decoded(at, face))

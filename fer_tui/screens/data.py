@@ -324,7 +324,7 @@ def sample_faces(dataset: Dataset, label: str | None, draw: int) -> list[Face]:
     faces: list[Face] = []
     for path, name in zip(mixed["path"].head(2 * SAMPLE), mixed["label"].head(2 * SAMPLE), strict=True):
         try:
-            faces.append(Face(str(name), dataset.source.image(path)))
+            faces.append(Face(str(name), dataset.image(path)))
         except ImageError:
             continue
         if len(faces) == SAMPLE:

@@ -50,7 +50,7 @@ def judged_faces(predictions: Sequence[Prediction], dataset: Dataset, check: Cal
     for prediction in predictions:
         check()
         try:
-            faces.append(JudgedFace(prediction.label, dataset.source.image(prediction.path), prediction))
+            faces.append(JudgedFace(prediction.label, dataset.image(prediction.path), prediction))
         except ImageError:
             continue
     return faces

@@ -37,18 +37,15 @@ class CsvSource:
 
     def content(self, path: str) -> bytes:
         """The row's pixels."""
-        return self._pixels(path).tobytes()
-
-    def image(self, path: str) -> Image.Image:
-        """The row's pixels as a grey image."""
-        from PIL import Image
-
-        return Image.fromarray(self._pixels(path))
-
-    def _pixels(self, path: str) -> np.ndarray:
         if path not in self.rows:
             raise ImageError("no such row")
-        return self.pixels[self.rows[path]]
+        return self.pixels[self.rows[path]].tobytes()
+
+    def decode(self, content: bytes) -> Image.Image:
+        """A row's pixels as a grey image."""
+        from PIL import Image
+
+        return Image.frombytes("L", (_SIZE, _SIZE), content)
 
 
 def read_csv(path: Path) -> Dataset:

@@ -41,9 +41,9 @@ class FolderSource:
         except OSError as error:
             raise ImageError(error.strerror or str(error)) from None
 
-    def image(self, path: str) -> Image.Image:
-        """The decoded file."""
-        return images.open_image(self.content(path))
+    def decode(self, content: bytes) -> Image.Image:
+        """The image that a file's bytes are of."""
+        return images.open_image(content)
 
 
 def read(root: Path) -> Dataset:

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from core.config.training_config import resolve
+from core.data.dataset import fingerprint
+from core.data.readers.image_tree import FolderSource
+from core.data.splits import training_set
 from core.data.training_data import load_data
 
 WriteTree = Callable[..., Path]
@@ -62,3 +65,20 @@ def test_images_over_the_limit_lie_in_a_file(faces: Path, control: str) -> None:
         assert not isinstance(one.values, np.memmap)
         assert isinstance(other.values, np.memmap)
         assert np.array_equal(one.values, other.values)
+
+
+def test_a_run_reads_each_image_file_once(faces: Path, monkeypatch: pytest.MonkeyPatch):
+    read: list[str] = []
+    content = FolderSource.content
+
+    def count(self: FolderSource, path: str) -> bytes:
+        read.append(path)
+        return content(self, path)
+
+    monkeypatch.setattr(FolderSource, "content", count)
+    config = resolve({"data": faces, "model": "compact", "limit": 20})
+    data = load_data(config, threading.Event())
+    assert data is not None
+    # Those that the limit leaves out are a part of the data set too, and of its fingerprint.
+    assert sorted(read) == sorted(data.dataset.frame["path"])
+    assert data.fingerprint == fingerprint(training_set(config))

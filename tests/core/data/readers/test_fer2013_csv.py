@@ -72,7 +72,7 @@ def test_pixels_stay_with_their_row_when_others_are_broken(write: Write):
 
 def test_pixels_are_in_rows_from_the_top(write: Write):
     dataset = read_dataset(write(HEADER, GOOD))
-    image = dataset.source.image("fer2013.csv#00002")
+    image = dataset.image("fer2013.csv#00002")
     assert (image.mode, image.size) == ("L", (48, 48))
     assert np.array_equal(np.asarray(image), np.arange(48 * 48).reshape(48, 48) % 256)
 
@@ -152,7 +152,7 @@ def test_other_ways_to_write_the_same_are_read(write: Write, make: Callable[[Wri
     dataset = read_dataset(make(write))
     assert dataset.problems == ()
     assert dataset.frame.to_numpy().tolist() == [["fer2013.csv#00002", "happy", "train"]]
-    assert np.array_equal(np.asarray(dataset.source.image("fer2013.csv#00002")).ravel(), np.arange(2304) % 256)
+    assert np.array_equal(np.asarray(dataset.image("fer2013.csv#00002")).ravel(), np.arange(2304) % 256)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_the_suffix_of_a_file_means_nothing(tmp_path: Path, name: str):
 
 
 def test_a_row_that_is_not_there_is_no_image(write: Write):
-    source = read_dataset(write(HEADER, GOOD)).source
-    for read in (source.image, source.content):
+    dataset = read_dataset(write(HEADER, GOOD))
+    for read in (dataset.image, dataset.source.content):
         with pytest.raises(ImageError, match="no such row"):
             read("fer2013.csv#00009")
