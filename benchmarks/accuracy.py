@@ -61,8 +61,8 @@ def finished(runs: Path, config: TrainingConfig) -> RunSnapshot | None:
 
 def row(model: str, runs: Sequence[RunSnapshot]) -> str:
     """A model's line."""
-    reports = [run.evaluation or {} for run in runs]
-    accuracies = [report["accuracy"] for report in reports]
+    reports = [run.figures for run in runs]
+    accuracies = [report["accuracy"] or 0.0 for report in reports]
     recall, name = min((figures["recall"], name) for r in reports for name, figures in r["per_class"].items())
     minutes = mean(sum(line["seconds"] for line in run.history) / 60 for run in runs)
     epochs = mean(len(run.history) for run in runs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from core.comparison import article
 from core.comparison.columns import COLUMNS, PUBLISHED, Row, blank_row, is_reference
@@ -12,6 +12,7 @@ from core.comparison.seeds import fold, settings
 from core.config.protocol import PROTOCOLS
 from core.runs.history import is_lower_better
 from core.runs.reader import RunSnapshot
+from core.runs.schema import EvaluationFile
 
 # Settings that runs of one table's row, or a run and its control, may differ in: where and how fast they compute, and
 # the path of the data, which the fingerprint stands for.
@@ -39,7 +40,7 @@ def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, fold_se
         if run.environment.get("counts"):
             seen.setdefault(str(run.environment.get("fingerprint")), run)
     for run in seen.values():
-        rows += _baselines(run.environment["counts"], several=len(seen) > 1, name=run.name)
+        rows += _baselines(run.environment.get("counts", {}), several=len(seen) > 1, name=run.name)
     if len(seen) > 1:
         # The article's rows are not there yet, and a baseline says whose data it is about.
         rows = [row if is_reference(row) else _with_warning(row, "different_data") for row in rows]
@@ -67,11 +68,11 @@ def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
     """
     beside: Mapping[str, float] = (control.kept_epoch() or {}) if control and not is_control(run) else {}
     kept: Mapping[str, float] = run.kept_epoch() or {}
-    evaluation = run.evaluation or {}
+    evaluation = run.figures
     if kept and evaluation.get("epoch", kept["epoch"]) != kept["epoch"]:
         # Of before the run went on; another epoch is kept by now.
-        evaluation = {}
-    warnings = [str(warning.get("code")) for warning in run.warnings]
+        evaluation = EvaluationFile()
+    warnings = [warning["code"] for warning in run.warnings]
     if run.state != "completed":
         warnings.append(run.state)
     return blank_row() | {
@@ -100,9 +101,12 @@ def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
     }
 
 
-def _interval(evaluation: Mapping[str, Any], figure: str, column: str) -> dict[str, float | None]:
+def _interval(
+    evaluation: EvaluationFile, figure: Literal["accuracy", "macro_f1"], column: str
+) -> dict[str, float | None]:
     """Both ends of a figure's interval; None where a run was evaluated before there were any."""
-    ends = evaluation.get("intervals", {}).get(figure, ())
+    intervals = evaluation.get("intervals")
+    ends = intervals[figure] if intervals else ()
     low, high = ends if len(ends) == 2 else (None, None)
     return {f"{column}_low": _known(low), f"{column}_high": _known(high)}
 

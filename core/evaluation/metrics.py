@@ -4,16 +4,39 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.data.pixels import read_rows
 from core.evaluation.statistics import bootstrap_intervals
+from core.runs.schema import ClassReport, Intervals
 
 
-def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]) -> dict[str, Any]:
+class EvaluationFigures(TypedDict):
+    """What predictions are worth; shares are 0 to 1. `core.runs.schema.EvaluationFile` says more of each key."""
+
+    images: int
+    accuracy: float
+    balanced_accuracy: float
+    macro_f1: float
+    loss: float  # nats
+    classes: list[str]
+    confusion_matrix: list[list[int]]  # images, rows true and columns predicted
+    per_class: dict[str, ClassReport]
+    majority_accuracy: float
+    intervals: Intervals
+
+
+class UnseenFigures(TypedDict):
+    """What is left of an accuracy without the images that the model was trained on."""
+
+    leaked_images: int
+    leak_free_accuracy: float | None
+
+
+def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]) -> EvaluationFigures:
     """Compare predictions with labels.
 
     Args:
@@ -68,7 +91,7 @@ def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes
 
 def evaluate_unseen(
     labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str], seen: NDArray[np.bool_]
-) -> dict[str, Any]:
+) -> UnseenFigures:
     """Accuracy without the images that the model was trained on.
 
     Args:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import RunError, counted
 from core.runs.predictions import Prediction
+from core.runs.schema import Intervals
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -20,7 +20,7 @@ _SEED = 0
 DRAWN_AT_ONCE = 1_000_000
 
 
-def bootstrap_intervals(matrix: Sequence[Sequence[int]]) -> dict[str, Any]:
+def bootstrap_intervals(matrix: Sequence[Sequence[int]]) -> Intervals:
     """Percentile intervals of accuracy and macro F1, by drawing as many images anew, with replacement.
 
     A resample of images is a draw of so many from the cells of the confusion matrix, which is all that both figures
@@ -38,17 +38,21 @@ def bootstrap_intervals(matrix: Sequence[Sequence[int]]) -> dict[str, Any]:
     """
     counts = np.asarray(matrix, dtype=np.int64)
     images, draw = int(counts.sum()), np.random.default_rng(_SEED)
-    figures: dict[str, list[float]] = {"accuracy": [], "macro_f1": []}
+    accuracy: list[float] = []
+    macro_f1: list[float] = []
     # A part at a time, so that a thousand classes need no more memory than seven.
     part = max(DRAWN_AT_ONCE // counts.size, 1)
     for begun in range(0, RESAMPLES, part):
         drawn = draw.multinomial(images, counts.ravel() / images, size=min(part, RESAMPLES - begun))
         resampled = drawn.reshape(-1, *counts.shape)
-        figures["accuracy"] += (np.trace(resampled, axis1=1, axis2=2) / images).tolist()
-        figures["macro_f1"] += _macro_f1(resampled).tolist()
-    ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    intervals = {name: [float(end) for end in np.quantile(values, ends)] for name, values in figures.items()}
-    return {"level": LEVEL, "resamples": RESAMPLES, **intervals}
+        accuracy += (np.trace(resampled, axis1=1, axis2=2) / images).tolist()
+        macro_f1 += _macro_f1(resampled).tolist()
+    return {"level": LEVEL, "resamples": RESAMPLES, "accuracy": _ends(accuracy), "macro_f1": _ends(macro_f1)}
+
+
+def _ends(values: Sequence[float]) -> list[float]:
+    """Lower and upper end of what lies in the middle."""
+    return np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
 
 
 def _macro_f1(matrices: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -73,7 +73,7 @@ class MlflowTracker:
         from mlflow.entities import Metric
 
         # Counted back from when the run was last heard of: it may have been gone on with.
-        ended = float(run.status.get("heartbeat") or time.time()) - run.seconds
+        ended = (run.status.get("heartbeat") or time.time()) - run.seconds
         metrics: list[Metric] = []
         for row in run.history:
             ended += row["seconds"] if row["seconds"] == row["seconds"] else 0.0
@@ -87,7 +87,7 @@ class MlflowTracker:
     def log_end(self, run: RunSnapshot) -> str:
         """See Tracker."""
         for name, value in evaluation_figures(run).items():
-            self._client.log_metric(self._id, name, value, step=int((run.evaluation or {}).get("epoch", 0)))
+            self._client.log_metric(self._id, name, value, step=run.figures.get("epoch", 0))
         for name, value in _tags(run).items():
             self._client.set_tag(self._id, name, value)
         for name in ARTEFACTS:
@@ -111,7 +111,7 @@ def _tags(run: RunSnapshot) -> dict[str, str]:
         "fer_tui.run": run.name,
         "fer_tui.state": run.state,
         "fer_tui.fingerprint": run.environment.get("fingerprint"),
-        "fer_tui.warnings": ";".join(str(warning.get("code")) for warning in run.warnings),
+        "fer_tui.warnings": ";".join(warning["code"] for warning in run.warnings),
         "fer_tui.host": run.environment.get("host"),
     }
     return {name: str(value)[:LONGEST] for name, value in told.items() if value}

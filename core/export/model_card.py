@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from core.config.command_line import command_line
 from core.config.training_config import TrainingConfig
 from core.models.registry import MODELS
 from core.runs.reader import RunSnapshot
+from core.runs.schema import EnvironmentFile, EvaluationFile
 
-FIGURES = (
+Figure = Literal["accuracy", "balanced_accuracy", "macro_f1", "loss", "majority_accuracy"]
+FIGURES: tuple[tuple[Figure, str], ...] = (
     ("accuracy", "accuracy"),
     ("balanced_accuracy", "balanced accuracy (mean recall)"),
     ("macro_f1", "macro F1"),
     ("loss", "cross-entropy, nats"),
     ("majority_accuracy", "always the commonest class, for comparison"),
 )
+FLIPS = "its figures are means over an image and its mirror image"
 LIMITS = """\
 - The figures are of the validation split, which also chose the epoch: expect a little less elsewhere, and measure on
   images of your own before you rely on it (`fer-tui evaluate`).
@@ -45,7 +48,7 @@ def model_card(run: RunSnapshot, form: str, file: str, difference: float, origin
         M. Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993.
     """
     spec = MODELS.get(run.model)
-    told, figures = run.environment, run.evaluation or {}
+    told, figures = run.environment, run.figures
     size, channels = run.config.get("image_size"), run.config.get("channels")
     colour = "grey, 1 channel" if channels == 1 else f"{channels} channels"
     parts = [
@@ -60,12 +63,12 @@ def model_card(run: RunSnapshot, form: str, file: str, difference: float, origin
                 "input",
                 f"pixels of 0 to 255, shape (batch, {size}, {size}, {channels}), {colour}; the model normalizes them",
             ),
-            ("output", f"probabilities, in this order: {', '.join(map(str, told.get('classes', [])))}"),
-            ("flips", "its figures are means over an image and its mirror image" if _flips(run) else None),
+            ("output", f"probabilities, in this order: {', '.join(told.get('classes', ()))}"),
+            ("flips", FLIPS if run.config.get("flip_average") else None),
         ),
         "## Data",
         _list(
-            ("data set", f"{Path(str(told.get('data', '?'))).name}, fingerprint {told.get('fingerprint', 'unknown')}"),
+            ("data set", f"{Path(told.get('data', '?')).name}, fingerprint {told.get('fingerprint', 'unknown')}"),
             ("trained on", _count(told.get("train_images"), " images")),
             ("validated on", _count(told.get("validation_images"), " images")),
             ("left out", _count(told.get("skipped"), " images that can't be decoded") if told.get("skipped") else None),
@@ -76,7 +79,7 @@ def model_card(run: RunSnapshot, form: str, file: str, difference: float, origin
         "## Results on the validation split",
         _table(
             ("figure", "value"),
-            [(title, _figure(figures, name)) for name, title in FIGURES if _is_number(figures, name)],
+            [(title, value) for name, title in FIGURES if (value := _figure(figures, name))],
         )
         or "The run has no evaluation.",
         _per_class(figures),
@@ -101,17 +104,13 @@ def _command(run: RunSnapshot) -> str:
     return shlex.join(words)
 
 
-def _flips(run: RunSnapshot) -> bool:
-    return bool(run.config.get("flip_average"))
-
-
-def _versions(told: Any) -> str:
+def _versions(told: EnvironmentFile) -> str:
     versions = told.get("versions")
-    return ", ".join(f"{name} {each}" for name, each in versions.items()) + "." if isinstance(versions, dict) else ""
+    return "" if versions is None else ", ".join(f"{name} {each}" for name, each in versions.items()) + "."
 
 
-def _per_class(figures: Any) -> str:
-    rows = figures.get("per_class") or {}
+def _per_class(figures: EvaluationFile) -> str:
+    rows = figures.get("per_class", {})
     return _table(
         ("class", "precision", "recall", "F1", "images"),
         [
@@ -132,19 +131,17 @@ def _list(*items: tuple[str, str | None]) -> str:
     return "\n".join(f"- {name}: {_text(value)}" for name, value in items if value)
 
 
-def _count(value: Any, unit: str = "") -> str | None:
-    return f"{value:,}{unit}" if isinstance(value, int) else None
+def _count(value: int | None, unit: str = "") -> str | None:
+    return None if value is None else f"{value:,}{unit}"
 
 
-def _figure(figures: Mapping[str, Any], name: str) -> str:
-    """A figure, with its interval where it has one."""
-    ends = figures.get("intervals", {}).get(name, ())
-    interval = f" (95 %: {ends[0]:.3f} to {ends[1]:.3f})" if len(ends) == 2 else ""
-    return f"{figures[name]:.4f}{interval}"
-
-
-def _is_number(figures: Any, name: str) -> bool:
-    return isinstance(figures.get(name), int | float)
+def _figure(figures: EvaluationFile, name: Figure) -> str:
+    """A figure, with its interval where it has one; nothing where it is not known."""
+    value, intervals = figures.get(name), figures.get("intervals")
+    if value is None:
+        return ""
+    ends = intervals[name] if intervals and name in ("accuracy", "macro_f1") else ()
+    return f"{value:.4f}" + (f" (95 %: {ends[0]:.3f} to {ends[1]:.3f})" if len(ends) == 2 else "")
 
 
 def _text(value: object) -> str:

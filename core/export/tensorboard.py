@@ -48,7 +48,7 @@ class TensorBoardTracker:
 
         picture = confusion_image(run)
         with self._writer.as_default():
-            step = int((run.evaluation or {}).get("epoch", len(run.history)))
+            step = run.figures.get("epoch", len(run.history))
             for name, value in evaluation_figures(run).items():
                 tf.summary.scalar(name, value, step=step)
             if picture is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 # Figures of an evaluation that are numbers; the names under which trackers have them begin with "evaluation/".
-EVALUATED = ("accuracy", "balanced_accuracy", "macro_f1", "loss", "majority_accuracy", "leak_free_accuracy")
+Figure = Literal["accuracy", "balanced_accuracy", "macro_f1", "loss", "majority_accuracy", "leak_free_accuracy"]
+EVALUATED: tuple[Figure, ...] = get_args(Figure)
 
 
 class Tracker(Protocol):
@@ -42,9 +43,8 @@ def epoch_figures(row: Mapping[str, float]) -> Iterator[tuple[str, float]]:
 
 def evaluation_figures(run: RunSnapshot) -> dict[str, float]:
     """The figures of a run's evaluation by the names that trackers have them under; empty before there is one."""
-    evaluation = run.evaluation or {}
-    figures = {name: evaluation.get(name) for name in EVALUATED}
-    return {f"evaluation/{name}": float(value) for name, value in figures.items() if isinstance(value, int | float)}
+    figures = {name: run.figures.get(name) for name in EVALUATED}
+    return {f"evaluation/{name}": float(value) for name, value in figures.items() if value is not None}
 
 
 def confusion_image(run: RunSnapshot) -> Image.Image | None:

@@ -25,8 +25,9 @@ from core.jobs.search_space import Space, first_values
 from core.runs.history import is_lower_better
 from core.runs.reader import read_run
 from core.runs.resume import requeue
+from core.runs.schema import fitting
 from core.runs.writer import create_run, request_stop
-from core.system.processes import is_alive, this_process
+from core.system.processes import Owner, is_alive, this_process
 
 if TYPE_CHECKING:
     import optuna
@@ -210,10 +211,11 @@ class Search:
         for trial in self._study.trials:
             if trial.state.name != "RUNNING":
                 continue
-            status = read_run(Path(trial.user_attrs["run"])).status if "run" in trial.user_attrs else {}
-            began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-            beat = max(began, status.get("heartbeat") or 0.0)
-            if not is_alive({"host": None, **trial.user_attrs.get("process", {}), "heartbeat": beat}):
+            beat = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+            if "run" in trial.user_attrs:
+                beat = max(beat, read_run(Path(trial.user_attrs["run"])).status.get("heartbeat") or 0.0)
+            process = fitting(trial.user_attrs.get("process", {}), Owner)
+            if not is_alive({**process, "heartbeat": beat}):
                 self._conclude(trial.number, trial.user_attrs, is_ours=False)
 
     def _conclude(self, number: int, attributes: Mapping[str, Any], *, is_ours: bool) -> None:

@@ -9,20 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.runs.history import METRICS
 from core.runs.reader import RunSnapshot, better
+from core.runs.schema import Finding
 
 CONSTANT_SHARE = 0.9
 PURE_SHARE = 0.5
 SAME_SHARE = 0.001
 
 
-def audit_run(run: RunSnapshot) -> list[dict[str, str]]:
+def audit_run(run: RunSnapshot) -> list[Finding]:
     """Look for what would make a reader believe too much.
 
     Args:
@@ -84,7 +84,7 @@ def _mean_entropy(counts: Sequence[NDArray[np.integer]]) -> float:
 
 
 def _near_pure_batches(run: RunSnapshot) -> Iterator[str]:
-    batches = run.environment.get("batches") or {}
+    batches = run.environment.get("batches", {})
     entropy, mixed = batches.get("label_entropy"), batches.get("shuffled_label_entropy")
     if entropy is None or mixed is None or entropy >= PURE_SHARE * mixed:
         return
@@ -101,7 +101,7 @@ def _encoding_differs(run: RunSnapshot) -> Iterator[str]:
     if not trained or not validated or trained == validated:
         return
     moved = [name for name, other in zip(trained, validated, strict=False) if name != other]
-    counts = (run.environment.get("counts") or {}).get("validation", {})
+    counts = run.environment.get("counts", {}).get("validation", {})
     images = sum(counts.get(name, 0) for name in moved)
     yield (
         f"the encoding of validation has other outputs for {', '.join(moved)} than that of train: {images:,} "
@@ -119,21 +119,22 @@ def _nan(run: RunSnapshot) -> Iterator[str]:
         yield f"{name} of epoch {epoch} is not a number; {advice}"
     elif run.state == "diverged":
         yield f"the loss of epoch {len(run.history) + 1} is not a number; {advice}"
-    elif run.evaluation and "loss" in run.evaluation and not _is_finite(run.evaluation["loss"]):
+    elif "loss" in run.figures and not _is_finite(run.figures["loss"]):
         yield f"loss over the whole split is not a number; {advice}"
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _is_finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _partial_validation(run: RunSnapshot) -> Iterator[str]:
-    evaluation = run.evaluation or {}
+    evaluation = run.figures
     covered = evaluation.get("val_images", run.environment.get("val_images"))
     total = evaluation.get("images", run.environment.get("validation_images"))
     if covered is None or total is None or covered >= total:
         return
-    whole = f" over all of them accuracy is {evaluation['accuracy']:.4f}, the figure to report" if evaluation else ""
+    accuracy = evaluation.get("accuracy")
+    whole = "" if accuracy is None else f" over all of them accuracy is {accuracy:.4f}, the figure to report"
     yield (
         f"val_* figures cover {covered:,} of the split's {total:,} images;{whole or ' the evaluation covers all'}; "
         "--protocol sound validates on all"
@@ -142,9 +143,9 @@ def _partial_validation(run: RunSnapshot) -> Iterator[str]:
 
 def _class_share(run: RunSnapshot) -> Iterator[str]:
     """An accuracy that is, to a thousandth, the share of a class in what it was taken over."""
-    evaluation = run.evaluation or {}
+    evaluation = run.figures
     whole = {name: report["support"] for name, report in evaluation.get("per_class", {}).items() if report["support"]}
-    taken = [("val_accuracy", _reported(run).get("val_accuracy"), evaluation.get("val_counts") or {})]
+    taken = [("val_accuracy", _reported(run).get("val_accuracy"), evaluation.get("val_counts", {}))]
     if evaluation.get("val_counts") != whole:
         taken.append(("accuracy over the whole split", evaluation.get("accuracy"), whole))
     for figure, accuracy, counts in taken:
@@ -165,17 +166,18 @@ def _class_share(run: RunSnapshot) -> Iterator[str]:
 
 def _reported(run: RunSnapshot) -> Mapping[str, float]:
     """The row of the epoch that the evaluation is of."""
-    epoch = (run.evaluation or {}).get("epoch")
+    epoch = run.figures.get("epoch")
     return next((row for row in run.history if row["epoch"] == epoch), {})
 
 
 def _constant_answer(run: RunSnapshot) -> Iterator[str]:
-    if not run.evaluation or "confusion_matrix" not in run.evaluation:
+    matrix, classes = run.figures.get("confusion_matrix"), run.figures.get("classes")
+    if not matrix or not classes:
         return
-    answers = np.array(run.evaluation["confusion_matrix"]).sum(axis=0)
+    answers = np.array(matrix).sum(axis=0)
     share = answers.max() / answers.sum()
     if share > CONSTANT_SHARE:
-        name = run.evaluation["classes"][int(answers.argmax())]
+        name = classes[int(answers.argmax())]
         yield (
             f"'{name}' is the answer to {share:.1%} of the images: the model has learnt next to nothing, its accuracy "
             "is that class's share of the images; train longer, or with --protocol sound, or lower the learning rate"
@@ -183,7 +185,7 @@ def _constant_answer(run: RunSnapshot) -> Iterator[str]:
 
 
 def _not_above_majority(run: RunSnapshot) -> Iterator[str]:
-    evaluation = run.evaluation or {}
+    evaluation = run.figures
     accuracy, majority = evaluation.get("accuracy"), evaluation.get("majority_accuracy")
     if accuracy is not None and majority is not None and accuracy <= majority:
         yield (
@@ -194,10 +196,10 @@ def _not_above_majority(run: RunSnapshot) -> Iterator[str]:
 
 def _chosen_epoch(run: RunSnapshot) -> Iterator[str]:
     """A reported epoch that is neither the last nor the best by the monitor."""
-    reported = (run.evaluation or {}).get("epoch")
+    reported = run.figures.get("epoch")
     if reported is None or not run.history:
         return
-    monitor = str(run.config.get("monitor", "val_loss"))
+    monitor = run.config.get("monitor", "val_loss")
     value = _reported(run).get(monitor, math.nan)
     last = int(run.history[-1]["epoch"])
     ahead = [int(row["epoch"]) for row in run.history if better(monitor, row.get(monitor, math.nan), value)]

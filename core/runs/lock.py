@@ -10,11 +10,11 @@ import socket
 import time
 import uuid
 from pathlib import Path
-from typing import Any
 
 from core.errors import RunError
 from core.runs.names import LOCK, STATUS
 from core.runs.reader import read_json
+from core.runs.schema import LockFile, StatusFile, fitting
 from core.system import files
 from core.system.processes import is_alive, this_process
 
@@ -32,7 +32,7 @@ class RunLock:
         """`run`: the directory."""
         self.run = run
         self.path = run / LOCK
-        told = {**this_process(), "heartbeat": time.time(), "token": uuid.uuid4().hex}
+        told: LockFile = {**this_process(), "heartbeat": time.time(), "token": uuid.uuid4().hex}
         self._mine = json.dumps(told).encode()
 
     def take(self) -> None:
@@ -91,7 +91,7 @@ class RunLock:
                 f"wait for it or 'fer-tui stop {self.run.name}'"
             )
 
-    def _is_seen_to_beat(self, owner: dict[str, Any]) -> bool:
+    def _is_seen_to_beat(self, owner: LockFile) -> bool:
         """Whether an owner on another host is at work after all, by a clock that is not ours."""
         if owner.get("host") == socket.gethostname():
             return False
@@ -102,15 +102,15 @@ class RunLock:
                 return True
         return False
 
-    def _last_beat(self, owner: dict[str, Any]) -> float | None:
+    def _last_beat(self, owner: LockFile) -> float | None:
         """The later of the lock's own heartbeat, which counts until the first status is written, and the status's.
 
         Who waits to take the run over says so in the status: that is no sign of the owner's life.
         """
-        status = read_json(self.run / STATUS)
+        status = fitting(read_json(self.run / STATUS), StatusFile)
         is_owners = all(status.get(name) in (None, owner.get(name)) for name in ("pid", "host"))
         beats = (owner.get("heartbeat"), status.get("heartbeat") if is_owners else None)
-        return max((beat for beat in beats if isinstance(beat, int | float)), default=None)
+        return max((beat for beat in beats if beat is not None), default=None)
 
     def _take_over(self, seen: bytes, *, is_patient: bool) -> bool:
         """Put our lock in the place of one that nobody owns, unless somebody else does so at the same moment.
@@ -143,10 +143,10 @@ def _write_new(path: Path, content: bytes) -> bool:
     return True
 
 
-def _owner(content: bytes) -> dict[str, Any] | None:
+def _owner(content: bytes) -> LockFile | None:
     """Who a lock names; None for a damaged one."""
     try:
         owner = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    return owner if isinstance(owner, dict) and owner else None
+    return fitting(owner, LockFile) if isinstance(owner, dict) and owner else None

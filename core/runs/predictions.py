@@ -7,14 +7,14 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import RunError
 from core.runs.names import PREDICTIONS
-from core.runs.schema import is_square
+from core.runs.schema import ClassReport, EvaluationFile, is_square
 from core.system import files
 
 if TYPE_CHECKING:
@@ -91,21 +91,20 @@ class Evaluation:
     figures: tuple[ClassFigures, ...]
 
 
-def read_evaluation(evaluation: Mapping[str, Any] | None) -> Evaluation | None:
-    """The classes' figures of an evaluation.json; None where there is none or it is damaged."""
-    try:
-        assert evaluation is not None
-        classes = tuple(str(name) for name in evaluation["classes"])
-        matrix = tuple(tuple(int(count) for count in row) for row in evaluation["confusion_matrix"])
-        figures = tuple(_figures(name, evaluation["per_class"][name]) for name in classes)
-    except (AssertionError, KeyError, TypeError, ValueError, OverflowError):
+def read_evaluation(evaluation: EvaluationFile | None) -> Evaluation | None:
+    """The classes' figures of an evaluation.json; None where there is none or one of them is missing."""
+    if evaluation is None:
         return None
-    return Evaluation(classes, matrix, figures) if classes and is_square(matrix, classes) else None
+    classes, matrix = evaluation.get("classes", ()), evaluation.get("confusion_matrix", ())
+    report = evaluation.get("per_class", {})
+    if not classes or not is_square(matrix, classes) or not report.keys() >= set(classes):
+        return None
+    figures = tuple(_figures(name, report[name]) for name in classes)
+    return Evaluation(tuple(classes), tuple(map(tuple, matrix)), figures)
 
 
-def _figures(name: str, row: Mapping[str, Any]) -> ClassFigures:
-    precision, recall, f1 = (float(row[figure]) for figure in ("precision", "recall", "f1"))
-    return ClassFigures(name, precision, recall, f1, int(row["support"]))
+def _figures(name: str, row: ClassReport) -> ClassFigures:
+    return ClassFigures(name, row["precision"], row["recall"], row["f1"], row["support"])
 
 
 def row_shares(matrix: Sequence[Sequence[int]]) -> tuple[tuple[float, ...], ...]:

@@ -16,8 +16,8 @@ from typing import Any
 
 from core.errors import RunError
 from core.runs.history import Epochs, column, is_lower_better, read_history
-from core.runs.names import CONFIG, HISTORY, STATUS
-from core.runs.schema import SHAPES, fitting
+from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, STATUS
+from core.runs.schema import ConfigFile, EnvironmentFile, EvaluationFile, Finding, StatusFile, fitting
 from core.system import files
 from core.system.processes import is_alive
 
@@ -41,11 +41,11 @@ class RunSnapshot:
 
     path: Path
     state: str
-    config: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    status: Mapping[str, Any]
+    config: ConfigFile
+    environment: EnvironmentFile
+    status: StatusFile
     history: Epochs
-    evaluation: Mapping[str, Any] | None
+    evaluation: EvaluationFile | None
 
     @property
     def name(self) -> str:
@@ -55,12 +55,17 @@ class RunSnapshot:
     @property
     def model(self) -> str:
         """The model's name, "?" where config.json can't say."""
-        return str(self.config.get("model", "?"))
+        return self.config.get("model", "?")
 
     @property
     def message(self) -> str:
         """What the run last said of itself."""
-        return str(self.status.get("message") or "")
+        return self.status.get("message") or ""
+
+    @property
+    def figures(self) -> EvaluationFile:
+        """The evaluation; empty before there is one."""
+        return {} if self.evaluation is None else self.evaluation
 
     @property
     def seconds(self) -> float:
@@ -77,9 +82,9 @@ class RunSnapshot:
         return kept_epoch(self.history, self.config)
 
     @property
-    def warnings(self) -> list[Mapping[str, Any]]:
-        """What the audit holds against the run's figures, so far: `code` and `message` each."""
-        return list((self.evaluation or self.environment).get("warnings", []))
+    def warnings(self) -> list[Finding]:
+        """What the audit holds against the run's figures, so far."""
+        return list((self.evaluation or self.environment).get("warnings", ()))
 
 
 def better(monitor: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:
@@ -91,13 +96,13 @@ def better(monitor: str, value: float, best: float | None, min_delta: float = 0.
     return value < best - min_delta if is_lower_better(monitor) else value > best + min_delta
 
 
-def kept_epoch(history: Epochs, config: Mapping[str, Any]) -> Mapping[str, float] | None:
+def kept_epoch(history: Epochs, config: ConfigFile) -> Mapping[str, float] | None:
     """The row of the kept epoch, None before the first one."""
     if not history:
         return None
     if config.get("keep", "best") == "last":
         return history[-1]
-    monitor = str(config.get("monitor", "val_loss"))
+    monitor = config.get("monitor", "val_loss")
     kept, best = 0, float("nan")
     for at, value in enumerate(column(history, monitor)):
         if better(monitor, value, best):
@@ -162,22 +167,24 @@ def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
         path: the run directory.
         history: its history.csv, where that was read before and has not changed since.
     """
-    read = {kind: read_json(path / f"{kind}.json") for kind in SHAPES}
-    found = {kind: fitting(content, kind) for kind, content in read.items()}
+    config = fitting(read_json(path / CONFIG), ConfigFile)
+    status = fitting(read_json(path / STATUS), StatusFile)
+    environment = fitting(read_json(path / ENVIRONMENT), EnvironmentFile)
+    evaluation = read_json(path / EVALUATION)
     return RunSnapshot(
         path=path,
-        state=_state(found["status"]),
-        config=found["config"],
-        environment=found["environment"],
-        status=found["status"],
+        state=_state(status),
+        config=config,
+        environment=environment,
+        status=status,
         history=read_history(path / HISTORY) if history is None else history,
-        evaluation=found["evaluation"] if read["evaluation"] else None,
+        evaluation=fitting(evaluation, EvaluationFile) if evaluation else None,
     )
 
 
 def read_state(path: Path) -> str:
     """A run's state alone, from the one file that tells it."""
-    return _state(fitting(read_json(path / STATUS), "status"))
+    return _state(fitting(read_json(path / STATUS), StatusFile))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -189,11 +196,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _state(status: Mapping[str, Any]) -> str:
+def _state(status: StatusFile) -> str:
     """The state, with `interrupted` for a queued or running run whose process is gone."""
     state = status.get("state")
-    if state not in STATES:
+    if state is None or state not in STATES:
         return "interrupted"
     if state in ("queued", "running") and not is_alive(status):
         return "interrupted"
-    return str(state)
+    return state

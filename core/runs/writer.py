@@ -14,13 +14,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from core.errors import RunError
 from core.runs.history import HISTORY_COLUMNS, read_history
 from core.runs.lock import RunLock
 from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, MLFLOW, PREDICTIONS, STATUS, STOP
 from core.runs.reader import read_json
+from core.runs.schema import EnvironmentFile, EvaluationFile, StatusFile
 from core.system import files
 from core.system.processes import this_process
 
@@ -64,8 +65,8 @@ def create_run(config: TrainingConfig, folder: Path) -> Path:
 
 def enqueue(path: Path) -> None:
     """Say that a run waits for this process to begin with it, or to go on."""
-    status = {"state": "queued", **_PROGRESS, **this_process()}
-    files.write_json(path / STATUS, {**status, "heartbeat": time.time()})
+    status: StatusFile = {"state": "queued", **_PROGRESS, **this_process(), "heartbeat": time.time()}
+    files.write_json(path / STATUS, status)
 
 
 def explain_end(path: Path, message: str) -> None:
@@ -74,7 +75,7 @@ def explain_end(path: Path, message: str) -> None:
         files.write_json(path / STATUS, {**read_json(path / STATUS), "message": message})
 
 
-_PROGRESS: dict[str, Any] = {"epoch": 0, "epochs": None, "batch": 0, "batches": None, "message": ""}
+_PROGRESS: StatusFile = {"epoch": 0, "epochs": None, "batch": 0, "batches": None, "message": ""}
 
 
 class RunWriter:
@@ -90,7 +91,7 @@ class RunWriter:
         self.path = path
         self._lock = RunLock(path)
         self._stop = stop
-        self._status: dict[str, Any] = {"state": "running", **_PROGRESS, **this_process()}
+        self._status: StatusFile = {"state": "running", **_PROGRESS, **this_process()}
         self._changed = True
         self._mutex = threading.Lock()
         self._ended = threading.Event()
@@ -144,13 +145,13 @@ class RunWriter:
             self._stop.set()
         return not self.is_lost
 
-    def update(self, **status: Any) -> None:
+    def update(self, **status: Unpack[StatusFile]) -> None:
         """Change what `status.json` says; the heartbeat thread writes it within half a second."""
         with self._mutex:
             self._status.update(status)
             self._changed = True
 
-    def write_environment(self, environment: Mapping[str, Any]) -> None:
+    def write_environment(self, environment: EnvironmentFile) -> None:
         """Store what the run stands on: versions, device, data set, classes."""
         files.write_json(self.path / ENVIRONMENT, environment)
 
@@ -162,7 +163,7 @@ class RunWriter:
 
         files.write_bytes(self.path / PREDICTIONS, predictions_table(paths, labels, probabilities, classes))
 
-    def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+    def write_evaluation(self, evaluation: EvaluationFile) -> None:
         """Store what the kept model's predictions are worth."""
         files.write_json(self.path / EVALUATION, evaluation)
 
@@ -203,7 +204,7 @@ class RunWriter:
 
     def _write_status(self) -> None:
         with self._mutex:
-            status = {**self._status, "heartbeat": time.time()}
+            status: StatusFile = {**self._status, "heartbeat": time.time()}
             self._changed = False
         files.write_json(self.path / STATUS, status)
 

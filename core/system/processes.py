@@ -1,6 +1,6 @@
 """Processes by which runs are written: what names one, and whether it still works."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: core.runs.schema uses the annotations of `Owner`.
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import psutil
 
@@ -19,7 +19,26 @@ from core.system import files
 HEARTBEAT_LIMIT = 60.0
 
 
-def this_process() -> dict[str, Any]:
+class ThisProcess(TypedDict):
+    """What names this process to readers."""
+
+    pid: int  # its number
+    host: str  # network name of its machine
+    started: float  # seconds since 1970, as the clock has it now
+    birth: str | None  # see `birth`
+
+
+class Owner(TypedDict, total=False):
+    """What a file says of the process that wrote it."""
+
+    pid: int | None  # its number
+    host: str | None  # network name of its machine
+    started: float | None  # seconds since 1970
+    birth: str | None  # see `birth`
+    heartbeat: float | None  # when it last wrote the file, seconds since 1970
+
+
+def this_process() -> ThisProcess:
     """What names this process to readers: pid, host, and its start, since pids are used again.
 
     `started` is in seconds since 1970, as the clock has it now; `birth` (see `birth`) stays the same when it is set.
@@ -43,7 +62,7 @@ def birth(pid: int) -> str | None:
         return None
 
 
-def is_alive(owner: Mapping[str, Any]) -> bool:
+def is_alive(owner: Owner) -> bool:
     """Whether the process that `pid`, `host` and its start (or `heartbeat`) name still works.
 
     On this host the process table decides, start included, since pids are used again; on another host a heartbeat of
@@ -53,26 +72,26 @@ def is_alive(owner: Mapping[str, Any]) -> bool:
         return same_process(owner.get("pid"), owner.get("started"), owner.get("birth"))
     heartbeat = owner.get("heartbeat")
     # One from the future is a clock that jumped, and may be of long ago.
-    return isinstance(heartbeat, int | float) and abs(time.time() - heartbeat) < HEARTBEAT_LIMIT
+    return heartbeat is not None and abs(time.time() - heartbeat) < HEARTBEAT_LIMIT
 
 
-def same_process(pid: Any, started: Any, born: Any = None) -> bool:
+def same_process(pid: int | None, started: float | None, born: str | None = None) -> bool:
     """Whether a process of this host is running that has this pid and start.
 
     Args:
-        pid: its number.
+        pid: its number; None is no process.
         started: seconds since 1970; None where it is not known. Counts where `born` does not.
-        born: its `birth`.
+        born: its `birth`; None where it is not known.
     """
-    if not isinstance(pid, int) or pid <= 0:
+    if pid is None or pid <= 0:
         return False
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        if isinstance(born, str) and (now := birth(pid)) is not None:
+        if born is not None and (now := birth(pid)) is not None:
             return now == born
-        return not isinstance(started, int | float) or abs(process.create_time() - started) < 2
+        return started is None or abs(process.create_time() - started) < 2
     except (psutil.Error, OverflowError):
         return False
 

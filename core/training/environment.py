@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.data.dataset import counts_by_split
+from core.runs.schema import EnvironmentFile
 
 if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 PACKAGES = ("fer-tui", "tensorflow", "keras", "numpy", "pandas", "scikit-learn", "pillow")
 
 
-def describe(config: TrainingConfig, data: TrainingData, used: Devices, parameters: int) -> dict[str, Any]:
+def describe(config: TrainingConfig, data: TrainingData, used: Devices, parameters: int) -> EnvironmentFile:
     """environment.json: what another person needs to know to repeat a run.
 
     Args:

@@ -92,7 +92,7 @@ def _pace_of(run: RunSnapshot) -> float | None:
     # The first epoch also traces the graph.
     seconds = [row["seconds"] for row in run.history[1:] or run.history if row["seconds"] > 0]
     train, validation = run.environment.get("train_images"), run.environment.get("validation_images")
-    if not (seconds and isinstance(train, int) and isinstance(validation, int) and train > 0):
+    if not seconds or not train or train < 0 or validation is None:
         return None
     try:
         config = TrainingConfig.model_validate(dict(run.config))

@@ -21,6 +21,7 @@ from core.runs.checkpoint import Checkpoint, TrainingState, find_checkpoint, res
 from core.runs.history import read_history
 from core.runs.names import CHECKPOINT, HISTORY, KEPT, LOG, PREVIOUS_CHECKPOINT
 from core.runs.reader import read_run
+from core.runs.schema import EvaluationFile, StoredProblem
 from core.runs.writer import RunWriter
 from core.system.log import output_to
 from core.training import devices, environment, memory
@@ -185,9 +186,12 @@ class _Training:
         rows = training_rows(len(data.train.values), self.config, **plan.stream(done)).take(plan.steps)
         told = environment.describe(self.config, data, used, parameters)
         if checkpoint and checkpoint.is_older:
-            told["problems"].append(
-                {"kind": "damaged_checkpoint", "message": _damaged(checkpoint), "paths": [CHECKPOINT]}
-            )
+            problem: StoredProblem = {
+                "kind": "damaged_checkpoint",
+                "message": _damaged(checkpoint),
+                "paths": [CHECKPOINT],
+            }
+            told["problems"] = [*told.get("problems", ()), problem]
         told["val_images"] = plan.val_images
         told["batches"] = measure_batches(data.targets(data.train).argmax(axis=1), rows.as_numpy_iterator())
         # An evaluation of fewer epochs says nothing of a resumed run.
@@ -244,7 +248,7 @@ class _Training:
         labels, classes = pixels.frame["label"].tolist(), data.classes
         self.writer.write_predictions(pixels.frame["path"].tolist(), labels, probabilities, classes)
         seen = seen_in_training(data.train.values, pixels.values)
-        evaluation = {
+        evaluation: EvaluationFile = {
             **evaluate(labels, probabilities, classes),
             **evaluate_unseen(labels, probabilities, classes, seen),
             "split": "validation",

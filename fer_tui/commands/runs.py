@@ -59,7 +59,7 @@ def summary(run: RunSnapshot) -> dict[str, object]:
         "val_loss": kept.get("val_loss"),
         "seconds": round(run.seconds, 1),
         "message": run.message,
-        "warnings": [warning.get("code") for warning in run.warnings],
+        "warnings": [warning["code"] for warning in run.warnings],
     }
 
 

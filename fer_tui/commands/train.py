@@ -226,7 +226,7 @@ def report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:
         print_comparison(compare(snapshots, with_published=False))
         for run in snapshots:
             for warning in run.warnings:
-                output.say(f"warning: {run.name}: {warning['message']}")
+                output.say(f"warning: {run.name}: {warning.get('message', '')}")
     sys.stdout.flush()
 
 
@@ -252,5 +252,5 @@ def result(run: RunSnapshot) -> dict[str, Any]:
         "message": run.message,
     }
     if run.config.get("protocol") == PUBLISHED.name:
-        told["val_accuracy_whole"] = (run.evaluation or {}).get("accuracy")
+        told["val_accuracy_whole"] = run.figures.get("accuracy")
     return told

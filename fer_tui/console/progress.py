@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -115,9 +115,8 @@ class _Bars:
             self._progress.console.print(output.visible(ending(run)), markup=False, soft_wrap=True)
 
 
-def figures(row: object) -> str:
+def figures(row: Mapping[str, float]) -> str:
     """An epoch's loss and accuracy, training and validation."""
-    assert isinstance(row, dict)
     return (
         f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  val_loss {row['val_loss']:.4f}  "
         f"val_accuracy {row['val_accuracy']:.4f}  {row['images_per_second']:,.0f} images/s"

@@ -187,7 +187,7 @@ class CompareScreen(RunsModeScreen):
         if row["run"] in BASELINES:
             return f"{row['model']}: {BASELINE_NOTES[row['run']]}"
         run = self.chosen
-        told = [str(warning.get("message", "")) for warning in run.warnings] if run else []
+        told = [warning.get("message", "") for warning in run.warnings] if run else []
         return ". ".join([str(row["run"]), *told])
 
     @on(DataTable.HeaderSelected)

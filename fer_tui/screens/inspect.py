@@ -171,7 +171,7 @@ class InspectScreen(InspectReading):
         """What stood in the way, else what the audit holds against the run's figures."""
         run, colours = self.run_shown, self.app.theme_variables
         unread = f"{self.unread} of these faces can't be read; 'fer-tui data check' names them." if self.unread else ""
-        warned = [str(warning.get("message", "")) for warning in run.warnings] if run and self.evaluation else []
+        warned = [warning.get("message", "") for warning in run.warnings] if run and self.evaluation else []
         text = " ".join(filter(None, (self.problem, unread))) or ". ".join(warned)
         style = colours["error" if self.problem or unread else "warning"]
         note = self.query_one("#inspect-note", Static)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 
@@ -32,8 +31,8 @@ WITHOUT_FIGURES = {
 
 def run_line(run: RunSnapshot) -> str:
     """A run in one line, for a menu."""
-    accuracy = (run.evaluation or {}).get("accuracy")
-    figure = f"{accuracy:.4f}" if isinstance(accuracy, float) else ""
+    accuracy = run.figures.get("accuracy")
+    figure = "" if accuracy is None else f"{accuracy:.4f}"
     return f"{short_name(run.name):<16}  {run.model:<12}  {run.state:<11}  {figure}"
 
 
@@ -51,21 +50,20 @@ def without_figures(run: RunSnapshot | None, folder: Path, train: str) -> str:
     return WITHOUT_FIGURES[state].format(
         name=visible(run.name),
         message=f": {visible(run.message)}" if run.message else ".",
-        epoch=visible(str(run.status.get("epoch") or 0)),
-        epochs=visible(str(run.config.get("epochs", "?"))),
+        epoch=run.status.get("epoch") or 0,
+        epochs=run.config.get("epochs", "?"),
     )
 
 
 def run_title(run: RunSnapshot) -> Text:
     """A run and its figures in one line."""
-    figures: Any = run.evaluation or {}
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{visible(short_name(run.name))}  {visible(run.model)}", style="bold").append(" ▾  ", style="dim")
     if run.state != "completed":
         text.append(f"{run.state}  ")
-    for heading, figure in (("acc", "accuracy"), ("macro F1", "macro_f1")):
-        if isinstance(figures.get(figure), float):
-            text.append(f"{heading} {figures[figure]:.4f}  ")
+    for heading, value in (("acc", run.figures.get("accuracy")), ("macro F1", run.figures.get("macro_f1"))):
+        if value is not None:
+            text.append(f"{heading} {value:.4f}  ")
     return text
 
 

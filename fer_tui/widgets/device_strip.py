@@ -43,7 +43,7 @@ class DeviceStrip(Static):
         host = run.status.get("host") if run else None
         if run is not None and host and host != socket.gethostname():
             verb = "ran" if run.state in ENDED else "runs"
-            text = f"{verb} on {visible(str(host))}, whose load is not seen from here"
+            text = f"{verb} on {visible(host)}, whose load is not seen from here"
         else:
             text = described(load) if load else ""
         if text != self.content:

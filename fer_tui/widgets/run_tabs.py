@@ -83,7 +83,7 @@ class RunTabs(Vertical):
 def told_warnings(run: RunSnapshot) -> str:
     """What is wrong with a run, in full: why it ended, and what the audit holds against its figures."""
     told = [f"{run.state}: {run.message}"] if run.state in ("failed", "diverged") and run.message else []
-    told += [f"{warning.get('code', 'warning')}: {warning.get('message', '')}" for warning in run.warnings]
+    told += [f"{warning['code']}: {warning.get('message', '')}" for warning in run.warnings]
     if told:
         return "\n\n".join(visible(text) for text in told)
     return "None: the audit found nothing." if run.evaluation else "The audit looks at a run when it is completed."

@@ -10,6 +10,7 @@ from pathlib import Path
 from core.config.training_config import resolve
 from core.runs.checkpoint import TrainingState, save_checkpoint
 from core.runs.history import HISTORY_COLUMNS
+from core.runs.schema import EnvironmentFile
 from core.runs.writer import RunWriter, create_run
 
 NAMES = (
@@ -37,7 +38,7 @@ def save(run: Path, epoch: int) -> None:
 def write_whole_run(place: Path) -> Path:
     """A run below `place` as training leaves it, its model but for the weights."""
     run = create_run(resolve({"data": place / "faces", "model": "compact", "epochs": 3}), place / "whole")
-    environment = {
+    environment: EnvironmentFile = {
         "classes": ["happy", "sad"],
         "counts": {"train": {"happy": 2, "sad": 2}, "validation": {"happy": 1, "sad": 1}},
         "fingerprint": "0123",

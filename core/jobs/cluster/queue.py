@@ -91,8 +91,7 @@ class ClusterQueue:
     @property
     def address(self) -> str | None:
         """The cluster that the last driver used; None for this machine's own devices."""
-        address = self.driver().status.get("address")
-        return address if isinstance(address, str) else None
+        return self.driver().status.get("address")
 
     def start(self, address: str | None) -> None:
         """Start a driver in the background, and wait until it works.

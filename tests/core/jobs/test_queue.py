@@ -52,10 +52,10 @@ def test_a_waiting_run_has_a_heart_and_can_be_stopped_from_elsewhere(tmp_path: P
     worker = threading.Thread(target=queue.work)
     worker.start()
     assert is_working.wait(90)
-    before = read_run(second).status["heartbeat"]
+    before = read_run(second).status["heartbeat"] or 0.0
     request_stop(third)
     wait_until(lambda: read_run(third).state == "stopped")
-    wait_until(lambda: read_run(second).status["heartbeat"] > before)
+    wait_until(lambda: (read_run(second).status["heartbeat"] or 0.0) > before)
     assert read_run(second).state == "queued"
     may_end.set()
     worker.join(20)

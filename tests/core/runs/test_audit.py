@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,18 +13,21 @@ from core.evaluation.metrics import evaluate
 from core.runs.audit import audit_run, measure_batches
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.reader import RunSnapshot
+from core.runs.schema import EnvironmentFile, EvaluationFile
 
 CLASSES = ("a", "b", "c")
 TRUTH = ["a"] * 10 + ["b"] * 20 + ["c"] * 10
 GOOD = ["a"] * 10 + ["b"] * 18 + ["c"] * 12
+AS_USUAL: EnvironmentFile = {}
+NO_OTHER_FIGURES: EvaluationFile = {}
 MIXED = {"label_entropy": 1.4, "shuffled_label_entropy": 1.5, "previous_class_accuracy": 0.5}
 
 
-def evaluation_of(truth: Sequence[str], answers: Sequence[str], classes: Sequence[str] = CLASSES) -> dict[str, Any]:
+def evaluation_of(truth: Sequence[str], answers: Sequence[str], classes: Sequence[str] = CLASSES) -> EvaluationFile:
     probabilities = np.array([[0.8 if name == answer else 0.1 for name in classes] for answer in answers])
     counts = {name: truth.count(name) for name in sorted(set(truth))}
-    told = {"epoch": 2, "val_images": len(truth), "val_counts": counts}
-    return evaluate(truth, probabilities, classes) | told
+    figures = evaluate(truth, probabilities, classes)
+    return {**figures, "epoch": 2, "val_images": len(truth), "val_counts": counts}
 
 
 def epoch(number: int, **changed: float) -> dict[str, float]:
@@ -37,12 +39,12 @@ def run(
     answers: Sequence[str] = GOOD,
     *,
     state: str = "completed",
-    environment: Mapping[str, Any] = {},
-    evaluation: Mapping[str, Any] = {},
+    environment: EnvironmentFile = AS_USUAL,
+    evaluation: EvaluationFile = NO_OTHER_FIGURES,
     history: Sequence[Mapping[str, float]] = (epoch(1), epoch(2)),
 ) -> RunSnapshot:
     """A run that completed without a fault, but for what is given."""
-    told = {
+    told: EnvironmentFile = {
         "classes": list(CLASSES),
         "validation_classes": list(CLASSES),
         "counts": {"validation": {"a": 10, "b": 20, "c": 10}},
@@ -54,10 +56,10 @@ def run(
         path=Path("run"),
         state=state,
         config={"monitor": "val_loss", "keep": "best"},
-        environment=told | dict(environment),
+        environment={**told, **environment},
         status={},
         history=tuple(history),
-        evaluation=evaluation_of(truth, answers) | dict(evaluation),
+        evaluation={**evaluation_of(truth, answers), **evaluation},
     )
 
 
@@ -147,7 +149,7 @@ def test_figures_over_a_part_of_the_split_are_told(images: int, told: bool):
 
 
 def test_a_part_is_told_before_there_is_an_evaluation():
-    told = {"val_images": 3520, "validation_images": 7066}
+    told: EnvironmentFile = {"val_images": 3520, "validation_images": 7066}
     [finding] = audit_run(RunSnapshot(Path("run"), "running", {}, told, {}, (), None))
     assert finding["code"] == "partial_validation"
     assert finding["message"].startswith("val_* figures cover 3,520 of the split's 7,066 images; ")
@@ -234,7 +236,7 @@ def test_the_published_figures_are_seen_through():
     assert evaluation["accuracy"] == pytest.approx(0.258, abs=5e-4)
     batches = {"label_entropy": 0.35, "shuffled_label_entropy": 2.5, "previous_class_accuracy": 0.87}
     history = [epoch(1, val_accuracy=0.4972), epoch(2)]
-    environment = {"batches": batches, "validation_classes": ["b", "a", "c"]}
+    environment: EnvironmentFile = {"batches": batches, "validation_classes": ["b", "a", "c"]}
     faults = found(run(evaluation=evaluation, history=history, environment=environment))
     assert list(faults) == [
         "near_pure_batches", "encoding_differs", "partial_validation", "class_share", "constant_answer",

@@ -21,6 +21,7 @@ from core.runs.predictions import (
     telling,
 )
 from core.runs.reader import read_run
+from core.runs.schema import EvaluationFile, fitting
 
 HOSTILE = ("[red]x", "a,b", 'quo"te', "line\nbreak", "高兴", "back\\slash")
 
@@ -86,7 +87,7 @@ def test_the_commonest_mistake_is_beside_the_diagonal():
 
 def test_an_evaluation_is_read_as_it_was_made():
     shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
-    read = read_evaluation(evaluate(["a", "b", "b"], shares, ["a", "b"]))
+    read = read_evaluation({**evaluate(["a", "b", "b"], shares, ["a", "b"])})
     assert read is not None and read.classes == ("a", "b") and read.matrix == ((1, 0), (1, 1))
     assert [(each.name, each.precision, each.recall, each.support) for each in read.figures] == [
         ("a", 0.5, 1.0, 1),
@@ -97,7 +98,9 @@ def test_an_evaluation_is_read_as_it_was_made():
 @pytest.mark.parametrize("damage", [{"classes": ["a"]}, {"confusion_matrix": [[1]]}, {"per_class": []}, {"classes": 3}])
 def test_a_damaged_evaluation_is_none(damage: dict[str, object]):
     whole = evaluate(["a", "b"], np.eye(2), ["a", "b"])
-    assert read_evaluation(whole) and read_evaluation(whole | damage) is None and read_evaluation(None) is None
+    assert read_evaluation({**whole})
+    assert read_evaluation(fitting(whole | damage, EvaluationFile)) is None
+    assert read_evaluation(None) is None
 
 
 def test_images_that_went_or_changed_class_are_left_out(write_tree: Callable[..., Path], tmp_path: Path):

@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from core.errors import RunError
 from core.runs.history import HISTORY_COLUMNS, read_history
 from core.runs.reader import ENDED, STATES, better, find_run, kept_epoch, list_runs, read_json, read_run, runs_folder
+from core.runs.schema import ConfigFile
 from core.system import processes
 from core.system.processes import this_process
 
@@ -259,7 +260,7 @@ EPOCHS = (
         ({"monitor": "val_precision"}, 1),
     ],
 )
-def test_the_kept_epoch_is_the_first_best_or_the_last(config: Mapping[str, Any], epoch: int):
+def test_the_kept_epoch_is_the_first_best_or_the_last(config: ConfigFile, epoch: int):
     kept = kept_epoch(EPOCHS, config)
     assert kept is not None
     assert kept["epoch"] == epoch

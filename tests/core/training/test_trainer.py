@@ -65,7 +65,7 @@ def test_the_evaluation_tells_what_was_seen_in_training(faces: Path, tmp_path: P
     is_right = [row["predicted"] == row["label"] for row in unseen]
     assert run.evaluation["leak_free_accuracy"] == pytest.approx(np.mean(is_right))
     low, high = run.evaluation["intervals"]["accuracy"]
-    assert low <= run.evaluation["accuracy"] <= high
+    assert low <= (run.evaluation["accuracy"] or 0.0) <= high
 
 
 def test_config_and_environment_are_whole(completed: RunSnapshot, faces: Path) -> None:
@@ -284,7 +284,7 @@ def test_mixed_precision_on_the_cpu(settings: Callable[..., TrainingConfig], tmp
     assert run.state == "completed"
     assert run.environment["precision"] == "mixed_bfloat16"
     assert run.evaluation is not None
-    assert np.isfinite(run.evaluation["loss"])
+    assert run.evaluation["loss"] is not None and np.isfinite(run.evaluation["loss"])
 
 
 def test_flips_are_averaged_where_they_are_asked_for(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:

@@ -226,12 +226,12 @@ def test_the_heart_of_a_waiting_run_beats_for_other_hosts(
     driver: Any, submit: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
     run = submit()
-    began = read_run(run).status["heartbeat"]
+    began = read_run(run).status["heartbeat"] or 0.0
     driver._tend()
     assert read_run(run).status["heartbeat"] == began
     monkeypatch.setattr("core.jobs.cluster.driver.BEAT_INTERVAL", 0)
     driver._tend()
-    assert read_run(run).status["heartbeat"] > began
+    assert (read_run(run).status["heartbeat"] or 0.0) > began
 
 
 def test_who_lost_the_queue_touches_no_run(driver: Any, submit: Callable[..., Path]):

@@ -1,0 +1,114 @@
+"""What of a file's content has the types of its TypedDict."""
+
+import json
+import sys
+from typing import Any, TypedDict, get_type_hints
+
+import pytest
+
+from core.runs.schema import ConfigFile, EnvironmentFile, EvaluationFile, LockFile, StatusFile, fitting
+
+FILES = (ConfigFile, EnvironmentFile, StatusFile, EvaluationFile, LockFile)
+FINDING = {"code": "nan", "message": "a figure"}
+PROBLEM = {"kind": "blank", "message": "one is blank", "paths": ["a"]}
+CLASS = {"precision": 0.5, "recall": 1, "f1": 0.0, "support": 3}
+INTERVALS = {"accuracy": [0.5, 1], "macro_f1": []}
+
+
+def without(content: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (ConfigFile, "model", ""),
+        (ConfigFile, "learning_rate", 0.5),
+        # An int is a float too.
+        (ConfigFile, "learning_rate", 1),
+        (ConfigFile, "learning_rate", sys.float_info.max),
+        (ConfigFile, "epochs", 10**400),
+        (ConfigFile, "flip_average", True),
+        (ConfigFile, "fold", None),
+        (ConfigFile, "fold", "1/5"),
+        (EnvironmentFile, "classes", []),
+        (EnvironmentFile, "counts", {"train": {"happy": 2}}),
+        (EnvironmentFile, "batches", {"label_entropy": 1.5, "previous_class_accuracy": None}),
+        (EnvironmentFile, "problems", [PROBLEM, {**PROBLEM, "of another version": 1}]),
+        (EnvironmentFile, "warnings", [FINDING, {"code": "nan"}]),
+        (StatusFile, "pid", None),
+        (StatusFile, "heartbeat", 1795737819),
+        (EvaluationFile, "accuracy", None),
+        (EvaluationFile, "per_class", {"happy": CLASS}),
+        (EvaluationFile, "intervals", INTERVALS),
+        (EvaluationFile, "intervals", {**INTERVALS, "level": 0.95, "of another version": 1}),
+        (LockFile, "pid", 1),
+    ],
+)
+def test_a_value_of_the_type_stays(kind: type, name: str, value: Any):
+    assert fitting({name: value}, kind) == {name: value}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (ConfigFile, "model", 5),
+        (ConfigFile, "model", None),
+        (ConfigFile, "epochs", 3.0),
+        # A bool is no number, and a number no bool.
+        (ConfigFile, "epochs", True),
+        (ConfigFile, "learning_rate", True),
+        (ConfigFile, "flip_average", 1),
+        (ConfigFile, "fold", True),
+        # json.loads reads 1e999 as infinity, and takes NaN.
+        *((ConfigFile, "learning_rate", json.loads(number)) for number in ("1e999", "-1e999", "NaN")),
+        (ConfigFile, "learning_rate", 10**400),
+        (EnvironmentFile, "classes", "happy"),
+        (EnvironmentFile, "classes", ["happy", 5]),
+        (EnvironmentFile, "counts", {"train": [1]}),
+        (EnvironmentFile, "counts", {"train": {"happy": None}}),
+        (EnvironmentFile, "batches", {"label_entropy": "1"}),
+        *((EnvironmentFile, "problems", [PROBLEM, without(PROBLEM, name)]) for name in PROBLEM),
+        (EnvironmentFile, "problems", [{**PROBLEM, "paths": [1]}]),
+        (EnvironmentFile, "warnings", [FINDING, {"message": "a figure"}]),
+        (EnvironmentFile, "warnings", [{**FINDING, "message": None}]),
+        (EnvironmentFile, "warnings", FINDING),
+        *((StatusFile, "pid", pid) for pid in ("1", 1.5, [1])),
+        (StatusFile, "state", ["running"]),
+        (StatusFile, "host", 5),
+        (EvaluationFile, "accuracy", json.loads("NaN")),
+        *((EvaluationFile, "per_class", {"happy": without(CLASS, name)}) for name in CLASS),
+        (EvaluationFile, "per_class", {"happy": {**CLASS, "recall": None}}),
+        *((EvaluationFile, "intervals", without(INTERVALS, name)) for name in INTERVALS),
+        (EvaluationFile, "intervals", {**INTERVALS, "accuracy": [0.5, True]}),
+        (LockFile, "started", "now"),
+    ],
+)
+def test_a_value_of_another_type_is_left_out(kind: type, name: str, value: Any):
+    assert fitting({"of another version": value, name: value}, kind) == {"of another version": value}
+
+
+@pytest.mark.parametrize("classes", [["a"], ["a", "b", "c"], [1, 2], None])
+def test_a_confusion_matrix_stays_with_its_classes_alone(classes: object):
+    matrix = {"confusion_matrix": [[1, 0], [2, 3]]}
+    assert fitting({**matrix, "classes": ["a", "b"]}, EvaluationFile) == {**matrix, "classes": ["a", "b"]}
+    assert "confusion_matrix" not in fitting({**matrix, "classes": classes}, EvaluationFile)
+    assert fitting({"confusion_matrix": [[1], [2]], "classes": ["a", "b"]}, EvaluationFile) == {"classes": ["a", "b"]}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_key_of_a_file_is_checked(kind: type):
+    # No key takes such an object: one whose annotation was not understood would let it through.
+    assert fitting({name: {"a": [{}]} for name in get_type_hints(kind)}, kind) == {}
+
+
+def test_a_type_without_a_check_is_refused():
+    class Pair(TypedDict):
+        ends: tuple[int, int]
+
+    class Text(TypedDict):
+        name: "str"
+
+    for kind in (Pair, Text):
+        with pytest.raises(TypeError, match="there is no check for values of this type"):
+            fitting({}, kind)
