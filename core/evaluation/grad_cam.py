@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.data import images
+from core.data.images import ImageError
 from core.data.pipeline import evaluation_batches
 from core.errors import ConfigError, DatasetError, RunError
 from core.evaluation.inference import faces_on, run_classes
@@ -163,12 +164,14 @@ def explain_image(run: Path, path: Path, explained: str | None = None, *, whole:
         raise ConfigError(f"--class: {run.name} knows no class '{explained}'; choose from {', '.join(sorted(classes))}")
     model = load_model(run)
     _, size, _, channels = model.input_shape
-    said, pixels = faces_on(path, size, channels, whole)[0]
-    if pixels is None:
-        raise DatasetError(f"{path}: {said['error']}; give a JPEG or PNG file")
+    try:
+        found = faces_on(path, size, channels, whole)[0]
+    except ImageError as error:
+        raise DatasetError(f"{path}: {error}; give a JPEG or PNG file") from None
+    pixels = found.pixels
     heat, shares = grad_cam(model, pixels[None], None if explained is None else [classes.index(explained)])
     predicted = classes[int(shares[0].argmax())]
     shown = explained or predicted
     face = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     share = float(shares[0, classes.index(shown)])
-    return Explanation(shown, share, predicted, face, heat[0], said.get("note", ""))
+    return Explanation(shown, share, predicted, face, heat[0], found.note)

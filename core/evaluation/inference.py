@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +17,73 @@ from core.data.images import ImageError
 from core.data.pipeline import evaluation_batches
 from core.data.pixels import load_pixels
 from core.errors import DatasetError, RunError
-from core.evaluation.face_detection import INSTALL, can_find, find_faces, is_cut
-from core.evaluation.metrics import evaluate
+from core.evaluation.face_detection import INSTALL, Box, can_find, find_faces, is_cut
+from core.evaluation.metrics import EvaluationFigures, evaluate
 from core.runs.model_file import ModelCache, load_model
 from core.runs.reader import read_run
 
 if TYPE_CHECKING:
     import keras
     from PIL import Image
+
+
+class SplitFigures(EvaluationFigures):
+    """`core.evaluation.metrics.evaluate`'s figures of a split."""
+
+    split: str  # its name
+    seconds: float  # that prediction alone took
+    skipped: int  # images of the split that were left out
+
+
+@dataclass(frozen=True)
+class FoundFace:
+    """A face on an image file, as a model takes it.
+
+    Attributes:
+        pixels: uint8, shape (height, width, channels).
+        box: where it is on the image; None where the whole image is taken for one face (see `face_detection`).
+        note: how it was found, where that needs a word.
+    """
+
+    pixels: NDArray[np.uint8]
+    box: Box | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class FacePrediction:
+    """What a model says to one face on an image file, or why the file can't be read.
+
+    Attributes:
+        image: the file.
+        box: as FoundFace has it, as is `note`.
+        predicted: the likeliest class; None where the file can't be read.
+        probabilities: of every class, likeliest first; empty where the file can't be read.
+        error: why the file can't be read; empty where it can.
+    """
+
+    image: Path
+    box: Box | None = None
+    predicted: str | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
+    error: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The mapping that `fer-tui predict --json` prints.
+
+        `image` and `error` of a file that can't be read; else `image`, `box` (left, top, width and height in pixels,
+        None for the whole image), `note` where there is one, `predicted` and `probabilities`.
+        """
+        if self.error:
+            return {"image": str(self.image), "error": self.error}
+        return {
+            "image": str(self.image),
+            "box": None if self.box is None else list(self.box),
+            **({"note": self.note} if self.note else {}),
+            "predicted": self.predicted,
+            "probabilities": dict(self.probabilities),
+        }
 
 
 def predict(model: keras.Model, pixels: np.ndarray, *, flip_average: bool = False) -> NDArray[np.float32]:
@@ -51,9 +112,9 @@ def run_classes(run: Path) -> list[str]:
         RunError: environment.json does not tell.
     """
     classes = read_run(run).environment.get("classes")
-    if not isinstance(classes, list) or not classes:
+    if not classes:
         raise RunError(f"{run / 'environment.json'}: names no classes; the run is damaged or never began")
-    return [str(name) for name in classes]
+    return classes
 
 
 def averages_flips(run: Path, wanted: bool | None = None) -> bool:
@@ -63,7 +124,7 @@ def averages_flips(run: Path, wanted: bool | None = None) -> bool:
 
 def evaluate_run(
     run: Path, dataset: Dataset, split: str | None, flip_average: bool | None = None
-) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+) -> tuple[SplitFigures, tuple[Problem, ...]]:
     """Evaluate a run's kept model on a split of any data set.
 
     Args:
@@ -73,8 +134,7 @@ def evaluate_run(
         flip_average: see `predict`; None as the run's config has it.
 
     Returns:
-        `core.evaluation.metrics.evaluate`'s figures with `split`, `seconds` (prediction alone) and `skipped`; and the
-        problems that decoding met.
+        The figures, and the problems that decoding met.
 
     Raises:
         DatasetError: there is no such split, or no image of a known class in it.
@@ -95,7 +155,7 @@ def evaluate_run(
     started = time.monotonic()
     probabilities = predict(model, pixels.values, flip_average=averages_flips(run, flip_average))
     seconds = time.monotonic() - started
-    result = evaluate(pixels.frame["label"].tolist(), probabilities, classes)
+    figures = evaluate(pixels.frame["label"].tolist(), probabilities, classes)
     problems = list(pixels.problems)
     unknown = sorted(set(frame["label"]) - set(classes))
     if unknown:
@@ -105,13 +165,13 @@ def evaluate_run(
                 f"{len(frame) - len(known):,} images of unknown classes left out: {', '.join(unknown)}",
             )
         )
-    result |= {"split": name, "seconds": round(seconds, 3), "skipped": len(frame) - len(pixels.values)}
-    return result, tuple(problems)
+    skipped = len(frame) - len(pixels.values)
+    return {**figures, "split": name, "seconds": round(seconds, 3), "skipped": skipped}, tuple(problems)
 
 
 def predict_images(
-    run: Path, paths: list[Path], *, flip_average: bool | None = None, whole: bool = False
-) -> list[dict[str, Any]]:
+    run: Path, paths: Sequence[Path], *, flip_average: bool | None = None, whole: bool = False
+) -> list[FacePrediction]:
     """What a run's kept model says to the faces in image files.
 
     Args:
@@ -121,9 +181,7 @@ def predict_images(
         whole: take every image for one face as it is, and look for none on it.
 
     Returns:
-        A mapping a face, the largest of an image first: `image`; `box`, its left, top, width and height in pixels, None
-        where the whole image is taken for a face (see `face_detection`); `predicted` and `probabilities` by class, most
-        likely first; `note` where that needs a word. For an image that can't be read: `image` and `error`.
+        One for each face, the largest of an image first; one for an image that can't be read.
 
     Raises:
         RunError: the run has no model.
@@ -139,36 +197,50 @@ class Predictor:
         self._models = models or ModelCache()
 
     def predict(
-        self, run: Path, paths: list[Path], *, flip_average: bool | None = None, whole: bool = False
-    ) -> list[dict[str, Any]]:
+        self, run: Path, paths: Sequence[Path], *, flip_average: bool | None = None, whole: bool = False
+    ) -> list[FacePrediction]:
         """See `predict_images`."""
         classes, flips = run_classes(run), averages_flips(run, flip_average)
         model = self._models.model(run)
         _, size, _, channels = model.input_shape
-        answers: list[dict[str, Any]] = []
+        answers: list[FacePrediction] = []
         # Faces by the size of their pixels, so that a batch is one array.
         asked: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = {}
-        for found in images.in_threads(lambda path: faces_on(path, size, channels, whole), paths, group=8):
-            for answer, pixels in found:
-                if pixels is not None:
-                    asked.setdefault(pixels.shape, []).append((len(answers), pixels))
-                answers.append(answer)
+
+        def find(path: Path) -> list[FoundFace] | ImageError:
+            try:
+                return faces_on(path, size, channels, whole)
+            except ImageError as error:
+                return error
+
+        for path, found in zip(paths, images.in_threads(find, paths, group=8), strict=True):
+            if isinstance(found, ImageError):
+                answers.append(FacePrediction(path, error=str(found)))
+                continue
+            for face in found:
+                asked.setdefault(face.pixels.shape, []).append((len(answers), face.pixels))
+                answers.append(FacePrediction(path, face.box, note=face.note))
         for group in asked.values():
             shares = predict(model, np.stack([pixels for _, pixels in group]), flip_average=flips)
             for (at, _), row in zip(group, shares.tolist(), strict=True):
                 ranked = dict(sorted(zip(classes, row, strict=True), key=lambda pair: -pair[1]))
-                answers[at] |= {"predicted": next(iter(ranked)), "probabilities": ranked}
+                answers[at] = replace(answers[at], predicted=next(iter(ranked)), probabilities=ranked)
         return answers
 
 
-def faces_on(
-    path: Path, size: int, channels: int, whole: bool
-) -> list[tuple[dict[str, Any], NDArray[np.uint8] | None]]:
-    """The faces in an image file: what an answer says of each, and its pixels; None where it can't be read."""
-    try:
-        image = images.read_image(path)
-    except ImageError as error:
-        return [({"image": str(path), "error": str(error)}, None)]
+def faces_on(path: Path, size: int, channels: int, whole: bool) -> list[FoundFace]:
+    """The faces on an image file, the largest first.
+
+    Args:
+        path: of the image.
+        size: height and width of the model's input.
+        channels: of the model's input, 1 or 3.
+        whole: take the image for one face as it is, and look for none on it.
+
+    Raises:
+        ImageError: the file can't be read.
+    """
+    image, note = images.read_image(path), ""
     if not whole and not is_cut(image, size):
         if can_find():
             boxes, note = find_faces(image), "no face was found on it, and all of it taken for one"
@@ -176,11 +248,8 @@ def faces_on(
             boxes, note = [], f"all of it is taken for one face: OpenCV, which finds faces, is missing; {INSTALL}"
         if boxes:
             cut = [(box, images.fit(box.cut(image), size)) for box in boxes]
-            return [({"image": str(path), "box": list(box)}, images.to_pixels(face, channels)) for box, face in cut]
-        said = {"image": str(path), "box": None, "note": note}
-    else:
-        said = {"image": str(path), "box": None}
-    return [(said, images.to_pixels(_as_input(image, size), channels))]
+            return [FoundFace(images.to_pixels(face, channels), box) for box, face in cut]
+    return [FoundFace(images.to_pixels(_as_input(image, size), channels), note=note)]
 
 
 def _as_input(face: Image.Image, size: int) -> Image.Image:

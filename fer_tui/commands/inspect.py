@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,6 +15,9 @@ from core.system.log import output_to
 from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
 from fer_tui.console import output
 from fer_tui.console.terminal import app_log
+
+if TYPE_CHECKING:
+    from core.evaluation.inference import FacePrediction
 
 FlipOption = Annotated[
     bool | None,
@@ -107,29 +109,27 @@ def predict(
     with output_to(app_log()):
         answers = predict_images(path, images, flip_average=flip_average, whole=whole)
     for answer in answers:
-        if "error" in answer:
-            output.fail(f"{answer['image']}: {answer['error']}; give a JPEG or PNG file")
-        elif "note" in answer:
-            output.say(f"{answer['image']}: {answer['note']}")
+        if answer.error:
+            output.fail(f"{answer.image}: {answer.error}; give a JPEG or PNG file")
+        elif answer.note:
+            output.say(f"{answer.image}: {answer.note}")
     if json:
-        output.print_json(answers)
-    elif shown := [answer for answer in answers if "error" not in answer]:
+        output.print_json([answer.as_json() for answer in answers])
+    elif shown := [answer for answer in answers if not answer.error]:
         output.print_table(
             {"image": "left", "face": "left", "predicted": "left", "share": "right", "then": "left"},
             [(_cells(answer), "") for answer in shown],
         )
-    return 1 if any("error" in answer for answer in answers) else 0
+    return 1 if any(answer.error for answer in answers) else 0
 
 
-def _cells(answer: dict[str, object]) -> tuple[str, ...]:
-    shares = answer["probabilities"]
-    assert isinstance(shares, dict)
-    first, *others = shares.items()
+def _cells(answer: FacePrediction) -> tuple[str, ...]:
+    (predicted, share), *others = answer.probabilities.items()
     return (
-        os.fspath(str(answer["image"])),
-        "{2}x{3} at {0},{1}".format(*box) if isinstance(box := answer["box"], list) else "whole image",
-        str(answer["predicted"]),
-        f"{first[1]:.1%}",
+        str(answer.image),
+        "{2}x{3} at {0},{1}".format(*answer.box) if answer.box else "whole image",
+        predicted,
+        f"{share:.1%}",
         ", ".join(f"{name} {share:.1%}" for name, share in others[:2]),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -28,7 +28,7 @@ from fer_tui.widgets.run_table import model_and_name
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from core.evaluation.inference import Predictor
+    from core.evaluation.inference import FacePrediction, Predictor
 
 
 class PredictScreen(ModalScreen[None]):
@@ -60,8 +60,8 @@ class PredictScreen(ModalScreen[None]):
     class Predicted(Message):
         """The model has spoken."""
 
-        def __init__(self, job: int, answer: dict[str, Any], faces: int) -> None:
-            """`answer`: of `core.evaluation.inference.predict_images`, for the largest of so many faces."""
+        def __init__(self, job: int, answer: FacePrediction, faces: int) -> None:
+            """`answer`: for the largest of so many faces."""
             super().__init__()
             self.job, self.answer, self.faces = job, answer, faces
 
@@ -74,7 +74,7 @@ class PredictScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Field, what is going on, face and bars."""
         folder = self.run_asked.environment.get("data")
-        begin = f"{folder}/" if isinstance(folder, str) else ""
+        begin = "" if folder is None else f"{folder}/"
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = escape(f"Predict with {model_and_name(self.run_asked)}")
             yield PathInput(
@@ -114,7 +114,6 @@ class PredictScreen(ModalScreen[None]):
 
     def _predict(self, job: int, path: Path) -> None:
         from core.data import images
-        from core.evaluation.face_detection import Box
         from core.evaluation.inference import Predictor
 
         try:
@@ -132,12 +131,11 @@ class PredictScreen(ModalScreen[None]):
         except FerError as error:
             self.post_message(self.Told(job, str(error), is_problem=True))
             return
-        if "error" in answer:
-            text = f"{path}: {answer['error']}; name a JPEG or PNG file"
-            self.post_message(self.Told(job, text, is_problem=True))
+        if answer.error:
+            self.post_message(self.Told(job, f"{path}: {answer.error}; name a JPEG or PNG file", is_problem=True))
         else:
-            if answer["box"] is not None:
-                self.post_message(self.FaceRead(job, Box(*answer["box"]).cut(image)))
+            if answer.box is not None:
+                self.post_message(self.FaceRead(job, answer.box.cut(image)))
             self.post_message(self.Predicted(job, answer, 1 + len(others)))
 
     # On the event loop
@@ -156,10 +154,10 @@ class PredictScreen(ModalScreen[None]):
     def _on_predicted(self, message: Predicted) -> None:
         if message.job == self.job:
             answer = message.answer
-            said, share = next(iter(answer["probabilities"].items()))
-            self.query_one(ProbabilityBars).show(answer["probabilities"])
-            about = f"the largest of {message.faces} faces" if message.faces > 1 else answer.get("note", "")
-            self._tell("   ".join(filter(None, (f"{said}, {share:.1%} sure", Path(answer["image"]).name, about))))
+            said, share = next(iter(answer.probabilities.items()))
+            self.query_one(ProbabilityBars).show(answer.probabilities)
+            about = f"the largest of {message.faces} faces" if message.faces > 1 else answer.note
+            self._tell("   ".join(filter(None, (f"{said}, {share:.1%} sure", answer.image.name, about))))
 
     def _tell(self, text: str, *, is_problem: bool = False) -> None:
         style = self.app.theme_variables["error"] if is_problem else ""

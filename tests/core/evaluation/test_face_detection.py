@@ -98,18 +98,18 @@ def test_a_photograph_gets_an_answer_a_face(run: Path, photograph: Photograph, t
     Image.new("L", (300, 200), 255).save(none)
     Image.new("L", (40, 40), 51).save(cut)
     first, second, missed, whole, broken = predict_images(run, [two, none, cut, tmp_path / "gone.png"])
-    assert first["image"] == second["image"] == str(two)
-    assert first["box"][2] > second["box"][2] > 48
-    assert sum(first["probabilities"].values()) == pytest.approx(1)
+    assert first.image == second.image == two
+    assert first.box and second.box and first.box.width > second.box.width > 48
+    assert sum(first.probabilities.values()) == pytest.approx(1)
     # Beside the face, the picture is of one grey: what was cut out is brighter or darker.
-    assert abs(first["probabilities"]["bright"] - 120 / 255) > 0.005
-    assert missed["box"] is None
-    assert "no face was found" in missed["note"]
-    assert missed["predicted"] == "bright"
-    assert whole["box"] is None
-    assert "note" not in whole
-    assert whole["probabilities"]["bright"] == pytest.approx(0.2)
-    assert "error" in broken
+    assert abs(first.probabilities["bright"] - 120 / 255) > 0.005
+    assert missed.box is None
+    assert "no face was found" in missed.note
+    assert missed.predicted == "bright"
+    assert whole.box is None
+    assert not whole.note
+    assert whole.probabilities["bright"] == pytest.approx(0.2)
+    assert broken.error and (broken.predicted, broken.probabilities, broken.note) == (None, {}, "")
 
 
 def test_a_photograph_is_one_face_where_that_is_said_or_none_can_be_found(
@@ -122,10 +122,28 @@ def test_a_photograph_is_one_face_where_that_is_said_or_none_can_be_found(
     picture.save(path)
     bright = float(np.asarray(picture.convert("L")).mean()) / 255
     (whole,) = prediction.predict_images(run, [path], whole=True)
-    assert whole["box"] is None
-    assert "note" not in whole
-    assert whole["probabilities"]["bright"] == pytest.approx(bright, abs=0.01)
+    assert whole.box is None
+    assert not whole.note
+    assert whole.probabilities["bright"] == pytest.approx(bright, abs=0.01)
     monkeypatch.setattr(prediction, "can_find", lambda: False)
     (untold,) = prediction.predict_images(run, [path])
-    assert untold["box"] is None
-    assert core_faces.INSTALL in untold["note"]
+    assert untold.box is None
+    assert core_faces.INSTALL in untold.note
+
+
+def test_an_answer_is_told_as_json():
+    from core.evaluation.inference import FacePrediction
+
+    image, shares = Path("a.png"), {"happy": 0.75, "sad": 0.25}
+    said = {"predicted": "happy", "probabilities": shares}
+    cut = FacePrediction(image, core_faces.Box(1, 2, 3, 4), "happy", shares)
+    whole = FacePrediction(image, None, "happy", shares, note="no face was found")
+    unread = FacePrediction(image, error="is no image")
+    assert list(cut.as_json().items()) == [("image", "a.png"), ("box", [1, 2, 3, 4]), *said.items()]
+    assert list(whole.as_json().items()) == [
+        ("image", "a.png"),
+        ("box", None),
+        ("note", "no face was found"),
+        *said.items(),
+    ]
+    assert unread.as_json() == {"image": "a.png", "error": "is no image"}

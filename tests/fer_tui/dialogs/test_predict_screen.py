@@ -92,9 +92,9 @@ async def test_one_image_after_another(
             type_in(pilot, path)
             await pilot.press("enter")
             await until(pilot, lambda path=path: said(pilot).endswith(path.name) and "sure" in said(pilot))
-            assert said(pilot).startswith(answer["predicted"])
+            assert answer.predicted and said(pilot).startswith(answer.predicted)
             bars = shown.query_one(ProbabilityBars).probabilities
-            assert list(bars) == list(answer["probabilities"]) and bars == pytest.approx(answer["probabilities"])
+            assert list(bars) == list(answer.probabilities) and bars == pytest.approx(answer.probabilities)
             await pilot.pause()
             text = screen_text(pilot)
             assert shown.query_one(FaceGrid).faces and all(f"{share:.1%}" in text for share in bars.values())
@@ -187,7 +187,7 @@ def test_a_model_that_was_replaced_is_loaded_anew(trained: Path, tmp_path: Path,
     shutil.copytree(trained, run)
     predictor = prediction.Predictor()
     path = image(faces, HAPPY)
-    assert predictor.predict(run, [path])[0]["image"] == str(path)
+    assert predictor.predict(run, [path])[0].image == path
     (run / "best.keras").write_bytes(b"no model")
     with pytest.raises(prediction.RunError):
         predictor.predict(run, [path])
