@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 def first_line(error: Exception, otherwise: str | None = None) -> str:
     """What an error of somebody else's says, in its first line.
@@ -11,6 +14,19 @@ def first_line(error: Exception, otherwise: str | None = None) -> str:
         otherwise: for one that says nothing; None for the name of its type.
     """
     return (str(error).strip() or otherwise or type(error).__name__).splitlines()[0]
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str, *, cutoff: float = 0.6) -> str:
+    """The hint of an error about an unknown name: the known name that is nearest to it.
+
+    Args:
+        name: the unknown name.
+        known: the names that there are.
+        otherwise: the hint where no name is near.
+        cutoff: how alike two names must be, from 0 to 1, to be called near.
+    """
+    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    return f"did you mean '{near[0]}'?" if near else otherwise
 
 
 class FerError(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 import string
@@ -15,7 +14,7 @@ from textual.dom import DOMNode
 from textual.keys import REPLACED_KEYS, Keys, key_to_character
 from textual.screen import ModalScreen, Screen
 
-from core.errors import ConfigError
+from core.errors import ConfigError, nearest
 
 _SIGNS = set(string.ascii_lowercase + string.digits + string.punctuation) - {","}
 _MODIFIERS = {"ctrl", "shift", "alt", "super", "hyper", "meta"}
@@ -110,8 +109,7 @@ def check_keys(keymap: Mapping[str, str], *, source: str) -> None:
     known = actions()
     for name, keys in keymap.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-            hint = f"did you mean '{near[0]}'?" if near else "'fer-tui settings --example' lists them"
+            hint = nearest(name, known, "'fer-tui settings --example' lists them", cutoff=0.4)
             raise ConfigError(f"{source}: unknown action '{name}'; {hint}")
         try:
             wrong = next((key for key in _split(keys) if not _is_key(key)), None)

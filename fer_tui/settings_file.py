@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import tomllib
@@ -11,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import ConfigError
+from core.errors import ConfigError, nearest
 from fer_tui import keymap
 from fer_tui.settings import FIELDS, Settings
 
@@ -36,10 +35,8 @@ def unknown_theme(name: str) -> str:
     """What is said of a theme that is none, with the nearest that is."""
     from fer_tui.themes import theme_names
 
-    near = difflib.get_close_matches(name, theme_names(), n=1)
-    return f"unknown theme '{name}'; " + (
-        f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(theme_names())}"
-    )
+    names = theme_names()
+    return f"unknown theme '{name}'; " + nearest(name, names, f"choose from {', '.join(names)}")
 
 
 def settings_path() -> Path:
@@ -118,8 +115,7 @@ def _one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "unexpected_keyword_argument":
-        near = difflib.get_close_matches(key, FIELDS, n=1)
-        return f"unknown key '{key}'; " + (f"did you mean '{near[0]}'?" if near else _REMEDY)
+        return f"unknown key '{key}'; {nearest(key, FIELDS, _REMEDY)}"
     message = first["msg"]
     return f"{key}: {message[0].lower()}{message[1:]} (got {first['input']!r}); {_REMEDY}"
 

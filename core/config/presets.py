@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.errors import ConfigError
+from core.errors import ConfigError, nearest
 
 # What the presets were measured on, with FER2013's 28,709 training images.
 MACHINE = "two cores of an AMD EPYC with AVX-512"
@@ -83,6 +82,5 @@ def find_preset(name: str) -> Preset:
     """
     if name in PRESETS:
         return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(PRESETS)}"
+    hint = nearest(name, PRESETS, f"choose from {', '.join(PRESETS)}")
     raise ConfigError(f"--preset: no preset is called '{name}'; {hint}")

@@ -6,7 +6,6 @@ protocol's settings, and what the user said (config file, then flags). What a ru
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from core.config.protocol import PROTOCOLS
-from core.errors import ConfigError
+from core.errors import ConfigError, nearest
 from core.models.registry import IMAGENET, MODELS, ModelSpec, find_model
 
 ProtocolName = Literal["sound", "published"]
@@ -285,8 +284,7 @@ def resolve(settings: Mapping[str, Any], *, source: str = "flag") -> TrainingCon
     known = TrainingConfig.model_fields
     for key in settings:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else "see 'fer-tui train --help' for the names"
+            hint = nearest(key, known, "see 'fer-tui train --help' for the names")
             raise ConfigError(f"{source}: unknown key '{key}'; {hint}")
     if not settings.get("data"):
         raise ConfigError("--data: no data set given; name a folder of faces or a fer2013.csv")

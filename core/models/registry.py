@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
+
+from core.errors import nearest
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,7 @@ def find_model(name: str) -> ModelSpec:
     """
     if name in MODELS:
         return MODELS[name]
-    near = difflib.get_close_matches(name, MODELS, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"choose from {', '.join(MODELS)}"
+    hint = nearest(name, MODELS, f"choose from {', '.join(MODELS)}")
     raise ValueError(f"no model is called '{name}'; {hint}")
 
 
