@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from core.errors import DatasetError, first_line
+from core.system.extras import install_command
 
 HANDLE = "samaneheslamifar/facial-emotion-expressions"
 
@@ -28,7 +29,7 @@ def download_article(directory: Path) -> Path:
     try:
         kagglehub = import_module("kagglehub")
     except ImportError:
-        raise DatasetError("kagglehub is not installed; pip install 'fer-tui[kaggle]', or download by hand") from None
+        raise DatasetError(f"kagglehub is not installed; {install_command('kaggle')}, or download by hand") from None
     try:
         found = Path(kagglehub.dataset_download(HANDLE))
     except Exception as error:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-INSTALL = "pip install 'fer-tui[faces]'"
 # The cascade's own size is 24 pixels; smaller than twice that it finds what is none.
 SMALLEST = 48
 # A photograph is searched no larger than this: time grows with its area, and so do findings in its noise.
@@ -31,11 +29,6 @@ class Box(NamedTuple):
     def cut(self, image: Image.Image) -> Image.Image:
         """The face alone."""
         return image.crop((self.left, self.top, self.left + self.width, self.top + self.height))
-
-
-def can_find() -> bool:
-    """Whether OpenCV is installed."""
-    return find_spec("cv2") is not None
 
 
 def is_cut(image: Image.Image, size: int) -> bool:

@@ -17,10 +17,11 @@ from core.data.images import ImageError
 from core.data.pipeline import evaluation_batches
 from core.data.pixels import load_pixels
 from core.errors import DatasetError, RunError
-from core.evaluation.face_detection import INSTALL, Box, can_find, find_faces, is_cut
+from core.evaluation.face_detection import Box, find_faces, is_cut
 from core.evaluation.metrics import EvaluationFigures, evaluate
 from core.runs.model_file import ModelCache, load_model
 from core.runs.reader import read_run
+from core.system import extras
 
 if TYPE_CHECKING:
     import keras
@@ -242,10 +243,11 @@ def faces_on(path: Path, size: int, channels: int, whole: bool) -> list[FoundFac
     """
     image, note = images.read_image(path), ""
     if not whole and not is_cut(image, size):
-        if can_find():
+        if extras.is_installed("faces"):
             boxes, note = find_faces(image), "no face was found on it, and all of it taken for one"
         else:
-            boxes, note = [], f"all of it is taken for one face: OpenCV, which finds faces, is missing; {INSTALL}"
+            remedy = extras.install_command("faces")
+            boxes, note = [], f"all of it is taken for one face: OpenCV, which finds faces, is missing; {remedy}"
         if boxes:
             cut = [(box, images.fit(box.cut(image), size)) for box in boxes]
             return [FoundFace(images.to_pixels(face, channels), box) for box, face in cut]

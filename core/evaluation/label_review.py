@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,7 @@ from core.errors import RunError
 from core.runs.predictions import read_predictions
 from core.runs.reader import RunSnapshot, list_runs, read_run
 from core.runs.resume import load_config
-
-INSTALL = "pip install 'fer-tui[review]'"
+from core.system import extras
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ def doubts(runs: Iterable[Path]) -> list[Doubt]:
         Northcutt, Jiang and Chuang 2021, Confident Learning, arXiv:1911.00068; cleanlab's label quality score
         `self_confidence`.
     """
-    if find_spec("cleanlab") is None:
-        raise RunError(f"cleanlab, which judges labels, is not installed; {INSTALL}")
+    if not extras.is_installed("review"):
+        raise RunError(f"cleanlab, which judges labels, is not installed; {extras.install_command('review')}")
     return sorted((doubt for run in runs for doubt in _doubts_of(run)), key=lambda doubt: doubt.quality)
 
 

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from core.export.model_card import model_card
 from core.runs.dataset import find_images
 from core.runs.model_file import load_model
 from core.runs.reader import read_run
-from core.system import files
+from core.system import extras, files
 
 if TYPE_CHECKING:
     import keras
@@ -153,9 +152,9 @@ def export_run(run: Path, name: str, output: Path) -> Exported:
 def _format(name: str) -> Format:
     if name not in FORMATS:
         raise ConfigError(f"--format: no format is called '{name}'; choose from {', '.join(FORMATS)}")
-    missing = [package for package in FORMATS[name].packages if find_spec(package) is None]
+    missing = extras.missing(FORMATS[name].packages)
     if missing:
-        raise ConfigError(f"--format: {name} needs {' and '.join(missing)}: pip install 'fer-tui[export]'")
+        raise ConfigError(f"--format: {name} needs {' and '.join(missing)}: {extras.install_command('export')}")
     return FORMATS[name]
 
 

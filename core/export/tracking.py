@@ -6,7 +6,6 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from core.errors import ConfigError, FerError, RunError, first_line
@@ -14,6 +13,7 @@ from core.export.mlflow import MlflowTracker
 from core.export.tensorboard import TensorBoardTracker
 from core.export.tracker import Tracker
 from core.runs.reader import ENDED, read_run
+from core.system import extras
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ def open_tracker(kind: str, run: Path) -> Tracker:
     """
     if kind not in TRACKERS:
         raise ConfigError(f"--to: nothing is logged to '{kind}'; choose from {', '.join(TRACKERS)}")
-    if find_spec(kind) is None:
-        raise RunError(f"{kind} is not installed; pip install 'fer-tui[{kind}]'")
+    if not extras.is_installed(kind):
+        raise RunError(f"{kind} is not installed; {extras.install_command(kind)}")
     return TRACKERS[kind](run)
 
 

@@ -27,6 +27,7 @@ from core.runs.reader import read_run
 from core.runs.resume import requeue
 from core.runs.schema import fitting
 from core.runs.writer import create_run, request_stop
+from core.system.extras import install_command
 from core.system.processes import Owner, is_alive, this_process
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ def _open_study(file: Path, name: str, config: TrainingConfig, *, prune: bool) -
         import optuna
         from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
     except ImportError:
-        raise RunError("a search needs Optuna, which is not installed; pip install 'fer-tui[search]'") from None
+        raise RunError(f"a search needs Optuna, which is not installed; {install_command('search')}") from None
     # Nothing is judged before a fifth of its epochs: a schedule's warm-up is no sign of anything.
     pruner = optuna.pruners.MedianPruner(STARTUP_TRIALS, n_warmup_steps=max(config.epochs // 5, 1))
     try:

@@ -6,13 +6,13 @@ import getpass
 import ipaddress
 import shlex
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from core.errors import ConfigError, FerError
+from core.system import extras
 from fer_tui.commands.options import Defaults, RunsOption
 from fer_tui.console import output
 
@@ -40,8 +40,8 @@ def serve(
             f"--host: {host} may be reached from other machines, and there is no password; "
             "use 127.0.0.1 through an SSH tunnel, or add --expose"
         )
-    if find_spec("textual_serve") is None:
-        raise FerError("serve: the browser front is not installed; pip install 'fer-tui[serve]'")
+    if not extras.is_installed("serve"):
+        raise FerError(f"serve: the browser front is not installed; {extras.install_command('serve')}")
     # What is wrong with the settings is told here, and not in an empty page.
     load_settings()
     from fer_tui.web.server import serve_app

@@ -258,7 +258,7 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
     from core.errors import FerError
     from fer_tui.commands import serve as command
 
-    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
     with pytest.raises(FerError, match=r"pip install 'fer-tui\[serve\]'"):
         command.serve(None)  # pyright: ignore[reportArgumentType]
 

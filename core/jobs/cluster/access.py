@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 from core.errors import ConfigError, FerError
+from core.system import extras
 
 # What every client asks Ray's head first.
 QUESTION = "/ray.rpc.NodeInfoGcsService/GetClusterId"
@@ -37,8 +37,8 @@ def find_token(environment: Mapping[str, str] = os.environ) -> str:
         ConfigError: Ray would listen to anybody, or there is no token.
         FerError: Ray is not installed.
     """
-    if find_spec("ray") is None:
-        raise FerError("cluster: Ray is not installed; pip install 'fer-tui[cluster]'")
+    if not extras.is_installed("cluster"):
+        raise FerError(f"cluster: Ray is not installed; {extras.install_command('cluster')}")
     if environment.get("RAY_AUTH_MODE") != "token":
         raise ConfigError(
             "cluster: RAY_AUTH_MODE must be 'token': Ray listens on all interfaces and would run whatever it is sent; "

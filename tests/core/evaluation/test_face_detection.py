@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.evaluation import face_detection as core_faces
 from core.evaluation.face_detection import SEARCHED, Box, find_faces, is_cut
 
 Place = tuple[int, int, int]
@@ -125,10 +124,10 @@ def test_a_photograph_is_one_face_where_that_is_said_or_none_can_be_found(
     assert whole.box is None
     assert not whole.note
     assert whole.probabilities["bright"] == pytest.approx(bright, abs=0.01)
-    monkeypatch.setattr(prediction, "can_find", lambda: False)
+    monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
     (untold,) = prediction.predict_images(run, [path])
     assert untold.box is None
-    assert core_faces.INSTALL in untold.note
+    assert untold.note.endswith("OpenCV, which finds faces, is missing; pip install 'fer-tui[faces]'")
 
 
 def test_an_answer_is_told_as_json():

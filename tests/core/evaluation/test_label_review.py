@@ -76,7 +76,7 @@ def test_predictions_that_cannot_be_used(write_run: Callable[..., Path], content
 
 
 def test_without_cleanlab_it_is_told_how_to_get_it(judged: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("core.evaluation.label_review.find_spec", lambda name: None)
+    monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"pip install 'fer-tui\[review\]'"):
         doubts([judged])
 

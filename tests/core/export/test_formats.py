@@ -107,6 +107,6 @@ def test_what_cannot_be_done_is_one_line(name: str, output: str, said: str, run:
 
 
 def test_a_missing_package_is_named(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="onnx needs tf2onnx and onnxruntime: pip install 'fer-tui"):
         export_run(run, "onnx", tmp_path / "model.onnx")

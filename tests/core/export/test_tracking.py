@@ -267,7 +267,7 @@ def test_a_run_under_way_is_left_to_the_process_that_trains_it(write_run: Callab
 
 
 def test_a_package_that_is_missing_is_named(write_run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("core.export.tracking.find_spec", lambda name: None)
+    monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"mlflow is not installed; pip install 'fer-tui\[mlflow\]'"):
         open_tracker("mlflow", write_run())
 

@@ -112,7 +112,7 @@ async def test_what_stands_in_the_way_is_told(
         assert (run / FILE).read_text() == "path\nx.png\n"
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
-        monkeypatch.setattr("core.evaluation.label_review.find_spec", lambda name: None)
+        monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
         await pilot.press("d")
         await until(pilot, lambda: "pip install" in state(pilot))
 

@@ -116,7 +116,7 @@ def test_the_token_is_where_ray_looks_for_it(tmp_path: Path, monkeypatch: pytest
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("core.jobs.cluster.access.find_spec", lambda name: None)
+    monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
     with pytest.raises(FerError, match=r"pip install 'fer-tui\[cluster\]'"):
         find_token({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "told"})
 
