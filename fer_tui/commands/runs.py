@@ -16,15 +16,9 @@ from core.runs.reader import RunSnapshot, find_run, list_runs, read_run
 from core.system import files
 from fer_tui.commands.options import JsonOption, RunsOption, complete_run, folder
 from fer_tui.console import output
+from fer_tui.console.states import terminal_style
 
 FORMATS = ("table", "csv", "markdown", "latex", "json")
-STATE_STYLES = {
-    "completed": "green",
-    "running": "cyan",
-    "failed": "red",
-    "diverged": "red",
-    "interrupted": "yellow",
-}
 
 
 def runs(context: typer.Context, runs: RunsOption = None, json: JsonOption = False) -> int:
@@ -39,7 +33,7 @@ def runs(context: typer.Context, runs: RunsOption = None, json: JsonOption = Fal
         return 0
     output.print_table(
         {"run": "left", "state": "left", "epochs": "right", "val acc": "right", "message": "left"},
-        [(_cells(run), STATE_STYLES.get(run.state, "")) for run in found],
+        [(_cells(run), terminal_style(run.state)) for run in found],
     )
     return 0
 

@@ -23,11 +23,10 @@ from fer_tui.commands.options import JsonOption, RunsOption, folder
 from fer_tui.commands.train import check_data, result, with_config_options
 from fer_tui.console import output, terminal
 from fer_tui.console.progress import follow
+from fer_tui.console.states import terminal_style
 
 if TYPE_CHECKING:
     from core.jobs.search import Search, TrialResult
-
-STYLES = {"completed": "green", "failed": "red", "pruned": "dim", "running": "cyan"}
 
 
 def search(
@@ -212,7 +211,7 @@ def _report(work: Search, *, json: bool) -> None:
     else:
         output.print_table(
             {"trial": "right", "state": "left", work.monitor: "right", "run": "left", "settings": "left"},
-            [(_cells(trial), "bold" if trial == best else STYLES[trial.state]) for trial in found],
+            [(_cells(trial), "bold" if trial == best else terminal_style(trial.state)) for trial in found],
         )
         if best and run:
             kept = run.kept_epoch() or {}

@@ -1,1 +1,1 @@
-"""What commands and screens print to: streams, progress bars, the terminal itself. No Textual widgets."""
+"""What commands and screens print to: streams, progress bars, the terminal itself, colours. No Textual widgets."""

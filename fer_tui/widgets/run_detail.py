@@ -15,9 +15,9 @@ from textual.widgets import Static
 from core.runs.reader import RunSnapshot
 from core.system.hardware import Load
 from fer_tui.console.output import visible
+from fer_tui.console.states import theme_colour
 from fer_tui.widgets.device_strip import DeviceStrip
 from fer_tui.widgets.overlay import Overlaid
-from fer_tui.widgets.run_table import STATE_COLOURS
 
 if TYPE_CHECKING:
     from fer_tui.widgets.run_tabs import RunTabs
@@ -93,7 +93,7 @@ class RunDetail(Vertical):
         if run is None:
             return
         colours = self.app.theme_variables
-        state = Text(run.state, style=f"bold {colours.get(STATE_COLOURS.get(run.state, ''), '')}")
+        state = Text(run.state, style=f"bold {theme_colour(run.state, colours)}")
         state.append(f"  {visible(run.name)}", style=f"not bold {colours['foreground']}")
         self.query_one("#run-state", Static).update(state)
         message = self.query_one("#run-message", Static)

@@ -12,19 +12,13 @@ from textual.widgets import DataTable
 
 from core.runs.reader import RunSnapshot
 from fer_tui.console.output import visible
+from fer_tui.console.states import theme_colour
 from fer_tui.widgets.cells import Cell, update_cells
 
 # Titles and widths, the gap to the next column included: one cell, so that 100 columns have room for a plot beside it.
 COLUMNS = {"mark": (" ", 3), "run": ("run (UTC)", 17), "model": ("model", 13), "state": ("state", 12)} | {
     "epochs": ("epochs", 7),
     "val_accuracy": ("val acc", 8),
-}
-STATE_COLOURS = {
-    "completed": "success",
-    "running": "primary",
-    "failed": "error",
-    "diverged": "error",
-    "interrupted": "warning",
 }
 _NAME = re.compile(r"\d{4}(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-\d{3}-.+-([0-9a-f]{4})", re.DOTALL)
 
@@ -139,7 +133,7 @@ def _cells(run: RunSnapshot, mark: tuple[str, str], colours: dict[str, str]) -> 
         Cell(f" {mark[0]}", colours[mark[1]]),
         Cell(short_name(run.name), order=run.name),
         Cell(run.model),
-        Cell(run.state, colours.get(STATE_COLOURS.get(run.state, ""), "")),
+        Cell(run.state, theme_colour(run.state, colours)),
         Cell(f"{len(run.history)}/{run.config.get('epochs', '?')}", right=True),
         Cell(f"{accuracy:.4f}" if accuracy == accuracy else "", right=True),
     ]
