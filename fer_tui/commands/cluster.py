@@ -16,7 +16,8 @@ from core.jobs.cluster.access import check_cluster, find_token
 from core.jobs.cluster.queue import ClusterQueue, Needs, check_fits_here, check_needs
 from core.runs.reader import read_run
 from fer_tui.commands.options import ConfigOption, JsonOption, PresetOption, RunsOption, folder
-from fer_tui.commands.train import chosen_configs, exit_status, report, result, with_config_options
+from fer_tui.commands.run_json import result
+from fer_tui.commands.train import chosen_configs, exit_status, report, with_config_options
 from fer_tui.console import output
 from fer_tui.console.progress import follow
 

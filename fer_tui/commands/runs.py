@@ -15,6 +15,7 @@ from core.errors import ConfigError, RunError
 from core.runs.reader import RunSnapshot, find_run, list_runs, read_run
 from core.system import files
 from fer_tui.commands.options import JsonOption, RunsOption, complete_run, folder
+from fer_tui.commands.run_json import summary
 from fer_tui.console import output
 from fer_tui.console.states import terminal_style
 
@@ -36,25 +37,6 @@ def runs(context: typer.Context, runs: RunsOption = None, json: JsonOption = Fal
         [(_cells(run), terminal_style(run.state)) for run in found],
     )
     return 0
-
-
-def summary(run: RunSnapshot) -> dict[str, object]:
-    """A run in a few words, as `runs --json` tells it."""
-    kept = run.kept_epoch() or {}
-    return {
-        "run": run.name,
-        "path": str(run.path.absolute()),
-        "model": run.model,
-        "protocol": run.config.get("protocol"),
-        "state": run.state,
-        "epoch": len(run.history),
-        "epochs": run.config.get("epochs"),
-        "val_accuracy": kept.get("val_accuracy"),
-        "val_loss": kept.get("val_loss"),
-        "seconds": round(run.seconds, 1),
-        "message": run.message,
-        "warnings": [warning["code"] for warning in run.warnings],
-    }
 
 
 def _cells(run: RunSnapshot) -> tuple[str, ...]:

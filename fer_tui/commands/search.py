@@ -20,7 +20,8 @@ from core.models.pretrained import check_weights_file
 from core.models.registry import MODELS
 from core.runs.reader import read_run
 from fer_tui.commands.options import JsonOption, RunsOption, folder
-from fer_tui.commands.train import check_data, result, with_config_options
+from fer_tui.commands.run_json import result
+from fer_tui.commands.train import check_data, with_config_options
 from fer_tui.console import output, terminal
 from fer_tui.console.progress import follow
 from fer_tui.console.states import terminal_style

@@ -15,7 +15,6 @@ import typer
 from core.comparison.table import compare
 from core.config import training_config as configs
 from core.config.presets import find_preset
-from core.config.protocol import PUBLISHED
 from core.config.training_config import TrainingConfig
 from core.errors import ConfigError, RunError
 from core.models.pretrained import check_weights_file
@@ -30,6 +29,7 @@ from fer_tui.commands.options import (
     complete_model,
     folder,
 )
+from fer_tui.commands.run_json import result
 from fer_tui.commands.runs import print_comparison
 from fer_tui.console import output, terminal
 from fer_tui.console.progress import ending, follow
@@ -233,24 +233,3 @@ def report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:
 def exit_status(snapshots: Sequence[RunSnapshot]) -> int:
     """0 where every run came to an end that it was meant to come to."""
     return 0 if all(run.state in ("completed", "stopped") for run in snapshots) else 1
-
-
-def result(run: RunSnapshot) -> dict[str, Any]:
-    """A run as `train --json` tells it."""
-    kept = run.kept_epoch() or {}
-    told: dict[str, Any] = {
-        "run": run.name,
-        "path": str(run.path.absolute()),
-        "model": run.model,
-        "state": run.state,
-        "epochs": len(run.history),
-        "accuracy": kept.get("accuracy"),
-        "val_accuracy": kept.get("val_accuracy"),
-        "val_loss": kept.get("val_loss"),
-        "seconds": round(run.seconds, 1),
-        "warnings": run.warnings,
-        "message": run.message,
-    }
-    if run.config.get("protocol") == PUBLISHED.name:
-        told["val_accuracy_whole"] = run.figures.get("accuracy")
-    return told

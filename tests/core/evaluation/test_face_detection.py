@@ -135,7 +135,7 @@ def test_an_answer_is_told_as_json():
 
     image, shares = Path("a.png"), {"happy": 0.75, "sad": 0.25}
     said = {"predicted": "happy", "probabilities": shares}
-    cut = FacePrediction(image, core_faces.Box(1, 2, 3, 4), "happy", shares)
+    cut = FacePrediction(image, Box(1, 2, 3, 4), "happy", shares)
     whole = FacePrediction(image, None, "happy", shares, note="no face was found")
     unread = FacePrediction(image, error="is no image")
     assert list(cut.as_json().items()) == [("image", "a.png"), ("box", [1, 2, 3, 4]), *said.items()]

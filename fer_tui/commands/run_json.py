@@ -1,0 +1,52 @@
+"""A run as the commands print it with --json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.config.protocol import PUBLISHED
+from core.runs.reader import RunSnapshot
+
+
+def summary(run: RunSnapshot) -> dict[str, Any]:
+    """A run as `runs --json` lists it: `epoch` counts the epochs that are done, `epochs` those that it shall have."""
+    return {
+        **_name(run),
+        "protocol": run.config.get("protocol"),
+        "state": run.state,
+        "epoch": len(run.history),
+        "epochs": run.config.get("epochs"),
+        **_figures(run),
+        "message": run.message,
+        "warnings": [warning.get("code") for warning in run.warnings],
+    }
+
+
+def result(run: RunSnapshot) -> dict[str, Any]:
+    """What came of a run, as the commands that train print it: `epochs` counts the epochs that are done."""
+    told = {
+        **_name(run),
+        "state": run.state,
+        "epochs": len(run.history),
+        "accuracy": (run.kept_epoch() or {}).get("accuracy"),
+        **_figures(run),
+        "warnings": run.warnings,
+        "message": run.message,
+    }
+    if run.config.get("protocol") == PUBLISHED.name:
+        told["val_accuracy_whole"] = (run.evaluation or {}).get("accuracy")
+    return told
+
+
+def _name(run: RunSnapshot) -> dict[str, Any]:
+    return {"run": run.name, "path": str(run.path.absolute()), "model": run.model}
+
+
+def _figures(run: RunSnapshot) -> dict[str, Any]:
+    """The figures of the kept epoch, and the seconds that all epochs took."""
+    kept = run.kept_epoch() or {}
+    return {
+        "val_accuracy": kept.get("val_accuracy"),
+        "val_loss": kept.get("val_loss"),
+        "seconds": round(run.seconds, 1),
+    }
