@@ -56,6 +56,19 @@ class RunLock:
             raise RunError(f"{self.run}: {error.strerror}; it must be writable") from None
         raise RunError(f"{self.path}: can't be taken; remove it if no process works on the run")
 
+    def check_free(self) -> None:
+        """See that no process has the run, without taking it.
+
+        Raises:
+            RunError: one has it; the lock can't be read.
+        """
+        try:
+            seen = self._read()
+        except OSError as error:
+            raise RunError(f"{self.path}: {error.strerror}; it must be readable") from None
+        if seen is not None:
+            self._refuse_if_owned(seen)
+
     def is_held(self) -> bool:
         """Whether the run is still ours; a lock that somebody removed is taken again.
 

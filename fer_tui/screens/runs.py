@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,7 +13,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
 from core.errors import ConfigError, RunError
-from core.runs.reader import ENDED, RunSnapshot, is_run, read_run
+from core.runs.delete import delete_run
+from core.runs.reader import ENDED, RunSnapshot
 from core.runs.resume import how_exactly
 from fer_tui.console.output import visible
 from fer_tui.dialogs.ask_number import ask_epochs, ask_rate
@@ -300,25 +300,14 @@ class RunsScreen(RunsModeScreen):
         if run is None:
             return
 
-        def answered(yes: bool | None) -> None:
+        async def answered(yes: bool | None) -> None:
             if yes:
-                problem = delete_run(run.path)
-                if problem:
-                    self.notify(visible(problem), severity="error", markup=False)
+                try:
+                    # It waits for a sign of life where another machine has the run's lock.
+                    await asyncio.to_thread(delete_run, run.path)
+                except RunError as error:
+                    self.notify(visible(str(error)), severity="error", markup=False)
                 self.fer.follower.look_now()
 
         question = f"Delete {visible(run.name)} with its model and figures?\nThis can't be taken back."
         self.app.push_screen(ConfirmScreen(question, "Delete"), answered)
-
-
-def delete_run(path: Path) -> str:
-    """Delete a run directory; what stood in the way, else nothing."""
-    if path.is_symlink() or not is_run(path):
-        return f"{path.name}: is no run directory; nothing was deleted"
-    if read_run(path).state not in ENDED:
-        return f"{path.name}: is under way; stop it first"
-    try:
-        shutil.rmtree(path)
-    except OSError as error:
-        return f"{path.name}: {error.strerror}; what is left of it can be removed by hand"
-    return ""

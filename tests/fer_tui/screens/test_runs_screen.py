@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,10 @@ from textual.widgets import Input
 
 from core.config.training_config import resolve
 from core.runs.writer import RunWriter
+from core.system.processes import this_process
 from fer_tui.app import FerApp
 from fer_tui.dialogs.confirm import ConfirmScreen
-from fer_tui.screens.runs import RunsScreen, delete_run
+from fer_tui.screens.runs import RunsScreen
 from fer_tui.widgets.metric_plot import MetricPlot
 from fer_tui.widgets.run_detail import RunDetail, bar, duration
 from fer_tui.widgets.run_table import RunTable, short_name
@@ -263,15 +265,16 @@ async def test_delete_asks_and_then_deletes(
         assert not run.exists()
 
 
-def test_only_a_run_that_has_ended_is_deleted(tmp_path: Path, write_run: Callable[..., Path], alive: dict[str, Any]):
-    (tmp_path / "precious").mkdir()
-    assert "no run directory" in delete_run(tmp_path / "precious")
-    running = write_run(FIRST, status=alive)
-    assert "under way" in delete_run(running)
-    link = tmp_path / "link"
-    link.symlink_to(write_run(SECOND))
-    assert "no run directory" in delete_run(link)
-    assert (tmp_path / "precious").exists() and running.exists() and link.exists()
+async def test_what_keeps_a_run_from_being_deleted_is_told(
+    open_app: Callable[..., Any], write_run: Callable[..., Path], until: Callable[..., Any]
+):
+    run = write_run(FIRST)
+    async with open_app() as pilot:
+        await until(pilot, lambda: names(pilot) == [FIRST])
+        (run / "lock").write_text(json.dumps({**this_process(), "token": "another"}))
+        await pilot.press("delete", "y")
+        await until(pilot, lambda: "is working on it" in "".join(told.message for told in pilot.app._notifications))
+        assert run.exists()
 
 
 async def test_hostile_names_show_harmlessly(
