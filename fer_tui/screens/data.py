@@ -223,7 +223,10 @@ class DataScreen(ModeScreen):
             pass
 
     def _sample(self, job: int, dataset: Dataset, label: str | None, draw: int) -> None:
-        self.post_message(self.FacesSampled(job, sample_faces(dataset, label, draw)))
+        from core.data.sample import sample_images
+
+        found = sample_images(dataset, SAMPLE, label, draw)
+        self.post_message(self.FacesSampled(job, [Face(name, image) for name, image in found]))
 
     # On the event loop
 
@@ -305,31 +308,6 @@ class DataScreen(ModeScreen):
         """Change between faces and findings."""
         tabs = self.query_one("#data-tabs", TabbedContent)
         tabs.active = "faces-pane" if tabs.active == "findings-pane" else "findings-pane"
-
-
-def sample_faces(dataset: Dataset, label: str | None, draw: int) -> list[Face]:
-    """Up to SAMPLE faces at random, the classes in turn; what can't be read is left out.
-
-    Args:
-        dataset: where they come from.
-        label: the one class that is wanted, None for all.
-        draw: another number gives other faces.
-    """
-    from core.data.images import ImageError
-
-    frame = dataset.frame if label is None else dataset.frame[dataset.frame["label"] == label]
-    # Each image's place in its class at random: sorted by it the classes take turns.
-    mixed = frame.sample(frac=1, random_state=draw)
-    mixed = mixed.assign(turn=mixed.groupby("label").cumcount()).sort_values(["turn", "label"], kind="stable")
-    faces: list[Face] = []
-    for path, name in zip(mixed["path"].head(2 * SAMPLE), mixed["label"].head(2 * SAMPLE), strict=True):
-        try:
-            faces.append(Face(str(name), dataset.image(path)))
-        except ImageError:
-            continue
-        if len(faces) == SAMPLE:
-            break
-    return faces
 
 
 def findings(problems: Sequence[Problem]) -> Text:

@@ -10,10 +10,9 @@ from textual.pilot import Pilot
 from textual.widgets import Input, TabbedContent
 
 from core.data.dataset import Problem
-from core.data.readers.choose import read_dataset
 from fer_tui.dialogs.ask_path import AskPathScreen
 from fer_tui.screens import data
-from fer_tui.screens.data import findings, sample_faces
+from fer_tui.screens.data import findings
 from fer_tui.widgets.class_bars import ClassBars
 from fer_tui.widgets.face_grid import FaceGrid, half_blocks
 from fer_tui.widgets.path_input import PathInput
@@ -153,13 +152,6 @@ async def test_faces_are_drawn_and_read(
         await until(pilot, lambda: "is not empty" in one_line(screen_text(pilot)))
         await pilot.press("d", "escape")
         await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
-
-
-def test_a_sample_has_every_class_and_leaves_out_what_cannot_be_read(faces: Path):
-    dataset = read_dataset(faces)
-    sample = sample_faces(dataset, None, 0)
-    assert len({face.label for face in sample[:7]}) == 7
-    assert {face.label for face in sample_faces(dataset, "sad", 1)} == {"sad"}
 
 
 def test_half_blocks_keep_shape_and_tones():
