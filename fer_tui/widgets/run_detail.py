@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
+from core.runs.progress import time_left
 from core.runs.reader import RunSnapshot
 from core.system.hardware import Load
 from fer_tui.console.output import visible
@@ -30,18 +30,6 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def time_left(run: RunSnapshot) -> float | None:
-    """Seconds until the last epoch is done, by the median of the last three; None before the first."""
-    epochs, done = run.config.get("epochs"), len(run.history)
-    took = [row["seconds"] for row in run.history[-3:] if row["seconds"] == row["seconds"]]
-    if not took or epochs is None:
-        return None
-    batch, batches = run.status.get("batch"), run.status.get("batches")
-    is_under_way = run.status.get("epoch") == done + 1
-    part = min(batch / batches, 1) if is_under_way and batch is not None and batches else 0
-    return max(epochs - done - part, 0) * statistics.median(took)
 
 
 def bar(done: float, total: float, width: int = BAR) -> str:
