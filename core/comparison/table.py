@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from core.comparison import article
-from core.comparison.columns import COLUMNS, PUBLISHED, Row, blank_row, is_reference
+from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED, Row, blank_row, is_reference
 from core.comparison.seeds import fold, settings
 from core.config.protocol import PROTOCOLS
 from core.runs.history import is_lower_better
@@ -207,3 +207,20 @@ def in_order(rows: Sequence[Row], column: str | None, *, descending: bool) -> li
     known = [row for row in rows if value(row) not in (None, "")]
     unknown = [row for row in rows if value(row) in (None, "")]
     return sorted(known, key=value, reverse=descending) + unknown
+
+
+def best_of_models(rows: Sequence[Row]) -> dict[str, Row]:
+    """The row of each model with the highest validation accuracy; a model without one is left out."""
+    best: dict[str, Row] = {}
+    for row in rows:
+        known = best.get(row["model"])
+        if row["val_accuracy"] is not None and (known is None or row["val_accuracy"] > known["val_accuracy"]):
+            best[row["model"]] = row
+    return best
+
+
+def models_in_order(rows: Sequence[Row]) -> list[str]:
+    """The models of the rows, baselines left out: the article's in its order, then the others by name."""
+    of_article = [result.model for result in article.RESULTS]
+    models = {str(row["model"]) for row in rows if row["run"] not in BASELINES}
+    return [name for name in of_article if name in models] + sorted(models - set(of_article))

@@ -107,6 +107,24 @@ def _figures(name: str, row: ClassReport) -> ClassFigures:
     return ClassFigures(name, row["precision"], row["recall"], row["f1"], row["support"])
 
 
+def mean_figures(figures: Sequence[ClassFigures], name: str) -> ClassFigures:
+    """The mean precision, recall and F1 of the classes that have images, and the sum of the images.
+
+    Args:
+        figures: those of each class. Their mean recall is the balanced accuracy, their mean F1 the macro F1.
+        name: what the means are called in the place of a class.
+    """
+    present = [each for each in figures if each.support]
+    count = max(len(present), 1)
+    return ClassFigures(
+        name,
+        sum(each.precision for each in present) / count,
+        sum(each.recall for each in present) / count,
+        sum(each.f1 for each in present) / count,
+        sum(each.support for each in figures),
+    )
+
+
 def row_shares(matrix: Sequence[Sequence[int]]) -> tuple[tuple[float, ...], ...]:
     """Every count of a confusion matrix as a share of its row, the true class's images; 0 in a row without any."""
     return tuple(tuple(count / max(sum(row), 1) for count in row) for row in matrix)

@@ -55,6 +55,17 @@ def epoch_work(config: TrainingConfig, train: int, validation: int) -> float:
     return an_image * (TRAINING_PASSES * images + validation)
 
 
+def epoch_seconds(config: TrainingConfig, counts: Mapping[str, Mapping[str, int]], pace: Pace) -> float:
+    """Seconds that an epoch takes at a pace.
+
+    Args:
+        config: the run's settings.
+        counts: of its data set, split to class to images.
+        pace: how fast the machine trains.
+    """
+    return pace.seconds * epoch_work(config, *training_images(counts, config.validation_share))
+
+
 def training_images(counts: Mapping[str, Mapping[str, int]], validation_share: float) -> tuple[int, int]:
     """Images to train and to validate on, from `core.data.dataset.counts_by_split`.
 

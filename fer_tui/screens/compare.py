@@ -14,6 +14,7 @@ from core.comparison.columns import BASELINES, PUBLISHED, Row, runs_of
 from core.comparison.formats import write_table
 from core.comparison.table import compare
 from core.errors import FerError
+from core.runs.evaluated import evaluated
 from core.runs.predictions import read_predictions
 from core.runs.reader import RunSnapshot
 from fer_tui.console.output import visible
@@ -142,12 +143,9 @@ class CompareScreen(RunsModeScreen):
         """Ask which other run the cursor's is to be held against."""
         first = self.chosen
         if first:
-            others = [(run_line(run), run) for run in self._testable() if run is not first]
+            others = [(run_line(run), run) for run in evaluated(self.fer.runs or ()) if run is not first]
             menu = MenuScreen(f"Hold {called(first)} against", others, None)
             self.app.push_screen(menu, lambda second: self._test(first, second))
-
-    def _testable(self) -> list[RunSnapshot]:
-        return [run for run in self.fer.runs or () if run.evaluation is not None]
 
     def _test(self, first: RunSnapshot, second: RunSnapshot | None) -> None:
         if second is not None:
@@ -212,7 +210,7 @@ class CompareScreen(RunsModeScreen):
         if action == "inspect":
             return self.chosen is not None
         if action == "test":
-            testable = self._testable()
+            testable = evaluated(self.fer.runs or ())
             return self.chosen in testable and len(testable) > 1
         if action == "fold":
             return bool(self.fer.runs)

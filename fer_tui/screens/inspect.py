@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
+from core.runs.evaluated import evaluated, next_evaluated, run_to_inspect
 from core.runs.predictions import Cell, Evaluation, Prediction, read_evaluation, telling
 from core.runs.reader import RunSnapshot
 from fer_tui.console.output import visible
@@ -106,21 +107,14 @@ class InspectScreen(InspectReading):
     @property
     def run_shown(self) -> RunSnapshot | None:
         """The run that was asked for, else the newest that has figures, else the newest."""
-        runs = self.fer.runs or ()
-        asked = [run for run in runs if run.name == self.fer.inspected]
-        return next(iter((*asked, *self._evaluated(), *runs)), None)
+        return run_to_inspect(self.fer.runs or (), self.fer.inspected)
 
     def _evaluated(self) -> list[RunSnapshot]:
-        return [run for run in self.fer.runs or () if run.evaluation is not None]
+        return evaluated(self.fer.runs or ())
 
     def _beside(self, direction: int) -> RunSnapshot | None:
-        """The next run with figures that is newer (-1) or older (1)."""
         run = self.run_shown
-        if run is None:
-            return None
-        if direction < 0:
-            return next((other for other in reversed(self._evaluated()) if other.name > run.name), None)
-        return next((other for other in self._evaluated() if other.name < run.name), None)
+        return next_evaluated(self.fer.runs or (), run, direction) if run else None
 
     def show_run(self) -> None:
         """Render the run's snapshot; read its predictions where they are not those that are shown."""

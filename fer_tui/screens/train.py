@@ -238,9 +238,7 @@ class TrainScreen(ModeScreen):
             if pace is None:
                 self._measure()
                 continue
-            train, validation = estimate.training_images(self.fer.counts, config.validation_share)
-            seconds = pace.seconds * estimate.epoch_work(config, train, validation)
-            times[name] = estimate.rough(seconds)
+            times[name] = estimate.rough(estimate.epoch_seconds(config, self.fer.counts, pace))
             if name == spec.name:
                 basis = f"About {times[name][1:]} an epoch, {pace.basis}."
         models.show_times(times)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from core.comparison import article
-from core.comparison.columns import BASELINES, PUBLISHED, Row
+from core.comparison.columns import PUBLISHED, Row, is_reference
+from core.comparison.table import best_of_models, models_in_order
 from fer_tui.console.output import visible
 from fer_tui.widgets.line_plot import LinePlot, Series
 
@@ -19,23 +19,6 @@ ARTICLE = (
 )
 AS_PUBLISHED = ("val_accuracy", "by the article's protocol", "▲", "series-3")
 LEAST_WIDTH = 10
-
-
-def best_of_models(rows: Sequence[Row]) -> dict[str, Row]:
-    """The run of each model with the best validation accuracy."""
-    best: dict[str, Row] = {}
-    for row in rows:
-        known = best.get(row["model"])
-        if row["val_accuracy"] is not None and (known is None or row["val_accuracy"] > known["val_accuracy"]):
-            best[row["model"]] = row
-    return best
-
-
-def models_in_order(rows: Sequence[Row]) -> list[str]:
-    """The article's models in its order, then the others by name."""
-    of_article = [result.model for result in article.RESULTS]
-    models = {str(row["model"]) for row in rows if row["run"] not in BASELINES}
-    return [name for name in of_article if name in models] + sorted(models - set(of_article))
 
 
 class AccuracyGraph(LinePlot):
@@ -52,7 +35,7 @@ class AccuracyGraph(LinePlot):
 
     def series(self, models: Sequence[str]) -> list[Series]:
         """The lines over these models, at 1, 2, 3...; those without a point are left out."""
-        ours = [row for row in self.rows if row["run"] not in (*BASELINES, PUBLISHED)]
+        ours = [row for row in self.rows if not is_reference(row)]
         sound = best_of_models([row for row in ours if row["protocol"] != PUBLISHED])
         as_published = best_of_models([row for row in ours if row["protocol"] == PUBLISHED])
         article = {row["model"]: row for row in self.rows if row["run"] == PUBLISHED}
@@ -77,7 +60,7 @@ class AccuracyGraph(LinePlot):
         series = self.series(models)
         if not series or self.size.width < 30 or self.size.height < 8:
             return Content.styled("No figure to draw." if not series else "", "dim")
-        counted = {model: sum(row["model"] == model for row in self.rows if _is_ours(row)) for model in models}
+        counted = {model: sum(row["model"] == model for row in self.rows if not is_reference(row)) for model in models}
         of_several = ", the best run of each by validation" if max(counted.values()) > 1 else ""
         heading = Content.styled(f"Accuracy by model{of_several}", "bold").truncate(self.size.width, ellipsis=True)
         lines = self.legend(series[::-1])
@@ -94,10 +77,6 @@ class AccuracyGraph(LinePlot):
             tick_labels=labels[::every],
         )
         return Content("\n").join([heading, *lines, plot])
-
-
-def _is_ours(row: Row) -> bool:
-    return row["run"] not in (*BASELINES, PUBLISHED)
 
 
 def _baseline(row: Row, models: int) -> Series:

@@ -10,7 +10,7 @@ from textual.app import RenderResult
 from textual.geometry import Size
 from textual.widget import Widget
 
-from core.runs.predictions import ClassFigures
+from core.runs.predictions import ClassFigures, mean_figures
 from fer_tui.console.output import visible
 from fer_tui.widgets.class_bars import BLOCK, LONGEST_NAME
 from fer_tui.widgets.confusion_matrix import fitted
@@ -18,22 +18,6 @@ from fer_tui.widgets.confusion_matrix import fitted
 FIGURES = {"precision": "primary", "recall": "series-validation", "f1": "secondary"}
 HEADINGS = {"precision": "precision", "recall": "recall", "f1": "F1"}
 MEAN = "mean"
-
-
-def means(figures: Sequence[ClassFigures]) -> ClassFigures:
-    """The classes' mean precision, recall and F1, over those that have images, and the sum of the images.
-
-    The mean recall is the balanced accuracy, the mean F1 the macro F1.
-    """
-    present = [each for each in figures if each.support]
-    count = max(len(present), 1)
-    return ClassFigures(
-        MEAN,
-        sum(each.precision for each in present) / count,
-        sum(each.recall for each in present) / count,
-        sum(each.f1 for each in present) / count,
-        sum(each.support for each in figures),
-    )
 
 
 class ClassReport(Widget):
@@ -59,7 +43,7 @@ class ClassReport(Widget):
         """Draw the lines."""
         if not self.figures:
             return Text("")
-        rows = [*self.figures, means(self.figures)]
+        rows = [*self.figures, mean_figures(self.figures, MEAN)]
         label = min(max(*(cell_len(visible(row.name)) for row in rows), len(MEAN)), LONGEST_NAME)
         support = max(len(f"{rows[-1].support:,}"), len("images"))
         column = max((self.size.width - label - support - 2) // 3 - 2, len("precision"))

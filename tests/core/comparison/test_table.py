@@ -14,9 +14,9 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from core.comparison import formats as comparison_formats
 from core.comparison import table as comparison
-from core.comparison.columns import BASELINES, COLUMNS
+from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED
 from core.comparison.formats import cell, write_table
-from core.comparison.table import Row, compare, run_row
+from core.comparison.table import Row, best_of_models, compare, models_in_order, run_row
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.reader import RunSnapshot, read_run
 
@@ -472,3 +472,30 @@ def test_cells_are_shown_for_people(column: str, value: Any, shown: str):
 
 def test_baselines_are_marked_by_their_run():
     assert (BASELINES, comparison.PUBLISHED) == (("majority", "chance"), "published")
+
+
+# By model
+
+
+def test_the_best_run_of_a_model_is_that_with_the_highest_validation_accuracy():
+    first, best, other, unknown = (
+        row(run="1", val_accuracy=0.5),
+        row(run="2", val_accuracy=0.7),
+        row(run="3", val_accuracy=0.6),
+        row(run="4", model="model2"),
+    )
+    assert best_of_models([first, best, other, unknown]) == {"compact": best}
+
+
+def test_the_first_of_equal_runs_is_the_best():
+    first, second = row(run="1", val_accuracy=0.5), row(run="2", val_accuracy=0.5)
+    assert best_of_models([first, second])["compact"] is first
+
+
+def test_the_articles_models_come_in_its_order_and_then_the_others_by_name():
+    models = ("vgg", "model3", "compact", "model1")
+    rows = [*(row(model=name) for name in models), row(model="always 'a'", run="majority")]
+    assert models_in_order([*rows, row(model="model2", run=PUBLISHED)]) == [
+        *("model1", "model2", "model3"),
+        *("compact", "vgg"),
+    ]

@@ -11,8 +11,10 @@ from core.errors import DatasetError, RunError
 from core.evaluation.metrics import evaluate
 from core.runs.dataset import find_images, has_changed
 from core.runs.predictions import (
+    ClassFigures,
     Prediction,
     commonest_mistake,
+    mean_figures,
     predictions_table,
     read_evaluation,
     read_predictions,
@@ -157,3 +159,14 @@ def test_a_data_set_that_is_gone_or_was_never_named_is_one_line(write_run: Calla
         find_images(read_run(write_run(environment={"data": str(tmp_path / "none")})))
     with pytest.raises(RunError, match=r"environment\.json: names no data set"):
         find_images(read_run(write_run("20260102-030405-006-compact-ffff")))
+
+
+def test_means_are_over_the_classes_that_have_images():
+    figures = [
+        ClassFigures("a", 1.0, 0.5, 0.6, 30),
+        ClassFigures("b", 0.5, 0.7, 0.4, 10),
+        ClassFigures("c", 0, 0, 0, 0),
+    ]
+    mean = mean_figures(figures, "mean")
+    assert (mean.name, mean.precision, mean.recall, mean.f1, mean.support) == ("mean", 0.75, 0.6, 0.5, 40)
+    assert mean_figures([], "mean") == ClassFigures("mean", 0, 0, 0, 0)

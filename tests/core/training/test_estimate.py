@@ -11,7 +11,7 @@ from core.config.training_config import resolve
 from core.models.registry import MODELS
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.reader import read_run
-from core.training.estimate import epoch_work, measured_pace, past_pace, rough, training_images
+from core.training.estimate import Pace, epoch_seconds, epoch_work, measured_pace, past_pace, rough, training_images
 
 
 def config(model: str = "compact", **settings: Any):
@@ -119,3 +119,12 @@ def test_a_machine_is_measured():
 )
 def test_durations_are_told_coarsely(seconds: float, told: str):
     assert rough(seconds) == told
+
+
+def test_an_epoch_takes_its_work_at_the_pace():
+    counts = {"train": {"happy": 600, "sad": 400}, "validation": {"happy": 50, "sad": 50}}
+    macs = MODELS["compact"].macs
+    assert epoch_seconds(config(), counts, Pace(2 / macs, "")) == pytest.approx(2 * 3100)
+    # A tenth of train is held out where there is no validation split.
+    held_out = {"train": counts["train"]}
+    assert epoch_seconds(config(validation_share=0.1), held_out, Pace(2 / macs, "")) == pytest.approx(2 * 2800)

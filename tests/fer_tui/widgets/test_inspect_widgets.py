@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
 from core.runs.predictions import ClassFigures, Prediction
-from fer_tui.widgets.class_report import ClassReport, means
+from fer_tui.widgets.class_report import ClassReport
 from fer_tui.widgets.confusion_matrix import ConfusionMatrix, fitted, heading
 from fer_tui.widgets.judged_face import JudgedFace
 from fer_tui.widgets.probability_bars import ProbabilityBars
@@ -60,16 +60,6 @@ def test_a_name_fits(name: str, room: int, shown: str):
 def test_a_caption_keeps_both_classes_and_the_share(label: str, predicted: str, room: int, caption: str):
     face = JudgedFace(label, Image.new("L", (2, 2)), Prediction("x.png", label, predicted, 0.97))
     assert face.caption(room) == caption
-
-
-def test_means_are_over_the_classes_that_have_images():
-    figures = [
-        ClassFigures("a", 1.0, 0.5, 0.6, 30),
-        ClassFigures("b", 0.5, 0.7, 0.4, 10),
-        ClassFigures("c", 0, 0, 0, 0),
-    ]
-    mean = means(figures)
-    assert (mean.precision, mean.recall, mean.f1, mean.support) == (0.75, 0.6, 0.5, 40)
 
 
 async def test_seven_classes_fit_into_eighty_columns():
