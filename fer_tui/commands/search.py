@@ -16,12 +16,12 @@ from core.config import training_config as configs
 from core.config.command_line import command_line
 from core.errors import ConfigError
 from core.jobs.search_space import Space, first_values, read_space
-from core.models.pretrained import check_weights_file
 from core.models.registry import MODELS
 from core.runs.reader import read_run
+from core.training.checks import check_files
 from fer_tui.commands.options import JsonOption, RunsOption, folder
 from fer_tui.commands.run_json import result
-from fer_tui.commands.train import check_data, with_config_options
+from fer_tui.commands.train import with_config_options
 from fer_tui.console import output, terminal
 from fer_tui.console.progress import follow
 from fer_tui.console.states import terminal_style
@@ -92,8 +92,7 @@ def search(
     where = folder(context, runs)
     seconds = math.inf if time_budget is None else _seconds(time_budget)
     first = configs.resolve({**settings, **first_values(chosen)})
-    check_weights_file(first.weights)
-    check_data(first)
+    output.warn(check_files([first]))
     _quieten_optuna()
     work = Search(settings, chosen, where, study or study_file(where), prune=prune)
     work.deadline = time.monotonic() + seconds

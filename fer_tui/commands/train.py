@@ -17,9 +17,9 @@ from core.config import training_config as configs
 from core.config.presets import find_preset
 from core.config.training_config import TrainingConfig
 from core.errors import ConfigError, RunError
-from core.models.pretrained import check_weights_file
 from core.runs.reader import ENDED, RunSnapshot, find_run, read_run
 from core.runs.writer import request_stop
+from core.training.checks import check_files
 from fer_tui.commands.options import (
     ConfigOption,
     JsonOption,
@@ -82,17 +82,8 @@ def chosen_configs(
             for name in chosen:
                 configs.resolve({**settings, "data": given["data"], "model": name}, source=file.name)
         raise
-    for each in resolved:
-        check_weights_file(each.weights)
-    check_data(resolved[0])
+    output.warn(check_files(resolved))
     return resolved
-
-
-def check_data(config: TrainingConfig) -> None:
-    """Read the names of the data set, so that what is wrong with it is told before there is a run."""
-    from core.data.splits import training_set
-
-    output.warn(training_set(config).problems)
 
 
 def _option(name: str) -> inspect.Parameter:

@@ -17,8 +17,8 @@ from core.config.command_line import command_line
 from core.config.presets import PRESETS, Preset
 from core.config.training_config import TrainingConfig, faults, resolve
 from core.errors import ConfigError, FerError
-from core.models.pretrained import check_weights_file
 from core.training import estimate
+from core.training.checks import check_files
 from fer_tui.console.output import visible
 from fer_tui.key_labels import shown_tab
 from fer_tui.screens.mode_screen import ModeScreen
@@ -301,7 +301,7 @@ class TrainScreen(ModeScreen):
 
     async def _start(self, configs: list[TrainingConfig]) -> None:
         try:
-            await asyncio.to_thread(_check, configs)
+            await asyncio.to_thread(check_files, configs)
             await self.fer.submit(configs, detached=self.form.is_detached)
         except FerError as error:
             self.problem = str(error)
@@ -312,12 +312,3 @@ class TrainScreen(ModeScreen):
             self.fer.memory.remember(train=self.form.values())
             self.query_one(ModelList).choose()
             self.fer.action_mode("runs")
-
-
-def _check(configs: list[TrainingConfig]) -> None:
-    """Read the names of the data set anew, so that what has become wrong with it is told before there is a run."""
-    from core.data.splits import training_set
-
-    for config in configs:
-        check_weights_file(config.weights)
-    training_set(configs[0])

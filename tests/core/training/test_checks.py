@@ -1,0 +1,34 @@
+"""What is looked at before there is a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core.config.training_config import resolve
+from core.errors import ConfigError, DatasetError
+from core.training.checks import check_files
+
+
+def test_nothing_is_wrong_with_whole_files(faces: Path):
+    assert check_files([resolve({"data": faces, "model": name}) for name in ("compact", "model2")]) == ()
+
+
+def test_what_keeps_nothing_from_training_is_given_back(write_tree: Callable[..., Path], tmp_path: Path):
+    root = write_tree(tmp_path / "set", {"train/happy": 20, "train/sad": 20})
+    (problem,) = check_files([resolve({"data": root, "model": "compact"})])
+    assert problem.kind == "held_out"
+
+
+def test_the_weights_of_every_config_are_looked_for(faces: Path, tmp_path: Path):
+    first = resolve({"data": faces, "model": "compact"})
+    other = resolve({"data": faces, "model": "model1", "weights": str(tmp_path / "no.h5")})
+    with pytest.raises(ConfigError, match=r"--weights: .*/no\.h5: no such file; "):
+        check_files([first, other])
+
+
+def test_a_data_set_that_can_not_be_read_is_refused(tmp_path: Path):
+    with pytest.raises(DatasetError):
+        check_files([resolve({"data": tmp_path / "nowhere", "model": "compact"})])
