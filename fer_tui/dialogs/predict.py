@@ -23,7 +23,7 @@ from fer_tui.state.loaded_model import MODELS, model_at_work
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.path_input import PathInput
 from fer_tui.widgets.probability_bars import ProbabilityBars
-from fer_tui.widgets.run_table import model_and_name
+from fer_tui.widgets.run_names import model_and_name
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -25,7 +25,7 @@ from fer_tui.key_labels import shown_key
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.menu import MenuScreen
 from fer_tui.widgets.probability_bars import ProbabilityBars
-from fer_tui.widgets.run_table import model_and_name
+from fer_tui.widgets.run_names import model_and_name
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset

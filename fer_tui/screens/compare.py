@@ -19,12 +19,11 @@ from core.runs.predictions import read_predictions
 from core.runs.reader import RunSnapshot
 from fer_tui.console.output import visible
 from fer_tui.key_labels import shown_tab
-from fer_tui.screens.inspect_words import run_line
 from fer_tui.screens.mode_screen import RunsModeScreen
 from fer_tui.widgets.accuracy_graph import AccuracyGraph
 from fer_tui.widgets.comparison_table import BEST, ComparisonTable
 from fer_tui.widgets.menu import MenuScreen
-from fer_tui.widgets.run_table import run_digits
+from fer_tui.widgets.run_names import model_and_digits, run_line
 
 EMPTY = """Nothing to compare yet: a run comes into the table when its first epoch is done.
 
@@ -37,11 +36,6 @@ BASELINE_NOTES = {
     "majority": "what always giving the commonest class of train scores",
     "chance": "what guessing evenly scores",
 }
-
-
-def called(run: RunSnapshot) -> str:
-    """A run in two words."""
-    return f"{run.model} {run_digits(run.name)}"
 
 
 class CompareScreen(RunsModeScreen):
@@ -144,7 +138,7 @@ class CompareScreen(RunsModeScreen):
         first = self.chosen
         if first:
             others = [(run_line(run), run) for run in evaluated(self.fer.runs or ()) if run is not first]
-            menu = MenuScreen(f"Hold {called(first)} against", others, None)
+            menu = MenuScreen(f"Hold {model_and_digits(first)} against", others, None)
             self.app.push_screen(menu, lambda second: self._test(first, second))
 
     def _test(self, first: RunSnapshot, second: RunSnapshot | None) -> None:
@@ -157,7 +151,7 @@ class CompareScreen(RunsModeScreen):
 
         try:
             difference = compare_two(read_predictions(first.path), read_predictions(second.path))
-            told = in_words(difference, called(first), called(second))
+            told = in_words(difference, model_and_digits(first), model_and_digits(second))
         except FerError as error:
             told = [str(error)]
         self.app.call_from_thread(self._tell_test, told)

@@ -18,12 +18,13 @@ from core.runs.reader import RunSnapshot
 from fer_tui.console.output import visible
 from fer_tui.key_labels import shown_key, shown_tab
 from fer_tui.screens.inspect_reading import InspectReading
-from fer_tui.screens.inspect_words import faces_title, run_line, run_title, without_figures
+from fer_tui.screens.inspect_words import faces_title, run_title, without_figures
 from fer_tui.widgets.class_report import ClassReport
 from fer_tui.widgets.confusion_matrix import ConfusionMatrix
 from fer_tui.widgets.face_grid import FaceGrid
 from fer_tui.widgets.menu import MenuScreen
 from fer_tui.widgets.mode_tabs import Corner
+from fer_tui.widgets.run_names import run_line
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset

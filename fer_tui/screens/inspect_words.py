@@ -9,7 +9,7 @@ from rich.text import Text
 from core.runs.predictions import Cell
 from core.runs.reader import RunSnapshot
 from fer_tui.console.output import visible
-from fer_tui.widgets.run_table import short_name
+from fer_tui.widgets.run_names import short_name
 
 EMPTY = """No runs yet in {folder}/, so there is nothing to inspect.
 
@@ -27,13 +27,6 @@ WITHOUT_FIGURES = {
     "failed": "It failed{message}\n\nIts log is in Runs; 'fer-tui resume {name}' tries again.",
     "diverged": "It diverged before its first epoch was done{message}\n\nTrain it with a lower learning rate.",
 }
-
-
-def run_line(run: RunSnapshot) -> str:
-    """A run in one line, for a menu."""
-    accuracy = run.figures.get("accuracy")
-    figure = "" if accuracy is None else f"{accuracy:.4f}"
-    return f"{short_name(run.name):<16}  {run.model:<12}  {run.state:<11}  {figure}"
 
 
 def without_figures(run: RunSnapshot | None, folder: Path, train: str) -> str:

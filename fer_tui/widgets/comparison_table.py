@@ -13,7 +13,7 @@ from core.comparison.columns import COLUMNS, PUBLISHED, Row, is_reference
 from core.comparison.formats import cell, model_cell
 from core.comparison.table import best_figures, in_order, starts_descending
 from fer_tui.widgets.cells import Cell, update_cells
-from fer_tui.widgets.run_table import short_name
+from fer_tui.widgets.run_names import short_name
 
 # What decides stands first; the rest is a few keys to the right.
 ORDER = ("model", *(c for c in ("val_accuracy", "val_loss", "val_macro_f1", "val_balanced_accuracy", "train_accuracy")))

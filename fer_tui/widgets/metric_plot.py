@@ -14,7 +14,7 @@ from fer_tui.console.output import visible
 from fer_tui.key_labels import shown_key
 from fer_tui.widgets.line_plot import GAP, LinePlot, Points, Series
 from fer_tui.widgets.overlay import PLACES, Overlaid
-from fer_tui.widgets.run_table import run_digits
+from fer_tui.widgets.run_names import run_digits
 
 SMOOTHING = 0.6
 # Dots and blocks are told apart without colour; many fonts have no braille.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -11,28 +10,15 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from core.runs.reader import RunSnapshot
-from fer_tui.console.output import visible
 from fer_tui.console.states import theme_colour
 from fer_tui.widgets.cells import Cell, update_cells
+from fer_tui.widgets.run_names import short_name
 
 # Titles and widths, the gap to the next column included: one cell, so that 100 columns have room for a plot beside it.
 COLUMNS = {"mark": (" ", 3), "run": ("run (UTC)", 17), "model": ("model", 13), "state": ("state", 12)} | {
     "epochs": ("epochs", 7),
     "val_accuracy": ("val acc", 8),
 }
-_NAME = re.compile(r"\d{4}(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-\d{3}-.+-([0-9a-f]{4})", re.DOTALL)
-
-
-def short_name(name: str) -> str:
-    """A run's name without what other columns say: month, day, time and its four hex digits."""
-    parts = _NAME.fullmatch(name)
-    return "{}-{} {}:{} {}".format(*parts.groups()) if parts else name
-
-
-def run_digits(name: str) -> str:
-    """The four hex digits that end a run's name; the name itself where it is not one of ours."""
-    parts = _NAME.fullmatch(name)
-    return parts[5] if parts else name
 
 
 def matches(run: RunSnapshot, words: str) -> bool:
@@ -137,8 +123,3 @@ def _cells(run: RunSnapshot, mark: tuple[str, str], colours: dict[str, str]) -> 
         Cell(f"{len(run.history)}/{run.config.get('epochs', '?')}", right=True),
         Cell(f"{accuracy:.4f}" if accuracy == accuracy else "", right=True),
     ]
-
-
-def model_and_name(run: RunSnapshot) -> str:
-    """A run as the title of a dialog has it."""
-    return f"{visible(run.model)}, {visible(short_name(run.name))}"

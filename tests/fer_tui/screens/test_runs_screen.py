@@ -18,7 +18,7 @@ from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.screens.runs import RunsScreen
 from fer_tui.widgets.metric_plot import MetricPlot
 from fer_tui.widgets.run_detail import RunDetail, bar, duration
-from fer_tui.widgets.run_table import RunTable, short_name
+from fer_tui.widgets.run_table import RunTable
 
 FIRST, SECOND = "20260101-000000-000-compact-aaaa", "20260102-030405-006-model2-bbbb"
 
@@ -315,8 +315,3 @@ def test_durations(seconds: float, shown: str):
 def test_a_bar_is_empty_half_and_full():
     assert [bar(part, 4, 4) for part in (0, 2, 4, 9)] == ["░░░░", "██░░", "████", "████"]
     assert bar(1, 0, 2) == "░░"
-
-
-def test_a_run_is_called_by_its_time_and_digits():
-    assert short_name(SECOND) == "01-02 03:04 bbbb"
-    assert short_name("mine") == "mine"
