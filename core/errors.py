@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import overload
 
 
 def first_line(error: Exception, otherwise: str | None = None) -> str:
@@ -30,11 +31,33 @@ def nearest(name: str, known: Iterable[str], otherwise: str, *, cutoff: float = 
 
 
 class FerError(Exception):
-    """The work can't go on; the message is one line for the user."""
+    """The work can't go on; the message is one line for the user.
+
+    It names a setting as Python does, `ConfigError("epochs", "give 3 or more")`. Who shows it knows how the user writes
+    that name: the command line says `--epochs`, a form says its label.
+
+    Attributes:
+        field: what is wrong, a TrainingConfig field or another such name, `split` or `output`; empty where the message
+            says what is.
+        message: what is wrong and what to do, without the field.
+        source: the file, or the table in it, that has the field as a key; empty where it stands in none.
+    """
+
+    @overload
+    def __init__(self, message: str, /, *, source: str = "") -> None: ...
+    @overload
+    def __init__(self, field: str, message: str, /, *, source: str = "") -> None: ...
+    def __init__(self, *words: str, source: str = "") -> None:
+        super().__init__(*words)
+        self.field, self.message = ("", *words)[-2:]
+        self.source = source
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.source, self.field, self.message)))
 
 
 class ConfigError(FerError):
-    """A flag or a key of the config file is wrong."""
+    """A setting or a parameter is wrong."""
 
 
 class DatasetError(FerError):

@@ -10,11 +10,16 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from core.errors import FerError
 
 # The options of the screens, as `fer_tui.commands.group` has them too.
 _VALUES: Mapping[str, Callable[[str], Any]] = {"data": Path, "runs": Path, "theme": str}
 _NO_MOUSE = "no-mouse"
+# What an error calls `field`, where the command line has another name for it than `--field`.
+_NAMES: Mapping[str, str] = {"output": "OUTPUT", "target": "--output", "kind": "--to"}
 # Set where a shell asks for completions.
 COMPLETION = "_FER_TUI_COMPLETE"
 
@@ -54,12 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         output.fail("interrupted")
         return 130
-    except ConfigError as error:
-        output.fail(str(error))
-        return 2
     except FerError as error:
-        output.fail(str(error))
-        return 1
+        output.fail(told(error))
+        return 2 if isinstance(error, ConfigError) else 1
     except BrokenPipeError:
         # The reader of a pipe has left, and wants to hear no more.
         output.give_up_stdout()
@@ -78,6 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.fail(f"{type(error).__name__}: {first}; a fault of fer-tui, its traceback is in {terminal.app_log()}")
         return 1
     return status if isinstance(status, int) else 0
+
+
+def told(error: FerError) -> str:
+    """An error as the user of a command reads it: with the option or argument, or the file's key, that is wrong."""
+    if error.source or not error.field:
+        return str(error)
+    return f"{_NAMES.get(error.field) or '--' + error.field.replace('_', '-')}: {error.message}"
 
 
 def foreign_core() -> str | None:

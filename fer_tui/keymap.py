@@ -110,13 +110,13 @@ def check_keys(keymap: Mapping[str, str], *, source: str) -> None:
     for name, keys in keymap.items():
         if name not in known:
             hint = nearest(name, known, "'fer-tui settings --example' lists them", cutoff=0.4)
-            raise ConfigError(f"{source}: unknown action '{name}'; {hint}")
+            raise ConfigError(f"unknown action '{name}'; {hint}", source=source)
         try:
             wrong = next((key for key in _split(keys) if not _is_key(key)), None)
         except InvalidBinding:
             wrong = keys
         if wrong is not None:
-            raise ConfigError(f"{source}: {name}: '{wrong}' is no key; write it like x, f2, ctrl+s or 'x,f2'")
+            raise ConfigError(name, f"'{wrong}' is no key; write it like x, f2, ctrl+s or 'x,f2'", source=source)
     for screen in _screens():
         _check_screen(screen, known, {name: _split(keys) for name, keys in keymap.items()}, source)
 
@@ -130,11 +130,14 @@ def _check_screen(
     for action in here:
         for key in set(remapped.get(action.id, ())) - set(action.keys):
             if key in reserved:
-                raise ConfigError(f"{source}: {action.id}: '{key}' moves the cursor or the focus; choose another key")
+                raise ConfigError(
+                    action.id, f"'{key}' moves the cursor or the focus; choose another key", source=source
+                )
             for other in here:
                 if other.action != action.action and key in remapped.get(other.id, other.keys):
                     raise ConfigError(
-                        f"{source}: '{key}' would be both {action.id} and {other.id} on one screen; change one of them"
+                        f"'{key}' would be both {action.id} and {other.id} on one screen; change one of them",
+                        source=source,
                     )
 
 

@@ -32,7 +32,7 @@ def run(data: Path | None = None, runs: Path | None = None, *, theme: str | None
         ConfigError: the settings or the theme's name are wrong.
     """
     if theme is not None and theme not in theme_names():
-        raise ConfigError(f"--theme: {unknown_theme(theme)}")
+        raise ConfigError("theme", unknown_theme(theme))
     settings = load_settings()
     if theme is not None:
         settings = replace(settings, theme=theme)

@@ -67,7 +67,7 @@ def load_settings(path: Path | None = None) -> Settings:
         named = "$FER_TUI_CONFIG" if is_named else "settings"
         raise ConfigError(f"{named}: {path}: {error.strerror}; name a TOML file that can be read") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}; {_REMEDY}") from None
+        raise ConfigError(f"not TOML: {error}; {_REMEDY}", source=str(path)) from None
     settings = _checked(content, path)
     keymap.check_keys(settings.keys, source=f"{path}: [keys]")
     _check_form(settings.train, ("data",), f"{path}: [train]")
@@ -88,36 +88,38 @@ def _checked(content: dict[str, Any], path: Path) -> Settings:
     try:
         settings = TypeAdapter(Settings).validate_python(content)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_one_line(error)}") from None
+        raise _first_fault(error, path) from None
     if settings.theme is not None and settings.theme not in theme_names():
-        raise ConfigError(f"{path}: theme: {unknown_theme(settings.theme)}")
+        raise ConfigError("theme", unknown_theme(settings.theme), source=str(path))
     for name in ("runs", "data"):
         place = getattr(settings, name)
         if place is not None:
             try:
                 settings = replace(settings, **{name: place.expanduser()})
             except RuntimeError:
-                raise ConfigError(f"{path}: {name}: names the home of a user whom nobody knows") from None
+                message = "names the home of a user whom nobody knows"
+                raise ConfigError(name, message, source=str(path)) from None
     return settings
 
 
 def _check_form(values: dict[str, Any], elsewhere: tuple[str, ...], source: str) -> None:
     for name in elsewhere:
         if name in values:
-            raise ConfigError(f"{source}: '{name}' is chosen on the screens; take it out of this table")
+            raise ConfigError(f"'{name}' is chosen on the screens; take it out of this table", source=source)
     from core.config import training_config as configs
 
     configs.check_settings(values, source=source)
 
 
-def _one_line(error: ValidationError) -> str:
+def _first_fault(error: ValidationError, path: Path) -> ConfigError:
     """The first fault that pydantic found, with the key and what to do."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "unexpected_keyword_argument":
-        return f"unknown key '{key}'; {nearest(key, FIELDS, _REMEDY)}"
+        return ConfigError(f"unknown key '{key}'; {nearest(key, FIELDS, _REMEDY)}", source=str(path))
     message = first["msg"]
-    return f"{key}: {message[0].lower()}{message[1:]} (got {first['input']!r}); {_REMEDY}"
+    message = f"{message[0].lower()}{message[1:]} (got {first['input']!r}); {_REMEDY}"
+    return ConfigError(key, message, source=str(path))
 
 
 def example() -> str:

@@ -83,4 +83,4 @@ def find_preset(name: str) -> Preset:
     if name in PRESETS:
         return PRESETS[name]
     hint = nearest(name, PRESETS, f"choose from {', '.join(PRESETS)}")
-    raise ConfigError(f"--preset: no preset is called '{name}'; {hint}")
+    raise ConfigError("preset", f"no preset is called '{name}'; {hint}")

@@ -194,7 +194,7 @@ class TrainingConfig(BaseModel):
         if not spec.takes_weights:
             raise ValueError(f"{spec.name} has no pretrained weights; leave it at none")
         if weights == IMAGENET and (info.data.get("width"), info.data.get("channels")) != (1.0, 3):
-            raise ValueError("the ImageNet weights need width 1 and channels 3; else give --weights none")
+            raise ValueError("the ImageNet weights need width 1 and channels 3; else set weights to none")
         return weights if weights == IMAGENET else str(Path(weights).expanduser().absolute())
 
     @field_validator("channels", mode="before")
@@ -271,12 +271,12 @@ def duration(text: str) -> float:
     return hours * 3600 + minutes * 60 + seconds
 
 
-def resolve(settings: Mapping[str, Any], *, source: str = "flag") -> TrainingConfig:
+def resolve(settings: Mapping[str, Any], *, source: str = "") -> TrainingConfig:
     """One run's config: the defaults, the model's recipe, the protocol's settings, then `settings`.
 
     Args:
         settings: field names of TrainingConfig to values; `data` and `model` must be among them.
-        source: "flag" to name flags in errors, else the config file's name.
+        source: the file that the settings stand in, for errors; empty where they stand in none.
 
     Raises:
         ConfigError: a key is unknown, missing, or its value is not allowed.
@@ -285,22 +285,22 @@ def resolve(settings: Mapping[str, Any], *, source: str = "flag") -> TrainingCon
     for key in settings:
         if key not in known:
             hint = nearest(key, known, "see 'fer-tui train --help' for the names")
-            raise ConfigError(f"{source}: unknown key '{key}'; {hint}")
+            raise ConfigError(f"unknown key '{key}'; {hint}", source=source)
     if not settings.get("data"):
-        raise ConfigError("--data: no data set given; name a folder of faces or a fer2013.csv")
+        raise ConfigError("data", "no data set given; name a folder of faces or a fer2013.csv")
     if not settings.get("model"):
-        raise ConfigError(f"--model: no model given; choose from {', '.join(MODELS)}")
+        raise ConfigError("model", f"no model given; choose from {', '.join(MODELS)}")
     try:
         model = find_model(str(settings["model"]))
     except ValueError as error:
-        raise ConfigError(f"{'--model' if source == 'flag' else f'{source}: model'}: {error}") from None
+        raise ConfigError("model", str(error), source=source) from None
     protocol = str(settings.get("protocol", known["protocol"].default))
     by_protocol = PROTOCOLS[protocol].settings(model) if protocol in PROTOCOLS else {}
     layers = {**model.defaults(), **by_protocol, **settings}
     try:
         return TrainingConfig.model_validate(layers)
     except ValidationError as error:
-        raise ConfigError(_one_line(error, source)) from error
+        raise _errors(error, source)[0] from error
 
 
 def faults(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -314,18 +314,18 @@ def faults(settings: Mapping[str, Any]) -> dict[str, str]:
     try:
         resolve({**settings, "data": settings.get("data") or ".", "model": model})
     except ConfigError as error:
-        if isinstance(error.__cause__, ValidationError):
-            return {_field_of(fault): _fault(fault) for fault in reversed(error.__cause__.errors(include_url=False))}
-        return {"model": str(error).removeprefix("--model: ")}
+        cause = error.__cause__
+        found = _errors(cause) if isinstance(cause, ValidationError) else [error]
+        return {each.field: each.message for each in reversed(found)}
     return {}
 
 
-def check_settings(settings: Mapping[str, Any], *, source: str) -> None:
+def check_settings(settings: Mapping[str, Any], *, source: str = "") -> None:
     """Check settings that are not a whole run's, such as a form's defaults: their names and values, as `resolve` does.
 
     Args:
         settings: field names of TrainingConfig to values; `model` may be a list of names.
-        source: what an error names.
+        source: as in `resolve`.
 
     Raises:
         ConfigError: a key is unknown, or its value is not allowed.
@@ -335,22 +335,14 @@ def check_settings(settings: Mapping[str, Any], *, source: str) -> None:
         resolve({"data": ".", **settings, "model": model}, source=source)
 
 
-def _one_line(error: ValidationError, source: str) -> str:
-    """The first fault that pydantic found, as `--flag: what is wrong (got value)`."""
-    first = error.errors(include_url=False)[0]
-    name = _field_of(first)
-    flag = f"--{name.replace('_', '-')}" if source == "flag" else f"{source}: {name}"
-    return f"{flag}: {_fault(first)}"
-
-
-def _field_of(fault: Any) -> str:
-    return str(fault["loc"][0]) if fault["loc"] else "config"
-
-
-def _fault(fault: Any) -> str:
-    """What pydantic found, as `what is wrong (got value)`."""
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{message[0].lower()}{message[1:]} (got {fault['input']!r})"
+def _errors(error: ValidationError, source: str = "") -> list[ConfigError]:
+    """An error for each fault that pydantic found, in its order."""
+    found: list[ConfigError] = []
+    for fault in error.errors(include_url=False):
+        text = fault["msg"].removeprefix("Value error, ")
+        message = f"{text[0].lower()}{text[1:]} (got {fault['input']!r})"
+        found.append(ConfigError(str(next(iter(fault["loc"]), "")), message, source=source))
+    return found
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -363,9 +355,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             return tomllib.load(file)
     except OSError as error:
-        raise ConfigError(f"--config: {path}: {error.strerror}; name a TOML file") from None
+        raise ConfigError("config", f"{path}: {error.strerror}; name a TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"--config: {path}: not TOML: {error}") from None
+        raise ConfigError("config", f"{path}: not TOML: {error}") from None
 
 
 def choices(field: str) -> tuple[Any, ...]:

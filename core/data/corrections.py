@@ -35,7 +35,7 @@ class Decision:
 
 
 def write_decisions(decisions: list[Decision]) -> bytes:
-    """Decisions as the CSV that `--exclude` and `--relabel` take."""
+    """Decisions as the CSV that `exclude` and `relabel` take."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -73,30 +73,30 @@ def read_relabels(file: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for line, row in _rows(file, RELABEL, ("path", "new_label")):
         if not row["new_label"]:
-            raise ConfigError(f"--relabel: {file}: line {line}: names no new label")
+            raise ConfigError(RELABEL, f"{file}: line {line}: names no new label")
         found[row["path"]] = row["new_label"]
     return found
 
 
 def _rows(file: Path, decision: str, needed: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str, str]]]:
     """Lines and rows of a decision, of every one where that is empty."""
-    flag = f"--{decision}" if decision else "decisions"
+    field = decision or "decisions"
     try:
         text = files.read_bytes(file).decode(errors="surrogateescape")
     except OSError as error:
-        raise ConfigError(f"{flag}: {file}: {error.strerror}; name a CSV with a column 'path'") from None
+        raise ConfigError(field, f"{file}: {error.strerror}; name a CSV with a column 'path'") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         for name in needed:
             if name not in (reader.fieldnames or ()):
-                raise ConfigError(f"{flag}: {file}: has no column '{name}'; needed are {', '.join(needed)}")
+                raise ConfigError(field, f"{file}: has no column '{name}'; needed are {', '.join(needed)}")
         for row in reader:
             if None in row or None in row.values():
-                raise ConfigError(f"{flag}: {file}: line {reader.line_num}: has not as many cells as the first line")
+                raise ConfigError(field, f"{file}: line {reader.line_num}: has not as many cells as the first line")
             if not decision or row.get("decision", decision) == decision:
                 yield reader.line_num, row
     except csv.Error as error:
-        raise ConfigError(f"{flag}: {file}: line {reader.line_num}: {error}") from None
+        raise ConfigError(field, f"{file}: line {reader.line_num}: {error}") from None
 
 
 def corrected(dataset: Dataset, exclude: Path | None, relabel: Path | None) -> Dataset:
@@ -126,7 +126,7 @@ def _relabelled(dataset: Dataset, file: Path) -> Dataset:
     for label in labels.values():
         if label not in classes:
             raise ConfigError(
-                f"--relabel: {file}: '{label}' is no class of {dataset.root}; choose from {', '.join(sorted(classes))}"
+                RELABEL, f"{file}: '{label}' is no class of {dataset.root}; choose from {', '.join(sorted(classes))}"
             )
     frame = dataset.frame.copy()
     known = frame["path"].isin(labels)
@@ -135,11 +135,11 @@ def _relabelled(dataset: Dataset, file: Path) -> Dataset:
     return replace(dataset, frame=frame)
 
 
-def _told(dataset: Dataset, flag: str, file: Path, paths: Mapping[str, object], found: int, done: str) -> Dataset:
+def _told(dataset: Dataset, field: str, file: Path, paths: Mapping[str, object], found: int, done: str) -> Dataset:
     """The data set with what was done to it among its problems."""
     if paths and not found:
         raise ConfigError(
-            f"--{flag}: {file}: none of its {len(paths):,} images is in {dataset.root}, such as {next(iter(paths))}"
+            field, f"{file}: none of its {len(paths):,} images is in {dataset.root}, such as {next(iter(paths))}"
         )
     gone = len(paths) - found
     missing = f"; {gone:,} more of its paths are not in the data set" if gone else ""

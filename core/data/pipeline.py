@@ -222,7 +222,7 @@ def evaluation_batch(images: int, replicas: int) -> int:
         if images % batch == 0 or images % batch >= replicas:
             return batch
     raise DatasetError(
-        f"{images} validation images can't be shared out over {replicas} devices; use one: --devices auto"
+        f"{images} validation images can't be shared out over {replicas} devices; use one: set devices to auto"
     )
 
 

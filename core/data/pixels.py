@@ -198,6 +198,6 @@ def _unnamed_file(size: int) -> IO[bytes]:
     except OSError as error:
         raise DatasetError(
             f"{folder}: {error.strerror}; {size / MIB:,.0f} MiB of decoded images need room there, or in memory: "
-            "--image-memory"
+            "set image memory higher"
         ) from None
     return file

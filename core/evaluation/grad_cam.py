@@ -161,7 +161,7 @@ def explain_image(run: Path, path: Path, explained: str | None = None, *, whole:
     """
     classes = run_classes(run)
     if explained is not None and explained not in classes:
-        raise ConfigError(f"--class: {run.name} knows no class '{explained}'; choose from {', '.join(sorted(classes))}")
+        raise ConfigError("class", f"{run.name} knows no class '{explained}'; choose from {', '.join(sorted(classes))}")
     model = load_model(run)
     _, size, _, channels = model.input_shape
     try:

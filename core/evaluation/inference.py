@@ -145,7 +145,7 @@ def evaluate_run(
     splits = dataset.splits
     name = split or (splits[0] if len(splits) == 1 else "validation")
     if name not in splits:
-        raise DatasetError(f"--split: {dataset.root} has no split '{name}'; it has {', '.join(splits)}")
+        raise DatasetError("split", f"{dataset.root} has no split '{name}'; it has {', '.join(splits)}")
     frame = dataset.split(name)
     known = frame[frame["label"].isin(classes)].reset_index(drop=True)
     if known.empty:

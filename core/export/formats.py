@@ -127,9 +127,9 @@ def export_run(run: Path, name: str, output: Path) -> Exported:
     card = output.parent / f"{output.name}.md"
     for place in (output, card):
         if place.exists() or place.is_symlink():
-            raise ConfigError(f"OUTPUT: {place} is there already; name another, or remove it")
+            raise ConfigError("output", f"{place} is there already; name another, or remove it")
     if name == "keras" and output.suffix != form.suffix:
-        raise ConfigError(f"OUTPUT: {output}: Keras loads only names that end in {form.suffix}; name it so")
+        raise ConfigError("output", f"{output}: Keras loads only names that end in {form.suffix}; name it so")
     model = load_model(run)
     pixels, origin = _images(run, model)
     try:
@@ -140,21 +140,21 @@ def export_run(run: Path, name: str, output: Path) -> Exported:
             if not difference <= TOLERANCE:
                 raise RunError(
                     f"{run.name}: as {form.title} it differs from the original by up to {difference:.2g} on {origin}; "
-                    "nothing was written: choose another --format"
+                    "nothing was written: choose another format"
                 )
             shutil.move(written, output)
         files.write_output(card, model_card(read_run(run), form.title, output.name, difference, origin).encode())
     except OSError as error:
-        raise ConfigError(f"OUTPUT: {output}: {error.strerror or error}; name a place that can be written") from None
+        raise ConfigError("output", f"{output}: {error.strerror or error}; name a place that can be written") from None
     return Exported(card, difference, len(pixels), origin)
 
 
 def _format(name: str) -> Format:
     if name not in FORMATS:
-        raise ConfigError(f"--format: no format is called '{name}'; choose from {', '.join(FORMATS)}")
+        raise ConfigError("format", f"no format is called '{name}'; choose from {', '.join(FORMATS)}")
     missing = extras.missing(FORMATS[name].packages)
     if missing:
-        raise ConfigError(f"--format: {name} needs {' and '.join(missing)}: {extras.install_command('export')}")
+        raise ConfigError("format", f"{name} needs {' and '.join(missing)}: {extras.install_command('export')}")
     return FORMATS[name]
 
 

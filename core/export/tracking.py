@@ -30,7 +30,7 @@ def open_tracker(kind: str, run: Path) -> Tracker:
         RunError: the package is missing.
     """
     if kind not in TRACKERS:
-        raise ConfigError(f"--to: nothing is logged to '{kind}'; choose from {', '.join(TRACKERS)}")
+        raise ConfigError("kind", f"nothing is logged to '{kind}'; choose from {', '.join(TRACKERS)}")
     if not extras.is_installed(kind):
         raise RunError(f"{kind} is not installed; {extras.install_command(kind)}")
     return TRACKERS[kind](run)
@@ -49,7 +49,7 @@ def log_run(run: Path, kind: str) -> str:
     """
     snapshot = read_run(run)
     if snapshot.state not in ENDED:
-        raise RunError(f"{run.name}: is {snapshot.state}; log it when it has ended, or train with --track")
+        raise RunError(f"{run.name}: is {snapshot.state}; log it when it has ended, or set track when you train")
     try:
         tracker = open_tracker(kind, run)
         tracker.log_epochs(snapshot)

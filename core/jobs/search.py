@@ -304,6 +304,6 @@ def _open_study(file: Path, name: str, config: TrainingConfig, *, prune: bool) -
             load_if_exists=True,
         )
     except OSError as error:
-        raise RunError(f"--study: {file}: {error.strerror}; name a file that can be written") from None
+        raise RunError("study", f"{file}: {error.strerror}; name a file that can be written") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ConfigError(f"--study: {file}: is no study of a search; name another file") from None
+        raise ConfigError("study", f"{file}: is no study of a search; name another file") from None

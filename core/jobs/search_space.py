@@ -64,8 +64,8 @@ def read_space(wishes: Mapping[str, tuple[Any, str]], settings: Mapping[str, Any
     """A search's space, every value of it checked.
 
     Args:
-        wishes: TrainingConfig fields to what was told, text in SYNTAX or a list of values, and where, for errors:
-            "--space" or a file.
+        wishes: TrainingConfig fields to what was told, text in SYNTAX or a list of values, and the file that it
+            stands in, for errors; text of no file counts as told by `space`.
         settings: the settings that all trials share; `data` and `model` must be among them, or in the space.
 
     Raises:
@@ -76,34 +76,44 @@ def read_space(wishes: Mapping[str, tuple[Any, str]], settings: Mapping[str, Any
     shared = dict(settings)
     # The model first: what is chosen besides is checked with one of the models.
     for field in sorted(wishes, key=lambda name: name != "model"):
-        told, source = wishes[field]
-        if field in FIXED:
-            raise ConfigError(f"{source}: {field}: trials that differ in it can't be compared; give it one value")
-        if field not in TrainingConfig.model_fields:
-            # Tells the nearest name.
-            resolve({field: told}, source=source)
-        dimension = _dimension(field, told, source)
-        checked = [getattr(resolve({**shared, field: value}, source=source), field) for value in dimension.values()]
-        if isinstance(dimension, Choices):
-            dimension = Choices(tuple(dict.fromkeys(str(v) if isinstance(v, Path) else v for v in checked)))
-        space[field] = dimension
+        told, file = wishes[field]
+        try:
+            space[field] = dimension = _checked(field, told, shared)
+        except ConfigError as error:
+            if isinstance(told, str) and not file:
+                raise ConfigError("space", str(error)) from None
+            raise ConfigError(error.field, error.message, source=file) from None
         if field == "model":
             shared["model"] = dimension.values()[0]
     _check_objective(resolve({**settings, **first_values(space)}), space)
     return space
 
 
+def _checked(field: str, told: Any, shared: Mapping[str, Any]) -> Range | Choices:
+    """What a field may be, each value of it as a config has it, with the settings that are shared."""
+    if field in FIXED:
+        raise ConfigError(field, "trials that differ in it can't be compared; give it one value")
+    if field not in TrainingConfig.model_fields:
+        # Tells the nearest name.
+        resolve({field: told})
+    dimension = _dimension(field, told)
+    values = [getattr(resolve({**shared, field: value}), field) for value in dimension.values()]
+    if isinstance(dimension, Range):
+        return dimension
+    return Choices(tuple(dict.fromkeys(str(value) if isinstance(value, Path) else value for value in values)))
+
+
 def _check_objective(config: TrainingConfig, space: Space) -> None:
     """Refuse what trials can't be judged by: a monitor of training, and a figure that the space has a part in."""
     if PROTOCOLS[config.protocol].has_own_steps:
-        raise ConfigError("--protocol: a search goes by the whole validation split; use the sound protocol")
+        raise ConfigError("protocol", "a search goes by the whole validation split; use the sound protocol")
     if not config.monitor.startswith("val_"):
         raise ConfigError(
-            f"--monitor: {config.monitor} is a figure of training; a search goes by validation, such as val_accuracy"
+            "monitor", f"{config.monitor} is a figure of training; a search goes by validation, such as val_accuracy"
         )
     for field in IN_LOSS:
         if field in space and config.monitor == "val_loss":
-            raise ConfigError(f"--space: {field} is a part of val_loss; add --monitor val_accuracy to search over it")
+            raise ConfigError("space", f"{field} is a part of val_loss; set monitor to val_accuracy to search over it")
 
 
 def first_values(space: Space) -> dict[str, Any]:
@@ -111,38 +121,38 @@ def first_values(space: Space) -> dict[str, Any]:
     return {field: dimension.values()[0] for field, dimension in space.items()}
 
 
-def _dimension(field: str, told: Any, source: str) -> Range | Choices:
+def _dimension(field: str, told: Any) -> Range | Choices:
     if isinstance(told, str) and ".." in told:
-        return _range(field, told, source)
+        return _range(field, told)
     options = told.split(",") if isinstance(told, str) else told
     if not isinstance(options, Sequence) or len(options) < 2 or "" in options:
-        raise ConfigError(f"{source}: {field}: must be {SYNTAX} (got {told!r})")
+        raise ConfigError(field, f"must be {SYNTAX} (got {told!r})")
     return Choices(tuple(options))
 
 
-def _range(field: str, told: str, source: str) -> Range:
+def _range(field: str, told: str) -> Range:
     kind = _number(field)
     if kind is None:
-        raise ConfigError(f"{source}: {field}: has no range; list its values, as A,B,C (got {told!r})")
+        raise ConfigError(field, f"has no range; list its values, as A,B,C (got {told!r})")
     ends, _, how = told.partition(":")
     low, _, high = ends.partition("..")
     try:
         numbers = [Decimal(text) for text in (low, high, *([how] if how not in ("", "log") else []))]
         if kind is int and any(number != int(number) for number in numbers):
-            raise ConfigError(f"{source}: {field}: is a whole number (got {told!r})")
+            raise ConfigError(field, f"is a whole number (got {told!r})")
     except (InvalidOperation, ValueError, OverflowError):
-        raise ConfigError(f"{source}: {field}: must be {SYNTAX} (got {told!r})") from None
+        raise ConfigError(field, f"must be {SYNTAX} (got {told!r})") from None
     if not all(number.is_finite() for number in numbers) or numbers[0] >= numbers[1]:
-        raise ConfigError(f"{source}: {field}: LOW must be below HIGH (got {told!r})")
+        raise ConfigError(field, f"LOW must be below HIGH (got {told!r})")
     if how == "log":
         if numbers[0] <= 0:
-            raise ConfigError(f"{source}: {field}: LOW must be above 0 for :log (got {told!r})")
+            raise ConfigError(field, f"LOW must be above 0 for :log (got {told!r})")
         return Range(kind(numbers[0]), kind(numbers[1]), log=True)
     if not how:
         return Range(kind(numbers[0]), kind(numbers[1]))
     bottom, top, step = numbers
     if not 0 < step <= top - bottom:
-        raise ConfigError(f"{source}: {field}: STEP must be above 0 and fit between the ends (got {told!r})")
+        raise ConfigError(field, f"STEP must be above 0 and fit between the ends (got {told!r})")
     return Range(kind(bottom), kind(bottom + (top - bottom) // step * step), kind(step))
 
 

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (".h5", ".keras")
 IMAGENET_FILE = f"{BACKBONE}_notop.h5"
-REMEDY = "give --weights PATH, or --weights none to start at random"
+REMEDY = "set weights to a file of them, or to none to start at random"
 CONNECT_SECONDS = 20.0
 
 
@@ -38,9 +38,9 @@ def check_weights_file(weights: str | None) -> None:
     if weights is None or weights == IMAGENET:
         return
     if not Path(weights).is_file():
-        raise ConfigError(f"--weights: {weights}: no such file; name EfficientNetB2's weights, {IMAGENET} or none")
+        raise ConfigError("weights", f"{weights}: no such file; name EfficientNetB2's weights, {IMAGENET} or none")
     if not weights.endswith(SUFFIXES):
-        raise ConfigError(f"--weights: {weights}: no weights file; its name ends with {' or '.join(SUFFIXES)}")
+        raise ConfigError("weights", f"{weights}: no weights file; its name ends with {' or '.join(SUFFIXES)}")
 
 
 def load_pretrained(model: keras.Model, weights: str) -> None:
@@ -59,10 +59,11 @@ def load_pretrained(model: keras.Model, weights: str) -> None:
     try:
         backbone.load_weights(path)
     except OSError as error:
-        raise WeightsError(f"--weights: {path}: can't be read ({_said(error)}); {REMEDY}") from None
+        raise WeightsError("weights", f"{path}: can't be read ({_said(error)}); {REMEDY}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
-            f"--weights: {path}: not the weights of EfficientNetB2 without top at this width ({_said(error)}); {REMEDY}"
+            "weights",
+            f"{path}: not the weights of EfficientNetB2 without top at this width ({_said(error)}); {REMEDY}",
         ) from None
 
 
@@ -90,7 +91,7 @@ def _imagenet_file() -> Path:
     except (OSError, HTTPException) as error:
         logger.error("%s: %s", type(error).__name__, error)
         reason = getattr(error, "reason", error)
-        raise WeightsError(f"--weights: ImageNet's weights can't be downloaded ({reason}); {REMEDY}") from None
+        raise WeightsError("weights", f"ImageNet's weights can't be downloaded ({reason}); {REMEDY}") from None
     return path
 
 

@@ -134,7 +134,7 @@ def list_runs(folder: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise RunError(f"--runs: {folder}: {error.strerror}; name a folder that can be read") from None
+        raise RunError("runs", f"{folder}: {error.strerror}; name a folder that can be read") from None
 
 
 def find_run(name: str, folder: Path) -> Path:
@@ -148,7 +148,9 @@ def find_run(name: str, folder: Path) -> Path:
         return Path(name).resolve()
     runs = list_runs(folder)
     if not runs:
-        raise RunError(f"{name}: there are no runs in {folder}; start one with 'fer-tui train', or give --runs")
+        raise RunError(
+            f"{name}: there are no runs in {folder}; start one with 'fer-tui train', or set runs to another folder"
+        )
     if name == "latest":
         return runs[0]
     found = [path for path in runs if name and path.name.startswith(name)]

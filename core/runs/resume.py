@@ -87,7 +87,7 @@ def change_config(run: Path, epochs: int | None = None, learning_rate: float | N
         return
     done = len(read_run(run).history)
     if epochs is not None and epochs < max(done, 1):
-        raise ConfigError(f"--epochs: {run.name} has done {done} epochs; give {max(done, 1)} or more")
+        raise ConfigError("epochs", f"{run.name} has done {done} epochs; give {max(done, 1)} or more")
     stored = load_config(run).model_dump(mode="json")
     files.write_json(run / CONFIG, resolve({**stored, **changes}).model_dump(mode="json"))
 

@@ -59,7 +59,7 @@ def create_run(config: TrainingConfig, folder: Path) -> Path:
             raise
     except OSError as error:
         remedy = "free some space" if error.errno == 28 else "name a folder that can be written"
-        raise RunError(f"--runs: {folder}: {error.strerror}; {remedy}") from None
+        raise RunError("runs", f"{folder}: {error.strerror}; {remedy}") from None
     return path
 
 

@@ -69,7 +69,7 @@ def prepare(config: TrainingConfig) -> Devices:
     if config.devices == "cpu" or (config.devices == "auto" and not gpus):
         return Devices(("CPU:0",), "CPU", choose_precision(config.precision, None))
     if not gpus:
-        raise ConfigError("--devices: no GPU is visible to TensorFlow; use --devices cpu, or install fer-tui[gpu]")
+        raise ConfigError("devices", "no GPU is visible to TensorFlow; set devices to cpu, or install fer-tui[gpu]")
     used = gpus if config.devices == "all" else gpus[:1]
     details = [tf.config.experimental.get_device_details(gpu) for gpu in used]
     capability = min((tuple(d["compute_capability"]) for d in details if "compute_capability" in d), default=None)
@@ -89,7 +89,7 @@ def _logical_cpus(count: int) -> tuple[str, ...]:
     except RuntimeError:
         if len(tf.config.list_logical_devices("CPU")) < count:
             raise ConfigError(
-                f"--devices: TensorFlow already runs here; start 'cpu:{count}' in a process of its own"
+                "devices", f"TensorFlow already runs here; start 'cpu:{count}' in a process of its own"
             ) from None
     return tuple(f"CPU:{i}" for i in range(count))
 

@@ -11,7 +11,7 @@ from core.errors import FerError, first_line
 logger = logging.getLogger(__name__)
 
 # A run keeps its settings when it goes on, so that these are for a new one.
-_SMALLER = "begin again with a lower --batch-size, --image-size or --width"
+_SMALLER = "begin again with a lower batch size, image size or width"
 
 
 def explain(error: Exception, run: Path) -> str:

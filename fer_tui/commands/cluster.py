@@ -163,13 +163,13 @@ def _seeds(text: str | None, flags: dict[str, Any]) -> list[int]:
     if text is None:
         return []
     if flags.get("seed") is not None:
-        raise ConfigError("--seeds: there is a --seed besides; leave one of them out")
+        raise ConfigError("seeds", "there is a --seed besides; leave one of them out")
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() for word in words):
-        raise ConfigError(f"--seeds: must be whole numbers with commas between, such as 1,2,3 (got {text!r})")
+        raise ConfigError("seeds", f"must be whole numbers with commas between, such as 1,2,3 (got {text!r})")
     found = [int(word) for word in words]
     if len(set(found)) < len(found):
-        raise ConfigError(f"--seeds: one is told twice, and would give the same run twice (got {text!r})")
+        raise ConfigError("seeds", f"one is told twice, and would give the same run twice (got {text!r})")
     return found
 
 
@@ -191,8 +191,9 @@ def _address(queue: ClusterQueue, wanted: str | None) -> str | None:
         wanted = None
     if queue.is_driven() and wanted != queue.address:
         raise RunError(
-            f"--address: the queue of {queue.runs} is worked on by way of {queue.address or 'this machine'}; "
-            "stop it first with 'fer-tui cluster stop'"
+            "address",
+            f"the queue of {queue.runs} is worked on by way of {queue.address or 'this machine'}; "
+            "stop it first with 'fer-tui cluster stop'",
         )
     if wanted is not None:
         check_cluster(wanted, token)

@@ -62,9 +62,9 @@ def demo(
     from core.data.demo import CLASSES, write_faces
 
     if per_class < 2:
-        raise ConfigError(f"--per-class: must be at least 2, one for each split (got {per_class})")
+        raise ConfigError("per_class", f"must be at least 2, one for each split (got {per_class})")
     if seed < 0:
-        raise ConfigError(f"--seed: must be at least 0 (got {seed})")
+        raise ConfigError("seed", f"must be at least 0 (got {seed})")
     write_faces(directory, per_class, seed)
     output.say(f"drew {per_class * len(CLASSES):,} faces of {len(CLASSES)} classes into {directory}")
     return 0

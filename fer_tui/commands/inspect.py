@@ -51,7 +51,7 @@ def evaluate(
 
     data = data or context.obj.data
     if data is None:
-        raise ConfigError("--data: no data set given; name a folder of faces or a fer2013.csv")
+        raise ConfigError("data", "no data set given; name a folder of faces or a fer2013.csv")
     path = find_run(run, folder(context, runs))
     dataset = read_dataset(data)
     output.warn(dataset.problems)

@@ -66,7 +66,7 @@ def review(
         try:
             files.write_output(target, write_decisions(decisions))
         except OSError as error:
-            raise RunError(f"--output: {target}: {error.strerror}; name a file that can be written") from None
+            raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
         output.say(f"wrote {target}: {len(shown):,} of {len(found):,} images; look at them, then train with --exclude")
     if json:
         output.print_json([asdict(each) for each in shown])

@@ -87,11 +87,11 @@ def compare(
 ) -> int:
     """Compare runs in one table, beside the baselines and the article's figures."""
     if form not in FORMATS:
-        raise ConfigError(f"--format: no format is called '{form}'; choose from {', '.join(FORMATS)}")
+        raise ConfigError("format", f"no format is called '{form}'; choose from {', '.join(FORMATS)}")
     where = folder(context, runs)
     if tested:
         if target is not None:
-            raise ConfigError("--output: --test writes no table; its answer is on stdout, as JSON with --format json")
+            raise ConfigError("target", "--test writes no table; its answer is on stdout, as JSON with --format json")
         return _test(*(find_run(name, where) for name in tested), form=form)
     paths = [find_run(name, where) for name in names] if names else list_runs(where)
     if not paths:
@@ -110,7 +110,7 @@ def compare(
     try:
         files.write_output(target, text.encode(errors="surrogateescape"))
     except OSError as error:
-        raise RunError(f"--output: {target}: {error.strerror}; name a file that can be written") from None
+        raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
     output.say(f"wrote {target}")
     return 0
 
@@ -121,7 +121,7 @@ def _test(first: Path, second: Path, *, form: str) -> int:
     from core.runs.predictions import read_predictions
 
     if form not in ("table", "json"):
-        raise ConfigError(f"--format: --test is told as table or json, not as {form}")
+        raise ConfigError("format", f"--test is told as table or json, not as {form}")
     difference = compare_two(read_predictions(first), read_predictions(second))
     if form == "json":
         output.print_json({"runs": [first.name, second.name], **asdict(difference)})

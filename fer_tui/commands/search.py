@@ -122,21 +122,23 @@ def _settings(file: Path | None, given: dict[str, Any], told: list[str]) -> tupl
     name = file.name if file else ""
     table = settings.pop("search", {})
     if not isinstance(table, dict):
-        raise ConfigError(f"{name}: search: must be a table, [search], of fields to search over")
+        raise ConfigError("search", "must be a table, [search], of fields to search over", source=name)
     wishes = {field: (values, f"{name}: [search]") for field, values in table.items() if field not in given}
-    models = given.pop("model", None) or settings.pop("model", None) or []
+    models, where = given.pop("model", None), ""
+    if not models:
+        models, where = settings.pop("model", None) or [], name
     if isinstance(models, list) and len(models) > 1:
-        wishes["model"] = (models, "--model")
+        wishes["model"] = (models, where)
     elif models:
         given["model"] = models[0] if isinstance(models, list) else models
     flags = _flags(told)
     for field in flags:
         if field in given:
-            raise ConfigError(f"--space: {field} has a value of its own as a flag; leave one of them out")
-    wishes |= {field: (values, "--space") for field, values in flags.items()}
+            raise ConfigError("space", f"{field} has a value of its own as a flag; leave one of them out")
+    wishes |= {field: (values, "") for field, values in flags.items()}
     settings = {field: value for field, value in settings.items() if field not in wishes}
     if not wishes:
-        raise ConfigError("--space: nothing to search over; give one, such as --space learning_rate=1e-4..1e-2:log")
+        raise ConfigError("space", "nothing to search over; give one, such as --space learning_rate=1e-4..1e-2:log")
     # What all share first, flags and the file each alone, so that an error is told with the name of where it stands.
     asked = {"data": settings.get("data"), "model": settings.get("model")}
     if "model" in wishes:
@@ -156,9 +158,9 @@ def _flags(told: list[str]) -> dict[str, str]:
         field, equals, values = text.partition("=")
         field = field.strip().replace("-", "_")
         if not equals:
-            raise ConfigError(f"--space: must be FIELD=VALUES, such as width=0.5,1,2 (got {text!r})")
+            raise ConfigError("space", f"must be FIELD=VALUES, such as width=0.5,1,2 (got {text!r})")
         if field in flags:
-            raise ConfigError(f"--space: {field} is told twice")
+            raise ConfigError("space", f"{field} is told twice")
         flags[field] = values.strip()
     return flags
 
@@ -167,9 +169,9 @@ def _seconds(text: str) -> float:
     try:
         seconds = configs.duration(text)
     except ValueError as error:
-        raise ConfigError(f"--time-budget: {error} (got {text!r})") from None
+        raise ConfigError("time_budget", f"{error} (got {text!r})") from None
     if not seconds > 0:
-        raise ConfigError(f"--time-budget: must be above 0 (got {text!r})")
+        raise ConfigError("time_budget", f"must be above 0 (got {text!r})")
     return seconds
 
 

@@ -37,8 +37,9 @@ def serve(
 
     if not is_loopback(host) and not expose:
         raise ConfigError(
-            f"--host: {host} may be reached from other machines, and there is no password; "
-            "use 127.0.0.1 through an SSH tunnel, or add --expose"
+            "host",
+            f"{host} may be reached from other machines, and there is no password; "
+            "use 127.0.0.1 through an SSH tunnel, or add --expose",
         )
     if not extras.is_installed("serve"):
         raise FerError(f"serve: the browser front is not installed; {extras.install_command('serve')}")

@@ -141,7 +141,7 @@ def resume(
     snapshot = read_run(path)
     if learning_rate is not None:
         # Where nothing is left to do, a wrong flag is told all the same.
-        configs.check_settings({"learning_rate": learning_rate}, source="flag")
+        configs.check_settings({"learning_rate": learning_rate})
     if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
         output.say(f"{path.name}: already completed; --epochs N trains it further")
         if json:

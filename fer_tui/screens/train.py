@@ -23,7 +23,7 @@ from fer_tui.console.output import visible
 from fer_tui.key_labels import shown_tab
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.model_list import ModelList
-from fer_tui.widgets.settings_form import FAULT_SIGN, SettingsForm
+from fer_tui.widgets.settings_form import FAULT_SIGN, SettingsForm, title
 
 
 class TrainScreen(ModeScreen):
@@ -147,7 +147,7 @@ class TrainScreen(ModeScreen):
         if self.data is None:
             return f"open a data set first: {shown_tab(self, 'data')}"
         if self.faults:
-            return f"{FAULT_SIGN} mend {', '.join(name.replace('_', ' ') for name in self.faults)}"
+            return f"{FAULT_SIGN} mend {', '.join(map(title, self.faults))}"
         return "" if chosen else "choose a model: space or a click on it"
 
     # What is shown
@@ -304,7 +304,7 @@ class TrainScreen(ModeScreen):
             await asyncio.to_thread(check_files, configs)
             await self.fer.submit(configs, detached=self.form.is_detached)
         except FerError as error:
-            self.problem = str(error)
+            self.problem = f"{title(error.field)}: {error.message}" if error.field else str(error)
         finally:
             self.is_starting = False
             self.show_later()

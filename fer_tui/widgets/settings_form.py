@@ -71,7 +71,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
         if SETTINGS[name].annotation is bool:
             return Toggle(bool(self._defaults[name]), id=f"set-{name}")
         if choices(name):
-            return Choice(_title(name), self._offers(name), id=f"set-{name}")
+            return Choice(title(name), self._offers(name), id=f"set-{name}")
         return ShownInput(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
 
     def _offers(self, name: str) -> list[tuple[str, str]]:
@@ -146,7 +146,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
             is_wrong = name in faults
             if label.has_class("-wrong") != is_wrong:
                 label.set_class(is_wrong, "-wrong")
-                label.update(f"{FAULT_SIGN if is_wrong else ' '} {_title(name)}")
+                label.update(f"{FAULT_SIGN if is_wrong else ' '} {title(name)}")
 
     @property
     def visited(self) -> str:
@@ -206,10 +206,11 @@ def _as_typed(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value if isinstance(value, bool) else as_text(name, value) for name, value in settings.items()}
 
 
-def _title(name: str) -> str:
+def title(name: str) -> str:
+    """A setting's label."""
     return name.replace("_", " ")
 
 
 def _row(name: str, control: Widget) -> ComposeResult:
-    yield Static(f"  {_title(name)}", id=f"label-{name}", classes="label", markup=False)
+    yield Static(f"  {title(name)}", id=f"label-{name}", classes="label", markup=False)
     yield control

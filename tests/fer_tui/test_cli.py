@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import ast
 import inspect
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from core.config.training_config import resolve
+from core.errors import ConfigError, RunError
 from fer_tui import launch
-from fer_tui.cli import COMPLETION, _run_command, main, screen_options
+from fer_tui.cli import COMPLETION, _run_command, main, screen_options, told
+from fer_tui.commands.group import app
 
 SCREENS = (
     [],
@@ -55,3 +62,45 @@ def test_everything_else_is_left_to_typer(arguments: list[str]):
 def test_a_shell_that_asks_for_completions_gets_them_from_typer(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(COMPLETION, "complete_bash")
     assert screen_options([]) is None
+
+
+# The names of what is wrong
+
+
+def words(command: Any) -> Iterator[str]:
+    """The options and arguments of a command and of those below it."""
+    for parameter in command.params:
+        yield from parameter.opts if parameter.param_type_name == "option" else [parameter.metavar]
+    for below in getattr(command, "commands", {}).values():
+        yield from words(below)
+
+
+def fields() -> dict[str, str]:
+    """Every field that an error names, and a file that does."""
+    root = Path(launch.__file__).parent.parent
+    found: dict[str, str] = {}
+    for file in (*root.glob("core/**/*.py"), *root.glob("fer_tui/**/*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("ConfigError", "RunError", "DatasetError"):
+                first, *others = node.args
+                # A file's key keeps its name.
+                if others and not node.keywords and isinstance(first, ast.Constant):
+                    found[str(first.value)] = file.name
+    return found
+
+
+def test_every_error_names_an_option_or_an_argument_that_there_is():
+    named = {field: told(ConfigError(field, "")).removesuffix(": ") for field in fields()}
+    assert {"epochs", "runs", "output", "target", "kind", "cpus_per_run"} <= set(named)
+    known = set(words(typer.main.get_command(app)))
+    assert {field: word for field, word in named.items() if word not in known} == {}
+
+
+def test_a_setting_is_told_by_its_flag_and_a_files_key_as_it_stands_there():
+    assert told(RunError("runs/a: is running")) == "runs/a: is running"
+    with pytest.raises(ConfigError) as flag:
+        resolve({"data": "faces", "model": "compact", "batch_size": 0})
+    assert told(flag.value) == "--batch-size: input should be greater than or equal to 1 (got 0)"
+    with pytest.raises(ConfigError) as key:
+        resolve({"data": "faces", "model": "compact", "batch_size": 0}, source="my.toml")
+    assert told(key.value) == "my.toml: batch_size: input should be greater than or equal to 1 (got 0)"

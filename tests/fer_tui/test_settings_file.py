@@ -150,7 +150,7 @@ def test_a_folder_of_runs_in_the_settings_counts_for_the_commands(
 
 
 def test_a_theme_that_is_none_is_refused(capfd: pytest.CaptureFixture[str]):
-    with pytest.raises(ConfigError, match=r"--theme: unknown theme 'fer-lite'; did you mean 'fer-light'\?"):
+    with pytest.raises(ConfigError, match=r"^theme: unknown theme 'fer-lite'; did you mean 'fer-light'\?"):
         from fer_tui.launch import run
 
         run(theme="fer-lite")

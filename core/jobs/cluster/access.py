@@ -72,12 +72,12 @@ def check_cluster(address: str, token: str) -> None:
     """
     host, colon, port = address.rpartition(":")
     if not (colon and host and port.isdecimal() and 0 < int(port) < 65_536):
-        raise ConfigError(f"--address: must be HOST:PORT, such as 10.0.0.1:6379 (got {address!r})")
+        raise ConfigError("address", f"must be HOST:PORT, such as 10.0.0.1:6379 (got {address!r})")
     if not _answers(address, token):
-        raise ConfigError(f"--address: {address} has another token; every machine of a cluster must have the same")
+        raise ConfigError("address", f"{address} has another token; every machine of a cluster must have the same")
     if _answers(address, None):
         raise ConfigError(
-            f"--address: {address} would run whatever anybody sends it; start it anew with RAY_AUTH_MODE=token"
+            "address", f"{address} would run whatever anybody sends it; start it anew with RAY_AUTH_MODE=token"
         )
 
 
@@ -98,7 +98,8 @@ def _answers(address: str, token: str | None) -> bool:
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
                 return False
             raise ConfigError(
-                f"--address: no cluster answers at {address}; start one with 'ray start --head', "
-                "or give '--address local' to use this machine's own devices"
+                "address",
+                f"no cluster answers at {address}; start one with 'ray start --head', "
+                "or set address to local to use this machine's own devices",
             ) from None
     return True

@@ -136,13 +136,13 @@ def check_needs(needs: Needs) -> None:
     Raises:
         ConfigError: one is negative or no number, or asks for one GPU and a part of another.
     """
-    for flag, value in (("--cpus-per-run", needs.cpus), ("--gpus-per-run", needs.gpus)):
+    for field, value in (("cpus_per_run", needs.cpus), ("gpus_per_run", needs.gpus)):
         if value is not None and not (math.isfinite(value) and value >= 0):
-            raise ConfigError(f"{flag}: must be 0 or more (got {value:g})")
+            raise ConfigError(field, f"must be 0 or more (got {value:g})")
         if value is not None and 0 < value < SMALLEST_PART:
-            raise ConfigError(f"{flag}: a part must be {SMALLEST_PART} or more (got {value:g})")
+            raise ConfigError(field, f"a part must be {SMALLEST_PART} or more (got {value:g})")
     if needs.gpus is not None and needs.gpus > 1 and needs.gpus % 1:
-        raise ConfigError(f"--gpus-per-run: above 1 it must be a whole number (got {needs.gpus:g})")
+        raise ConfigError("gpus_per_run", f"above 1 it must be a whole number (got {needs.gpus:g})")
 
 
 def check_fits_here(needs: Needs) -> None:
@@ -153,9 +153,9 @@ def check_fits_here(needs: Needs) -> None:
     """
     cpus, gpus = os.cpu_count() or 1, len(sample().gpus)
     if needs.cpus > cpus:
-        raise ConfigError(f"--cpus-per-run: this machine has {cpus} (got {needs.cpus:g})")
+        raise ConfigError("cpus_per_run", f"this machine has {cpus} (got {needs.cpus:g})")
     if (needs.gpus or 0) > gpus:
-        raise ConfigError(f"--gpus-per-run: this machine has {gpus or 'no GPU'} (got {needs.gpus:g})")
+        raise ConfigError("gpus_per_run", f"this machine has {gpus or 'no GPU'} (got {needs.gpus:g})")
 
 
 def _needs(content: Mapping[str, Any]) -> Needs:

@@ -22,6 +22,6 @@ def test_no_two_presets_are_the_same():
 
 @pytest.mark.parametrize(("name", "hint"), [("quik", "did you mean 'quick'?"), ("", "choose from recipe, quick")])
 def test_an_unknown_preset_is_told_with_a_hint(name: str, hint: str):
-    with pytest.raises(ConfigError, match=r"--preset: no preset is called") as error:
+    with pytest.raises(ConfigError, match=r"^preset: no preset is called") as error:
         find_preset(name)
     assert hint in str(error.value)

@@ -41,7 +41,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
     return spec
 
 
-def refusal(settings: dict[str, Any], source: str = "flag") -> str:
+def refusal(settings: dict[str, Any], source: str = "") -> str:
     with pytest.raises(ConfigError) as error:
         resolve(ASKED | settings, source=source)
     assert "\n" not in str(error.value)
@@ -128,7 +128,7 @@ def test_fields_without_fixed_values_have_no_choices():
     assert choices("epochs") == choices("data") == choices("patience") == ()
 
 
-# Refusals: one line that names the flag, or the file and the key
+# Refusals: one line that names the field, or the file and the key
 
 
 @pytest.mark.parametrize(
@@ -145,15 +145,15 @@ def test_a_key_that_is_near_to_nothing_is_told_where_the_names_are():
 
 @pytest.mark.parametrize("missing", [None, ""])
 def test_data_and_model_must_be_given(missing: str | None):
-    assert refusal({"data": missing}) == "--data: no data set given; name a folder of faces or a fer2013.csv"
-    assert refusal({"model": missing}) == f"--model: no model given; choose from {', '.join(MODELS)}"
+    assert refusal({"data": missing}) == "data: no data set given; name a folder of faces or a fer2013.csv"
+    assert refusal({"model": missing}) == f"model: no model given; choose from {', '.join(MODELS)}"
 
 
 def test_an_unknown_model_is_told_with_the_nearest_or_all():
-    assert refusal({"model": "compcat"}) == "--model: no model is called 'compcat'; did you mean 'compact'?"
+    assert refusal({"model": "compcat"}) == "model: no model is called 'compcat'; did you mean 'compact'?"
     told = "my.toml: model: no model is called 'compcat'; did you mean 'compact'?"
     assert refusal({"model": "compcat"}, "my.toml") == told
-    assert refusal({"model": "?"}) == f"--model: no model is called '?'; choose from {', '.join(MODELS)}"
+    assert refusal({"model": "?"}) == f"model: no model is called '?'; choose from {', '.join(MODELS)}"
 
 
 @pytest.mark.parametrize(
@@ -185,12 +185,24 @@ def test_an_unknown_model_is_told_with_the_nearest_or_all():
     ],
 )
 def test_a_bad_value_is_told_in_one_line(name: str, value: Any, told: str):
-    assert refusal({name: value}) == f"--{name.replace('_', '-')}: {told}"
+    assert refusal({name: value}) == f"{name}: {told}"
     assert refusal({name: value}, "my.toml") == f"my.toml: {name}: {told}"
 
 
+def test_a_refusal_has_the_field_the_message_and_the_file():
+    for settings in ({"epochs": 0}, {"model": "compcat"}, {"data": ""}):
+        ((name, _),) = settings.items()
+        with pytest.raises(ConfigError) as error:
+            resolve(ASKED | settings)
+        assert (error.value.field, error.value.source) == (name, "")
+        assert name not in error.value.message.partition(" ")[0]
+    with pytest.raises(ConfigError) as error:
+        resolve(ASKED | {"epochs": 0}, source="my.toml")
+    assert (error.value.field, error.value.source) == ("epochs", "my.toml")
+
+
 def test_the_first_of_several_bad_values_is_told():
-    assert refusal({"seed": -1, "epochs": 0}).startswith("--epochs: ")
+    assert refusal({"seed": -1, "epochs": 0}).startswith("epochs: ")
 
 
 @pytest.mark.parametrize("value", [None, [], {}, "x\ny", "\x1b[31m", ["compact"], True])
@@ -199,7 +211,7 @@ def test_any_value_gives_a_config_or_one_line(name: str, value: Any):
     try:
         assert isinstance(resolve(ASKED | {name: value}), TrainingConfig)
     except ConfigError as error:
-        assert str(error).startswith(f"--{name.replace('_', '-')}: ")
+        assert str(error).startswith(f"{name}: ")
         assert "\n" not in str(error).replace("x\ny", "")
 
 
@@ -228,7 +240,7 @@ def test_durations_are_seconds(text: Any, seconds: float):
 
 @pytest.mark.parametrize("text", ["", " ", "h", "1d", "m30", "30m1h", "-5m", "1e3", "5 m", "1..5h", "1h 30m", "s"])
 def test_what_is_no_duration_is_refused(text: str):
-    assert refusal({"time_budget": text}).startswith("--time-budget: must be a duration such as 90s, 60m or 1h30m")
+    assert refusal({"time_budget": text}).startswith("time_budget: must be a duration such as 90s, 60m or 1h30m")
 
 
 @given(st.integers(0, 99), st.integers(0, 59), st.integers(0, 59))
@@ -238,7 +250,7 @@ def test_every_duration_of_hours_minutes_and_seconds_is_read(hours: int, minutes
     if total:
         assert resolve(ASKED | {"time_budget": text}).time_budget == total
     else:
-        assert refusal({"time_budget": text}).startswith("--time-budget: input should be greater than 0")
+        assert refusal({"time_budget": text}).startswith("time_budget: input should be greater than 0")
 
 
 OPTIONAL = {"time_budget", "patience", "limit", "weights", "dropout", "exclude", "relabel", "fold"}
@@ -255,7 +267,7 @@ def test_none_means_nothing_special_elsewhere(name: str):
     if "none" in choices(name):
         assert getattr(resolve(ASKED | {name: "none"}), name) == "none"
     elif name != "data":
-        assert refusal({name: "none"}).startswith(f"--{name.replace('_', '-')}: ")
+        assert refusal({name: "none"}).startswith(f"{name}: ")
 
 
 # Files
@@ -309,12 +321,12 @@ def test_a_file_that_is_no_toml_is_told_by_name(tmp_path: Path, content: bytes |
         file.write_bytes(content)
     with pytest.raises(ConfigError) as error:
         read_toml(file)
-    assert str(error.value).startswith(f"--config: {file}: {told}")
+    assert str(error.value).startswith(f"config: {file}: {told}")
     assert "\n" not in str(error.value)
 
 
 def test_a_folder_is_no_toml_file(tmp_path: Path):
-    with pytest.raises(ConfigError, match=f"--config: {tmp_path}: Is a directory; name a TOML file"):
+    with pytest.raises(ConfigError, match=f"config: {tmp_path}: Is a directory; name a TOML file"):
         read_toml(tmp_path)
 
 

@@ -82,7 +82,7 @@ def test_a_full_disk_is_told_before_the_first_image(monkeypatch: pytest.MonkeyPa
         PixelStore(3, (1024, 1024, 1), 2)
     assert str(caught.value) == (
         f"{no_own_settings / 'cache' / 'fer-tui'}: No space left on device; 3 MiB of decoded images need room there, "
-        "or in memory: --image-memory"
+        "or in memory: set image memory higher"
     )
 
 

@@ -90,12 +90,12 @@ def test_what_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("name", "output", "said"),
     [
-        ("pickle", "model", "--format: no format is called 'pickle'; choose from keras, savedmodel, onnx, litert"),
-        ("keras", "model", "OUTPUT: {}/model: Keras loads only names that end in .keras; name it so"),
-        ("keras", "there.keras", "OUTPUT: {}/there.keras is there already; name another, or remove it"),
-        ("savedmodel", "", "OUTPUT: {} is there already; name another, or remove it"),
-        ("keras", "carded.keras", "OUTPUT: {}/carded.keras.md is there already; name another, or remove it"),
-        ("keras", "no/such/model.keras", "OUTPUT: {}/no/such/model.keras: No such file or directory; name a place"),
+        ("pickle", "model", "format: no format is called 'pickle'; choose from keras, savedmodel, onnx, litert"),
+        ("keras", "model", "output: {}/model: Keras loads only names that end in .keras; name it so"),
+        ("keras", "there.keras", "output: {}/there.keras is there already; name another, or remove it"),
+        ("savedmodel", "", "output: {} is there already; name another, or remove it"),
+        ("keras", "carded.keras", "output: {}/carded.keras.md is there already; name another, or remove it"),
+        ("keras", "no/such/model.keras", "output: {}/no/such/model.keras: No such file or directory; name a place"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(name: str, output: str, said: str, run: Path, tmp_path: Path):

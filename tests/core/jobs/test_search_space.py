@@ -11,7 +11,7 @@ SHARED = {"data": "faces", "model": "compact"}
 
 
 def dimension(field: str, told: Any) -> Range | Choices:
-    return read_space({field: (told, "--space")}, SHARED)[field]
+    return read_space({field: (told, "")}, SHARED)[field]
 
 
 def refusal(field: str, told: Any) -> str:
@@ -49,48 +49,60 @@ def test_reads(field: str, told: Any, read: Range | Choices):
 @pytest.mark.parametrize(
     ("field", "told", "says"),
     [
-        ("learning_rat", "1..2", "--space: unknown key 'learning_rat'; did you mean 'learning_rate'?"),
-        ("learning_rate", "0..1", "--space: learning_rate: input should be greater than 0"),
-        ("learning_rate", "0..1:log", "--space: learning_rate: LOW must be above 0 for :log"),
-        ("learning_rate", "1e-2..1e-4", "--space: learning_rate: LOW must be below HIGH"),
-        ("learning_rate", "1e-4..1e-2:lin", "--space: learning_rate: must be LOW..HIGH"),
-        ("learning_rate", "0.1", "--space: learning_rate: must be LOW..HIGH"),
-        ("learning_rate", "", "--space: learning_rate: must be LOW..HIGH"),
-        ("learning_rate", 0.1, "--space: learning_rate: must be LOW..HIGH"),
-        ("learning_rate", "0.1,,0.2", "--space: learning_rate: must be LOW..HIGH"),
-        ("learning_rate", "1..nan", "--space: learning_rate: LOW must be below HIGH"),
-        ("batch_size", "1..inf", "--space: batch_size: must be LOW..HIGH"),
-        ("batch_size", "1..8.5", "--space: batch_size: is a whole number"),
-        ("batch_size", "1..8:9", "--space: batch_size: STEP must be above 0 and fit between the ends"),
-        ("batch_size", "1..8:0", "--space: batch_size: STEP must be above 0"),
-        ("batch_size", "8,9.5", "--space: batch_size: input should be a valid integer"),
-        ("dropout", "0.1..1", "--space: dropout: input should be less than 1"),
-        ("augmentation", "a..b", "--space: augmentation: has no range; list its values, as A,B,C"),
-        ("channels", "1..3", "--space: channels: has no range"),
-        ("model", "compact,modle2", "--space: model: no model is called 'modle2'; did you mean 'model2'?"),
-        ("data", "a,b", "--space: data: trials that differ in it can't be compared"),
-        ("monitor", "val_loss,val_accuracy", "--space: monitor: trials that differ in it can't be compared"),
+        ("learning_rat", "1..2", "space: unknown key 'learning_rat'; did you mean 'learning_rate'?"),
+        ("learning_rate", "0..1", "space: learning_rate: input should be greater than 0"),
+        ("learning_rate", "0..1:log", "space: learning_rate: LOW must be above 0 for :log"),
+        ("learning_rate", "1e-2..1e-4", "space: learning_rate: LOW must be below HIGH"),
+        ("learning_rate", "1e-4..1e-2:lin", "space: learning_rate: must be LOW..HIGH"),
+        ("learning_rate", "0.1", "space: learning_rate: must be LOW..HIGH"),
+        ("learning_rate", "", "space: learning_rate: must be LOW..HIGH"),
+        ("learning_rate", 0.1, "learning_rate: must be LOW..HIGH"),
+        ("learning_rate", "0.1,,0.2", "space: learning_rate: must be LOW..HIGH"),
+        ("learning_rate", "1..nan", "space: learning_rate: LOW must be below HIGH"),
+        ("batch_size", "1..inf", "space: batch_size: must be LOW..HIGH"),
+        ("batch_size", "1..8.5", "space: batch_size: is a whole number"),
+        ("batch_size", "1..8:9", "space: batch_size: STEP must be above 0 and fit between the ends"),
+        ("batch_size", "1..8:0", "space: batch_size: STEP must be above 0"),
+        ("batch_size", "8,9.5", "space: batch_size: input should be a valid integer"),
+        ("dropout", "0.1..1", "space: dropout: input should be less than 1"),
+        ("augmentation", "a..b", "space: augmentation: has no range; list its values, as A,B,C"),
+        ("channels", "1..3", "space: channels: has no range"),
+        ("model", "compact,modle2", "space: model: no model is called 'modle2'; did you mean 'model2'?"),
+        ("data", "a,b", "space: data: trials that differ in it can't be compared"),
+        ("monitor", "val_loss,val_accuracy", "space: monitor: trials that differ in it can't be compared"),
     ],
 )
 def test_refuses_in_one_line(field: str, told: Any, says: str):
     assert refusal(field, told).startswith(says)
 
 
+def test_a_wrong_value_is_told_with_where_it_stands():
+    for told, file, says in (
+        ("1..0", "a.toml: [search]", "a.toml: [search]: width: LOW must be below HIGH"),
+        ([1, -1], "a.toml: [search]", "a.toml: [search]: width: input should be greater than 0"),
+        ([1, -1], "", "width: input should be greater than 0"),
+        ("1,-1", "", "space: width: input should be greater than 0"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            read_space({"width": (told, file)}, SHARED)
+        assert str(error.value).startswith(says)
+
+
 def test_the_model_is_read_first_and_the_others_with_it():
-    wishes = {"width": ("1,2", "--space"), "model": ("compact,model2", "a.toml: [search]")}
+    wishes = {"width": ("1,2", ""), "model": ("compact,model2", "a.toml: [search]")}
     assert list(read_space(wishes, {"data": "faces"})) == ["model", "width"]
 
 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"monitor": "accuracy"}, "--monitor: accuracy is a figure of training"),
-        ({"protocol": "published", "model": "model2"}, "--protocol: a search goes by the whole validation split"),
-        ({}, "--space: l2 is a part of val_loss; add --monitor val_accuracy"),
+        ({"monitor": "accuracy"}, "monitor: accuracy is a figure of training"),
+        ({"protocol": "published", "model": "model2"}, "protocol: a search goes by the whole validation split"),
+        ({}, "space: l2 is a part of val_loss; set monitor to val_accuracy"),
     ],
 )
 def test_trials_are_judged_by_validation_alone(settings: dict[str, Any], says: str):
-    wishes = {"l2": ("0,0.1", "--space")}
+    wishes = {"l2": ("0,0.1", "")}
     with pytest.raises(ConfigError) as error:
         read_space(wishes, SHARED | settings)
     assert str(error.value).startswith(says)

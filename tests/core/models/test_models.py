@@ -137,7 +137,7 @@ def test_too_small_an_image_is_refused_and_the_smallest_is_built(name: str) -> N
     smallest = MODELS[name].smallest_image
     assert outline(config(name, image_size=smallest), 2).output.shape == (None, 2)
     if smallest > 16:
-        with pytest.raises(ConfigError, match=f"--image-size: {name} needs {smallest} or more"):
+        with pytest.raises(ConfigError, match=f"^image_size: {name} needs {smallest} or more"):
             config(name, image_size=smallest - 1)
         with pytest.raises(ValueError, match=r"[Nn]egative|at least"):
             outline(config(name).model_copy(update={"image_size": smallest - 1}), 2)

@@ -117,8 +117,8 @@ def test_imagenet_that_cant_be_had_ends_the_run_with_one_line(
     assert train(config, run, threading.Event()) == "failed"
     message = read_run(run).message
     assert message == (
-        "--weights: ImageNet's weights can't be downloaded ([Errno -2] Name or service not known); "
-        "give --weights PATH, or --weights none to start at random"
+        "weights: ImageNet's weights can't be downloaded ([Errno -2] Name or service not known); "
+        "set weights to a file of them, or to none to start at random"
     )
     assert capfd.readouterr().out == ""
 
@@ -141,7 +141,7 @@ def test_weights_of_another_network_are_refused_in_one_line(files: dict[str, Pat
     for path, told in ((files["old"], "not the weights of"), (cut, "can't be read"), (text, "can't be read")):
         with pytest.raises(WeightsError) as error:
             load_pretrained(narrow, str(path))
-        assert str(error.value).startswith(f"--weights: {path}: {told}")
+        assert str(error.value).startswith(f"weights: {path}: {told}")
         assert "\n" not in str(error.value)
 
 
@@ -149,7 +149,7 @@ def test_a_file_is_looked_for_before_there_is_a_run(tmp_path: Path) -> None:
     check_weights_file(resolve(MODEL1).weights)
     check_weights_file(resolve(MODEL1 | {"weights": "none"}).weights)
     config = resolve(MODEL1 | {"weights": str(tmp_path / "no.h5")})
-    with pytest.raises(ConfigError, match=r"--weights: .*/no\.h5: no such file; "):
+    with pytest.raises(ConfigError, match=r"weights: .*/no\.h5: no such file; "):
         check_weights_file(config.weights)
     (tmp_path / "faces.csv").touch()
     with pytest.raises(ConfigError, match=r"faces\.csv: no weights file; its name ends with \.h5 or \.keras"):
@@ -159,10 +159,10 @@ def test_a_file_is_looked_for_before_there_is_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"model": "compact", "weights": "imagenet"}, "--weights: compact has no pretrained weights; leave it at none"),
-        ({"width": 0.5}, "--weights: the ImageNet weights need width 1 and channels 3; else give --weights none"),
-        ({"channels": 1}, "--weights: the ImageNet weights need width 1 and channels 3; else give --weights none"),
-        ({"normalization": "scale"}, "--normalization: model1 scales its pixels itself; leave it at none"),
+        ({"model": "compact", "weights": "imagenet"}, "weights: compact has no pretrained weights; leave it at none"),
+        ({"width": 0.5}, "weights: the ImageNet weights need width 1 and channels 3; else set weights to none"),
+        ({"channels": 1}, "weights: the ImageNet weights need width 1 and channels 3; else set weights to none"),
+        ({"normalization": "scale"}, "normalization: model1 scales its pixels itself; leave it at none"),
     ],
 )
 def test_what_does_not_go_together_is_refused(settings: dict[str, Any], told: str) -> None:

@@ -323,7 +323,7 @@ def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "iterdir", denied)
-    with pytest.raises(RunError, match=f"^--runs: {folder}: Permission denied; name a folder that can be read$"):
+    with pytest.raises(RunError, match=f"^runs: {folder}: Permission denied; name a folder that can be read$"):
         list_runs(folder)
 
 
@@ -395,7 +395,8 @@ def test_a_name_that_means_no_run_or_several_is_told(folder: Path, elsewhere: Pa
 
 @pytest.mark.parametrize("name", ["latest", "2026"])
 def test_without_runs_it_is_told_how_to_start_one(tmp_path: Path, elsewhere: Path, name: str):
-    told = f"{name}: there are no runs in {tmp_path / 'runs'}; start one with 'fer-tui train', or give --runs"
+    remedy = "start one with 'fer-tui train', or set runs to another folder"
+    told = f"{name}: there are no runs in {tmp_path / 'runs'}; {remedy}"
     with pytest.raises(RunError, match=f"^{re.escape(told)}$"):
         find_run(name, tmp_path / "runs")
 

@@ -140,16 +140,14 @@ def test_a_full_disk_leaves_no_run(config: TrainingConfig, tmp_path: Path, monke
         write(path, value)
 
     monkeypatch.setattr(files, "write_json", full)
-    with pytest.raises(RunError, match=f"^--runs: {tmp_path}: No space left on device; free some space$"):
+    with pytest.raises(RunError, match=f"^runs: {tmp_path}: No space left on device; free some space$"):
         create_run(config, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_in_the_place_of_the_folder_is_told(config: TrainingConfig, tmp_path: Path):
     (tmp_path / "runs").touch()
-    with pytest.raises(
-        RunError, match=f"^--runs: {tmp_path}/runs: Not a directory; name a folder that can be written$"
-    ):
+    with pytest.raises(RunError, match=f"^runs: {tmp_path}/runs: Not a directory; name a folder that can be written$"):
         create_run(config, tmp_path / "runs")
 
 

@@ -77,7 +77,7 @@ def test_cpu_is_used_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_no_gpu_is_one_line() -> None:
-    with pytest.raises(ConfigError, match="--devices: no GPU"):
+    with pytest.raises(ConfigError, match=r"^devices: no GPU"):
         devices.prepare(config(devices="all"))
 
 

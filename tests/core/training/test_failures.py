@@ -23,6 +23,7 @@ def system(number: int, place: str | None = "/runs/a/history.csv") -> OSError:
     ("error", "told"),
     [
         (DatasetError("/faces: no such folder"), "/faces: no such folder"),
+        (DatasetError("split", "there is no 'test'"), "split: there is no 'test'"),
         (system(errno.ENOSPC), "/runs/a/history.csv: the disk is full; free some space"),
         (system(errno.EDQUOT), "/runs/a/history.csv: the disk is full; free some space"),
         (system(errno.ENOSPC, None), "/runs/a: the disk is full; free some space"),
@@ -30,7 +31,7 @@ def system(number: int, place: str | None = "/runs/a/history.csv") -> OSError:
         (system(errno.EACCES), "/runs/a/history.csv: permission denied; make it writable"),
         (system(errno.ELOOP), "/runs/a/history.csv: is a symbolic link, and a run's files are its own; remove it"),
         (system(errno.EIO), "/runs/a/history.csv: Input/output error; see log.txt"),
-        (MemoryError(), "out of memory; close other programs and resume, or begin again with a lower --batch-size, "),
+        (MemoryError(), "out of memory; close other programs and resume, or begin again with a lower batch size, "),
         (ResourceExhaustedError("OOM when\nallocating"), "the device is out of memory; free it and resume, or begin"),
         (ValueError("odd\nthings"), "ValueError: odd; the traceback is in log.txt"),
         (RuntimeError(), "RuntimeError: no message; the traceback is in log.txt"),

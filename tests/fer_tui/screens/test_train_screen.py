@@ -361,10 +361,10 @@ async def test_what_submit_refuses_is_told_in_place(
 ):
     async def refuse(self: Any, configs: Any, *, detached: bool) -> None:
         await asyncio.sleep(0)
-        raise RunError("--runs: [red]can't be written")
+        raise RunError("image_memory", "[red]can't be had")
 
     async with open_train() as pilot:
         monkeypatch.setattr(FerApp, "submit", refuse)
         await pilot.press("space", "s")
-        await until(pilot, lambda: "✗ --runs: [red]can't be written" in screen_text(pilot))
+        await until(pilot, lambda: "✗ image memory: [red]can't be had" in screen_text(pilot))
         assert chosen(pilot) == ["compact"] and not control_of_start(pilot).disabled

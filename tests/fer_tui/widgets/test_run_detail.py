@@ -200,11 +200,11 @@ async def test_what_keeps_a_run_from_going_on_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ):
     async def refuse(self: FerApp, run: Path, *changes: Any) -> None:
-        raise ConfigError("--epochs: [b]no")
+        raise ConfigError("epochs", "[b]no")
 
     monkeypatch.setattr(FerApp, "resume_run", refuse)
     write_run(status={"state": "stopped"})
     async with open_app() as pilot:
         await until(pilot, lambda: pilot.app.screen.chosen)
         await pilot.press("r")
-        await until(pilot, lambda: [told.message for told in pilot.app._notifications] == ["--epochs: [b]no"])
+        await until(pilot, lambda: [told.message for told in pilot.app._notifications] == ["epochs: [b]no"])
