@@ -22,8 +22,6 @@ from fer_tui.state.workbench import Workbench
 from fer_tui.themes import FALLBACK, THEMES
 
 if TYPE_CHECKING:
-    from textual.widget import AwaitMount
-
     from fer_tui.screens.mode_screen import ModeScreen
 
 
@@ -120,7 +118,6 @@ class FerApp(Workbench):
         super().__init__(data, runs, settings=settings, prepare=import_modes)
         self._signals: list[int] = []
         self._is_leaving = False
-        self._delay: float | None = None
         for theme in THEMES:
             self.register_theme(theme)
         themes = (self.settings.theme, self.memory.state.theme)
@@ -199,21 +196,9 @@ class FerApp(Workbench):
         """Hand the lines to the screen that shows them."""
         from fer_tui.screens.runs import RunsScreen
 
-        for screen in self._screen_stacks.get("runs", [])[:1]:
-            if isinstance(screen, RunsScreen):
-                screen.show_log(message.run, message.lines, is_new=message.is_new)
-
-    def switch_mode(self, mode: str) -> AwaitMount:
-        """Switch to a mode: at once where its screen is made already, else when it is whole."""
-        self._delay = 0.01 if mode in self._screen_stacks else None
-        try:
-            return super().switch_mode(mode)
-        finally:
-            self._delay = None
-
-    def delay_update(self, delay: float = 0.05) -> None:
-        """Hold the paint back; Textual does so for the same time at every switch."""
-        super().delay_update(self._delay or delay)
+        screen = self.get_screen_stack("runs")[0] if self.is_made("runs") else None
+        if isinstance(screen, RunsScreen):
+            screen.show_log(message.run, message.lines, is_new=message.is_new)
 
     def action_next_theme(self) -> None:
         """Change to the next theme of ours."""

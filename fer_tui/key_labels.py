@@ -5,15 +5,16 @@ from __future__ import annotations
 from textual.dom import DOMNode
 
 from fer_tui.modes import SHOWN_MODES
+from fer_tui.textual_private import bindings_of, users_keys
 
 
 def shown_key(node: DOMNode, binding_id: str) -> str:
     """The key in force for an action of a node or of the app, as the footer shows it; empty where there is none."""
     app = node.app
     for owner in (node, app):
-        for _, binding in owner._bindings:
+        for binding in bindings_of(owner):
             if binding.id == binding_id:
-                keys = app._keymap.get(binding_id)
+                keys = users_keys(app, binding_id)
                 return app.get_key_display(binding.with_key(keys.split(",")[0]) if keys else binding)
     return ""
 

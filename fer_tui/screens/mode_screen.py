@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from textual import events
-from textual._context import active_app
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from fer_tui.textual_private import keep_style_sheet
 from fer_tui.widgets.key_line import KeyLine
 from fer_tui.widgets.mode_tabs import ModeTabs
 
@@ -24,10 +24,7 @@ class ModeScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        # A screen that is new has the style sheet of now; Textual would parse all of it anew, twice, for its sake.
-        app = active_app.get(None)
-        if app is not None:
-            self._css_update_count = app._css_update_count
+        keep_style_sheet(self)
 
     @property
     def fer(self) -> Workbench:

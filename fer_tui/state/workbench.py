@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual.app import App
 from textual.reactive import reactive
 from textual.worker import Worker
 
@@ -23,12 +22,13 @@ from fer_tui.console import output
 from fer_tui.settings import Settings
 from fer_tui.state.poller import Follower, LoadSampled, RunsChanged
 from fer_tui.state.session import Memory, state_path
+from fer_tui.textual_private import PromptApp, give_terminal_back, open_mode
 
 if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
 
 
-class Workbench(App[None]):
+class Workbench(PromptApp):
     """The app as its screens and dialogs know it; `FerApp` adds the screens themselves."""
 
     runs: reactive[tuple[RunSnapshot, ...] | None] = reactive[tuple[RunSnapshot, ...] | None](None)
@@ -116,7 +116,7 @@ class Workbench(App[None]):
     async def _begin(self, runs: Sequence[Path], *, detached: bool) -> None:
         # A screen's first opening takes a tenth of a second, and ten times that beside a training.
         for mode in self.MODES:
-            await self._init_mode(mode)
+            await open_mode(self, mode)
         # A browser's tab closes without a word: what is trained there must not depend on it.
         if detached or self.is_web:
             process = await asyncio.to_thread(start_worker, runs)
@@ -137,9 +137,7 @@ class Workbench(App[None]):
     def leave_at_once(self, status: int) -> None:
         """End the process now; what the runs wrote up to their last epoch stands."""
         self.queue.kill()
-        if self._driver is not None:
-            self._driver.stop_application_mode()
-            self._driver.close()
+        give_terminal_back(self)
         os._exit(status)
 
     def on_runs_changed(self, message: RunsChanged) -> None:

@@ -26,6 +26,7 @@ from textual_serve.server import Server, to_int
 
 from core.errors import FerError
 from fer_tui.console import output
+from fer_tui.textual_private import web_application
 
 POLICY = (
     "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
@@ -49,8 +50,9 @@ class LocalServer(Server):
         self.is_exposed = is_exposed
         self.pages: set[asyncio.Task[Any]] = set()
 
-    async def _make_app(self) -> web.Application:
-        app = await super()._make_app()
+    async def application(self) -> web.Application:
+        """The routes of textual-serve, behind our checks."""
+        app = await web_application(self)
         app.middlewares.append(self._refuse_strangers)
         app.on_response_prepare.append(_harden)
         return app
@@ -114,7 +116,7 @@ class LocalServer(Server):
         came: asyncio.Queue[int] = asyncio.Queue()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, came.put_nowait, number)
-        runner = web.AppRunner(await self._make_app(), access_log=None, shutdown_timeout=5)
+        runner = web.AppRunner(await self.application(), access_log=None, shutdown_timeout=5)
         await runner.setup()
         try:
             await web.TCPSite(runner, self.host, self.port).start()

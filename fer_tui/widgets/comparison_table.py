@@ -12,6 +12,7 @@ from textual.widgets import DataTable
 from core.comparison.columns import COLUMNS, PUBLISHED, Row, is_reference
 from core.comparison.formats import cell, model_cell
 from core.comparison.table import best_figures, in_order, starts_descending
+from fer_tui.textual_private import relabel
 from fer_tui.widgets.cells import Cell, update_cells
 from fer_tui.widgets.run_names import short_name
 
@@ -78,12 +79,11 @@ class ComparisonTable(DataTable[Cell]):
 
     def _label(self) -> None:
         """Show in the headings what the rows are sorted by."""
-        for column in self.ordered_columns:
-            name = str(column.key.value)
+        labels = {}
+        for name in ORDER:
             arrow = (" ▼" if self.descending else " ▲") if name == self.sorted_by else ""
-            column.label = Cell(f"{COLUMNS[name].heading}{arrow}", right=COLUMNS[name].is_number)
-        self._update_count += 1
-        self.refresh()
+            labels[name] = Cell(f"{COLUMNS[name].heading}{arrow}", right=COLUMNS[name].is_number)
+        relabel(self, labels)
 
     @property
     def chosen_column(self) -> str:

@@ -10,6 +10,8 @@ from textual.content import Content
 from textual.style import Style
 from textual_plotext import PlotextPlot
 
+from fer_tui.textual_private import resize_plot
+
 Points = Sequence[tuple[float, float]]
 GAP = Content("  ")
 
@@ -105,9 +107,7 @@ class LinePlot(PlotextPlot):
         """
         plot, variables = self.plt, self.app.theme_variables
         plot.clear_figure()
-        plot.plotsize(self.size.width, height)
-        # As textual-plotext does: plotsize alone keeps the size of the first drawing.
-        plot._set_size(self.size.width, height)
+        resize_plot(plot, self.size.width, height)
         plot.canvas_color("default")
         plot.axes_color("default")
         plot.ticks_color("default")

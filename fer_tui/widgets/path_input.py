@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
+from textual.suggester import Suggester, SuggestionReady
 
 from fer_tui.widgets.path_suggester import PathSuggester
 from fer_tui.widgets.shown_input import ShownInput
@@ -27,12 +28,17 @@ class PathInput(ShownInput):
     def on_focus(self) -> None:
         """Suggest at once how what stands there already may go on; the focus takes an earlier suggestion away."""
         if self.suggester is not None and self.value:
-            self.run_worker(self.suggester._get_suggestion(self, self.value))
+            self.run_worker(self._suggest(self.suggester, self.value))
+
+    async def _suggest(self, suggester: Suggester, value: str) -> None:
+        suggestion = await suggester.get_suggestion(value)
+        if suggestion is not None:
+            self.post_message(SuggestionReady(value, suggestion))
 
     def action_complete(self) -> None:
-        """Take the suggestion; without one Tab does what it does elsewhere."""
-        if self._suggestion and self.cursor_at_end:
-            self.value = self._suggestion
-            self.cursor_position = len(self.value)
-        else:
+        """Take the suggestion; where there is none, or nothing is missing, Tab does what it does elsewhere."""
+        before = self.value
+        if self.cursor_at_end:
+            self.action_cursor_right()
+        if self.value == before:
             self.screen.focus_next()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rich.text import Text
-from textual.widgets import Input
+from fer_tui.textual_private import DrawnInput
 
 CONTROL_PICTURES = 0x2400
 DELETE = "\u2421"
@@ -21,9 +20,9 @@ def _sign(character: str) -> str:
     return DELETE if character == "\x7f" else UNKNOWN
 
 
-class ShownInput(Input):
+class ShownInput(DrawnInput):
     """A text field for what may come from disk; its value is what it is, only its look is safe."""
 
-    @property
-    def _value(self) -> Text:
-        return Text(pictured(self.value), no_wrap=True, overflow="ignore", end="")
+    def drawn(self) -> str:
+        """The value, with a sign for each character that would steer."""
+        return pictured(self.value)
