@@ -10,6 +10,7 @@ from core.comparison import article
 from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED, Row, blank_row, is_reference
 from core.comparison.seeds import fold, settings
 from core.config.protocol import PROTOCOLS
+from core.runs.audit import DIFFERENT_DATA
 from core.runs.history import is_lower_better
 from core.runs.reader import RunSnapshot
 from core.runs.schema import EvaluationFile
@@ -43,7 +44,7 @@ def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, fold_se
         rows += _baselines(run.environment.get("counts", {}), several=len(seen) > 1, name=run.name)
     if len(seen) > 1:
         # The article's rows are not there yet, and a baseline says whose data it is about.
-        rows = [row if is_reference(row) else _with_warning(row, "different_data") for row in rows]
+        rows = [row if is_reference(row) else _with_warning(row, DIFFERENT_DATA) for row in rows]
     if with_published:
         rows += [_published_row(row) for row in article.RESULTS]
     return rows

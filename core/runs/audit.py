@@ -7,7 +7,7 @@ known of it so far.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -22,6 +22,19 @@ PURE_SHARE = 0.5
 SAME_SHARE = 0.001
 
 
+# The codes of the findings, as they are stored in runs and printed in tables.
+NEAR_PURE_BATCHES = "near_pure_batches"
+ENCODING_DIFFERS = "encoding_differs"
+NAN = "nan"
+PARTIAL_VALIDATION = "partial_validation"
+CLASS_SHARE = "class_share"
+CONSTANT_ANSWER = "constant_answer"
+NOT_ABOVE_MAJORITY = "not_above_majority"
+CHOSEN_EPOCH = "chosen_epoch"
+# Of a comparison, and not of a run: the rows are of different data.
+DIFFERENT_DATA = "different_data"
+
+
 def audit_run(run: RunSnapshot) -> list[Finding]:
     """Look for what would make a reader believe too much.
 
@@ -29,24 +42,9 @@ def audit_run(run: RunSnapshot) -> list[Finding]:
         run: at any moment; what it has no facts for yet is not judged.
 
     Returns:
-        A `code` and a `message` each, in this order: near_pure_batches, encoding_differs, nan, partial_validation,
-        class_share, constant_answer, not_above_majority, chosen_epoch.
+        A `code` and a `message` each, in the order of DETECTORS.
     """
-    detectors = (
-        _near_pure_batches,
-        _encoding_differs,
-        _nan,
-        _partial_validation,
-        _class_share,
-        _constant_answer,
-        _not_above_majority,
-        _chosen_epoch,
-    )
-    return [
-        {"code": detector.__name__.removeprefix("_"), "message": message}
-        for detector in detectors
-        for message in detector(run)
-    ]
+    return [{"code": code, "message": message} for code, detect in DETECTORS.items() for message in detect(run)]
 
 
 def measure_batches(labels: NDArray[np.integer], batches: Iterable[NDArray[np.integer]]) -> dict[str, float]:
@@ -209,3 +207,15 @@ def _chosen_epoch(run: RunSnapshot) -> Iterator[str]:
             f"epoch {reported} of {last} is reported, neither the last nor the best ({best}): an epoch chosen by hand "
             "flatters; report the last one, or the monitor's best (--keep)"
         )
+
+
+DETECTORS: Mapping[str, Callable[[RunSnapshot], Iterator[str]]] = {
+    NEAR_PURE_BATCHES: _near_pure_batches,
+    ENCODING_DIFFERS: _encoding_differs,
+    NAN: _nan,
+    PARTIAL_VALIDATION: _partial_validation,
+    CLASS_SHARE: _class_share,
+    CONSTANT_ANSWER: _constant_answer,
+    NOT_ABOVE_MAJORITY: _not_above_majority,
+    CHOSEN_EPOCH: _chosen_epoch,
+}
