@@ -87,10 +87,10 @@ def test_a_mirrored_run_on_logical_cpus(tmp_path: Path, precision: str) -> None:
     code = """
 import json, sys, threading
 from pathlib import Path
-from core.config import resolve
+from core.config.training_config import resolve
 from core.data.demo import write_faces
+from core.runs.reader import read_run
 from core.runs.writer import create_run
-from core.runs import read_run
 from core.training.trainer import train
 folder, precision = Path(sys.argv[1]), sys.argv[2]
 write_faces(folder / "faces", per_class=6, seed=0)
