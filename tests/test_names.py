@@ -86,9 +86,9 @@ def test_every_dotted_name_of_ours_is_there(path: Path):
 
 def test_a_name_that_is_not_there_is_found():
     text = (
-        "`core.runs.reader.list_runs` and `core.list_runs`, fer_tui.nothing.at_all; from core.data import audit, demos"
+        "`core.runs.reader.list_runs` and `core.list_run`, fer_tui.nothing.at_all; from core.data import audit, demos"
     )
-    assert list(unresolved(text)) == ["core.data.demos", "core.list_runs", "fer_tui.nothing.at_all"]
+    assert list(unresolved(text)) == ["core.data.demos", "core.list_run", "fer_tui.nothing.at_all"]
 
 
 def absent(text: str) -> Iterator[str]:
