@@ -1,13 +1,39 @@
-"""Choose the reader that a place needs."""
+"""Choose the reader that a place needs: one row a format, the first that takes the place reads it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.data.dataset import Dataset
-from core.data.readers import image_tree
-from core.data.readers.fer2013_csv import read_csv
+from core.data.readers import fer2013_csv, image_tree
 from core.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A data set format.
+
+    Attributes:
+        name: what it is called.
+        takes: whether a file or folder is of this format, by names alone.
+        read: reads one that is.
+    """
+
+    name: str
+    takes: Callable[[Path], bool]
+    read: Callable[[Path], Dataset]
+
+
+def _csv_in(root: Path) -> Path:
+    return root if root.is_file() else root / "fer2013.csv"
+
+
+READERS = (
+    Reader("fer2013", lambda root: _csv_in(root).is_file(), lambda root: fer2013_csv.read_csv(_csv_in(root))),
+    Reader("image tree", Path.is_dir, image_tree.read),
+)
 
 
 def read_dataset(root: Path) -> Dataset:
@@ -21,12 +47,9 @@ def read_dataset(root: Path) -> Dataset:
     """
     root = Path(root)
     try:
-        if root.is_file():
-            return read_csv(root)
-        if not root.is_dir():
-            raise DatasetError(f"{root}: no such folder; give the folder of faces, or a fer2013.csv")
-        csv = root / "fer2013.csv"
-        dataset = read_csv(csv) if csv.is_file() else image_tree.read(root)
+        for reader in READERS:
+            if reader.takes(root):
+                return reader.read(root)
     except OSError as error:
         raise DatasetError(f"{error.filename or root}: {error.strerror}; the data set must be readable") from None
-    return dataset
+    raise DatasetError(f"{root}: no such folder; give the folder of faces, or a fer2013.csv")
