@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import sys
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -29,7 +28,6 @@ from core.runs.reader import ENDED, read_run
 from core.runs.resume import load_config, requeue
 from core.runs.writer import RunWriter, request_stop
 from fer_tui import cli
-from fer_tui.console import output
 
 WHOLE = os.environ.get("FER_FAULTS") == "whole"
 IMAGES = 2000 if WHOLE else 300
@@ -39,7 +37,6 @@ TEXTS = 500 if WHOLE else 60
 
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
     """Run a command in this process; what it said on stderr, once that is known to be fit for a user."""
-    monkeypatch.setattr(output, "messages", sys.stderr)
     status = cli.main([str(argument) for argument in arguments])
     said = capsys.readouterr()
     assert status in (0, 1, 2), said.err

@@ -25,7 +25,7 @@ def test_what_keeps_nothing_from_training_is_given_back(write_tree: Callable[...
 def test_the_weights_of_every_config_are_looked_for(faces: Path, tmp_path: Path):
     first = resolve({"data": faces, "model": "compact"})
     other = resolve({"data": faces, "model": "model1", "weights": str(tmp_path / "no.h5")})
-    with pytest.raises(ConfigError, match=r"--weights: .*/no\.h5: no such file; "):
+    with pytest.raises(ConfigError, match=r"weights: .*/no\.h5: no such file; "):
         check_files([first, other])
 
 

@@ -151,7 +151,7 @@ def test_a_run_that_cannot_be_written_waits_and_others_do_not(
     queue: ClusterQueue,
     submit: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ):
     def fail(run: Path) -> None:
         if run.name == "1-a":
@@ -164,7 +164,7 @@ def test_a_run_that_cannot_be_written_waits_and_others_do_not(
     assert list(queue.unfinished()) == [bad, good]
     # It is tried every second, and told once.
     driver._submit()
-    assert capfd.readouterr().err.count("Read-only file system") == 1
+    assert caplog.text.count("Read-only file system") == 1
 
 
 @pytest.mark.parametrize(
