@@ -10,7 +10,7 @@ from core.comparison import article
 from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED, Row, blank_row, is_reference
 from core.comparison.seeds import fold, settings
 from core.config.protocol import PROTOCOLS
-from core.runs.audit import DIFFERENT_DATA
+from core.runs.codes import DIFFERENT_DATA
 from core.runs.history import is_lower_better
 from core.runs.reader import RunSnapshot
 from core.runs.schema import EvaluationFile

@@ -13,6 +13,16 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from core.runs.codes import (
+    CHOSEN_EPOCH,
+    CLASS_SHARE,
+    CONSTANT_ANSWER,
+    ENCODING_DIFFERS,
+    NAN,
+    NEAR_PURE_BATCHES,
+    NOT_ABOVE_MAJORITY,
+    PARTIAL_VALIDATION,
+)
 from core.runs.history import METRICS
 from core.runs.reader import RunSnapshot, better
 from core.runs.schema import Finding
@@ -20,19 +30,6 @@ from core.runs.schema import Finding
 CONSTANT_SHARE = 0.9
 PURE_SHARE = 0.5
 SAME_SHARE = 0.001
-
-
-# The codes of the findings, as they are stored in runs and printed in tables.
-NEAR_PURE_BATCHES = "near_pure_batches"
-ENCODING_DIFFERS = "encoding_differs"
-NAN = "nan"
-PARTIAL_VALIDATION = "partial_validation"
-CLASS_SHARE = "class_share"
-CONSTANT_ANSWER = "constant_answer"
-NOT_ABOVE_MAJORITY = "not_above_majority"
-CHOSEN_EPOCH = "chosen_epoch"
-# Of a comparison, and not of a run: the rows are of different data.
-DIFFERENT_DATA = "different_data"
 
 
 def audit_run(run: RunSnapshot) -> list[Finding]:
