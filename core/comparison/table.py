@@ -9,7 +9,7 @@ from typing import Any, Literal
 from core.comparison import article
 from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED, Row, blank_row, is_reference
 from core.comparison.seeds import fold, settings
-from core.config.protocol import PROTOCOLS
+from core.config import protocol
 from core.runs.codes import DIFFERENT_DATA
 from core.runs.history import is_lower_better
 from core.runs.reader import RunSnapshot
@@ -170,7 +170,7 @@ def _baselines(counts: Mapping[str, Mapping[str, int]], *, several: bool, name: 
 def _published_row(row: article.PublishedRow) -> Row:
     return blank_row() | {
         "model": row.model,
-        "protocol": PROTOCOLS["published"].name,
+        "protocol": protocol.PUBLISHED.name,
         "epochs": row.epoch,
         "train_accuracy": row.train_accuracy,
         "val_accuracy": row.val_accuracy,

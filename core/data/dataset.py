@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from core.data import images
 from core.data.images import ImageError
@@ -87,9 +87,11 @@ class Dataset:
 
 def make_dataset(root: Path, rows: list[tuple[str, str, str]], problems: list[Problem], source: Source) -> Dataset:
     """A Dataset of (path, label, split) rows, with the problems that its splits and classes have."""
+    import pandas as pd
+
     # Where pyarrow is installed pandas would keep text there, which refuses names of files that are not UTF-8.
-    text = pandas().StringDtype("python", na_value=math.nan)
-    frame = pandas().DataFrame(rows, columns=["path", "label", "split"], dtype=text)
+    text = pd.StringDtype("python", na_value=math.nan)
+    frame = pd.DataFrame(rows, columns=["path", "label", "split"], dtype=text)
     frame = frame.sort_values("path", ignore_index=True)
     classes = tuple(sorted(frame["label"].unique()))
     dataset = Dataset(root, frame, classes, tuple(problems), source)
@@ -124,9 +126,11 @@ def class_counts(frame: pd.DataFrame) -> pd.DataFrame:
     Raises:
         DatasetError: the frame is empty.
     """
+    import pandas as pd
+
     if frame.empty:
         raise DatasetError("no images were found: expected ROOT/<split>/<class>/*.jpg")
-    counts = pandas().crosstab(frame["label"], frame["split"])
+    counts = pd.crosstab(frame["label"], frame["split"])
     return counts[[split for split in (*SPLITS, UNSPLIT) if split in counts.columns]]
 
 
@@ -178,10 +182,3 @@ def fingerprint(dataset: Dataset) -> str:
     digests = images.in_threads(source.digest, frame["path"].tolist())
     lines = sorted(f"{s}\t{label}\t{d}" for s, label, d in zip(frame["split"], frame["label"], digests, strict=True))
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
-
-
-def pandas() -> Any:
-    """The package, imported when it is wanted."""
-    import pandas as pd
-
-    return pd

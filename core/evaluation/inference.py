@@ -20,6 +20,7 @@ from core.errors import DatasetError, RunError
 from core.evaluation.face_detection import Box, find_faces, is_cut
 from core.evaluation.metrics import EvaluationFigures, evaluate
 from core.runs.model_file import ModelCache, load_model
+from core.runs.names import ENVIRONMENT
 from core.runs.reader import read_run
 from core.system import extras
 
@@ -114,7 +115,7 @@ def run_classes(run: Path) -> list[str]:
     """
     classes = read_run(run).environment.get("classes")
     if not classes:
-        raise RunError(f"{run / 'environment.json'}: names no classes; the run is damaged or never began")
+        raise RunError(f"{run / ENVIRONMENT}: names no classes; the run is damaged or never began")
     return classes
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from core.config.training_config import TrainingConfig, part_of, resolve
 from core.errors import RunError
+from core.runs.names import PREDICTIONS
 from core.runs.predictions import read_predictions
 from core.runs.reader import RunSnapshot, list_runs, read_run
 from core.runs.resume import load_config
@@ -60,7 +61,7 @@ def _doubts_of(run: Path) -> list[Doubt]:
     shares = np.array([list(each.probabilities.values()) for each in said])
     are_known = all(each.label in each.probabilities for each in said)
     if not said or not are_known or not np.isfinite(shares).all() or not shares.any(axis=1).all():
-        raise RunError(f"{run / 'predictions.csv'}: is damaged; train the model again")
+        raise RunError(f"{run / PREDICTIONS}: is damaged; train the model again")
     classes = list(said[0].probabilities)
     given = np.array([classes.index(each.label) for each in said])
     quality = get_label_quality_scores(given, shares / shares.sum(axis=1, keepdims=True), method="self_confidence")

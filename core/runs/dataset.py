@@ -11,6 +11,7 @@ from core.data.dataset import Dataset, Source, fingerprint
 from core.data.readers.choose import read_dataset
 from core.data.splits import correct, divided
 from core.errors import ConfigError, DatasetError, RunError
+from core.runs.names import ENVIRONMENT
 from core.runs.reader import RunSnapshot
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def find_images(run: RunSnapshot) -> Dataset:
     """
     place = run.environment.get("data")
     if place is None:
-        raise RunError(f"{run.path / 'environment.json'}: names no data set, so the faces can't be found")
+        raise RunError(f"{run.path / ENVIRONMENT}: names no data set, so the faces can't be found")
     try:
         return correct(read_dataset(Path(place)), run.config)
     except (ConfigError, DatasetError) as error:

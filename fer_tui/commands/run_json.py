@@ -18,7 +18,7 @@ def summary(run: RunSnapshot) -> dict[str, Any]:
         "epochs": run.config.get("epochs"),
         **_figures(run),
         "message": run.message,
-        "warnings": [warning.get("code") for warning in run.warnings],
+        "warnings": [warning["code"] for warning in run.warnings],
     }
 
 
@@ -34,7 +34,7 @@ def result(run: RunSnapshot) -> dict[str, Any]:
         "message": run.message,
     }
     if run.config.get("protocol") == PUBLISHED.name:
-        told["val_accuracy_whole"] = (run.evaluation or {}).get("accuracy")
+        told["val_accuracy_whole"] = run.figures.get("accuracy")
     return told
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from core.comparison import table as comparison
 from core.comparison.columns import COLUMNS, Row, is_reference
 from core.comparison.formats import cell, model_cell, write_table
 from core.errors import ConfigError, RunError
@@ -86,6 +85,9 @@ def compare(
     runs: RunsOption = None,
 ) -> int:
     """Compare runs in one table, beside the baselines and the article's figures."""
+    # Not for the list of runs: it imports the settings of a run, and with them pydantic.
+    from core.comparison import table as comparison
+
     if form not in FORMATS:
         raise ConfigError("format", f"no format is called '{form}'; choose from {', '.join(FORMATS)}")
     where = folder(context, runs)
