@@ -10,7 +10,7 @@ Kind = Literal["text", "codes", "count", "seconds", "figure"]
 Row = Mapping[str, Any]
 """A value for each of COLUMNS, None where it is not known."""
 
-# What stands in the column `run` of rows that no run of ours made.
+# Values of the column `run` in rows that are not runs.
 BASELINES = ("majority", "chance")
 PUBLISHED = "published"
 
@@ -111,5 +111,5 @@ def is_reference(row: Row) -> bool:
 
 
 def runs_of(row: Row) -> list[str]:
-    """The names of the runs that a row tells of: one, or several that differ in their seed."""
+    """The names of a row's runs: one, or several that differ only in the seed."""
     return [row["run"]] if row["seeds"] == 1 else str(row["run"]).split(";")

@@ -158,13 +158,13 @@ class RunWriter:
     def write_predictions(
         self, paths: Sequence[str], labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]
     ) -> None:
-        """Store what the kept model says to each validation image; see `core.runs.predictions.predictions_table`."""
+        """Store the kept model's predictions of the validation split; see `core.runs.predictions.predictions_table`."""
         from core.runs.predictions import predictions_table
 
         files.write_bytes(self.path / PREDICTIONS, predictions_table(paths, labels, probabilities, classes))
 
     def write_evaluation(self, evaluation: EvaluationFile) -> None:
-        """Store what the kept model's predictions are worth."""
+        """Store the figures of the kept model."""
         files.write_json(self.path / EVALUATION, evaluation)
 
     def append_epoch(self, row: Mapping[str, float]) -> None:
@@ -250,5 +250,5 @@ def create_runs(configs: Sequence[TrainingConfig], folder: Path) -> list[Path]:
 
 
 def write_tracker_file(path: Path, content: Mapping[str, Any]) -> None:
-    """Store by what MLflow knows a run, so that a resumed run goes on there."""
+    """Store which run of MLflow this is, so that a resumed run continues there."""
     files.write_json(path / MLFLOW, content)

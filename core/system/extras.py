@@ -23,7 +23,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
 
 
 def missing(packages: Iterable[str]) -> list[str]:
-    """Those of some packages that are not installed, by the names that are imported; nothing is imported."""
+    """The packages that are not installed. They are looked up by the names that are imported, and not imported."""
     return [package for package in packages if find_spec(package) is None]
 
 

@@ -1,7 +1,7 @@
-"""The log of a run or of a program: where our loggers write, and what TensorFlow writes to file descriptor 2.
+"""The log of a run or of a program: the records of our loggers, and what TensorFlow writes to file descriptor 2.
 
-Modules under core log through the standard library's `logging`, a logger each, all below the logger `core`. They attach
-no handler: a notebook silences them, or sends them elsewhere, as with any other library.
+Each module under core has a logger of the standard library's `logging`, below the logger `core`. They attach no
+handler: a notebook silences or redirects them like those of any other library.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _DescriptorHandler(logging.Handler):
 
 
 class _Attached:
-    """The one handler, attached to our loggers for as long as any block wants it."""
+    """The one handler, attached to our loggers while any block needs it."""
 
     def __init__(self) -> None:
         self._handler = _DescriptorHandler()
@@ -69,7 +69,7 @@ _ATTACHED = _Attached()
 
 @contextlib.contextmanager
 def records_to_descriptor() -> Iterator[None]:
-    """Write what our loggers say, from level INFO on, to file descriptor 2 inside the block, a line with the UTC time.
+    """Inside the block, write our log records from level INFO on to file descriptor 2, each with the UTC time.
 
     Blocks may lie inside each other, in several threads: each record is written once.
     """
@@ -79,7 +79,7 @@ def records_to_descriptor() -> Iterator[None]:
 
 @contextlib.contextmanager
 def output_to(path: Path) -> Iterator[None]:
-    """Append to a file inside the block what our loggers say, and what is written to file descriptor 2.
+    """Inside the block, append our log records and everything written to file descriptor 2 to a file.
 
     TensorFlow's C++ code writes there. Code that draws on the terminal must do so on a copy of the descriptor that it
     made before.

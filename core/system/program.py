@@ -8,9 +8,9 @@ import warnings
 
 
 def use_onednn() -> None:
-    """Have TensorFlow use oneDNN's kernels, if it is not imported yet and the user has not said otherwise.
+    """Turn on TensorFlow's oneDNN kernels, unless TensorFlow is imported already or the user has set the variable.
 
-    TensorFlow leaves them off on processors without AVX-512, where they train compact 1.5 times as fast all the same
+    TensorFlow leaves them off on processors without AVX-512, though they train compact 1.5 times as fast there too
     (benchmarks/step.py).
     """
     if "tensorflow" not in sys.modules:
@@ -18,10 +18,10 @@ def use_onednn() -> None:
 
 
 def set_up_program() -> None:
-    """Settings of a whole process, which a program of ours makes and a notebook makes for itself.
+    """Change settings of the whole process: our programs call this, a notebook decides for itself.
 
-    oneDNN is on. Pillow's warnings are off: of bombs (its limit is lower than ours), tags of damaged EXIF data and
-    palettes with transparency, `core.data.images` tells what matters as an ImageError.
+    Turns oneDNN on, and Pillow's warnings off: about large images (its limit is lower than ours), damaged EXIF tags and
+    palettes with transparency. `core.data.images` raises an ImageError if any of these matters.
     """
     use_onednn()
     warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -1,4 +1,4 @@
-"""What is looked at before there is a run, so that a wrong file is told at once."""
+"""Checks before a run is created, so that a wrong file is reported at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def check_files(configs: Sequence[TrainingConfig]) -> tuple[Problem, ...]:
-    """Look for the weights of every config, and read the names of the data set; no image is decoded.
+    """Check the weights file of every config and list the data set's images; no image is decoded.
 
     Args:
         configs: at least one, all with the same data set.

@@ -30,11 +30,11 @@ class Decision:
 class EpochPolicy:
     """Early stopping, the plateau schedule, the time budget, and the epoch that is kept.
 
-    Its whole memory is `state`, which a checkpoint stores: a resumed run decides as one that was never interrupted.
+    It remembers nothing but `state`, which a checkpoint stores: a resumed run decides as if it had never stopped.
     """
 
     def __init__(self, config: TrainingConfig, state: TrainingState) -> None:
-        """Go on from a state.
+        """Continue from a state.
 
         Args:
             config: monitor, min_delta, patience, keep, schedule, epochs and time budget.
@@ -44,7 +44,7 @@ class EpochPolicy:
         self.state = state
 
     def end_epoch(self, row: Mapping[str, float], seconds: float) -> Decision:
-        """Take an epoch into account.
+        """Count an epoch and decide what follows from it.
 
         Args:
             row: its figures by the names of history.csv.

@@ -1,4 +1,4 @@
-"""What is stored of every epoch, and whether there is another."""
+"""Store every epoch, and decide whether there is another."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECK_LOSS_SECONDS = 5.0
 
 
 class EpochRecorder:
-    """Told of every epoch and batch by Keras's callback: stores them in the run directory, and says when to end."""
+    """Receives epochs and batches from Keras's callback, stores them in the run directory, and decides when to end."""
 
     def __init__(
         self,

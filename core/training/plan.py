@@ -33,7 +33,7 @@ class Plan:
     drop_remainder: bool
 
     def stream(self, epochs_done: int) -> dict[str, Any]:
-        """What the training stream is told to go on after so many epochs."""
+        """The arguments of the training stream from the epoch after `epochs_done` on."""
         return {
             "first_step": epochs_done * self.steps,
             "shuffle_buffer": self.shuffle_buffer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# What a state means for who looks at it, by the names that themes give to their colours. Other states have no colour.
+# The theme colour of each state. Other states have no colour.
 MEANINGS: Mapping[str, str] = {
     "completed": "success",
     "running": "primary",
