@@ -35,6 +35,6 @@ def test_a_program_hears_no_warnings_of_pillow(monkeypatch: pytest.MonkeyPatch):
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         set_up_program()
-        warnings.warn_explicit("a bomb", UserWarning, "Image.py", 1, module="PIL.Image")
+        warnings.warn_explicit("a bomb", UserWarning, "images.py", 1, module="PIL.Image")
         warnings.warn_explicit("a fault", UserWarning, "images.py", 1, module="core.data.images")
     assert [str(each.message) for each in heard] == ["a fault"]
