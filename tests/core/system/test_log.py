@@ -16,9 +16,11 @@ logger = logging.getLogger(f"{CORE}.a_test")
 
 
 @pytest.fixture(autouse=True)
-def untouched() -> Iterator[None]:
+def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No handler and no level stays behind."""
     ours = logging.getLogger(CORE)
+    # pytest reports what it hears, and xdist can't send a name that is not UTF-8.
+    monkeypatch.setattr(ours, "propagate", False)
     before = list(ours.handlers), ours.level
     yield
     assert (list(ours.handlers), ours.level) == before
