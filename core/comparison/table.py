@@ -17,7 +17,17 @@ from core.runs.schema import EvaluationFile
 
 # Settings that runs of one table's row, or a run and its control, may differ in: where and how fast they compute, and
 # the path of the data, which the fingerprint stands for.
-APART = ("data", "time_budget", "devices", "precision", "jit_compile", "image_memory", "deterministic", "track")
+APART = (
+    "data",
+    "time_budget",
+    "devices",
+    "precision",
+    "feed",
+    "jit_compile",
+    "image_memory",
+    "deterministic",
+    "track",
+)
 
 
 def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, fold_seeds: bool = False) -> list[Row]:

@@ -147,9 +147,18 @@ class TrainingConfig(BaseModel):
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = _field(
         "auto",
         "Device",
-        "Arithmetic; auto is mixed_float16 on GPUs from compute capability 7.0, else float32.",
+        "Arithmetic; auto is mixed_bfloat16 on GPUs of compute capability 8.0 and up, mixed_float16 on 7.x, else float32.",
     )
-    jit_compile: bool = _field(False, "Device", "Compile the training step with XLA.")
+    feed: Literal["auto", "host", "device"] = _field(
+        "auto",
+        "Device",
+        "Where training images lie: host, or device (the GPU's memory); auto is device on a GPU that has room for them.",
+    )
+    jit_compile: Literal["auto", "on", "off"] = _field(
+        "auto",
+        "Device",
+        "Compile the training steps with XLA; auto is on for a long run on one GPU, where the model supports it.",
+    )
     image_memory: int = _field(
         IMAGE_MEMORY, "Device", "MiB of decoded images to hold in memory; more lie in a file on disk.", ge=0
     )
@@ -209,6 +218,29 @@ class TrainingConfig(BaseModel):
         if not re.fullmatch(r"auto|cpu|all|cpu:[1-9]\d?", devices):
             raise ValueError("must be auto, cpu, all or cpu:N")
         return devices
+
+    @field_validator("jit_compile", mode="before")
+    @classmethod
+    def _on_or_off(cls, value: Any) -> Any:
+        # It was a bool once: in runs of 0.1.0, and in people's TOML files.
+        return {"true": "on", "false": "off"}.get(str(value).strip().lower(), value)
+
+    @field_validator("feed", "jit_compile")
+    @classmethod
+    def _possible(cls, value: str, info: ValidationInfo) -> str:
+        spec, devices = _spec(info), info.data.get("devices", "auto")
+        if value in ("device", "on") and devices not in ("auto", "cpu"):
+            raise ValueError(f"needs one device, and devices is {devices}; leave it at auto")
+        if value == "on" and spec and not spec.supports_xla:
+            raise ValueError(f"XLA can't compile {spec.name}, which augments its images in the model; leave it at auto")
+        return value
+
+    @field_validator("deterministic")
+    @classmethod
+    def _without_xla(cls, deterministic: bool, info: ValidationInfo) -> bool:
+        if deterministic and info.data.get("jit_compile") == "on":
+            raise ValueError("XLA lacks a deterministic form of some operations; leave jit_compile at auto")
+        return deterministic
 
     @field_validator("time_budget", mode="before")
     @classmethod

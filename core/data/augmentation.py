@@ -122,7 +122,9 @@ class Placement(NamedTuple):
     """Output pixels that the content moves to the right."""
 
 
-def augmenter(policy: Policy, image_size: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+def augmenter(
+    policy: Policy, image_size: int, *, compiled: bool = False
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Build the function that applies a policy to batches, for `tf.data.Dataset.map`.
 
     Args:

@@ -1,4 +1,7 @@
-"""From decoded pixels to batches: shuffled, augmented and prefetched by tf.data.
+"""From decoded pixels to batches: which images, in what order, and how they are augmented.
+
+Which images is a data set of row numbers (`*_rows`), how their batch is made a function for a graph (`augmented`,
+`unaugmented`). `batches` brings the two together on the host; a training loop may run both on a GPU instead.
 
 Everything random is a function of (seed, step), so that a training stream can be taken up at any step: that
 is what an exact resume stands on. Decoded images are uint8, in memory or mapped from a file (`core.data.pixels`); an
@@ -8,7 +11,7 @@ epoch never decodes a file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -23,6 +26,105 @@ if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
 
 EVALUATION_BATCH = 256
+# Where tf.data works.
+HOST = "CPU:0"
+
+
+class MakeBatch(Protocol):
+    """A batch of some images, as a graph makes it: the same one for the same step and rows, wherever it runs."""
+
+    def __call__(self, step: tf.Tensor, rows: tf.Tensor) -> Any:
+        """Make a batch.
+
+        Args:
+            step: number of the batch in the stream, int64, scalar.
+            rows: which images, shape (batch,).
+
+        Returns:
+            images, (images, targets) or (images, targets, weights): float32 of shape (batch, size, size, channels)
+            with values 0 to 255, (batch, classes) and (batch,).
+        """
+        ...
+
+
+def augmented(
+    pixels: np.ndarray,
+    targets: np.ndarray,
+    config: TrainingConfig,
+    class_weights: np.ndarray | None = None,
+    *,
+    device: str = HOST,
+    compiled: bool = False,
+) -> MakeBatch:
+    """How a training batch is made: gathered, augmented as a function of seed and step.
+
+    Args:
+        pixels: uint8, shape (images, height, width, 1 or 3), as `core.data.pixels.load_pixels` gives them.
+        targets: float32, shape (images, classes), one-hot.
+        config: seed, augmentation, image size and channels.
+        class_weights: float32, shape (classes,); each batch then has weights.
+        device: TensorFlow's name of the device whose memory holds images and targets.
+        compiled: whether XLA is to compile it.
+    """
+    import tensorflow as tf
+
+    augment = augmenter(policy_of(config), config.image_size, compiled=compiled)
+    pixels_of, all_targets = _reader(pixels, device), _put(targets, device)
+    weights = None if class_weights is None else _put(class_weights.astype(np.float32), device)
+
+    def make_batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        seed = tf.cast(tf.stack([tf.cast(config.seed, step.dtype), step]), tf.int32)
+        values = _channels(augment(pixels_of(rows), seed), config.channels)
+        wanted = tf.gather(all_targets, rows)
+        return (values, wanted) if weights is None else (values, wanted, tf.linalg.matvec(wanted, weights))
+
+    return make_batch
+
+
+def unaugmented(
+    pixels: np.ndarray,
+    targets: np.ndarray | None,
+    image_size: int,
+    channels: int,
+    *,
+    mirrored: bool = False,
+    device: str = HOST,
+) -> MakeBatch:
+    """How a batch to validate on or to predict is made.
+
+    Args:
+        pixels: uint8, shape (images, height, width, 1 or 3).
+        targets: float32, shape (images, classes), or None for prediction: a batch is then images alone.
+        image_size: the model's input size in pixels.
+        channels: the model's input channels.
+        mirrored: give each image's mirror image instead.
+        device: TensorFlow's name of the device whose memory holds images and targets.
+    """
+    import tensorflow as tf
+
+    pixels_of = _reader(pixels, device)
+    all_targets = None if targets is None else _put(targets, device)
+
+    def make_batch(step: tf.Tensor, rows: tf.Tensor) -> Any:
+        read = pixels_of(rows)
+        values = _channels(resize(tf.reverse(read, [2]) if mirrored else read, image_size), channels)
+        return values if all_targets is None else (values, tf.gather(all_targets, rows))
+
+    return make_batch
+
+
+def batches(rows: tf.data.Dataset, make_batch: MakeBatch, first_step: int = 0) -> tf.data.Dataset:
+    """The batches that batches of row numbers mean, made ahead on the host.
+
+    Args:
+        rows: row numbers, int64 of shape (batch,).
+        make_batch: with what it needs in the host's memory.
+        first_step: number of the first batch.
+    """
+    import tensorflow as tf
+
+    numbered = rows.enumerate(start=first_step)
+    return numbered.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
 def training_stream(
@@ -35,40 +137,25 @@ def training_stream(
     class_weights: np.ndarray | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
-    """An endless stream of training batches, pass after pass over the images.
-
-    Args:
-        pixels: uint8, shape (images, height, width, 1 or 3), as `core.data.pixels.load_pixels` gives them.
-        targets: float32, shape (images, classes), one-hot.
-        config: batch size, seed, augmentation, image size and channels.
-        first_step: how many batches of the stream have been trained on before.
-        shuffle_buffer: None shuffles every pass over all images; a number shuffles with a buffer of so many.
-        class_weights: float32, shape (classes,); each batch then has a third part, weights of shape (batch,).
-        drop_remainder: leave out a pass's last, smaller batch.
-
-    Returns:
-        Batches of (images, targets[, weights]): float32 (batch, size, size, channels) of 0-255, and float32
-        (batch, classes).
-    """
-    import tensorflow as tf
-
-    augment = augmenter(policy_of(config), config.image_size)
-
-    def make_batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        seed = tf.cast(tf.stack([config.seed, step]), tf.int32)
-        values = _channels(augment(pixels_of(rows), seed), config.channels)
-        if weights is None:
-            return values, tf.gather(all_targets, rows)
-        wanted = tf.gather(all_targets, rows)
-        return values, wanted, tf.linalg.matvec(wanted, weights)
-
-    pixels_of, all_targets = _reader(pixels), _on_host(targets)
-    weights = None if class_weights is None else _on_host(class_weights.astype(np.float32))
-    stream = training_rows(
+    """An endless stream of training batches, made on the host; see `training_rows` and `augmented`."""
+    rows = training_rows(
         len(pixels), config, first_step=first_step, shuffle_buffer=shuffle_buffer, drop_remainder=drop_remainder
-    ).enumerate(start=first_step)
-    stream = stream.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return stream.prefetch(tf.data.AUTOTUNE)
+    )
+    return batches(rows, augmented(pixels, targets, config, class_weights), first_step)
+
+
+def evaluation_batches(
+    pixels: np.ndarray,
+    targets: np.ndarray | None,
+    image_size: int,
+    channels: int,
+    batch: int = EVALUATION_BATCH,
+    *,
+    mirrored: bool = False,
+) -> tf.data.Dataset:
+    """The images in their order in large batches, made on the host; see `evaluation_rows` and `unaugmented`."""
+    make_batch = unaugmented(pixels, targets, image_size, channels, mirrored=mirrored)
+    return batches(evaluation_rows(len(pixels), batch), make_batch)
 
 
 def training_rows(
@@ -79,7 +166,7 @@ def training_rows(
     shuffle_buffer: int | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
-    """What `training_stream` draws: batches of row numbers, int64 of shape (batch,), pass after pass without end.
+    """What is trained on: batches of row numbers, int64 of shape (batch,), pass after pass without end.
 
     Args:
         images: how many there are.
@@ -100,15 +187,11 @@ def training_rows(
     return passes.flat_map(one_pass).skip(first_step % steps)
 
 
-def _shuffled(images: int, buffer: int | None, seed: Any) -> tf.data.Dataset:
-    """Row numbers in an order that is a function of the seed, a tensor: the same whenever it is asked for."""
+def evaluation_rows(images: int, batch: int = EVALUATION_BATCH) -> tf.data.Dataset:
+    """All images in their order: batches of row numbers, int64 of shape (batch,)."""
     import tensorflow as tf
 
-    return tf.data.Dataset.range(images).shuffle(buffer or images, seed=seed, reshuffle_each_iteration=False)
-
-
-def _pass_seed(config: TrainingConfig, number: Any) -> Any:
-    return config.seed * 1_000_003 + number
+    return tf.data.Dataset.range(images).batch(batch)
 
 
 def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) -> tf.data.Dataset:
@@ -123,88 +206,35 @@ def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) 
     return _shuffled(images, PROTOCOLS[config.protocol].shuffle_buffer, _pass_seed(config, epoch)).take(taken)
 
 
-def published_validation(
-    pixels: np.ndarray,
-    targets: np.ndarray,
-    taken: int,
-    config: TrainingConfig,
-    epoch: Callable[[], int],
-    batch: int = EVALUATION_BATCH,
+def published_validation_rows(
+    images: int, taken: int, config: TrainingConfig, epoch: Callable[[], int], batch: int = EVALUATION_BATCH
 ) -> tf.data.Dataset:
-    """What the published protocol validates on in an epoch, unaugmented; drawn anew whenever it is iterated.
+    """What the published protocol validates on: batches of row numbers, drawn anew whenever they are iterated.
 
     Args:
-        pixels: uint8, shape (images, height, width, 1 or 3), the whole split, listed class by class.
-        targets: float32, shape (images, classes), one-hot.
-        taken: images an epoch.
-        config: seed, image size and channels.
+        images: of the whole split, listed class by class.
+        taken: how many are validated on.
+        config: the seed.
         epoch: gives the number of the epoch under way, counted from 0.
         batch: images a batch.
-
-    Returns:
-        Batches of (images, targets).
     """
     import tensorflow as tf
 
-    # Keras iterates anew every epoch: a generator is what can then ask for its number.
+    # It is iterated anew every epoch: a generator is what can then ask for its number.
     epochs = tf.data.Dataset.from_generator(lambda: iter([epoch()]), output_signature=tf.TensorSpec((), tf.int64))
-
-    def one_epoch(number: Any) -> tf.data.Dataset:
-        return published_rows(len(pixels), taken, config, number).batch(batch)
-
-    rows = epochs.flat_map(one_epoch)
-    rows = rows.apply(tf.data.experimental.assert_cardinality(pass_steps(taken, batch)))
-    return _unaugmented(rows, pixels, targets, config.image_size, config.channels)
+    rows = epochs.flat_map(lambda number: published_rows(images, taken, config, number).batch(batch))
+    return rows.apply(tf.data.experimental.assert_cardinality(pass_steps(taken, batch)))
 
 
-def evaluation_batches(
-    pixels: np.ndarray,
-    targets: np.ndarray | None,
-    image_size: int,
-    channels: int,
-    batch: int = EVALUATION_BATCH,
-    *,
-    mirrored: bool = False,
-) -> tf.data.Dataset:
-    """The images in their order, unaugmented, in large batches.
-
-    Args:
-        pixels: uint8, shape (images, height, width, 1 or 3).
-        targets: float32, shape (images, classes), or None for prediction.
-        image_size: the model's input size in pixels.
-        channels: the model's input channels.
-        batch: images a batch.
-        mirrored: give each image's mirror image instead.
-
-    Returns:
-        Batches of (images, targets), or of images alone.
-    """
+def _shuffled(images: int, buffer: int | None, seed: Any) -> tf.data.Dataset:
+    """Row numbers in an order that is a function of the seed, a tensor: the same whenever it is asked for."""
     import tensorflow as tf
 
-    rows = tf.data.Dataset.range(len(pixels)).batch(batch)
-    return _unaugmented(rows, pixels, targets, image_size, channels, mirrored)
+    return tf.data.Dataset.range(images).shuffle(buffer or images, seed=seed, reshuffle_each_iteration=False)
 
 
-def _unaugmented(
-    rows: tf.data.Dataset,
-    pixels: np.ndarray,
-    targets: np.ndarray | None,
-    image_size: int,
-    channels: int,
-    mirrored: bool = False,
-) -> tf.data.Dataset:
-    """The batches that batches of row numbers mean."""
-    import tensorflow as tf
-
-    pixels_of = _reader(pixels)
-    all_targets = None if targets is None else _on_host(targets)
-
-    def make_batch(rows: tf.Tensor) -> Any:
-        read = pixels_of(rows)
-        values = _channels(resize(tf.reverse(read, [2]) if mirrored else read, image_size), channels)
-        return values if all_targets is None else (values, tf.gather(all_targets, rows))
-
-    return rows.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+def _pass_seed(config: TrainingConfig, number: Any) -> Any:
+    return config.seed * 1_000_003 + number
 
 
 def evaluation_batch(images: int, replicas: int) -> int:
@@ -233,12 +263,12 @@ def _channels(values: tf.Tensor, channels: int) -> tf.Tensor:
     return values if values.shape[-1] == channels else tf.repeat(values, channels, axis=-1)
 
 
-def _reader(pixels: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+def _reader(pixels: np.ndarray, device: str) -> Callable[[tf.Tensor], tf.Tensor]:
     """What gives the images of some rows: out of a tensor, or out of the file that they are mapped from."""
     import tensorflow as tf
 
-    if not isinstance(pixels, np.memmap):
-        everything = _on_host(pixels)
+    if not isinstance(pixels, np.memmap) or device != HOST:
+        everything = _put(pixels, device)
         return lambda rows: tf.gather(everything, rows)
 
     def read(rows: tf.Tensor) -> tf.Tensor:
@@ -248,9 +278,9 @@ def _reader(pixels: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
     return read
 
 
-def _on_host(values: np.ndarray) -> tf.Tensor:
-    """The array as a tensor in the host's memory, where tf.data works."""
+def _put(values: np.ndarray, device: str) -> tf.Tensor:
+    """The array as a tensor in that device's memory."""
     import tensorflow as tf
 
-    with tf.device("CPU:0"):
+    with tf.device(device):
         return tf.constant(values)

@@ -54,6 +54,11 @@ class ModelSpec:
         """The TrainingConfig fields that this model sets: its input and its recipe."""
         return {"image_size": self.image_size, "channels": self.channels, **self.recipe}
 
+    @property
+    def supports_xla(self) -> bool:
+        """Whether XLA can compile it; Keras's augmentation layers resample images by an operation that XLA lacks."""
+        return not self.augments
+
     def body(self) -> Any:
         """The function that builds all but the input, preprocessing and last layer; imports TensorFlow."""
         module, _, name = self.builder.partition(":")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import RunError, first_line
 from core.runs.names import CHECKPOINT, KEPT
 from core.system import files
-from core.system.program import use_onednn
+from core.system.program import set_up_tensorflow
 
 if TYPE_CHECKING:
     import keras
@@ -37,7 +37,7 @@ def load_model(run: Path) -> keras.Model:
     if not path.exists():
         raise RunError(f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'")
     _check(path)
-    use_onednn()
+    set_up_tensorflow()
     import keras
 
     try:

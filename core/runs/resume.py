@@ -64,13 +64,15 @@ def load_config(run: Path) -> TrainingConfig:
 
     path = run / CONFIG
     try:
-        return TrainingConfig.model_validate_json(files.read_bytes(path))
+        config = TrainingConfig.model_validate_json(files.read_bytes(path))
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}; the run can't go on without it") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RunError(f"{path}: {where + ': ' if where else ''}{first['msg']}; written by another version?") from None
+    # A setting that a run lacks means what the version of its time did.
+    return config if "feed" in config.model_fields_set else config.model_copy(update={"feed": "host"})
 
 
 def change_config(run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:

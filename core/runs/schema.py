@@ -85,6 +85,8 @@ class EnvironmentFile(TypedDict, total=False):
     device: str  # in words
     devices: list[str]  # TensorFlow's names
     precision: str  # Keras's dtype policy
+    feed: str  # where the training images lie: host or device
+    jit_compile: str  # whether XLA compiles the training step: on or off
     host: str  # network name of the machine
     platform: str  # operating system
     git_commit: str | None  # of the checkout; None for an installed package

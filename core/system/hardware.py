@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,34 @@ def _gpus() -> tuple[GpuLoad, ...]:
         name = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
         found.append(GpuLoad(index, name, _busy(nvml, device), int(memory.used), int(memory.total)))
     return tuple(found)
+
+
+def free_gpu_memory() -> int | None:
+    """Free memory, bytes, of the first GPU that CUDA lets this process see; None where the driver can't say.
+
+    CUDA counts GPUs as the driver does where CUDA_DEVICE_ORDER is PCI_BUS_ID (`core.system.program`).
+    """
+    nvml = _nvml()
+    if nvml is None:
+        return None
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    try:
+        device = nvml.nvmlDeviceGetHandleByIndex(int(first)) if first.isdecimal() else _by_uuid(nvml, first)
+        return None if device is None else int(nvml.nvmlDeviceGetMemoryInfo(device).free)
+    except nvml.NVMLError:
+        return None
+
+
+def _by_uuid(nvml: Any, told: str) -> Any:
+    """The GPU, or the partition of one, whose UUID begins as told; None where there is none."""
+    if told.startswith("MIG-"):
+        return nvml.nvmlDeviceGetHandleByUUID(told)
+    for index in range(nvml.nvmlDeviceGetCount()):
+        device = nvml.nvmlDeviceGetHandleByIndex(index)
+        uuid = nvml.nvmlDeviceGetUUID(device)
+        if told and (uuid.decode() if isinstance(uuid, bytes) else uuid).startswith(told):
+            return device
+    return None
 
 
 def _busy(nvml: Any, device: Any) -> int | None:

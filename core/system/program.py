@@ -7,21 +7,22 @@ import sys
 import warnings
 
 
-def use_onednn() -> None:
-    """Turn on TensorFlow's oneDNN kernels, unless TensorFlow is imported already or the user has set the variable.
+def set_up_tensorflow() -> None:
+    """Settings that TensorFlow reads when it is imported, unless it is already, or the user has set them.
 
-    TensorFlow leaves them off on processors without AVX-512, though they train compact 1.5 times as fast there too
-    (benchmarks/step.py).
+    Its oneDNN kernels are off on processors without AVX-512, though they train compact 1.5 times as fast there too
+    (benchmarks/step.py). CUDA counts GPUs by speed unless it is told to count them as the driver does.
     """
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 
 def set_up_program() -> None:
     """Change settings of the whole process: our programs call this, a notebook decides for itself.
 
-    Turns oneDNN on, and Pillow's warnings off: about large images (its limit is lower than ours), damaged EXIF tags and
+    Sets TensorFlow up, and turns Pillow's warnings off: about large images (its limit is lower than ours), damaged EXIF tags and
     palettes with transparency. `core.data.images` raises an ImageError if any of these matters.
     """
-    use_onednn()
+    set_up_tensorflow()
     warnings.filterwarnings("ignore", module=r"PIL\.")

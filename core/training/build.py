@@ -146,7 +146,8 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> Non
             keras.metrics.Precision(name="precision"),
             keras.metrics.Recall(name="recall"),
         ],
-        jit_compile=config.jit_compile,
+        # The training loop compiles the steps itself.
+        jit_compile=False,
     )
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError
-from core.system.program import use_onednn
+from core.system.program import set_up_tensorflow
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from core.config.training_config import TrainingConfig
 
-MIXED_FLOAT16_FROM = (7, 0)
+# Compute capabilities from which a GPU is faster in these formats.
+BFLOAT16_FROM, FLOAT16_FROM = (8, 0), (7, 0)
 
 
 @dataclass(frozen=True)
@@ -23,21 +26,32 @@ class Devices:
     Attributes:
         names: TensorFlow's device names, such as `GPU:0`; one, or all of a mirrored run.
         description: for people, such as "NVIDIA A100 x 2" or "CPU".
-        precision: the Keras dtype policy.
+        capability: the compute capability of its GPUs, the least of several; None for a CPU.
     """
 
     names: tuple[str, ...]
     description: str
-    precision: str
+    capability: tuple[int, int] | None = None
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it computes on GPUs."""
+        return self.names[0].startswith("GPU")
 
     @property
     def mirrored(self) -> bool:
         """Whether the batch is shared out over several devices."""
         return len(self.names) > 1
 
+    def share_out(self, batches: tf.data.Dataset) -> Any:
+        """The batches, each shared out over the devices of a mirrored run; inside `scope`."""
+        import tensorflow as tf
+
+        return tf.distribute.get_strategy().experimental_distribute_dataset(batches) if self.mirrored else batches
+
 
 def choose_precision(wanted: str, capability: tuple[int, int] | None) -> str:
-    """The dtype policy for a device: `auto` is mixed_float16 on GPUs from compute capability 7.0.
+    """The dtype policy for a device: `auto` is the format that its GPU is fast in, or float32.
 
     Args:
         wanted: the config's precision.
@@ -45,7 +59,10 @@ def choose_precision(wanted: str, capability: tuple[int, int] | None) -> str:
     """
     if wanted != "auto":
         return wanted
-    return "mixed_float16" if capability is not None and capability >= MIXED_FLOAT16_FROM else "float32"
+    if capability is None or capability < FLOAT16_FROM:
+        return "float32"
+    # As fast as float16 from there on, and its range needs no scaling of the loss.
+    return "mixed_bfloat16" if capability >= BFLOAT16_FROM else "mixed_float16"
 
 
 def prepare(config: TrainingConfig) -> Devices:
@@ -56,7 +73,7 @@ def prepare(config: TrainingConfig) -> Devices:
     Raises:
         ConfigError: the devices asked for are not there, or can't be set up any more.
     """
-    use_onednn()
+    set_up_tensorflow()
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -65,9 +82,9 @@ def prepare(config: TrainingConfig) -> Devices:
             tf.config.experimental.set_memory_growth(gpu, True)
     if config.devices.startswith("cpu:"):
         names = _logical_cpus(int(config.devices.partition(":")[2]))
-        return Devices(names, f"{len(names)} logical CPUs", choose_precision(config.precision, None))
+        return Devices(names, f"{len(names)} logical CPUs")
     if config.devices == "cpu" or (config.devices == "auto" and not gpus):
-        return Devices(("CPU:0",), "CPU", choose_precision(config.precision, None))
+        return Devices(("CPU:0",), "CPU")
     if not gpus:
         raise ConfigError("devices", "no GPU is visible to TensorFlow; set devices to cpu, or install fer-tui[gpu]")
     used = gpus if config.devices == "all" else gpus[:1]
@@ -76,7 +93,7 @@ def prepare(config: TrainingConfig) -> Devices:
     name = str(details[0].get("device_name", "GPU"))
     description = name if len(used) == 1 else f"{name} x {len(used)}"
     names = tuple(f"GPU:{i}" for i in range(len(used)))
-    return Devices(names, description, choose_precision(config.precision, capability))
+    return Devices(names, description, capability)
 
 
 def _logical_cpus(count: int) -> tuple[str, ...]:
@@ -102,13 +119,13 @@ def make_deterministic() -> None:
 
 
 @contextlib.contextmanager
-def scope(devices: Devices) -> Iterator[None]:
-    """Build and train inside: the precision is set, and the strategy entered, for as long as it lasts."""
+def scope(devices: Devices, precision: str) -> Iterator[None]:
+    """Build and train inside: the dtype policy is set, and the strategy entered, for as long as it lasts."""
     import keras
     import tensorflow as tf
 
     before: Any = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(devices.precision)
+    keras.config.set_dtype_policy(precision)
     try:
         if devices.mirrored:
             with tf.distribute.MirroredStrategy(list(devices.names)).scope():

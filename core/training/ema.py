@@ -10,36 +10,39 @@ if TYPE_CHECKING:
     import keras
 
 
-@contextmanager
-def averaged(model: keras.Model) -> Iterator[None]:
-    """Inside, a compiled model has the averages of its weights; afterwards the weights that training goes on with.
+class EmaWeights:
+    """A compiled model's averages; nothing where its optimizer keeps none."""
 
-    Nothing changes where its optimizer keeps no averages. The running statistics of its normalizations stay, which
-    follow the last few batches.
-    """
-    optimizer = _own_optimizer(model)
-    if not optimizer.use_ema:
-        yield
-        return
-    _swap(model, optimizer)
-    try:
-        yield
-    finally:
-        _swap(model, optimizer)
+    def __init__(self, model: keras.Model) -> None:
+        """`model`: compiled, its optimizer built."""
+        import tensorflow as tf
 
+        # Under mixed_float16 Keras wraps the optimizer in a LossScaleOptimizer, whose own `use_ema` is always false.
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        self._averages = optimizer._model_variables_moving_average if optimizer.use_ema else []
+        self._weights = model.trainable_variables
+        # One launch for all; Keras's own callback for this swaps at moments of its choice, and back only by force.
+        self._swap = tf.function(self._swap_all)
 
-def _own_optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
-    """The optimizer that the model was compiled with, which keeps the averages.
+    @contextmanager
+    def swapped_in(self) -> Iterator[None]:
+        """Inside, the model has the averages of its weights; afterwards the weights that training goes on with.
 
-    Under `mixed_float16` Keras wraps it in a LossScaleOptimizer, whose own `use_ema` is always false.
-    """
-    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        The running statistics of its normalizations stay, which follow the last few batches.
+        """
+        if not self._averages:
+            yield
+            return
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
 
+    def _swap_all(self) -> None:
+        import tensorflow as tf
 
-def _swap(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
-    # Keras's own callback for this swaps at moments of its choice, and back after the last epoch only by force.
-    averages = optimizer._model_variables_moving_average
-    for variable, average in zip(model.trainable_variables, averages, strict=True):
-        held = variable.numpy()
-        variable.assign(average.numpy())
-        average.assign(held)
+        for weight, average in zip(self._weights, self._averages, strict=True):
+            held = tf.identity(weight.value)
+            weight.assign(average)
+            average.assign(held)

@@ -17,18 +17,22 @@ from core.runs.schema import EnvironmentFile
 if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
     from core.data.training_data import TrainingData
+    from core.training.choices import Choices
     from core.training.devices import Devices
 
 PACKAGES = ("fer-tui", "tensorflow", "keras", "numpy", "pandas", "scikit-learn", "pillow")
 
 
-def describe(config: TrainingConfig, data: TrainingData, used: Devices, parameters: int) -> EnvironmentFile:
+def describe(
+    config: TrainingConfig, data: TrainingData, used: Devices, choices: Choices, parameters: int
+) -> EnvironmentFile:
     """environment.json: what another person needs to know to repeat a run.
 
     Args:
         config: the run's settings.
         data: what it trains on.
         used: what it computes on.
+        choices: how.
         parameters: the model's weights, non-trainable ones included.
     """
     return {
@@ -37,7 +41,9 @@ def describe(config: TrainingConfig, data: TrainingData, used: Devices, paramete
         "versions": {"python": platform.python_version(), **versions()},
         "device": used.description,
         "devices": list(used.names),
-        "precision": used.precision,
+        "precision": choices.precision,
+        "feed": choices.feed,
+        "jit_compile": "on" if choices.jit_compile else "off",
         "host": platform.node(),
         "platform": platform.platform(),
         "git_commit": git_commit(),

@@ -6,65 +6,60 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.config.training_config import TrainingConfig
 from core.export.tracking import Tracking
-from core.runs.checkpoint import save_checkpoint
 from core.runs.writer import RunWriter
-from core.training.ema import averaged
+from core.training.checkpoints import Checkpoints
 from core.training.epoch_policy import EpochPolicy
 from core.training.plan import Plan
 
 if TYPE_CHECKING:
     import keras
 
-
 logger = logging.getLogger(__name__)
-
-CHECK_LOSS_SECONDS = 5.0
 
 
 class EpochRecorder:
-    """Receives epochs and batches from Keras's callback, stores them in the run directory, and decides when to end."""
+    """Is told of every epoch by the training loop, stores it in the run directory, and decides when to end."""
 
     def __init__(
         self,
         config: TrainingConfig,
-        run: Path,
         writer: RunWriter,
         stop: threading.Event,
         plan: Plan,
         policy: EpochPolicy,
         tracking: Tracking,
+        checkpoints: Checkpoints,
     ) -> None:
         self.policy = policy
         self.diverged = False
         self._config = config
-        self._path = run
         self._writer = writer
         self._stop = stop
         self._plan = plan
         self._tracking = tracking
+        self._checkpoints = checkpoints
         self._finished = False
-        self._started = self._trained = self._loss_checked = time.monotonic()
+        self._started = self._trained = time.monotonic()
         policy.state.base_rate = config.learning_rate
 
     def begin_epoch(self, epoch: int) -> None:
         """Epoch `epoch`, counted from 0, begins."""
-        self._started = self._loss_checked = time.monotonic()
+        self._started = time.monotonic()
         self._writer.update(epoch=epoch + 1, batch=0, message="")
 
-    def begin_batch(self, batch: int, loss: Callable[[], float]) -> None:
-        """A batch, counted from 0, begins; `loss` gives the running loss, and waits for the device."""
-        self._writer.update(batch=batch)
-        now = time.monotonic()
-        if now - self._loss_checked > CHECK_LOSS_SECONDS:
-            self._loss_checked = now
-            self.diverged = not math.isfinite(loss())
+    def say(self, message: str) -> None:
+        """Tell what the run is doing, besides training."""
+        self._writer.update(message=message)
+
+    def end_call(self, batches: int, loss: float) -> None:
+        """So many batches of the epoch are done, with this mean loss."""
+        self._writer.update(batch=batches)
+        self.diverged = not math.isfinite(loss)
 
     def is_ending(self) -> bool:
         """Whether no further batch is wanted."""
@@ -91,25 +86,17 @@ class EpochRecorder:
             "epoch": self.policy.state.epoch + 1,
             "learning_rate": learning_rate(model),
             "seconds": round(seconds, 3),
-            "images_per_second": round(self._plan.steps * self._plan.batch / training_seconds, 1),
+            "images_per_second": round(self._plan.images(self.policy.state.epoch) / training_seconds, 1),
         }
         decision = self.policy.end_epoch(row, seconds)
         if decision.rate_factor != 1:
             model.optimizer.learning_rate = learning_rate(model) * decision.rate_factor
         self._writer.append_epoch(row)
-        save_kept = partial(self._save_kept, model) if decision.is_kept else None
-        save_checkpoint(self._path, model, self.policy.state, save_kept)
+        self._checkpoints.store(self.policy.state, is_kept=decision.is_kept)
         figures = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
         logger.info("epoch %s: %s", row["epoch"], figures)
         self._tracking.log_epochs()
         self._finished = self.policy.is_finished(seconds)
-
-    def _save_kept(self, model: keras.Model, path: Path) -> None:
-        import keras
-
-        with averaged(model):
-            # Without its optimizer: a third of the size, and nothing but layers to load.
-            keras.Model(model.inputs, model.outputs, name=self._config.model).save(path)
 
 
 def learning_rate(model: keras.Model) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -12,27 +13,36 @@ from typing import TYPE_CHECKING
 
 from core.config.protocol import PROTOCOLS
 from core.config.training_config import TrainingConfig
-from core.data.training_data import TrainingData, class_weights, load_data
+from core.data.pipeline import published_rows, training_rows
+from core.data.training_data import TrainingData, load_data
 from core.errors import RunError
+from core.evaluation.inference import predict
 from core.evaluation.metrics import evaluate, evaluate_unseen, seen_in_training
 from core.export.tracking import Tracking
+from core.models.pretrained import load_pretrained
 from core.runs.audit import audit_run, measure_batches
 from core.runs.checkpoint import Checkpoint, TrainingState, find_checkpoint, restore_kept
 from core.runs.history import read_history
+from core.runs.model_file import load_model
 from core.runs.names import CHECKPOINT, HISTORY, KEPT, LOG, PREVIOUS_CHECKPOINT
 from core.runs.reader import read_run
 from core.runs.schema import EvaluationFile, StoredProblem
 from core.runs.writer import RunWriter
 from core.system.log import output_to
 from core.training import devices, environment, memory
+from core.training.build import build_model, compile_model, pixel_statistics
+from core.training.checkpoints import BackgroundCheckpoints, Checkpoints, ImmediateCheckpoints
+from core.training.choices import Choices, choose
+from core.training.ema import EmaWeights
 from core.training.epoch_policy import EpochPolicy
 from core.training.epoch_recorder import EpochRecorder, learning_rate
 from core.training.failures import explain
+from core.training.feed import training_feed, validation_feed
+from core.training.loop import TrainingLoop
 from core.training.plan import Plan, plan_epochs
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
 logger = logging.getLogger(__name__)
 
@@ -92,16 +102,17 @@ class _Training:
         used = devices.prepare(self.config)
         if self.config.deterministic:
             devices.make_deterministic()
-        with devices.scope(used):
+        plan = plan_epochs(self.config, data, used)
+        choices = choose(self.config, used, plan, data, read_run(self.path).environment)
+        diverged = False
+        with devices.scope(used, choices.precision):
             self._say(f"building {self.config.model}")
-            plan = plan_epochs(self.config, data, used)
             model = self._build(data, used, plan, checkpoint)
-            self._describe(data, used, plan, model.count_params(), checkpoint)
+            self._describe(data, used, choices, plan, model.count_params(), checkpoint)
             self.tracking = Tracking(self.config.track, self.path)
-            epochs = EpochRecorder(self.config, self.path, self.writer, self.stop, plan, policy, self.tracking)
             if not policy.is_finished():
-                self._fit(model, data, plan, epochs)
-        if epochs.diverged:
+                diverged = self._fit(model, data, used, choices, plan, policy)
+        if diverged:
             return self._end_diverged(data, plan, policy)
         if self.stop.is_set():
             return "stopped", f"stopped after epoch {policy.state.epoch}"
@@ -137,9 +148,6 @@ class _Training:
         """The compiled model, with the weights and state of the checkpoint if there is one."""
         import keras
 
-        from core.models.pretrained import load_pretrained
-        from core.training.build import build_model, compile_model, pixel_statistics
-
         config = self.config
         keras.utils.set_random_seed(config.seed)
         needs_statistics = config.normalization == "dataset"
@@ -152,6 +160,7 @@ class _Training:
             synchronized=used.mirrored,
         )
         compile_model(model, config, plan.steps)
+        model.optimizer.build(model.trainable_variables)
         if checkpoint:
             self._restore(model, checkpoint)
         elif config.weights is not None:
@@ -163,7 +172,6 @@ class _Training:
     def _restore(self, model: keras.Model, checkpoint: Checkpoint) -> None:
         """Put the checkpoint into the compiled model and the run."""
         state, now = checkpoint.state, self.config.learning_rate
-        model.optimizer.build(model.trainable_variables)
         model.load_weights(checkpoint.weights)
         if checkpoint.kept:
             restore_kept(self.path, checkpoint.kept)
@@ -177,14 +185,18 @@ class _Training:
         logger.info("going on after epoch %s%s", state.epoch, exact)
 
     def _describe(
-        self, data: TrainingData, used: devices.Devices, plan: Plan, parameters: int, checkpoint: Checkpoint | None
+        self,
+        data: TrainingData,
+        used: devices.Devices,
+        choices: Choices,
+        plan: Plan,
+        parameters: int,
+        checkpoint: Checkpoint | None,
     ) -> None:
         """Write environment.json, with the warnings that are known before the first step."""
-        from core.data.pipeline import training_rows
-
         done = checkpoint.state.epoch if checkpoint else 0
         rows = training_rows(len(data.train.values), self.config, **plan.stream(done)).take(plan.steps)
-        told = environment.describe(self.config, data, used, parameters)
+        told = environment.describe(self.config, data, used, choices, parameters)
         if checkpoint and checkpoint.is_older:
             problem: StoredProblem = {
                 "kind": "damaged_checkpoint",
@@ -198,35 +210,40 @@ class _Training:
         told["warnings"] = audit_run(replace(read_run(self.path), environment=told, evaluation=None))
         self.writer.write_environment(told)
 
-    def _fit(self, model: keras.Model, data: TrainingData, plan: Plan, epochs: EpochRecorder) -> None:
-        """Train epoch by epoch until the last one, an early stop, the time budget, or the user's stop."""
-        from core.data.pipeline import training_stream
-        from core.training.callback import epoch_callback
+    def _fit(
+        self,
+        model: keras.Model,
+        data: TrainingData,
+        used: devices.Devices,
+        choices: Choices,
+        plan: Plan,
+        policy: EpochPolicy,
+    ) -> bool:
+        """Train until the last epoch, an early stop, the time budget, or the user's stop.
 
-        config, targets, done = self.config, data.targets(data.train), epochs.policy.state.epoch
-        weights = class_weights(config.class_weights, targets)
-        batches = training_stream(data.train.values, targets, config, class_weights=weights, **plan.stream(done))
-        self.writer.update(message="tracing the first step", epoch=done, epochs=config.epochs, batches=plan.steps)
-        model.fit(
-            batches,
-            validation_data=self._validation(data, plan, epochs.policy),
-            steps_per_epoch=plan.steps,
-            initial_epoch=done,
-            epochs=config.epochs,
-            callbacks=[epoch_callback(epochs, config.seed)],
-            shuffle=False,
-            verbose=0,
+        Returns:
+            Whether the loss became NaN.
+        """
+        config, done, ema = self.config, policy.state.epoch, EmaWeights(model)
+        self.writer.update(epoch=done, epochs=config.epochs, batches=plan.steps)
+        training = training_feed(config, data, plan, used, choices, done)
+        validation = validation_feed(config, data, plan, used, choices, lambda: policy.state.epoch)
+        loop = TrainingLoop(model, plan, used, choices, training, validation, ema)
+        with contextlib.closing(self._checkpoints(model, used, choices, plan, ema)) as checkpoints:
+            recorder = EpochRecorder(config, self.writer, self.stop, plan, policy, self.tracking, checkpoints)
+            loop.run(recorder, done, config.epochs, config.seed)
+        return recorder.diverged
+
+    def _checkpoints(
+        self, model: keras.Model, used: devices.Devices, choices: Choices, plan: Plan, ema: EmaWeights
+    ) -> Checkpoints:
+        """What stores the epochs: beside a training on a GPU, which would wait for the disk, else in between."""
+        if not used.on_gpu:
+            return ImmediateCheckpoints(self.path, model, ema)
+        config = self.config
+        return BackgroundCheckpoints(
+            self.path, model, choices.precision, lambda twin: compile_model(twin, config, plan.steps), self.writer.owns
         )
-
-    def _validation(self, data: TrainingData, plan: Plan, policy: EpochPolicy) -> tf.data.Dataset:
-        """What an epoch is validated on, as the protocol has it."""
-        from core.data.pipeline import evaluation_batch, evaluation_batches, published_validation
-
-        config, pixels, targets = self.config, data.validation.values, data.validation_targets()
-        batch = evaluation_batch(plan.val_images, plan.replicas)
-        if PROTOCOLS[config.protocol].has_own_steps:
-            return published_validation(pixels, targets, plan.val_images, config, lambda: policy.state.epoch, batch)
-        return evaluation_batches(pixels, targets, config.image_size, config.channels, batch)
 
     def _evaluate(self, data: TrainingData, plan: Plan, epoch: int, state: str) -> None:
         """Predict the whole validation split with the kept model; write predictions and evaluation.
@@ -237,9 +254,6 @@ class _Training:
             epoch: the kept one, counted from 1.
             state: that the run is about to end in, for the audit.
         """
-        from core.evaluation.inference import predict
-        from core.runs.model_file import load_model
-
         self._say("evaluating the kept epoch")
         started, pixels = time.monotonic(), data.validation
         probabilities = predict(load_model(self.path), pixels.values, flip_average=self.config.flip_average)
@@ -262,8 +276,6 @@ class _Training:
 
     def _validated(self, labels: list[str], plan: Plan, epoch: int) -> dict[str, int]:
         """How many images of each class the val_* figures of an epoch, counted from 1, were taken over."""
-        from core.data.pipeline import published_rows
-
         if PROTOCOLS[self.config.protocol].has_own_steps:
             rows = published_rows(len(labels), plan.val_images, self.config, epoch - 1)
             labels = [labels[row] for row in rows.as_numpy_iterator()]

@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from core.system.program import set_up_program, use_onednn
+from core.system.program import set_up_program, set_up_tensorflow
 
 NAME = "TF_ENABLE_ONEDNN_OPTS"
 
@@ -16,17 +16,17 @@ NAME = "TF_ENABLE_ONEDNN_OPTS"
 def test_onednn_is_on_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     monkeypatch.delenv(NAME, raising=False)
-    use_onednn()
+    set_up_tensorflow()
     assert os.environ[NAME] == "1"
     monkeypatch.setenv(NAME, "0")
-    use_onednn()
+    set_up_tensorflow()
     assert os.environ[NAME] == "0"
 
 
 def test_after_tensorflow_is_imported_nothing_changes(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "tensorflow", sys)
     monkeypatch.delenv(NAME, raising=False)
-    use_onednn()
+    set_up_tensorflow()
     assert NAME not in os.environ
 
 

@@ -1,0 +1,91 @@
+"""What `auto` becomes in a run: precision, feed and XLA, decided once and stored in environment.json."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from core.models.registry import find_model
+from core.system.hardware import free_gpu_memory
+from core.training.devices import choose_precision
+
+if TYPE_CHECKING:
+    from core.config.training_config import TrainingConfig
+    from core.data.training_data import TrainingData
+    from core.runs.schema import EnvironmentFile
+    from core.training.devices import Devices
+    from core.training.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+# Images may take this share of a GPU's free memory; model, activations and other processes need the rest.
+IMAGES_SHARE = 0.25
+# TensorFlow's GPU kernels count the elements of a tensor in 32 bits.
+MOST_BYTES = 2**31 - 1
+# XLA takes 25 s to compile compact's step on an H200, and then saves 8 to 9 ms a step, whatever the batch size.
+WORTH_COMPILING = 3_000
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How a run computes.
+
+    Attributes:
+        precision: Keras's dtype policy.
+        feed: where the training images lie: in the host's memory, or in the device's.
+        jit_compile: whether XLA compiles the training step.
+    """
+
+    precision: str
+    feed: Literal["host", "device"]
+    jit_compile: bool
+
+
+def choose(config: TrainingConfig, used: Devices, plan: Plan, data: TrainingData, earlier: EnvironmentFile) -> Choices:
+    """Decide what the config leaves to us, or take what was decided when the run began.
+
+    Args:
+        config: the run's settings.
+        used: what it trains on.
+        plan: steps of an epoch.
+        data: what it trains on.
+        earlier: the run's environment.json, if it began before.
+    """
+    precision = earlier.get("precision") or choose_precision(config.precision, used.capability)
+    if used.mirrored:
+        return Choices(precision, "host", jit_compile=False)
+    feed, jit = earlier.get("feed"), earlier.get("jit_compile")
+    return Choices(
+        precision,
+        feed if feed in ("host", "device") else _choose_feed(config, used, data),
+        jit == "on" if jit in ("on", "off") else _choose_jit(config, used, plan),
+    )
+
+
+def _choose_feed(config: TrainingConfig, used: Devices, data: TrainingData) -> Literal["host", "device"]:
+    if config.feed != "auto":
+        return config.feed
+    if not used.on_gpu:
+        return "host"
+    images = [data.train.values, data.validation.values]
+    size, free = sum(values.nbytes for values in images), free_gpu_memory()
+    if any(isinstance(values, np.memmap) for values in images) or size > MOST_BYTES:
+        reason = "they are more than image_memory or 2 GiB"
+    elif free is None:
+        reason = "the driver does not tell how much of the GPU's memory is free"
+    elif size > free * IMAGES_SHARE:
+        reason = f"they take {size / 2**20:,.0f} MiB, and the GPU has {free / 2**20:,.0f} MiB free"
+    else:
+        return "device"
+    logger.info("the images stay in the host's memory: %s", reason)
+    return "host"
+
+
+def _choose_jit(config: TrainingConfig, used: Devices, plan: Plan) -> bool:
+    if config.jit_compile != "auto":
+        return config.jit_compile == "on"
+    is_possible = used.on_gpu and find_model(config.model).supports_xla
+    return is_possible and not config.deterministic and config.epochs * plan.steps >= WORTH_COMPILING

@@ -1,0 +1,112 @@
+"""A step of training or validation, compiled, and run on many batches a call."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from core.training.feed import Feed
+
+# How long a call may take: a stop, the progress and the check of the loss wait for its end.
+CALL_SECONDS = 0.2
+# Steps of the first call that is timed, and the most of any.
+TIMED_STEPS, MOST_STEPS = 4, 256
+
+
+class CompiledSteps:
+    """Runs a step on a feed's batches.
+
+    On a GPU a call runs many steps, so that Python and the launch of the program are paid once for all of them. The
+    number of steps is a tensor: one program runs any number. Whatever `jit_compile` says, a pass's last, smaller batch
+    is run by a program without XLA, which takes any shape: XLA would compile another one for it.
+
+    Attributes:
+        feed: where the batches come from.
+        is_compiled: whether the program for whole batches is there.
+    """
+
+    def __init__(
+        self,
+        step: Callable[[Any], Any],
+        loss: Callable[[], Any],
+        feed: Feed,
+        *,
+        many: bool,
+        jit_compile: bool,
+        loop_in_xla: bool,
+    ) -> None:
+        """Trace and compile nothing yet; the first call does.
+
+        Args:
+            step: what to do with a batch.
+            loss: gives the mean loss of all steps since the metrics were reset, a tensor.
+            feed: where the batches come from.
+            many: whether a call runs as many steps as take CALL_SECONDS, or one.
+            jit_compile: whether XLA compiles the step.
+            loop_in_xla: whether it compiles the loop too, what the feed does in it included.
+        """
+        import tensorflow as tf
+
+        self.feed = feed
+        self._many = many
+        self._pad_to = MOST_STEPS if many and jit_compile and loop_in_xla else int(jit_compile and loop_in_xla)
+        self.is_compiled = False
+        self._seconds: float | None = None
+        compiled_step = tf.function(step, jit_compile=True) if jit_compile and not loop_in_xla else step
+
+        def run_one(*arguments: Any) -> tf.Tensor:
+            step(feed.batch(tf.constant(0), *arguments))
+            return loss()
+
+        def run_many(steps: tf.Tensor, *arguments: Any) -> tf.Tensor:
+            def body(number: tf.Tensor) -> tf.Tensor:
+                compiled_step(feed.batch(number, *arguments))
+                return number + 1
+
+            tf.while_loop(lambda number: number < steps, body, [tf.constant(0)], parallel_iterations=1)
+            return loss()
+
+        self._run_one = tf.function(run_one, input_signature=feed.signature)
+        self._run_many: Any = None
+        if many or jit_compile:
+            # XLA knows every shape; without it any number of batches of any size is one program.
+            signature = None if self._pad_to else feed.signature
+            whole = signature and (tf.TensorSpec((), tf.int32), *signature)
+            self._run_many = tf.function(run_many, input_signature=whole, jit_compile=bool(self._pad_to))
+
+    def run(self, whole: int) -> tuple[int, float]:
+        """Run some of the next steps.
+
+        Args:
+            whole: how many batches of the usual size come next; 0 where the next one is a smaller one.
+
+        Returns:
+            How many steps were run, at least one, and the mean loss since the metrics were reset. It waits for the
+            device.
+        """
+        import tensorflow as tf
+
+        if self._run_many is None or not whole:
+            loss = float(self._run_one(*self.feed.take(1)))
+            self.is_compiled = self.is_compiled or self._run_many is None
+            return 1, loss
+        steps = min(whole, self._next_steps())
+        began = time.perf_counter()
+        loss = float(self._run_many(tf.constant(steps), *self.feed.take(steps, self._pad_to)))
+        seconds = time.perf_counter() - began
+        if self.is_compiled:
+            self._seconds = seconds / steps
+        self.is_compiled = True
+        return steps, loss
+
+    def _next_steps(self) -> int:
+        """How many steps a call may run; the first one traces and compiles, and tells nothing of their time."""
+        if not self._many or not self.is_compiled:
+            return 1
+        if self._seconds is None:
+            return TIMED_STEPS
+        return max(min(int(CALL_SECONDS / self._seconds), MOST_STEPS), 1)

@@ -1,0 +1,219 @@
+"""Where a compiled loop takes its batches from: made ahead on the host, or out of images that lie on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from core.config.protocol import PROTOCOLS
+from core.data.pipeline import (
+    HOST,
+    augmented,
+    batches,
+    evaluation_rows,
+    published_validation_rows,
+    training_rows,
+    training_stream,
+    unaugmented,
+)
+from core.data.training_data import class_weights
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from core.config.training_config import TrainingConfig
+    from core.data.pipeline import MakeBatch
+    from core.data.training_data import TrainingData
+    from core.training.choices import Choices
+    from core.training.devices import Devices
+    from core.training.plan import Plan
+
+
+class Feed(Protocol):
+    """Batches for a compiled function that runs many steps a call.
+
+    Attributes:
+        signature: of the arguments that `take` gives; None leaves it to the first ones.
+    """
+
+    signature: tuple[Any, ...] | None
+
+    def begin(self) -> None:
+        """Go to the first batch: once for a stream without end, else before every pass."""
+        ...
+
+    def take(self, steps: int, pad_to: int = 0) -> tuple[Any, ...]:
+        """The compiled function's arguments for the next batches.
+
+        Args:
+            steps: how many batches, all of one size.
+            pad_to: give the arguments the shape that they have for so many batches, so that XLA compiles one program.
+        """
+        ...
+
+    def batch(self, number: tf.Tensor, *arguments: Any) -> Any:
+        """Called while the function is traced: a batch of those that `take` gave the arguments for.
+
+        Args:
+            number: of the batch among them, int32, counted from 0.
+            arguments: what `take` gave.
+        """
+        ...
+
+
+class HostFeed:
+    """Batches that tf.data makes on the host; each is copied to the device when its step begins."""
+
+    signature = None
+
+    def __init__(self, batches: Any) -> None:
+        """`batches`: a tf.data.Dataset, or one that a strategy distributes."""
+        self._batches = batches
+        self._iterator: Any = None
+
+    def begin(self) -> None:
+        """See `Feed.begin`."""
+        self._iterator = iter(self._batches)
+
+    def take(self, steps: int, pad_to: int = 0) -> tuple[Any, ...]:
+        """The iterator: the function takes the batches out of it by itself."""
+        return (self._iterator,)
+
+    def batch(self, number: tf.Tensor, *arguments: Any) -> Any:
+        """See `Feed.batch`."""
+        return next(arguments[0])
+
+
+class _Rows:
+    """Batches of row numbers with the number of their step."""
+
+    def __init__(self, rows: tf.data.Dataset, first_step: int) -> None:
+        # Ahead by more than a call takes.
+        self._rows = rows.prefetch(512)
+        self._first_step = self._step = first_step
+        self._iterator: Iterator[np.ndarray] = iter(())
+
+    def begin(self) -> None:
+        self._iterator = self._rows.as_numpy_iterator()
+        self._step = self._first_step
+
+    def take(self, steps: int) -> tuple[np.ndarray, int]:
+        rows = np.stack(list(islice(self._iterator, steps))).astype(np.int32)
+        step, self._step = self._step, self._step + steps
+        return rows, step
+
+
+class DeviceFeed:
+    """Batches that the compiled function makes out of images in the device's memory.
+
+    Row numbers and the step are all that travels.
+    """
+
+    def __init__(self, rows: tf.data.Dataset, make_batch: MakeBatch, first_step: int = 0) -> None:
+        """Begin nothing yet.
+
+        Args:
+            rows: batches of row numbers, int64 of shape (batch,).
+            make_batch: with its images in the device's memory.
+            first_step: number of the first batch.
+        """
+        import tensorflow as tf
+
+        self._rows = _Rows(rows, first_step)
+        self._make_batch = make_batch
+        self.signature = tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((), tf.int64)
+
+    def begin(self) -> None:
+        """See `Feed.begin`."""
+        self._rows.begin()
+
+    def take(self, steps: int, pad_to: int = 0) -> tuple[Any, ...]:
+        """Row numbers, int32 of shape (steps or pad_to, batch), and the number of the first batch, int64."""
+        import tensorflow as tf
+
+        rows, step = self._rows.take(steps)
+        if pad_to:
+            rows = np.pad(rows, ((0, pad_to - steps), (0, 0)))
+        return tf.constant(rows), tf.constant(step, tf.int64)
+
+    def batch(self, number: tf.Tensor, *arguments: Any) -> Any:
+        """See `Feed.batch`."""
+        import tensorflow as tf
+
+        rows, first_step = arguments
+        return self._make_batch(first_step + tf.cast(number, tf.int64), rows[number])
+
+
+class EagerFeed:
+    """Batches that are made before the call, one a call: `DeviceFeed` for a CPU.
+
+    Inside a function TensorFlow rearranges the arithmetic of the augmentation, which tf.data does not: made eagerly,
+    batches are to the bit those of a HostFeed.
+    """
+
+    def __init__(self, rows: tf.data.Dataset, make_batch: MakeBatch, first_step: int = 0) -> None:
+        """See `DeviceFeed`."""
+        import tensorflow as tf
+
+        self._rows = _Rows(rows, first_step)
+        self._make_batch = make_batch
+        step, some_rows = tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.int32)
+        batch = tf.function(make_batch).get_concrete_function(step, some_rows).structured_outputs
+        self.signature = tuple(tf.TensorSpec.from_tensor(part) for part in batch)
+
+    def begin(self) -> None:
+        """See `Feed.begin`."""
+        self._rows.begin()
+
+    def take(self, steps: int, pad_to: int = 0) -> tuple[Any, ...]:
+        """The next batch."""
+        import tensorflow as tf
+
+        rows, step = self._rows.take(1)
+        return self._make_batch(tf.constant(step, tf.int64), tf.constant(rows[0]))
+
+    def batch(self, number: tf.Tensor, *arguments: Any) -> Any:
+        """See `Feed.batch`."""
+        return arguments
+
+
+def training_feed(
+    config: TrainingConfig, data: TrainingData, plan: Plan, used: Devices, choices: Choices, epochs_done: int
+) -> Feed:
+    """What the epochs after `epochs_done` are trained on, without end."""
+    pixels, targets, stream = data.train.values, data.targets(data.train), plan.stream(epochs_done)
+    weights = class_weights(config.class_weights, targets)
+    if choices.feed == "host":
+        return HostFeed(used.share_out(training_stream(pixels, targets, config, class_weights=weights, **stream)))
+    make_batch = augmented(pixels, targets, config, weights, device=used.names[0], compiled=choices.jit_compile)
+    own_feed = DeviceFeed if used.on_gpu or choices.jit_compile else EagerFeed
+    return own_feed(training_rows(len(pixels), config, **stream), make_batch, stream["first_step"])
+
+
+def validation_feed(
+    config: TrainingConfig, data: TrainingData, plan: Plan, used: Devices, choices: Choices, epoch: Callable[[], int]
+) -> Feed:
+    """What an epoch is validated on, as the protocol has it.
+
+    Args:
+        config: the run's settings.
+        data: with the whole validation split.
+        plan: how many images are validated on, and how many a batch.
+        used: what it computes on.
+        choices: where the images lie.
+        epoch: gives the number of the epoch under way, counted from 0.
+    """
+    pixels, targets, on_device = data.validation.values, data.validation_targets(), choices.feed == "device"
+    make_batch = unaugmented(
+        pixels, targets, config.image_size, config.channels, device=used.names[0] if on_device else HOST
+    )
+    if PROTOCOLS[config.protocol].has_own_steps:
+        rows = published_validation_rows(len(pixels), plan.val_images, config, epoch, plan.val_batch)
+    else:
+        rows = evaluation_rows(len(pixels), plan.val_batch)
+    if not on_device:
+        return HostFeed(used.share_out(batches(rows, make_batch)))
+    return DeviceFeed(rows, make_batch) if used.on_gpu else EagerFeed(rows, make_batch)

@@ -1,0 +1,146 @@
+"""The training loop: epoch after epoch, each a pass of compiled training steps and one of validation steps."""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from core.training.compiled_steps import CompiledSteps
+from core.training.ema import EmaWeights
+
+if TYPE_CHECKING:
+    import keras
+
+    from core.training.choices import Choices
+    from core.training.devices import Devices
+    from core.training.epoch_recorder import EpochRecorder
+    from core.training.feed import Feed
+    from core.training.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingLoop:
+    """Trains a compiled model; Keras's own `fit` runs a step a call, and reads its metrics after each."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        plan: Plan,
+        used: Devices,
+        choices: Choices,
+        training: Feed,
+        validation: Feed,
+        ema: EmaWeights,
+    ) -> None:
+        """Trace nothing yet.
+
+        Args:
+            model: compiled, its optimizer built.
+            plan: steps, batches and images of an epoch.
+            used: what it trains on.
+            choices: whether XLA compiles the training step, and with it what the device's feed does. Validation is too
+                short to be worth compiling.
+            training: endless batches.
+            validation: batches of one validation.
+            ema: the model's averages, which are validated.
+        """
+        import tensorflow as tf
+
+        strategy = tf.distribute.get_strategy()
+
+        def on_all(step: Callable[[Any], Any]) -> Callable[[Any], Any]:
+            return (lambda batch: strategy.run(step, args=(batch,))) if used.mirrored else step
+
+        def loss() -> Any:
+            return model.metrics[0].result()
+
+        self._model = model
+        self._plan = plan
+        self._ema = ema
+        many = used.on_gpu and not used.mirrored
+        self._training = CompiledSteps(
+            on_all(model.train_step),
+            loss,
+            training,
+            many=many,
+            jit_compile=choices.jit_compile,
+            loop_in_xla=choices.feed == "device",
+        )
+        self._validation = CompiledSteps(
+            on_all(model.test_step), loss, validation, many=many, jit_compile=False, loop_in_xla=False
+        )
+
+    def run(self, recorder: EpochRecorder, first_epoch: int, epochs: int, seed: int) -> None:
+        """Train until the last epoch is done or the recorder wants no more.
+
+        Args:
+            recorder: stores every epoch, and ends the run.
+            first_epoch: counted from 0.
+            epochs: of the run in all.
+            seed: of the model's random layers.
+        """
+        self._training.feed.begin()
+        for epoch in range(first_epoch, epochs):
+            seed_random_layers(self._model, seed, epoch)
+            recorder.begin_epoch(epoch)
+            self._train(recorder, epoch)
+            if recorder.is_ending():
+                return
+            figures = self._figures()
+            recorder.begin_validation()
+            with self._ema.swapped_in():
+                self._validate(recorder)
+                figures |= {f"val_{name}": value for name, value in self._figures().items()}
+            recorder.end_epoch(self._model, figures)
+            if recorder.is_ending():
+                return
+
+    def _train(self, recorder: EpochRecorder, epoch: int) -> None:
+        """Run an epoch's training steps, or those before an end."""
+        self._model.reset_metrics()
+        steps, done = self._plan.steps, 0
+        while done < steps and not recorder.is_ending():
+            whole = min(self._plan.whole_batches(epoch * steps + done), steps - done)
+            is_first, began = not self._training.is_compiled, time.monotonic()
+            if is_first:
+                recorder.say("compiling the step; a stop waits until that is done")
+            run, loss = self._training.run(whole)
+            if is_first and self._training.is_compiled:
+                recorder.say("")
+                logger.info("compiled the training step in %.1f s", time.monotonic() - began)
+            done += run
+            recorder.end_call(done, loss)
+
+    def _validate(self, recorder: EpochRecorder) -> None:
+        """Run a validation's steps, or those before an end."""
+        self._model.reset_metrics()
+        self._validation.feed.begin()
+        left = self._plan.val_images
+        while left > 0 and not recorder.is_ending():
+            run, _ = self._validation.run(left // self._plan.val_batch)
+            left -= run * self._plan.val_batch
+
+    def _figures(self) -> dict[str, float]:
+        """The metrics since they were reset, by name."""
+        return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+
+
+def random_states(model: keras.Model) -> list[keras.Variable]:
+    """The states of a model's random layers, those of layers within layers too, in the order of the layers."""
+    return [variable for variable in model.variables if variable.name == "seed_generator_state"]
+
+
+def seed_random_layers(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the state of each random layer from seed and epoch: a resumed run draws what an undisturbed one would.
+
+    Args:
+        model: its dropout and augmentation layers, if it has any.
+        seed: of the run.
+        epoch: counted from 0.
+    """
+    for index, state in enumerate(random_states(model)):
+        state.assign([zlib.crc32(f"{seed}-{index}-{epoch}".encode()), 0])
