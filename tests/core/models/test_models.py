@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -147,7 +146,7 @@ def test_random_layers_within_layers_draw_by_seed_and_epoch() -> None:
     import keras
 
     from core.training.build import build_model
-    from core.training.callback import epoch_callback, random_states
+    from core.training.loop import random_states, seed_random_layers
 
     model = build_model(config("model4", image_size=32, channels=1), 2)
     # Three dropouts, and six layers of the augmentation.
@@ -156,9 +155,7 @@ def test_random_layers_within_layers_draw_by_seed_and_epoch() -> None:
     inner = keras.Model(model.inputs, model.get_layer("augmentation").output)
 
     def drawn(seed: int, epoch: int) -> np.ndarray:
-        callback = epoch_callback(Mock(), seed)
-        callback.set_model(model)
-        callback.on_epoch_begin(epoch)
+        seed_random_layers(model, seed, epoch)
         return np.asarray(inner(pixels, training=True))
 
     first = drawn(23, 4)

@@ -22,7 +22,9 @@ from core.training import devices
         ("auto", None, "float32"),
         ("auto", (6, 1), "float32"),
         ("auto", (7, 0), "mixed_float16"),
-        ("auto", (9, 0), "mixed_float16"),
+        ("auto", (7, 5), "mixed_float16"),
+        ("auto", (8, 0), "mixed_bfloat16"),
+        ("auto", (9, 0), "mixed_bfloat16"),
         ("mixed_bfloat16", None, "mixed_bfloat16"),
         ("float32", (9, 0), "float32"),
     ],
@@ -58,7 +60,8 @@ def test_gpu_memory_grows_and_the_first_gpu_is_used(monkeypatch: pytest.MonkeyPa
     used = devices.prepare(config())
     assert gpus.growing == [(0, True), (1, True)]
     assert used.names == ("GPU:0",)
-    assert used.precision == "mixed_float16"
+    assert used.capability == (8, 0)
+    assert used.on_gpu
     assert not used.mirrored
 
 
@@ -68,7 +71,7 @@ def test_all_gpus_are_mirrored_at_the_precision_of_the_oldest(monkeypatch: pytes
     assert used.names == ("GPU:0", "GPU:1")
     assert used.mirrored
     assert used.description == "Test GPU x 2"
-    assert used.precision == "float32"
+    assert used.capability == (6, 1)
 
 
 def test_cpu_is_used_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

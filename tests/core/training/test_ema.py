@@ -13,7 +13,7 @@ from core.data.demo import write_faces
 from core.runs.reader import read_run
 from core.runs.writer import create_run
 from core.training.build import build_model, compile_model
-from core.training.ema import averaged
+from core.training.ema import EmaWeights
 from core.training.trainer import train
 
 
@@ -43,7 +43,7 @@ def test_a_step_moves_the_average_by_its_decay() -> None:
         model.train_on_batch(np.ones((1, 1)), np.zeros((1, 1)))
         seen.append(float(model.get_weights()[0][0, 0]))
     assert seen == [0.5, 0.25, 0.125]
-    with averaged(model):
+    with EmaWeights(model).swapped_in():
         # 0.5, then half of it and of 0.25, then half of that and of 0.125.
         assert model.get_weights()[0] == pytest.approx(0.25)
     assert model.get_weights()[0] == pytest.approx(0.125)
@@ -67,7 +67,7 @@ def test_averages_are_found_behind_the_loss_scaling_of_mixed_float16() -> None:
     for _ in range(3):
         model.train_on_batch(np.ones((1, 1)), np.zeros((1, 1)))
     assert model.get_weights()[0] == pytest.approx(0.125)
-    with averaged(model):
+    with EmaWeights(model).swapped_in():
         assert model.get_weights()[0] == pytest.approx(0.25)
     assert model.get_weights()[0] == pytest.approx(0.125)
 
@@ -90,7 +90,7 @@ def test_nothing_is_swapped_where_nothing_is_averaged() -> None:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mean_squared_error")
     before = model.get_weights()
-    with averaged(model):
+    with EmaWeights(model).swapped_in():
         assert all(map(np.array_equal, model.get_weights(), before))
 
 
