@@ -15,16 +15,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from core.config.protocol import PROTOCOLS
+from core.data.resampling import Fill, resample
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from core.config.training_config import TrainingConfig
 
-Fill = Literal["reflect", "nearest", "constant"]
 # Shares of the image, and the lowest height over width; the highest is its inverse.
 ERASED_AREA, ERASED_RATIO = (0.02, 0.2), 0.4
 
@@ -122,12 +124,17 @@ class Placement(NamedTuple):
     """Output pixels that the content moves to the right."""
 
 
-def augmenter(policy: Policy, image_size: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Build the function that applies a policy to batches, for `tf.data.Dataset.map`.
+def augmenter(
+    policy: Policy, image_size: int, *, compiled: bool = False
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Build the function that applies a policy to batches, for `tf.data.Dataset.map` or an XLA program.
 
     Args:
         policy: what to do to the images.
         image_size: height and width of the images to return, in pixels.
+        compiled: use only operations that XLA compiles. The draws are the same and the images equal but for
+            float32 rounding; without XLA this is slower. Rounding may move the edge of an erased rectangle
+            across the centre of a pixel, about once in 100,000 rectangles.
 
     Returns:
         A function of images, uint8 or float32 of shape (batch, height, width, channels) and of any height and
@@ -150,9 +157,9 @@ def augmenter(policy: Policy, image_size: int) -> Callable[[tf.Tensor, tf.Tensor
         count = tf.shape(images)[0]
         if policy.moves_pixels:
             placement = draw_placement(policy, count, image_size, canvas_size, placement_seed)
-            images = place(images, placement, image_size, canvas_size, policy.fill)
+            images = place(images, placement, image_size, canvas_size, policy.fill, compiled=compiled)
         else:
-            images = resize(images, image_size)
+            images = resize(images, image_size, compiled=compiled)
         if policy.contrast:
             images = adjust_contrast(images, draw_contrast(policy, count, contrast_seed))
         if policy.erase:
@@ -163,7 +170,7 @@ def augmenter(policy: Policy, image_size: int) -> Callable[[tf.Tensor, tf.Tensor
     return augment
 
 
-def resize(images: tf.Tensor, image_size: int) -> tf.Tensor:
+def resize(images: tf.Tensor, image_size: int, *, compiled: bool = False) -> tf.Tensor:
     """Resize without augmenting, as validation and prediction do and as the policy "none" does.
 
     Bilinear with half-pixel centres and no antialiasing, as `keras.layers.Resizing` does by default; images
@@ -172,12 +179,21 @@ def resize(images: tf.Tensor, image_size: int) -> tf.Tensor:
     Args:
         images: uint8 or float32, shape (batch, height, width, channels), values 0 to 255.
         image_size: height and width of the images to return, in pixels.
+        compiled: use only operations that XLA compiles well.
 
     Returns:
         float32, shape (batch, image_size, image_size, channels), values 0 to 255.
     """
     import tensorflow as tf
 
+    if compiled and images.shape[1:3] != (image_size, image_size):
+
+        def centres(pixels: tf.Tensor) -> tf.Tensor:
+            step = tf.cast(pixels, tf.float32) / image_size
+            return (tf.range(image_size, dtype=tf.float32) + 0.5) * step - 0.5
+
+        _, height, width, _ = tf.unstack(tf.shape(images))
+        return resample(images, centres(height)[None, :, None], centres(width)[None, None, :], "nearest")
     # Cast after resizing: the kernel reads uint8 itself; only images that need no resizing come out as uint8.
     return tf.cast(tf.image.resize(images, (image_size, image_size), method="bilinear"), tf.float32)
 
@@ -199,7 +215,7 @@ def draw_placement(
     """
     import tensorflow as tf
 
-    draws = tf.random.stateless_uniform(tf.stack([7, count]), seed, alg="philox")
+    draws = _uniform(tf.stack([7, count]), seed)
     mirror, angle, zoom, down, right, top, left = tf.unstack(draws, num=7)
     nearest_zoom, farthest_zoom = policy.zoom
     margin = canvas_size - image_size
@@ -219,7 +235,27 @@ def draw_placement(
     )
 
 
-def place(images: tf.Tensor, placement: Placement, image_size: int, canvas_size: int, fill: Fill) -> tf.Tensor:
+def _uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Numbers from 0 up to 1, float32: those of `tf.random.stateless_uniform(alg="philox")` without XLA.
+
+    Of the same random bits XLA makes other floats: it takes the upper 23, TensorFlow's kernels the lower.
+    """
+    import tensorflow as tf
+
+    bits = tf.random.stateless_uniform(shape, seed, None, None, tf.uint32, alg="philox")
+    one = 0x3F800000  # the bits of 1.0; with 23 more they are 1.0 up to 2.0
+    return tf.bitcast((bits & 0x7FFFFF) | one, tf.float32) - 1.0
+
+
+def place(
+    images: tf.Tensor,
+    placement: Placement,
+    image_size: int,
+    canvas_size: int,
+    fill: Fill,
+    *,
+    compiled: bool = False,
+) -> tf.Tensor:
     """Resize the images to the canvas, place them on it and keep the middle, by one interpolation.
 
     An output pixel `p` shows the source at `mirror * rotation * zoom * (p - shift) * source / canvas`, both
@@ -232,6 +268,7 @@ def place(images: tf.Tensor, placement: Placement, image_size: int, canvas_size:
         image_size: height and width of the output, in pixels.
         canvas_size: height and width that the whole source has on the scale of the output, in pixels.
         fill: what stands outside the source.
+        compiled: use only operations that XLA compiles.
 
     Returns:
         float32, shape (batch, image_size, image_size, channels).
@@ -240,7 +277,8 @@ def place(images: tf.Tensor, placement: Placement, image_size: int, canvas_size:
 
     # The kernel blends the outermost half pixel with a constant fill, and an enlarged image would get a dark
     # rim: there, resize first, as Keras's layers do. The mirrored and the nearest pixel continue the edge.
-    images = resize(images, canvas_size) if fill == "constant" else tf.cast(images, tf.float32)
+    if fill == "constant":
+        images = resize(images, canvas_size, compiled=compiled)
 
     height = tf.cast(tf.shape(images)[1], tf.float32)
     width = tf.cast(tf.shape(images)[2], tf.float32)
@@ -254,9 +292,19 @@ def place(images: tf.Tensor, placement: Placement, image_size: int, canvas_size:
     y_by_x, y_by_y = upright * sine, upright * cosine
     x_at_0 = x_by_x * left + x_by_y * top + (width - 1.0) / 2.0
     y_at_0 = y_by_x * left + y_by_y * top + (height - 1.0) / 2.0
+    if compiled:
+        across_each, down_each = tf.meshgrid(*[tf.range(image_size, dtype=tf.float32)] * 2)
+
+        def positions(by_x: tf.Tensor, by_y: tf.Tensor, at_0: tf.Tensor) -> tf.Tensor:
+            by_x, by_y, at_0 = (each[:, None, None] for each in (by_x, by_y, at_0))
+            return by_x * across_each + by_y * down_each + at_0
+
+        rows, columns = positions(y_by_x, y_by_y, y_at_0), positions(x_by_x, x_by_y, x_at_0)
+        return resample(images, rows, columns, fill)
+
     nothing = tf.zeros_like(cosine)
     return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
+        images=tf.cast(images, tf.float32),
         transforms=tf.stack([x_by_x, x_by_y, x_at_0, y_by_x, y_by_y, y_at_0, nothing, nothing], axis=1),
         output_shape=(image_size, image_size),
         fill_value=0.0,
@@ -278,8 +326,8 @@ def draw_contrast(policy: Policy, count: tf.Tensor | int, seed: tf.Tensor) -> tf
     """
     import tensorflow as tf
 
-    lowest, highest = 1.0 - policy.contrast, 1.0 + policy.contrast
-    return tf.random.stateless_uniform(tf.stack([count]), seed, lowest, highest, alg="philox")
+    lowest, highest = np.float32(1.0 - policy.contrast), np.float32(1.0 + policy.contrast)
+    return _uniform(tf.stack([count]), seed) * (highest - lowest) + lowest
 
 
 def adjust_contrast(images: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
@@ -329,7 +377,7 @@ def draw_rectangles(policy: Policy, count: tf.Tensor | int, seed: tf.Tensor) -> 
     """
     import tensorflow as tf
 
-    draws = tf.random.stateless_uniform(tf.stack([5, count]), seed, alg="philox")
+    draws = _uniform(tf.stack([5, count]), seed)
     chosen, area, ratio, top, left = tf.unstack(draws, num=5)
     least, most = ERASED_AREA
     side = tf.sqrt(least + area * (most - least))
