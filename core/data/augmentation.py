@@ -15,16 +15,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.config.protocol import PROTOCOLS
+from core.data.resampling import Fill, resize, transform
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from core.config.training_config import TrainingConfig
 
-Fill = Literal["reflect", "nearest", "constant"]
 # Shares of the image, and the lowest height over width; the highest is its inverse.
 ERASED_AREA, ERASED_RATIO = (0.02, 0.2), 0.4
 
@@ -125,11 +125,14 @@ class Placement(NamedTuple):
 def augmenter(
     policy: Policy, image_size: int, *, compiled: bool = False
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Build the function that applies a policy to batches, for `tf.data.Dataset.map`.
+    """Build the function that applies a policy to batches, for `tf.data.Dataset.map` or an XLA program.
 
     Args:
         policy: what to do to the images.
         image_size: height and width of the images to return, in pixels.
+        compiled: use only operations that XLA compiles. The random numbers are the same, and the images equal up
+            to float32 rounding. Rounding could move the edge of an erased rectangle across the centre of a
+            pixel; of 250,000 rectangles it moved none.
 
     Returns:
         A function of images, uint8 or float32 of shape (batch, height, width, channels) and of any height and
@@ -152,9 +155,9 @@ def augmenter(
         count = tf.shape(images)[0]
         if policy.moves_pixels:
             placement = draw_placement(policy, count, image_size, canvas_size, placement_seed)
-            images = place(images, placement, image_size, canvas_size, policy.fill)
+            images = place(images, placement, image_size, canvas_size, policy.fill, compiled=compiled)
         else:
-            images = resize(images, image_size)
+            images = resize(images, image_size, compiled=compiled)
         if policy.contrast:
             images = adjust_contrast(images, draw_contrast(policy, count, contrast_seed))
         if policy.erase:
@@ -163,25 +166,6 @@ def augmenter(
         return images
 
     return augment
-
-
-def resize(images: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Resize without augmenting, as validation and prediction do and as the policy "none" does.
-
-    Bilinear with half-pixel centres and no antialiasing, as `keras.layers.Resizing` does by default; images
-    that have the size already keep their values exactly.
-
-    Args:
-        images: uint8 or float32, shape (batch, height, width, channels), values 0 to 255.
-        image_size: height and width of the images to return, in pixels.
-
-    Returns:
-        float32, shape (batch, image_size, image_size, channels), values 0 to 255.
-    """
-    import tensorflow as tf
-
-    # Cast after resizing: the kernel reads uint8 itself; only images that need no resizing come out as uint8.
-    return tf.cast(tf.image.resize(images, (image_size, image_size), method="bilinear"), tf.float32)
 
 
 def draw_placement(
@@ -201,7 +185,7 @@ def draw_placement(
     """
     import tensorflow as tf
 
-    draws = tf.random.stateless_uniform(tf.stack([7, count]), seed, alg="philox")
+    draws = uniform(tf.stack([7, count]), seed)
     mirror, angle, zoom, down, right, top, left = tf.unstack(draws, num=7)
     nearest_zoom, farthest_zoom = policy.zoom
     margin = canvas_size - image_size
@@ -221,7 +205,36 @@ def draw_placement(
     )
 
 
-def place(images: tf.Tensor, placement: Placement, image_size: int, canvas_size: int, fill: Fill) -> tf.Tensor:
+def uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draw numbers from 0 to 1, 1 excluded: those that TensorFlow's kernels draw, in an XLA program too.
+
+    `tf.random.stateless_uniform` draws other floats there: of the same random bits XLA takes the upper 23, the
+    kernels take the lower. Whole numbers, and so `tf.random.split`, are the same.
+
+    Args:
+        shape: int32, shape (rank,).
+        seed: int32, shape (2,).
+
+    Returns:
+        float32 of the shape.
+    """
+    import tensorflow as tf
+
+    any_number: Any = None  # the stubs have no None, which asks for whole numbers of the full range
+    bits = tf.random.stateless_uniform(shape, seed, any_number, any_number, tf.uint32, alg="philox")
+    one = 0x3F800000  # the bits of 1.0; with 23 more they are 1.0 up to 2.0
+    return tf.bitcast((bits & 0x7FFFFF) | one, tf.float32) - 1.0
+
+
+def place(
+    images: tf.Tensor,
+    placement: Placement,
+    image_size: int,
+    canvas_size: int,
+    fill: Fill,
+    *,
+    compiled: bool = False,
+) -> tf.Tensor:
     """Resize the images to the canvas, place them on it and keep the middle, by one interpolation.
 
     An output pixel `p` shows the source at `mirror * rotation * zoom * (p - shift) * source / canvas`, both
@@ -234,6 +247,7 @@ def place(images: tf.Tensor, placement: Placement, image_size: int, canvas_size:
         image_size: height and width of the output, in pixels.
         canvas_size: height and width that the whole source has on the scale of the output, in pixels.
         fill: what stands outside the source.
+        compiled: use only operations that XLA compiles, as `core.data.resampling` tells.
 
     Returns:
         float32, shape (batch, image_size, image_size, channels).
@@ -242,7 +256,8 @@ def place(images: tf.Tensor, placement: Placement, image_size: int, canvas_size:
 
     # The kernel blends the outermost half pixel with a constant fill, and an enlarged image would get a dark
     # rim: there, resize first, as Keras's layers do. The mirrored and the nearest pixel continue the edge.
-    images = resize(images, canvas_size) if fill == "constant" else tf.cast(images, tf.float32)
+    if fill == "constant":
+        images = resize(images, canvas_size, compiled=compiled)
 
     height = tf.cast(tf.shape(images)[1], tf.float32)
     width = tf.cast(tf.shape(images)[2], tf.float32)
@@ -256,15 +271,8 @@ def place(images: tf.Tensor, placement: Placement, image_size: int, canvas_size:
     y_by_x, y_by_y = upright * sine, upright * cosine
     x_at_0 = x_by_x * left + x_by_y * top + (width - 1.0) / 2.0
     y_at_0 = y_by_x * left + y_by_y * top + (height - 1.0) / 2.0
-    nothing = tf.zeros_like(cosine)
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.stack([x_by_x, x_by_y, x_at_0, y_by_x, y_by_y, y_at_0, nothing, nothing], axis=1),
-        output_shape=(image_size, image_size),
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode=fill.upper(),
-    )
+    transforms = tf.stack([x_by_x, x_by_y, x_at_0, y_by_x, y_by_y, y_at_0], axis=1)
+    return transform(images, transforms, image_size, fill, compiled=compiled)
 
 
 def draw_contrast(policy: Policy, count: tf.Tensor | int, seed: tf.Tensor) -> tf.Tensor:
@@ -280,8 +288,8 @@ def draw_contrast(policy: Policy, count: tf.Tensor | int, seed: tf.Tensor) -> tf
     """
     import tensorflow as tf
 
-    lowest, highest = 1.0 - policy.contrast, 1.0 + policy.contrast
-    return tf.random.stateless_uniform(tf.stack([count]), seed, lowest, highest, alg="philox")
+    lowest, highest = tf.constant(1.0 - policy.contrast), tf.constant(1.0 + policy.contrast)
+    return uniform(tf.stack([count]), seed) * (highest - lowest) + lowest
 
 
 def adjust_contrast(images: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
@@ -331,7 +339,7 @@ def draw_rectangles(policy: Policy, count: tf.Tensor | int, seed: tf.Tensor) -> 
     """
     import tensorflow as tf
 
-    draws = tf.random.stateless_uniform(tf.stack([5, count]), seed, alg="philox")
+    draws = uniform(tf.stack([5, count]), seed)
     chosen, area, ratio, top, left = tf.unstack(draws, num=5)
     least, most = ERASED_AREA
     side = tf.sqrt(least + area * (most - least))

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from core.config.protocol import PROTOCOLS, pass_steps
-from core.data.augmentation import augmenter, policy_of, resize
+from core.data.augmentation import augmenter, policy_of
 from core.data.pixels import read_rows
+from core.data.resampling import resize
 from core.errors import DatasetError
 
 if TYPE_CHECKING:

@@ -1,0 +1,29 @@
+"""Batches of images, and how far two of them are apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+
+def noise(count: int = 6, height: int = 48, width: int = 48, channels: int = 1, dtype: str = "float32") -> tf.Tensor:
+    """Images of independent pixels: the hardest to interpolate, so that no shift goes unseen."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, height, width, channels))
+    return tf.constant(pixels.astype(dtype))
+
+
+def blobs(count: int, size: int = 48) -> tf.Tensor:
+    """Smooth images without symmetry: two bright spots, 8 pixels wide, on grey."""
+    y, x = np.mgrid[0:size, 0:size] / size
+
+    def spot(centre_y: float, centre_x: float) -> np.ndarray:
+        return np.exp(-((y - centre_y) ** 2 + (x - centre_x) ** 2) / (2 * (8 / 48) ** 2))
+
+    image = 40 + 150 * spot(0.35, 0.3) + 60 * spot(0.7, 0.6)
+    return tf.constant(np.repeat(image[None, :, :, None], count, axis=0).astype("float32"))
+
+
+def difference(ours: tf.Tensor, theirs: tf.Tensor) -> float:
+    """The largest difference of any pixel, in grey levels."""
+    assert ours.shape == theirs.shape
+    return float(tf.reduce_max(tf.abs(ours - theirs)))
