@@ -47,11 +47,12 @@ class ImmediateCheckpoints:
         self._ema = ema
 
     def store(self, state: TrainingState, *, is_kept: bool) -> None:
+        """Write an epoch; see `Checkpoints.store`."""
         save_kept = partial(_save_kept, self._model, self._ema) if is_kept else None
         save_checkpoint(self._run, self._model, state, save_kept)
 
     def close(self) -> None:
-        pass
+        """Nothing is left to write."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ class BackgroundCheckpoints:
         self._thread.start()
 
     def store(self, state: TrainingState, *, is_kept: bool) -> None:
+        """Copy an epoch; see `Checkpoints.store`.
+
+        Raises:
+            OSError: an earlier one could not be written.
+        """
         copy = _Copy([variable.numpy() for variable in _variables(self._model)], replace(state))
         with self._changed:
             self._newest = copy
@@ -111,6 +117,11 @@ class BackgroundCheckpoints:
         self._raise()
 
     def close(self) -> None:
+        """Have the last copy written; see `Checkpoints.close`.
+
+        Raises:
+            OSError: it could not be written.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()

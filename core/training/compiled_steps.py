@@ -52,14 +52,19 @@ class CompiledSteps:
         import tensorflow as tf
 
         self.feed = feed
-        self._many = many
-        self._pad_to = MOST_STEPS if many and jit_compile and loop_in_xla else int(jit_compile and loop_in_xla)
         self.is_compiled = False
         self._seconds: float | None = None
+        self._many = many
+        in_xla = jit_compile and loop_in_xla
+        self._pad_to = MOST_STEPS if many and in_xla else 0
         compiled_step = tf.function(step, jit_compile=True) if jit_compile and not loop_in_xla else step
 
-        def run_one(*arguments: Any) -> tf.Tensor:
+        def run_plain(*arguments: Any) -> tf.Tensor:
             step(feed.batch(tf.constant(0), *arguments))
+            return loss()
+
+        def run_one(*arguments: Any) -> tf.Tensor:
+            compiled_step(feed.batch(tf.constant(0), *arguments))
             return loss()
 
         def run_many(steps: tf.Tensor, *arguments: Any) -> tf.Tensor:
@@ -70,13 +75,15 @@ class CompiledSteps:
             tf.while_loop(lambda number: number < steps, body, [tf.constant(0)], parallel_iterations=1)
             return loss()
 
-        self._run_one = tf.function(run_one, input_signature=feed.signature)
-        self._run_many: Any = None
-        if many or jit_compile:
-            # XLA knows every shape; without it any number of batches of any size is one program.
-            signature = None if self._pad_to else feed.signature
-            whole = signature and (tf.TensorSpec((), tf.int32), *signature)
-            self._run_many = tf.function(run_many, input_signature=whole, jit_compile=bool(self._pad_to))
+        # Any number of batches of any size is one program, but XLA wants every shape.
+        signature = feed.signature
+        self._run_plain = tf.function(run_plain, input_signature=signature)
+        if many:
+            whole = (tf.TensorSpec((), tf.int32), *signature) if signature and not in_xla else None
+            self._run_whole = tf.function(run_many, input_signature=whole, jit_compile=in_xla)
+        else:
+            # No loop: XLA's convolutions on a CPU are a hundred times slower in one.
+            self._run_whole = tf.function(run_one, jit_compile=in_xla) if jit_compile else self._run_plain
 
     def run(self, whole: int) -> tuple[int, float]:
         """Run some of the next steps.
@@ -90,16 +97,14 @@ class CompiledSteps:
         """
         import tensorflow as tf
 
-        if self._run_many is None or not whole:
-            loss = float(self._run_one(*self.feed.take(1)))
-            self.is_compiled = self.is_compiled or self._run_many is None
-            return 1, loss
+        if not whole:
+            return 1, float(self._run_plain(*self.feed.take(1)))
         steps = min(whole, self._next_steps())
         began = time.perf_counter()
-        loss = float(self._run_many(tf.constant(steps), *self.feed.take(steps, self._pad_to)))
-        seconds = time.perf_counter() - began
+        arguments = self.feed.take(steps, self._pad_to)
+        loss = float(self._run_whole(*((tf.constant(steps),) if self._many else ()), *arguments))
         if self.is_compiled:
-            self._seconds = seconds / steps
+            self._seconds = (time.perf_counter() - began) / steps
         self.is_compiled = True
         return steps, loss
 
