@@ -147,12 +147,12 @@ class TrainingConfig(BaseModel):
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = _field(
         "auto",
         "Device",
-        "Arithmetic; auto is mixed_bfloat16 on GPUs of compute capability 8.0 and up, mixed_float16 on 7.x, else float32.",
+        "Arithmetic; auto is mixed_bfloat16 on GPUs from compute capability 8.0, mixed_float16 on 7.x, else float32.",
     )
     feed: Literal["auto", "host", "device"] = _field(
         "auto",
         "Device",
-        "Where training images lie: host, or device (the GPU's memory); auto is device on a GPU that has room for them.",
+        "Where images lie: host (its memory) or device (the GPU's); auto is device on a GPU that has room for them.",
     )
     jit_compile: Literal["auto", "on", "off"] = _field(
         "auto",
@@ -232,14 +232,14 @@ class TrainingConfig(BaseModel):
         if value in ("device", "on") and devices not in ("auto", "cpu"):
             raise ValueError(f"needs one device, and devices is {devices}; leave it at auto")
         if value == "on" and spec and not spec.supports_xla:
-            raise ValueError(f"XLA can't compile {spec.name}, which augments its images in the model; leave it at auto")
+            raise ValueError(f"{spec.name} augments its images by layers that XLA can't compile; leave it at auto")
         return value
 
     @field_validator("deterministic")
     @classmethod
     def _without_xla(cls, deterministic: bool, info: ValidationInfo) -> bool:
         if deterministic and info.data.get("jit_compile") == "on":
-            raise ValueError("XLA lacks a deterministic form of some operations; leave jit_compile at auto")
+            raise ValueError("not every operation of XLA is deterministic; set jit_compile to auto")
         return deterministic
 
     @field_validator("time_budget", mode="before")

@@ -21,8 +21,8 @@ def set_up_tensorflow() -> None:
 def set_up_program() -> None:
     """Change settings of the whole process: our programs call this, a notebook decides for itself.
 
-    Sets TensorFlow up, and turns Pillow's warnings off: about large images (its limit is lower than ours), damaged EXIF tags and
-    palettes with transparency. `core.data.images` raises an ImageError if any of these matters.
+    Sets TensorFlow up, and turns Pillow's warnings off: about large images (its limit is lower than ours), damaged
+    EXIF tags and palettes with transparency. `core.data.images` raises an ImageError if any of these matters.
     """
     set_up_tensorflow()
     warnings.filterwarnings("ignore", module=r"PIL\.")

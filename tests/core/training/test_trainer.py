@@ -134,7 +134,7 @@ def test_an_error_is_told_in_a_line_and_its_traceback_in_the_log(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("as a test")
 
-    monkeypatch.setattr("core.training.build.build_model", broken)
+    monkeypatch.setattr("core.training.trainer.build_model", broken)
     run = trained(settings(), tmp_path)
     assert run.state == "failed"
     assert "ZeroDivisionError: as a test" in run.message
