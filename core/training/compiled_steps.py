@@ -104,7 +104,7 @@ class CompiledSteps:
         arguments = self.feed.take(steps, self._pad_to)
         loss = float(self._run_whole(*((tf.constant(steps),) if self._many else ()), *arguments))
         if self.is_compiled:
-            self._seconds = (time.perf_counter() - began) / steps
+            self._seconds = max(time.perf_counter() - began, 1e-6) / steps
         self.is_compiled = True
         return steps, loss
 
