@@ -66,7 +66,7 @@ def campaign(place: Path, kills: int, seed: int = 0, *, as_gpu: bool = False) ->
         life = time.monotonic() - began
         while told.kills < kills:
             run, before = undisturbed.new_run(), told.kills
-            with Reader(run, undisturbed.config) as reader:
+            with Reader(run, undisturbed.config, as_gpu=as_gpu) as reader:
                 while read_run(run).state != "completed":
                     process = nursery.start(run)
                     if told.kills < kills:

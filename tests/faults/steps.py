@@ -34,7 +34,7 @@ def every_step(place: Path, every: int = 1, *, as_gpu: bool = False) -> tuple[in
                 undisturbed.check(run)
             else:
                 assert read_run(run).state == "interrupted", f"step {at}: {read_run(run).state}"
-            Reader(run, undisturbed.config).look()
+            Reader(run, undisturbed.config, as_gpu=as_gpu).look()
             nursery.finish(run)
             undisturbed.check(run)
     finally:
