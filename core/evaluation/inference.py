@@ -114,7 +114,11 @@ def predict(model: keras.Model, pixels: np.ndarray, *, flip_average: bool = Fals
         said = [answer(images) for images in evaluation_batches(pixels, None, size, channels, mirrored=mirrored)]
         return np.concatenate([probabilities.numpy() for probabilities in said])
 
-    return (answers() + answers(mirrored=True)) / 2 if flip_average else answers()
+    said = answers()
+    if flip_average:
+        said += answers(mirrored=True)
+        said /= 2
+    return said
 
 
 def run_classes(run: Path) -> list[str]:

@@ -102,6 +102,9 @@ class ProgramCache:
                 marker.unlink(missing_ok=True)
 
 
+NOT_KEPT = ProgramCache(None)
+
+
 def evenly_named(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """A function for `tf.function(..., jit_compile=True)` whose kept program other processes find.
 

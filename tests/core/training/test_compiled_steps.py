@@ -50,7 +50,7 @@ def feed(kind: str) -> HostFeed | DeviceFeed | EagerFeed:
     if kind == "host":
         return HostFeed(rows().map(lambda each: (tf.cast(each, tf.int32),)))
     own = EagerFeed if kind == "eager" else DeviceFeed
-    return own(rows(), lambda step, each: (tf.identity(each),))
+    return own(rows(), lambda key, each: (tf.identity(each),))
 
 
 @pytest.mark.parametrize(
