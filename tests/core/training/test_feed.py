@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,3 +117,34 @@ def test_validation_is_the_same_from_every_feed_whenever_it_begins(faces: Path, 
         assert largest_difference(second, again) == 0.0
         assert largest_difference(first, told[0]) == 0.0
         assert largest_difference(second, told[1]) == 0.0
+
+
+def test_histories_of_either_feed_are_equal_to_the_bit(faces: Path, tmp_path: Path) -> None:
+    """In a process of its own: determinism is a switch of the whole process."""
+    code = """
+import json, sys, threading
+from pathlib import Path
+from core.config.training_config import resolve
+from core.runs.reader import read_run
+from core.runs.writer import create_run
+from core.training.trainer import train
+told = []
+for feed in ("host", "device"):
+    config = resolve({"data": Path(sys.argv[1]), "model": "compact", "width": 0.25, "epochs": 2, "batch_size": 8,
+                      "augmentation": "strong", "ema": 0.9, "deterministic": True, "feed": feed})
+    run = create_run(config, Path(sys.argv[2]))
+    train(config, run, threading.Event())
+    snapshot = read_run(run)
+    times = ("seconds", "images_per_second")
+    history = [{name: value for name, value in row.items() if name not in times} for row in snapshot.history]
+    told.append([snapshot.state, snapshot.environment["feed"], snapshot.environment["jit_compile"], history])
+print(json.dumps(told))
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", code, str(faces), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    host, device = json.loads(answer.stdout.splitlines()[-1])
+    assert (host[:3], device[:3]) == (["completed", "host", "off"], ["completed", "device", "off"])
+    assert len(host[3]) == 2
+    assert host[3] == device[3]

@@ -213,3 +213,15 @@ def test_a_run_that_another_process_took_over_is_left_to_it(
     assert len(read_run(run).history) == 1
     assert json.loads((run / "lock").read_text()) == {"pid": 1}
     assert told == [], "where it is logged, it has ended"
+
+
+def test_a_resumed_run_keeps_what_auto_chose(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
+    run = trained(settings(epochs=1), tmp_path).path
+    told = json.loads((run / "environment.json").read_text())
+    assert (told["precision"], told["feed"], told["jit_compile"]) == ("float32", "host", "off")
+    # As if it had begun on a GPU.
+    (run / "environment.json").write_text(json.dumps(told | {"precision": "mixed_bfloat16", "feed": "device"}))
+    change_config(run, epochs=2)
+    assert train(load_config(run), run, threading.Event()) == "completed"
+    again = read_run(run).environment
+    assert (again.get("precision"), again.get("feed"), again.get("jit_compile")) == ("mixed_bfloat16", "device", "off")
