@@ -55,7 +55,7 @@ def measure(data: Path, jit: bool, precision: str, rounds: int, steps: int) -> d
     def compiled(batches: tf.data.Dataset) -> CompiledSteps:
         made = CompiledSteps(
             model.train_step,
-            lambda: model.metrics[0].result(),
+            model.metrics[0].result,
             HostFeed(batches),
             many=False,
             jit_compile=jit,
