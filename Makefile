@@ -41,7 +41,9 @@ test: .venv/.installed
 faults: .venv/.installed
 	FER_FAULTS=whole $(BIN)/python -m pytest tests/faults/test_fuzz.py tests/faults/test_fuzz_app.py
 	$(BIN)/python tests/faults/kills.py
+	$(BIN)/python tests/faults/kills.py gpu
 	$(BIN)/python tests/faults/steps.py
+	$(BIN)/python tests/faults/steps.py gpu
 	$(BIN)/python tests/faults/soak.py
 
 lint: .venv/.installed

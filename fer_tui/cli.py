@@ -20,6 +20,8 @@ _VALUES: Mapping[str, Callable[[str], Any]] = {"data": Path, "runs": Path, "them
 _NO_MOUSE = "no-mouse"
 # What an error calls `field`, where the command line has another name for it than `--field`.
 _NAMES: Mapping[str, str] = {"output": "OUTPUT", "target": "--output", "kind": "--to"}
+# Options that were flags once, and may stand without a value.
+_ONCE_FLAGS = ("--jit-compile",)
 # Set where a shell asks for completions.
 COMPLETION = "_FER_TUI_COMPLETE"
 
@@ -123,12 +125,25 @@ def screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:
     return wanted
 
 
+def with_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with `on` for an option that stands without its value, and `off` for its `--no-` form."""
+    said: list[str] = []
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        option = argument.replace("--no-", "--", 1)
+        has_value = following and not following.startswith("-")
+        if option not in _ONCE_FLAGS or (option == argument and has_value):
+            said.append(argument)
+        else:
+            said.append(f"{option}={'on' if option == argument else 'off'}")
+    return said
+
+
 def _run_command(arguments: list[str]) -> Any:
     import typer
 
     from fer_tui.commands.group import app
 
     try:
-        return typer.main.get_command(app).main(args=arguments, prog_name="fer-tui", standalone_mode=False)
+        return typer.main.get_command(app).main(args=with_values(arguments), prog_name="fer-tui", standalone_mode=False)
     except typer.Abort:
         return 130

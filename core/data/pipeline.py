@@ -32,13 +32,14 @@ HOST = "CPU:0"
 
 
 class MakeBatch(Protocol):
-    """A batch of some images, as a graph makes it: the same one for the same step and rows, wherever it runs."""
+    """A batch of some images, as a graph makes it: the same one for the same key and rows, wherever it runs."""
 
-    def __call__(self, step: tf.Tensor, rows: tf.Tensor) -> Any:
+    def __call__(self, key: tf.Tensor, rows: tf.Tensor) -> Any:
         """Make a batch.
 
         Args:
-            step: number of the batch in the stream, int64, scalar.
+            key: the run's seed and the number of the batch in the stream, int64, shape (2,): what is random in the
+                batch is a function of them.
             rows: which images, shape (batch,).
 
         Returns:
@@ -62,7 +63,7 @@ def augmented(
     Args:
         pixels: uint8, shape (images, height, width, 1 or 3), as `core.data.pixels.load_pixels` gives them.
         targets: float32, shape (images, classes), one-hot.
-        config: seed, augmentation, image size and channels.
+        config: augmentation, image size and channels.
         class_weights: float32, shape (classes,); each batch then has weights.
         device: TensorFlow's name of the device whose memory holds images and targets.
         compiled: whether XLA is to compile it.
@@ -73,9 +74,8 @@ def augmented(
     pixels_of, all_targets = _reader(pixels, device), _put(targets, device)
     weights = None if class_weights is None else _put(class_weights.astype(np.float32), device)
 
-    def make_batch(step: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        seed = tf.cast(tf.stack([tf.cast(config.seed, step.dtype), step]), tf.int32)
-        values = _channels(augment(pixels_of(rows), seed), config.channels)
+    def make_batch(key: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        values = _channels(augment(pixels_of(rows), tf.cast(key, tf.int32)), config.channels)
         wanted = tf.gather(all_targets, rows)
         return (values, wanted) if weights is None else (values, wanted, tf.linalg.matvec(wanted, weights))
 
@@ -106,7 +106,7 @@ def unaugmented(
     pixels_of = _reader(pixels, device)
     all_targets = None if targets is None else _put(targets, device)
 
-    def make_batch(step: tf.Tensor, rows: tf.Tensor) -> Any:
+    def make_batch(key: tf.Tensor, rows: tf.Tensor) -> Any:
         read = pixels_of(rows)
         values = _channels(resize(tf.reverse(read, [2]) if mirrored else read, image_size), channels)
         return values if all_targets is None else (values, tf.gather(all_targets, rows))
@@ -114,18 +114,22 @@ def unaugmented(
     return make_batch
 
 
-def batches(rows: tf.data.Dataset, make_batch: MakeBatch, first_step: int = 0) -> tf.data.Dataset:
+def batches(rows: tf.data.Dataset, make_batch: MakeBatch, seed: int = 0, first_step: int = 0) -> tf.data.Dataset:
     """The batches that batches of row numbers mean, made ahead on the host.
 
     Args:
         rows: row numbers, int64 of shape (batch,).
         make_batch: with what it needs in the host's memory.
+        seed: of the run.
         first_step: number of the first batch.
     """
     import tensorflow as tf
 
-    numbered = rows.enumerate(start=first_step)
-    return numbered.map(make_batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    def numbered(step: tf.Tensor, rows: tf.Tensor) -> Any:
+        return make_batch(tf.stack([tf.constant(seed, tf.int64), step]), rows)
+
+    made = rows.enumerate(start=first_step).map(numbered, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return made.prefetch(tf.data.AUTOTUNE)
 
 
 def training_stream(
@@ -142,7 +146,7 @@ def training_stream(
     rows = training_rows(
         len(pixels), config, first_step=first_step, shuffle_buffer=shuffle_buffer, drop_remainder=drop_remainder
     )
-    return batches(rows, augmented(pixels, targets, config, class_weights), first_step)
+    return batches(rows, augmented(pixels, targets, config, class_weights), config.seed, first_step)
 
 
 def evaluation_batches(

@@ -46,6 +46,23 @@ class Load:
     gpus: tuple[GpuLoad, ...] = ()
 
 
+@dataclass(frozen=True)
+class GpuKind:
+    """What a program compiled for a GPU depends on.
+
+    Attributes:
+        name: its maker's name for it.
+        capability: its compute capability, such as (9, 0).
+        driver: version of the driver.
+        is_divided: whether it is split into partitions (MIG), whose size is not told here.
+    """
+
+    name: str
+    capability: tuple[int, int]
+    driver: str
+    is_divided: bool = False
+
+
 def sample() -> Load:
     """Look at the machine; takes a few milliseconds, the first time with a driver up to a second."""
     memory = psutil.virtual_memory()
@@ -69,25 +86,45 @@ def _gpus() -> tuple[GpuLoad, ...]:
             name = nvml.nvmlDeviceGetName(device)
         except nvml.NVMLError:
             continue
-        name = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
-        found.append(GpuLoad(index, name, _busy(nvml, device), int(memory.used), int(memory.total)))
+        found.append(GpuLoad(index, _text(name), _busy(nvml, device), int(memory.used), int(memory.total)))
     return tuple(found)
 
 
 def free_gpu_memory() -> int | None:
-    """Free memory, bytes, of the first GPU that CUDA lets this process see; None where the driver can't say.
-
-    CUDA counts GPUs as the driver does where CUDA_DEVICE_ORDER is PCI_BUS_ID (`core.system.program`).
-    """
+    """Free memory, bytes, of the first GPU that CUDA lets this process see; None where the driver can't say."""
     nvml = _nvml()
     if nvml is None:
         return None
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
     try:
-        device = nvml.nvmlDeviceGetHandleByIndex(int(first)) if first.isdecimal() else _by_uuid(nvml, first)
+        device = _first(nvml)
         return None if device is None else int(nvml.nvmlDeviceGetMemoryInfo(device).free)
     except nvml.NVMLError:
         return None
+
+
+def first_gpu() -> GpuKind | None:
+    """The kind of the first GPU that CUDA lets this process see; None where there is none, or the driver can't say."""
+    nvml = _nvml()
+    if nvml is None:
+        return None
+    try:
+        device = _first(nvml)
+        if device is None:
+            return None
+        major, minor = nvml.nvmlDeviceGetCudaComputeCapability(device)
+        driver = _text(nvml.nvmlSystemGetDriverVersion())
+        return GpuKind(_text(nvml.nvmlDeviceGetName(device)), (major, minor), driver, _is_divided(nvml, device))
+    except nvml.NVMLError:
+        return None
+
+
+def _first(nvml: Any) -> Any:
+    """The first GPU, or partition of one, that CUDA lets this process see; None where there is none.
+
+    CUDA counts GPUs as the driver does where CUDA_DEVICE_ORDER is PCI_BUS_ID (`core.system.program`).
+    """
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    return nvml.nvmlDeviceGetHandleByIndex(int(first)) if first.isdecimal() else _by_uuid(nvml, first)
 
 
 def _by_uuid(nvml: Any, told: str) -> Any:
@@ -96,10 +133,25 @@ def _by_uuid(nvml: Any, told: str) -> Any:
         return nvml.nvmlDeviceGetHandleByUUID(told)
     for index in range(nvml.nvmlDeviceGetCount()):
         device = nvml.nvmlDeviceGetHandleByIndex(index)
-        uuid = nvml.nvmlDeviceGetUUID(device)
-        if told and (uuid.decode() if isinstance(uuid, bytes) else uuid).startswith(told):
+        if told and _text(nvml.nvmlDeviceGetUUID(device)).startswith(told):
             return device
     return None
+
+
+def _is_divided(nvml: Any, device: Any) -> bool:
+    """Most GPUs can't be divided, and answer with an error."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "").startswith("MIG-"):
+        return True
+    try:
+        current, _pending = nvml.nvmlDeviceGetMigMode(device)
+    except nvml.NVMLError:
+        return False
+    return current == nvml.NVML_DEVICE_MIG_ENABLE
+
+
+def _text(told: bytes | str) -> str:
+    """NVML's older bindings tell names as bytes."""
+    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
 
 
 def _busy(nvml: Any, device: Any) -> int | None:

@@ -176,8 +176,8 @@ class BackgroundCheckpoints:
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:
-    """What a checkpoint holds of a compiled model: weights, states of random layers, optimizer."""
-    return [*model.variables, *model.optimizer.variables]
+    """What a checkpoint holds of a compiled model; random layers are seeded anew before every epoch."""
+    return [*model.weights, *model.optimizer.variables]
 
 
 def _load(model: keras.Model, copy: _Copy) -> None:

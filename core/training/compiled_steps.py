@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from core.training.program_cache import NOT_KEPT, ProgramCache, evenly_named
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -38,6 +40,7 @@ class CompiledSteps:
         many: bool,
         jit_compile: bool,
         loop_in_xla: bool,
+        programs: ProgramCache = NOT_KEPT,
     ) -> None:
         """Trace and compile nothing yet; the first call does.
 
@@ -48,42 +51,62 @@ class CompiledSteps:
             many: whether a call runs as many steps as take CALL_SECONDS, or one.
             jit_compile: whether XLA compiles the step.
             loop_in_xla: whether it compiles the loop too, what the feed does in it included.
+            programs: where XLA's programs are kept.
         """
         import tensorflow as tf
 
         self.feed = feed
         self.is_compiled = False
         self._seconds: float | None = None
+        self._step = step
+        self._loss = loss
         self._many = many
-        in_xla = jit_compile and loop_in_xla
-        self._pad_to = MOST_STEPS if many and in_xla else 0
-        compiled_step = tf.function(step, jit_compile=True) if jit_compile and not loop_in_xla else step
+        self._jit_compile = jit_compile
+        self._loop_in_xla = jit_compile and loop_in_xla
+        self._pad_to = MOST_STEPS if many and self._loop_in_xla else 0
+        self._programs = programs
+        # Any number of batches of any size is one program, but XLA wants every shape.
+        self._run_plain = tf.function(self._one_with(step), input_signature=feed.signature)
+        self._run_whole = self._for_whole_batches()
 
-        def run_plain(*arguments: Any) -> tf.Tensor:
-            step(feed.batch(tf.constant(0), *arguments))
-            return loss()
+    def _for_whole_batches(self) -> Any:
+        """The compiled function for batches of the usual size."""
+        import tensorflow as tf
+
+        step, signature = self._step, self.feed.signature
+        if not self._many and not self._jit_compile:
+            return self._run_plain
+        if self._jit_compile and not self._loop_in_xla:
+            step = tf.function(evenly_named(step), jit_compile=True)
+        # No loop on a CPU: XLA's convolutions are a hundred times slower in one.
+        run = self._many_with(step) if self._many else self._one_with(step)
+        if self._loop_in_xla:
+            return tf.function(evenly_named(run), jit_compile=True)
+        if signature and self._many:
+            signature = (tf.TensorSpec((), tf.int32), *signature)
+        return tf.function(run, input_signature=signature)
+
+    def _one_with(self, step: Callable[[Any], Any]) -> Callable[..., Any]:
+        import tensorflow as tf
 
         def run_one(*arguments: Any) -> tf.Tensor:
-            compiled_step(feed.batch(tf.constant(0), *arguments))
-            return loss()
+            step(self.feed.batch(tf.constant(0), *arguments))
+            return self._loss()
+
+        return run_one
+
+    def _many_with(self, step: Callable[[Any], Any]) -> Callable[..., Any]:
+        import tensorflow as tf
 
         def run_many(steps: tf.Tensor, *arguments: Any) -> tf.Tensor:
             def body(number: tf.Tensor) -> tf.Tensor:
-                compiled_step(feed.batch(number, *arguments))
+                step(self.feed.batch(number, *arguments))
                 return number + 1
 
             tf.while_loop(lambda number: number < steps, body, [tf.constant(0)], parallel_iterations=1)
-            return loss()
+            return self._loss()
 
-        # Any number of batches of any size is one program, but XLA wants every shape.
-        signature = feed.signature
-        self._run_plain = tf.function(run_plain, input_signature=signature)
-        if many:
-            whole = (tf.TensorSpec((), tf.int32), *signature) if signature and not in_xla else None
-            self._run_whole = tf.function(run_many, input_signature=whole, jit_compile=in_xla)
-        else:
-            # No loop: XLA's convolutions on a CPU are a hundred times slower in one.
-            self._run_whole = tf.function(run_one, jit_compile=in_xla) if jit_compile else self._run_plain
+        return run_many
 
     def run(self, whole: int) -> tuple[int, float]:
         """Run some of the next steps.
@@ -101,12 +124,28 @@ class CompiledSteps:
             return 1, float(self._run_plain(*self.feed.take(1)))
         steps = min(whole, self._next_steps())
         began = time.perf_counter()
-        arguments = self.feed.take(steps, self._pad_to)
-        loss = float(self._run_whole(*((tf.constant(steps),) if self._many else ()), *arguments))
+        arguments = (*((tf.constant(steps),) if self._many else ()), *self.feed.take(steps, self._pad_to))
         if self.is_compiled:
-            self._seconds = (time.perf_counter() - began) / steps
-        self.is_compiled = True
+            loss = float(self._run_whole(*arguments))
+            self._seconds = max(time.perf_counter() - began, 1e-6) / steps
+        else:
+            loss = self._first_call(arguments)
+            self.is_compiled = True
         return steps, loss
+
+    def _first_call(self, arguments: tuple[Any, ...]) -> float:
+        """Compile the function, or load its program, and call it."""
+        import tensorflow as tf
+
+        try:
+            with self._programs.first_use():
+                return float(self._run_whole(*arguments))
+        except tf.errors.OpError:
+            if self._programs.folder is None or not self._loop_in_xla:
+                raise
+        # A kept program could not be loaded; they are removed, and nothing was done to the batches.
+        self._run_whole = self._for_whole_batches()
+        return float(self._run_whole(*arguments))
 
     def _next_steps(self) -> int:
         """How many steps a call may run; the first one traces and compiles, and tells nothing of their time."""

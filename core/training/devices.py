@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError
 from core.system.program import set_up_tensorflow
+from core.training.program_cache import NOT_KEPT, ProgramCache, keep_programs
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from core.config.training_config import TrainingConfig
+
+logger = logging.getLogger(__name__)
 
 # Compute capabilities from which a GPU is faster in these formats.
 BFLOAT16_FROM, FLOAT16_FROM = (8, 0), (7, 0)
@@ -27,11 +31,13 @@ class Devices:
         names: TensorFlow's device names, such as `GPU:0`; one, or all of a mirrored run.
         description: for people, such as "NVIDIA A100 x 2" or "CPU".
         capability: the compute capability of its GPUs, the least of several; None for a CPU.
+        programs: where XLA's programs for its GPU are kept between runs.
     """
 
     names: tuple[str, ...]
     description: str
     capability: tuple[int, int] | None = None
+    programs: ProgramCache = NOT_KEPT
 
     @property
     def on_gpu(self) -> bool:
@@ -74,6 +80,7 @@ def prepare(config: TrainingConfig) -> Devices:
         ConfigError: the devices asked for are not there, or can't be set up any more.
     """
     set_up_tensorflow()
+    programs = keep_programs(*(["deterministic"] if config.deterministic else []))
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -93,7 +100,11 @@ def prepare(config: TrainingConfig) -> Devices:
     name = str(details[0].get("device_name", "GPU"))
     description = name if len(used) == 1 else f"{name} x {len(used)}"
     names = tuple(f"GPU:{i}" for i in range(len(used)))
-    return Devices(names, description, capability)
+    if programs.folder:
+        logger.info("compiled programs are kept in %s", programs.folder)
+    else:
+        logger.info("compiled programs are not kept: %s", programs.reason)
+    return Devices(names, description, capability, programs)
 
 
 def _logical_cpus(count: int) -> tuple[str, ...]:

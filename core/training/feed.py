@@ -39,7 +39,7 @@ class Feed(Protocol):
         signature: of the arguments that `take` gives; None leaves it to the first ones.
     """
 
-    signature: tuple[Any, ...] | None
+    signature: Any
 
     def begin(self) -> None:
         """Go to the first batch: once for a stream without end, else before every pass."""
@@ -88,11 +88,12 @@ class HostFeed:
 
 
 class _Rows:
-    """Batches of row numbers with the number of their step."""
+    """Batches of row numbers with their key."""
 
-    def __init__(self, rows: tf.data.Dataset, first_step: int) -> None:
+    def __init__(self, rows: tf.data.Dataset, seed: int, first_step: int) -> None:
         # Ahead by more than a call takes.
         self._rows = rows.prefetch(512)
+        self._seed = seed
         self._first_step = self._step = first_step
         self._iterator: Iterator[np.ndarray] = iter(())
 
@@ -100,51 +101,52 @@ class _Rows:
         self._iterator = self._rows.as_numpy_iterator()
         self._step = self._first_step
 
-    def take(self, steps: int) -> tuple[np.ndarray, int]:
+    def take(self, steps: int) -> tuple[np.ndarray, np.ndarray]:
         rows = np.stack(list(islice(self._iterator, steps))).astype(np.int32)
         step, self._step = self._step, self._step + steps
-        return rows, step
+        return rows, np.array([self._seed, step], np.int64)
 
 
 class DeviceFeed:
     """Batches that the compiled function makes out of images in the device's memory.
 
-    Row numbers and the step are all that travels.
+    Row numbers and the key are all that travels: a program holds for runs of any seed.
     """
 
-    def __init__(self, rows: tf.data.Dataset, make_batch: MakeBatch, first_step: int = 0) -> None:
+    def __init__(self, rows: tf.data.Dataset, make_batch: MakeBatch, seed: int = 0, first_step: int = 0) -> None:
         """Begin nothing yet.
 
         Args:
             rows: batches of row numbers, int64 of shape (batch,).
             make_batch: with its images in the device's memory.
+            seed: of the run.
             first_step: number of the first batch.
         """
         import tensorflow as tf
 
-        self._rows = _Rows(rows, first_step)
+        self._rows = _Rows(rows, seed, first_step)
         self._make_batch = make_batch
-        self.signature = tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((), tf.int64)
+        self.signature = tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((2,), tf.int64)
 
     def begin(self) -> None:
         """See `Feed.begin`."""
         self._rows.begin()
 
     def take(self, steps: int, pad_to: int = 0) -> tuple[Any, ...]:
-        """Row numbers, int32 of shape (steps or pad_to, batch), and the number of the first batch, int64."""
+        """Row numbers, int32 of shape (steps or pad_to, batch), and the key of the first batch."""
         import tensorflow as tf
 
-        rows, step = self._rows.take(steps)
+        rows, key = self._rows.take(steps)
         if pad_to:
             rows = np.pad(rows, ((0, pad_to - steps), (0, 0)))
-        return tf.constant(rows), tf.constant(step, tf.int64)
+        return tf.constant(rows), tf.constant(key)
 
     def batch(self, number: tf.Tensor, *arguments: Any) -> Any:
         """See `Feed.batch`."""
         import tensorflow as tf
 
-        rows, first_step = arguments
-        return self._make_batch(first_step + tf.cast(number, tf.int64), rows[number])
+        rows, first_key = arguments
+        return self._make_batch(first_key + tf.stack([0, tf.cast(number, tf.int64)]), rows[number])
 
 
 class EagerFeed:
@@ -154,14 +156,14 @@ class EagerFeed:
     batches are to the bit those of a HostFeed.
     """
 
-    def __init__(self, rows: tf.data.Dataset, make_batch: MakeBatch, first_step: int = 0) -> None:
+    def __init__(self, rows: tf.data.Dataset, make_batch: MakeBatch, seed: int = 0, first_step: int = 0) -> None:
         """See `DeviceFeed`."""
         import tensorflow as tf
 
-        self._rows = _Rows(rows, first_step)
+        self._rows = _Rows(rows, seed, first_step)
         self._make_batch = make_batch
-        step, some_rows = tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.int32)
-        batch = tf.function(make_batch).get_concrete_function(step, some_rows).structured_outputs
+        key, some_rows = tf.TensorSpec((2,), tf.int64), tf.TensorSpec((None,), tf.int32)
+        batch = tf.function(make_batch).get_concrete_function(key, some_rows).structured_outputs
         self.signature = tuple(tf.TensorSpec.from_tensor(part) for part in batch)
 
     def begin(self) -> None:
@@ -172,8 +174,8 @@ class EagerFeed:
         """The next batch."""
         import tensorflow as tf
 
-        rows, step = self._rows.take(1)
-        return self._make_batch(tf.constant(step, tf.int64), tf.constant(rows[0]))
+        rows, key = self._rows.take(1)
+        return self._make_batch(tf.constant(key), tf.constant(rows[0]))
 
     def batch(self, number: tf.Tensor, *arguments: Any) -> Any:
         """See `Feed.batch`."""
@@ -190,7 +192,7 @@ def training_feed(
         return HostFeed(used.share_out(training_stream(pixels, targets, config, class_weights=weights, **stream)))
     make_batch = augmented(pixels, targets, config, weights, device=used.names[0], compiled=choices.jit_compile)
     own_feed = DeviceFeed if used.on_gpu or choices.jit_compile else EagerFeed
-    return own_feed(training_rows(len(pixels), config, **stream), make_batch, stream["first_step"])
+    return own_feed(training_rows(len(pixels), config, **stream), make_batch, config.seed, stream["first_step"])
 
 
 def validation_feed(

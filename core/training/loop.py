@@ -69,6 +69,7 @@ class TrainingLoop:
             many=many,
             jit_compile=choices.jit_compile,
             loop_in_xla=choices.feed == "device",
+            programs=used.programs,
         )
         self._validation = CompiledSteps(
             on_all(model.test_step), loss, validation, many=many, jit_compile=False, loop_in_xla=False

@@ -1,4 +1,6 @@
-"""SIGKILL at random moments: `python tests/faults/kills.py [KILLS] [SEED]`, 100 and 0 unless told.
+"""SIGKILL at random moments: `python tests/faults/kills.py [KILLS] [SEED] [gpu]`, 100 and 0 unless told.
+
+With `gpu` the CPU trains as a GPU does, whose checkpoints are written by a thread, not after every epoch.
 
 Runs on drawn faces are killed, gone on with, killed again, until they complete; all the while another thread reads
 their directories. Half of the moments are anywhere in a process's life, half are while it writes: within 20 ms of a
@@ -51,20 +53,20 @@ class Campaign:
     most: int = 0
 
 
-def campaign(place: Path, kills: int, seed: int = 0) -> Campaign:
+def campaign(place: Path, kills: int, seed: int = 0, *, as_gpu: bool = False) -> Campaign:
     """Kill so many processes; the last run is let go to its end.
 
     Raises:
         AssertionError: a directory could not be read at some moment, or a run ended as no undisturbed one does.
     """
-    draw, told, nursery = random.Random(seed), Campaign(), Nursery()
+    draw, told, nursery = random.Random(seed), Campaign(), Nursery(as_gpu=as_gpu)
     try:
         began = time.monotonic()
         undisturbed = Undisturbed(place, nursery)
         life = time.monotonic() - began
         while told.kills < kills:
             run, before = undisturbed.new_run(), told.kills
-            with Reader(run, undisturbed.config) as reader:
+            with Reader(run, undisturbed.config, as_gpu=as_gpu) as reader:
                 while read_run(run).state != "completed":
                     process = nursery.start(run)
                     if told.kills < kills:
@@ -121,9 +123,9 @@ def _kill(process: psutil.Process, moment: Callable[[], bool]) -> bool:
 
 
 if __name__ == "__main__":
-    asked = [int(argument) for argument in sys.argv[1:]]
+    asked = [int(argument) for argument in sys.argv[1:] if argument != "gpu"]
     with tempfile.TemporaryDirectory() as folder:
-        told = campaign(Path(folder), *(asked or [100]))
+        told = campaign(Path(folder), *(asked or [100]), as_gpu="gpu" in sys.argv)
     print(
         f"{told.kills} kills, {told.writing} of them within 20 ms of a write; {told.runs} runs, one of them killed "
         f"{told.most} times, ended with the weights, predictions and figures of the undisturbed one; "

@@ -1,8 +1,8 @@
 """Processes that train runs, born of one that has TensorFlow imported already: a life takes seconds less.
 
-`python nursery.py` reads a JSON object a line: `run`, and `at`, the number of the step before which the process is to
-kill itself, or null. It answers with the pid. A step is what changes the run directory: a file opened to be written, a
-rename, a removal, a folder made.
+`python nursery.py [gpu]` reads a JSON object a line: `run`, and `at`, the number of the step before which a process is
+to kill itself, or null. It answers with the pid. A step is what changes the run directory: a file opened to be written,
+a rename, a removal, a folder made.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ COUNTED = ".steps"
 class Nursery:
     """The other end: starts such processes, and knows when they have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, as_gpu: bool = False) -> None:
+        """`as_gpu`: have the CPU train as a GPU does: many steps a call, images on it, checkpoints from a copy."""
         root = Path(__file__).parents[2]
         self._parent = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, __file__, *(["gpu"] if as_gpu else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -104,6 +105,15 @@ def _count_steps(run: Path, at: int | None) -> None:
     sys.addaudithook(look)
 
 
+def _train_as_a_gpu_does() -> None:
+    from core.training import checkpoints, choices, devices
+
+    devices.Devices.on_gpu = property(lambda self: True)  # pyright: ignore[reportAttributeAccessIssue]
+    choices.free_gpu_memory = lambda: 10**12
+    # In the time of an epoch or two of so small a run.
+    checkpoints.SECONDS_BETWEEN = 0.2
+
+
 def _live(run: Path, at: int | None) -> int:
     """What a newborn process does: its exit status."""
     from core.jobs.worker import main
@@ -121,6 +131,8 @@ def _serve() -> None:
 
     for module in (keras, sklearn.metrics, tf, trainer, build):
         assert module
+    if sys.argv[1:] == ["gpu"]:
+        _train_as_a_gpu_does()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print("ready", flush=True)
     for line in sys.stdin:

@@ -104,7 +104,10 @@ def arrays(file: Path | io.BytesIO) -> str:
 class Reader:
     """Reads a run directory again and again while others write it; a context manager."""
 
-    def __init__(self, run: Path, config: TrainingConfig) -> None:
+    def __init__(self, run: Path, config: TrainingConfig, *, as_gpu: bool = False) -> None:
+        """`as_gpu`: whether a thread writes the checkpoints, so that more than the epoch in progress can be lost."""
+        self._as_gpu = as_gpu
+        self._stored = 0
         self._run = run
         self._config = config.model_dump(mode="json")
         self._had_checkpoint = False
@@ -147,12 +150,14 @@ class Reader:
         assert snapshot.status.get("state"), "status.json is not whole"
         epochs = [row["epoch"] for row in snapshot.history]
         assert epochs == list(range(1, len(epochs) + 1)), f"history.csv has the epochs {epochs}"
-        assert len(epochs) >= self._epochs - 1, f"of {self._epochs} epochs {len(epochs)} are left"
+        least = self._stored if self._as_gpu else self._epochs - 1
+        assert len(epochs) >= least, f"of {self._epochs} epochs {len(epochs)} are left"
         self._epochs = len(epochs)
         # Twice: the folder may be renamed between a look at its state and one at its weights.
         found = find_checkpoint(self._run) or find_checkpoint(self._run)
         assert found or not self._had_checkpoint, "there is no whole checkpoint any more"
         self._had_checkpoint = found is not None
+        self._stored = found.state.epoch if found else 0
         kept = self._run / "best.keras"
         if kept.exists():
             with zipfile.ZipFile(io.BytesIO(kept.read_bytes())) as archive:

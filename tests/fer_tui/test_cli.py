@@ -12,7 +12,7 @@ import typer
 from core.config.training_config import resolve
 from core.errors import ConfigError, RunError
 from fer_tui import launch
-from fer_tui.cli import COMPLETION, _run_command, main, screen_options, told
+from fer_tui.cli import COMPLETION, _run_command, main, screen_options, told, with_values
 from fer_tui.commands.group import app
 
 SCREENS = (
@@ -104,3 +104,19 @@ def test_a_setting_is_told_by_its_flag_and_a_files_key_as_it_stands_there():
     with pytest.raises(ConfigError) as key:
         resolve({"data": "faces", "model": "compact", "batch_size": 0}, source="my.toml")
     assert told(key.value) == "my.toml: batch_size: input should be greater than or equal to 1 (got 0)"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("train --jit-compile", "train --jit-compile=on"),
+        ("train --jit-compile --epochs 3", "train --jit-compile=on --epochs 3"),
+        ("train --no-jit-compile --epochs 3", "train --jit-compile=off --epochs 3"),
+        ("train --jit-compile off --json", "train --jit-compile off --json"),
+        ("train --jit-compile maybe", "train --jit-compile maybe"),
+        ("train --jit-compile=auto", "train --jit-compile=auto"),
+        ("train --no-deterministic on", "train --no-deterministic on"),
+    ],
+)
+def test_what_was_a_flag_once_may_stand_without_a_value(said: str, meant: str):
+    assert with_values(said.split()) == meant.split()

@@ -93,6 +93,58 @@ def test_a_driver_that_goes_away_is_no_gpu(fake_nvml: Callable[..., None], monke
     assert load.sample().gpus == ()
 
 
+@pytest.fixture
+def fake_kinds(fake_nvml: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three GPUs: the first can't be divided, the second could be, the third is."""
+
+    def mig(index: int) -> list[int]:
+        if index == 0:
+            raise nvml_error(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return [index - 1, 0]
+
+    fake_nvml({0: 1, 1: 1, 2: 1})
+    monkeypatch.setattr(pynvml, "nvmlSystemGetDriverVersion", lambda: b"580.65")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCudaComputeCapability", lambda index: (9, index))
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUUID", lambda index: f"GPU-{index}f00")
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetHandleByUUID", lambda uuid: 1)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMigMode", mig)
+
+
+@pytest.mark.parametrize(
+    ("visible", "kind"),
+    [
+        (None, load.GpuKind("Card 0", (9, 0), "580.65")),
+        ("1,0", load.GpuKind("Card 1", (9, 1), "580.65")),
+        ("GPU-1f", load.GpuKind("Card 1", (9, 1), "580.65")),
+        ("2", load.GpuKind("Card 2", (9, 2), "580.65", is_divided=True)),
+        ("MIG-1f", load.GpuKind("Card 1", (9, 1), "580.65", is_divided=True)),
+        ("-1", None),
+        ("", None),
+    ],
+)
+def test_the_first_gpu_that_cuda_sees(
+    fake_kinds: None, monkeypatch: pytest.MonkeyPatch, visible: str | None, kind: load.GpuKind | None
+):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert load.first_gpu() == kind
+
+
+def test_a_first_gpu_that_is_lost_is_none(fake_nvml: Callable[..., None], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    fake_nvml({0: nvml_error(pynvml.NVML_ERROR_GPU_IS_LOST)})
+    assert load.first_gpu() is None
+
+
+def test_no_driver_is_no_first_gpu(monkeypatch: pytest.MonkeyPatch):
+    def missing() -> None:
+        raise nvml_error(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", missing)
+    assert load.first_gpu() is None
+
+
 def test_cpu_and_memory():
     seen = load.sample()
     assert 0 <= seen.cpu <= 100

@@ -1,0 +1,101 @@
+"""Many steps a call: every batch once, one program for any number, the smaller batch by a program of its own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.training import compiled_steps
+from core.training.compiled_steps import CompiledSteps
+from core.training.feed import DeviceFeed, EagerFeed, HostFeed
+
+# Twice five batches of four, and one of three: twenty-three rows a pass.
+ROWS, BATCH = 23, 4
+
+
+class Counting:
+    """Sums up the rows of the batches; counts how often it is traced."""
+
+    def __init__(self) -> None:
+        import tensorflow as tf
+
+        self.traces: list[tuple[int | None, ...]] = []
+        self.seen = tf.Variable(tf.zeros(ROWS))
+
+    def step(self, batch: Any) -> None:
+        import tensorflow as tf
+
+        (rows,) = batch
+        self.traces.append(tuple(rows.shape))
+        self.seen.assign_add(tf.reduce_sum(tf.one_hot(rows, ROWS), axis=0))
+
+    def loss(self) -> Any:
+        import tensorflow as tf
+
+        return tf.reduce_sum(self.seen)
+
+
+def rows() -> Any:
+    import tensorflow as tf
+
+    return tf.data.Dataset.range(ROWS).batch(BATCH).repeat()
+
+
+def feed(kind: str) -> HostFeed | DeviceFeed | EagerFeed:
+    import tensorflow as tf
+
+    if kind == "host":
+        return HostFeed(rows().map(lambda each: (tf.cast(each, tf.int32),)))
+    own = EagerFeed if kind == "eager" else DeviceFeed
+    return own(rows(), lambda key, each: (tf.identity(each),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "many", "jit", "in_xla"),
+    [
+        ("host", False, False, False),
+        ("host", True, False, False),
+        ("host", True, True, False),
+        ("host", False, True, False),
+        ("eager", False, False, False),
+        ("device", True, False, True),
+        ("device", True, True, True),
+        ("device", True, True, False),
+        ("device", False, True, True),
+    ],
+)
+def test_every_batch_is_run_once(kind: str, many: bool, jit: bool, in_xla: bool) -> None:
+    counting = Counting()
+    steps = CompiledSteps(counting.step, counting.loss, feed(kind), many=many, jit_compile=jit, loop_in_xla=in_xla)
+    steps.feed.begin()
+    ran: list[int] = []
+    for number in range(1, 4):
+        left = ROWS // BATCH
+        while left:
+            done, loss = steps.run(left)
+            ran.append(done)
+            left -= done
+            assert loss == ROWS * (number - 1) + BATCH * (ROWS // BATCH - left)
+        assert steps.run(0)[0] == 1
+        np.testing.assert_array_equal(counting.seen.numpy(), number)
+    # The first call tells nothing of the time, the second is timed, then a call takes all that is there.
+    assert ran == ([1, 4, 5, 5] if many else [1] * 15)
+    whole = [shape for shape in counting.traces if shape != (None,)]
+    assert len(counting.traces) <= 2, "a number of steps, or a pass's end, was compiled anew"
+    assert set(whole) <= {(BATCH,)}
+
+
+def test_a_call_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first call, which compiles, reads the clock once. Then four steps take 0.1875 s, eight and four as long.
+    now = iter([0.0, 30.0, 30.1875, 31.0, 31.1875, 32.0, 32.75, 33.0, 33.0])
+    monkeypatch.setattr(compiled_steps, "time", SimpleNamespace(perf_counter=lambda: next(now)))
+    monkeypatch.setattr(compiled_steps, "CALL_SECONDS", 0.375)
+    counting = Counting()
+    steps = CompiledSteps(counting.step, counting.loss, feed("host"), many=True, jit_compile=False, loop_in_xla=False)
+    steps.feed.begin()
+    assert [steps.run(100)[0] for _ in range(5)] == [1, 4, 8, 16, 8]
+    # The clock stood still: no more than a call may have at all.
+    assert steps._next_steps() == compiled_steps.MOST_STEPS
