@@ -2,8 +2,8 @@
 
 Each part is a process with a time limit of its own, the most important first; its figures are printed as they come, and
 all of them again at the end, with the ratios. A part that fails or takes too long costs itself alone. `--minutes` ends
-the whole: what did not fit is named, and `--part` asks for it in another call. DATA is a folder of faces or fer2013.csv.
-Without a GPU everything runs too: `--limit 300 --epochs 3 --seconds 1 --timeout 600` tries it.
+the whole: what did not fit is named, and `--part` asks for it in another call. DATA is a folder of faces, or
+fer2013.csv. Without a GPU everything runs too: `--limit 300 --epochs 3 --seconds 1 --timeout 600` tries it.
 
 - `step`: our training step alone on random images, augmentation included: images a second, and the seconds of the
   first call, which compiles. All in XLA; without XLA; an XLA step in a plain loop; images from the host.
@@ -17,8 +17,8 @@ Without a GPU everything runs too: `--limit 300 --epochs 3 --seconds 1 --timeout
 - `profile`: kernels a step, the share of time without one, the longest kernels.
 - `flags`: all in XLA under variants of XLA_FLAGS; an unknown flag ends that process only.
 
-`step` and `flags` begin with an empty cache folder. What the driver keeps of compiled PTX (~/.nv/ComputeCache) is left as
-it is. For a machine with one GPU and nothing else to do.
+`step` and `flags` begin with an empty cache folder. What the driver keeps of compiled PTX (~/.nv/ComputeCache) is left
+as it is. For a machine with one GPU and nothing else to do.
 """
 
 from __future__ import annotations
@@ -125,14 +125,14 @@ def main() -> None:
     if asked.task:
         [name] = asked.part
         function = getattr(gpu_runs, name, None) or getattr(gpu_steps, name)
-        return function(Asked(**json.loads(asked.task)))
+        function(Asked(**json.loads(asked.task)))
+        return
     end, lines = time.monotonic() + 60 * asked.minutes, []
     for part in chosen(asked.part or ["all"], asked.batch, asked.seed):
         left = min(asked.timeout or part.limit, end - time.monotonic())
         print(f"\n{part.title}", flush=True)
-        task = Asked(
-            str(asked.data.absolute()), part.batch, part.seed, asked.limit, asked.epochs, asked.seconds, part.variant
-        )
+        given = (asked.limit, asked.epochs, asked.seconds)
+        task = Asked(str(asked.data.absolute()), part.batch, part.seed, *given, part.variant)
         lines += [f"\n{part.title}", *(work(part, task, left) if left > 0 else ["not run: the minutes are over"])]
     print("\n".join(["", "=" * (WIDTH + FIGURE), *lines, "", *ratios(lines)]), flush=True)
 
@@ -187,7 +187,7 @@ def work(part: Part, task: Asked, limit: float) -> list[str]:
             timer.cancel()
         if status:
             errors.seek(0)
-            last = [line.rstrip() for line in errors if line.strip()][-4:]
+            last = [line.rstrip()[:300] for line in errors if line.strip()][-10:]
             why = f"ended after its {limit:.0f} s" if over.is_set() else f"failed with status {status}"
             lines += [f"{part.title}: {why}", *([] if over.is_set() else last)]
             print("\n".join(lines[-1 if over.is_set() else -1 - len(last) :]), flush=True)

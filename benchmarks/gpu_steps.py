@@ -122,7 +122,7 @@ def compiled_step(asked: Asked, way: Way) -> Iterator[CompiledSteps]:
             feed = HostFeed(training_stream(pixels, targets, config, class_weights=weights))
         else:
             made = augmented(pixels, targets, config, weights, device=used.names[0], compiled=way.loop_in_xla)
-            feed = DeviceFeed(training_rows(whole, config), made)
+            feed = DeviceFeed(training_rows(whole, config), made, config.seed)
         feed.begin()
         yield CompiledSteps(
             model.train_step,
@@ -131,6 +131,7 @@ def compiled_step(asked: Asked, way: Way) -> Iterator[CompiledSteps]:
             many=used.on_gpu,
             jit_compile=way.jit,
             loop_in_xla=way.loop_in_xla,
+            programs=used.programs,
         )
     keras.backend.clear_session()
 

@@ -2,9 +2,9 @@
 
 The step is the training loop's own. Each setting has its own process, since TensorFlow reads its switches at import. A
 step is timed twice, by turns: on one batch that lies ready, which is the model's own computation, and on the training
-stream with its recipe's augmentation. The share outside is what the second takes more, in CPU seconds: on a machine that is shared, the clock
-swings by more than it; the median of rounds. About eight minutes on two idle cores;
-with `--rounds 1 --steps 5` half a minute, to see that it works.
+stream with its recipe's augmentation. The share outside is what the second takes more, in CPU seconds: on a machine
+that is shared, the clock swings by more than it; the median of rounds. About eight minutes on two idle cores; one
+with `--rounds 1 --steps 5`, to see that it works.
 """
 
 from __future__ import annotations
