@@ -138,12 +138,13 @@ def main() -> None:
 
 
 def chosen(names: list[str], batch: int | None, seed: int | None) -> list[Part]:
-    """The parts of these names, in their order; a batch size that no part has is given to the first of each name."""
+    """The parts of these names, in their order; of a batch size that none of a name has, they are made."""
     found = []
     for name in NAMES:
         mine = [part for part in PARTS if part.name == name and ("all" in names or name in names)]
         if batch is not None and mine:
-            mine = [part for part in mine if part.batch == batch] or [replace(mine[0], batch=batch)]
+            planned = [part for part in mine if part.batch == batch]
+            mine = planned or list(dict.fromkeys(replace(part, batch=batch) for part in mine))
         found += [part for part in mine if seed is None or part.seed == seed]
     return sorted(found, key=lambda part: PARTS.index(part) if part in PARTS else len(PARTS))
 
@@ -202,7 +203,7 @@ def ratios(lines: list[str]) -> Iterator[str]:
     for line in lines:
         if found := re.match(rf"(.{{{WIDTH}}}) *([\d.,]+) images/s", line):
             rates[found[1].strip()] = float(found[2].replace(",", ""))
-    for batch in sorted({int(name.split()[1]) for name in rates if name.startswith("ours ")}):
+    for batch in sorted(int(found[1]) for name in rates if (found := re.fullmatch(r"ours (\d+)", name))):
         ours = rates[f"ours {batch}"]
         step_alone, plain = rates.get(f"step {batch}, {WAYS[0].name}"), rates.get(f"plain fit {batch}")
         if step_alone:

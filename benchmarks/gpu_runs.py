@@ -115,7 +115,10 @@ def _tell_epochs(name: str, run: RunSnapshot, moments: list[tuple[str, float]], 
     tell(f"{name}: the rest of an epoch, median", median(rest), "ms", 1)
     tell(f"{name}: the rest of an epoch, longest", max(rest), "ms", 1)
     within = [share for when, share in busy.samples if starts[1] <= when <= starts[-1]]
-    tell(f"{name}: GPU busy within epochs, mean of {len(within)}", mean(within) if within else math.nan, "%", 1)
+    if within:
+        tell(f"{name}: GPU busy within epochs, mean of {len(within)}", mean(within), "%", 1)
+    else:
+        print(f"{name}: no GPU says how busy it is", flush=True)
 
 
 def start(asked: Asked) -> None:
