@@ -57,7 +57,7 @@ def main() -> None:
         print(row(config, newest(asked.runs, config)))
     found = [newest(asked.runs, config) for config in configs]
     if missing := sum(run is None or run.state in UNFINISHED for run in found):
-        print(f"\n{missing} are not completed; the same command goes on with them")
+        print(f"\nnot completed: {missing}; the same command goes on with them")
         sys.exit(1)
 
 

@@ -42,7 +42,7 @@ def ours(asked: Asked) -> None:
         code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import gpu_runs; gpu_runs.noted()"
         words = [*shlex.split(command_line(config))[1:], "--runs", str(Path(folder) / "runs")]
         with busy:
-            subprocess.run([sys.executable, "-c", code, str(moments), *words], check=True, stdout=sys.stderr)
+            _command([sys.executable, "-c", code, str(moments), *words])
         run = read_run(list_runs(Path(folder) / "runs")[0])
         _tell_choices(name, run)
         _tell_epochs(name, run, json.loads(moments.read_text()), busy)
@@ -176,10 +176,15 @@ def _train(config: TrainingConfig, runs: Path, more: Mapping[str, str] | None = 
     """The run that the installed command makes of a config, and the command's seconds."""
     words = [*shlex.split(command_line(config))[1:], "--runs", str(runs)]
     began = time.monotonic()
-    subprocess.run(
-        [sys.executable, "-m", "fer_tui", *words], check=True, stdout=sys.stderr, env={**os.environ, **(more or {})}
-    )
+    _command([sys.executable, "-m", "fer_tui", *words], more)
     return read_run(list_runs(runs)[0]), time.monotonic() - began
+
+
+def _command(words: list[str], more: Mapping[str, str] | None = None) -> None:
+    """Run a command, its output to stderr; where it fails, its last message says why the part did."""
+    done = subprocess.run(words, check=False, stdout=sys.stderr, env={**os.environ, **(more or {})})
+    if done.returncode:
+        sys.exit(f"the command ended with status {done.returncode}")
 
 
 def _tell_choices(name: str, run: RunSnapshot) -> None:
