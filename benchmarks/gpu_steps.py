@@ -52,7 +52,7 @@ class Asked:
     seed: int = 1
     limit: int | None = None
     epochs: int | None = None
-    seconds: float = 3.0
+    seconds: float = 2.0
     variant: str = ""
 
 
