@@ -18,8 +18,8 @@ fer2013.csv. Without a GPU everything runs too: `--limit 300 --epochs 3 --second
 - `flags`: all in XLA under variants of XLA_FLAGS; an unknown flag ends that process only.
 
 A run of the champion is warm where the same part ran before with another seed. `step` and `flags` begin with an empty
-cache folder. What the driver keeps of compiled PTX (~/.nv/ComputeCache) is left as it is. For a machine with one GPU and
-nothing else to do.
+cache folder. What the driver keeps of compiled PTX (~/.nv/ComputeCache) is left as it is. For a machine with one GPU
+and nothing else to do.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def compiled_step(asked: Asked, way: Way) -> Iterator[CompiledSteps]:
     config = champion(asked)
     used = devices.prepare(config)
     precision = devices.choose_precision(config.precision, used.capability)
-    whole = (asked.limit or IMAGES) // asked.batch * asked.batch
+    whole = max((asked.limit or IMAGES) // asked.batch, 1) * asked.batch
     draw = np.random.default_rng(0)
     pixels = draw.integers(0, 256, (whole, config.image_size, config.image_size, 1), dtype=np.uint8)
     targets = np.eye(CLASSES, dtype=np.float32)[draw.integers(0, CLASSES, whole)]
