@@ -1,9 +1,9 @@
 """An epoch of our trainer against a bare `model.fit`: `python benchmarks/overhead.py DATA`.
 
-Both train the same model on the same decoded arrays with the same pipeline and validation; ours writes its run
-directory besides: status, history, best model, checkpoint. Whole runs are taken in turns, and from the end of one epoch
-to the end of the next is counted, on the clock and in CPU seconds; the latter hold on a busy machine too. About
-eleven CPU minutes.
+Both train the same model on the same decoded arrays with the same pipeline and validation; ours runs its own training
+loop in place of Keras's, and writes its run directory besides: status, history, best model, checkpoint. Whole runs are
+taken in turns, and from the end of one epoch to the end of the next is counted, on the clock and in CPU seconds; the
+latter hold on a busy machine too. About eleven CPU minutes.
 """
 
 from __future__ import annotations

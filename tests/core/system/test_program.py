@@ -13,14 +13,24 @@ from core.system.program import set_up_program, set_up_tensorflow
 NAME = "TF_ENABLE_ONEDNN_OPTS"
 
 
-def test_onednn_is_on_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("name", "ours", "users"),
+    [
+        (NAME, "1", "0"),
+        ("CUDA_DEVICE_ORDER", "PCI_BUS_ID", "FASTEST_FIRST"),
+        ("TF_FORCE_GPU_ALLOW_GROWTH", "true", "false"),
+    ],
+)
+def test_tensorflow_is_set_up_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, name: str, ours: str, users: str
+):
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    monkeypatch.delenv(NAME, raising=False)
+    monkeypatch.delenv(name, raising=False)
     set_up_tensorflow()
-    assert os.environ[NAME] == "1"
-    monkeypatch.setenv(NAME, "0")
+    assert os.environ[name] == ours
+    monkeypatch.setenv(name, users)
     set_up_tensorflow()
-    assert os.environ[NAME] == "0"
+    assert os.environ[name] == users
 
 
 def test_after_tensorflow_is_imported_nothing_changes(monkeypatch: pytest.MonkeyPatch):

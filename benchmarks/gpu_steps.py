@@ -1,0 +1,289 @@
+"""Parts of `benchmarks/gpu.py` that train in their own process: our step alone, its profile, and plain `fit`."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+
+from core.config.presets import find_preset
+from core.config.training_config import TrainingConfig, resolve
+from core.data.pipeline import training_rows, training_stream
+from core.data.readers.choose import read_dataset
+from core.data.splits import for_training, limited
+from core.data.training_data import class_weights
+from core.training.compiled_steps import MOST_STEPS, CompiledSteps
+from core.training.feed import DeviceFeed, HostFeed
+
+# A line: what was measured, the figure, its unit.
+WIDTH, FIGURE = 68, 12
+# FER2013's training images.
+IMAGES = 28_709
+CLASSES = 7
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a part is to do.
+
+    Attributes:
+        data: absolute path of the data set.
+        batch: images a step.
+        seed: of a run.
+        limit: images to train on at the most.
+        epochs: in place of the part's own.
+        seconds: how long a rate is measured.
+        variant: name of the XLA_FLAGS that the process was started with.
+    """
+
+    data: str
+    batch: int
+    seed: int = 1
+    limit: int | None = None
+    epochs: int | None = None
+    seconds: float = 2.0
+    variant: str = ""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to run the training step.
+
+    Attributes:
+        name: for people.
+        feed: where the images lie.
+        jit: whether XLA compiles the step.
+        loop_in_xla: whether the loop over the steps, gathering and augmentation too.
+    """
+
+    name: str
+    feed: Literal["device", "host"]
+    jit: bool
+    loop_in_xla: bool
+
+
+WAYS = (
+    Way("XLA, loop and augmentation too", "device", True, True),
+    Way("no XLA", "device", False, False),
+    Way("XLA step in a plain loop", "device", True, False),
+    Way("XLA step, images from the host", "host", True, False),
+)
+
+
+def tell(what: str, figure: float, unit: str, digits: int = 0) -> None:
+    """Print a figure."""
+    print(f"{what:<{WIDTH}s}{figure:>{FIGURE},.{digits}f} {unit}", flush=True)
+
+
+def champion(asked: Asked, **settings: Any) -> TrainingConfig:
+    """The champion's settings at a batch size, its learning rate with the square root of that."""
+    chosen = {**find_preset("champion").settings, "data": asked.data, "model": "compact", "batch_size": asked.batch}
+    usual = resolve(chosen)
+    rate = usual.learning_rate * math.sqrt(asked.batch / 64)
+    return resolve(
+        {**chosen, "learning_rate": float(f"{rate:.3g}"), "seed": asked.seed, "limit": asked.limit, **settings}
+    )
+
+
+@contextlib.contextmanager
+def compiled_step(asked: Asked, way: Way) -> Iterator[CompiledSteps]:
+    """The champion's training step on random images, whole batches without end; nothing is compiled yet."""
+    import keras
+
+    from core.data.pipeline import augmented
+    from core.training import devices
+    from core.training.build import build_model, compile_model
+
+    config = champion(asked)
+    used = devices.prepare(config)
+    precision = devices.choose_precision(config.precision, used.capability)
+    whole = max((asked.limit or IMAGES) // asked.batch, 1) * asked.batch
+    draw = np.random.default_rng(0)
+    pixels = draw.integers(0, 256, (whole, config.image_size, config.image_size, 1), dtype=np.uint8)
+    targets = np.eye(CLASSES, dtype=np.float32)[draw.integers(0, CLASSES, whole)]
+    weights = class_weights(config.class_weights, targets)
+    print(f"{used.description}, {precision}, batch {asked.batch}: {way.name}", flush=True)
+    with devices.scope(used, precision):
+        model = build_model(config, CLASSES)
+        compile_model(model, config, whole // asked.batch)
+        model.optimizer.build(model.trainable_variables)
+        if way.feed == "host":
+            feed = HostFeed(training_stream(pixels, targets, config, class_weights=weights))
+        else:
+            made = augmented(pixels, targets, config, weights, device=used.names[0], compiled=way.loop_in_xla)
+            feed = DeviceFeed(training_rows(whole, config), made, config.seed)
+        feed.begin()
+        yield CompiledSteps(
+            model.train_step,
+            model.metrics[0].result,
+            feed,
+            many=used.on_gpu,
+            jit_compile=way.jit,
+            loop_in_xla=way.loop_in_xla,
+            programs=used.programs,
+        )
+    keras.backend.clear_session()
+
+
+def measure(asked: Asked, way: Way, name: str) -> None:
+    """Print seconds of the first call and images a second of a way."""
+    with compiled_step(asked, way) as step:
+        began = time.perf_counter()
+        step.run(MOST_STEPS)
+        tell(f"{name}: first call", time.perf_counter() - began, "s", 1)
+        # The first calls find out how many steps take 0.2 s.
+        for _ in range(4):
+            step.run(MOST_STEPS)
+        done, calls, began = 0, 0, time.perf_counter()
+        while (taken := time.perf_counter() - began) < asked.seconds:
+            done += step.run(MOST_STEPS)[0]
+            calls += 1
+        tell(name, done * asked.batch / taken, "images/s")
+        tell(f"{name}: a step", 1000 * taken / done, "ms", 2)
+        tell(f"{name}: steps a call", done / calls, "", 1)
+
+
+def step(asked: Asked) -> None:
+    """Our step alone, in every way."""
+    for way in WAYS:
+        measure(asked, way, f"step {asked.batch}, {way.name}")
+
+
+def flags(asked: Asked) -> None:
+    """Our step alone, under the XLA_FLAGS that the process was started with."""
+    measure(asked, WAYS[0], f"step {asked.batch}, {asked.variant}")
+
+
+def fit(asked: Asked) -> None:
+    """What people write: a folder read in every epoch, Keras's augmentation layers, plain `fit`."""
+    import keras
+
+    from core.training import devices
+    from core.training.build import build_model, compile_model
+
+    config = champion(asked)
+    used = devices.prepare(config)
+    precision = devices.choose_precision(config.precision, used.capability)
+    layers = keras.layers
+    with tempfile.TemporaryDirectory() as folder, devices.scope(used, precision):
+        images = _write_tree(asked, Path(folder))
+        for cached in (False, True):
+            data = keras.utils.image_dataset_from_directory(
+                folder,
+                label_mode="categorical",
+                color_mode="grayscale",
+                image_size=(config.image_size, config.image_size),
+                batch_size=asked.batch,
+                verbose=False,
+            )
+            data = (data.cache() if cached else data).prefetch(-1)
+            network = build_model(config, CLASSES)
+            augment = keras.Sequential(
+                [
+                    layers.RandomFlip("horizontal"),
+                    layers.RandomRotation(0.04),
+                    layers.RandomZoom((-0.15, 0.15)),
+                    layers.RandomTranslation(0.1, 0.1),
+                    layers.RandomContrast(0.3),
+                ]
+            )
+            inputs = keras.Input(network.input_shape[1:])
+            model = keras.Model(inputs, network(augment(inputs)))
+            compile_model(model, config, steps=math.ceil(images / asked.batch))
+            began, ended = [], []
+            notes = keras.callbacks.LambdaCallback(
+                on_epoch_begin=lambda epoch, logs, began=began: began.append(time.perf_counter()),
+                on_epoch_end=lambda epoch, logs, ended=ended: ended.append(time.perf_counter()),
+            )
+            model.fit(data, epochs=2, verbose=0, callbacks=[notes])
+            name = f"plain fit {asked.batch}{', images cached in memory' if cached else ''}"
+            tell(name, images / (ended[1] - began[1]), "images/s")
+
+
+def _write_tree(asked: Asked, folder: Path) -> int:
+    """The training images in a folder a class: links where they are files, else PNGs; how many."""
+    dataset = for_training(read_dataset(Path(asked.data)), 0.1)
+    frame = limited(dataset.split("train"), asked.limit, asked.seed)
+    for number, (path, label) in enumerate(zip(frame["path"], frame["label"], strict=True)):
+        place, source = folder / label, dataset.root / path
+        place.mkdir(exist_ok=True)
+        if source.is_file():
+            (place / f"{number}{source.suffix}").symlink_to(source)
+        else:
+            dataset.image(path).save(place / f"{number}.png")
+    return len(frame)
+
+
+def profile(asked: Asked) -> None:
+    """Kernels a step, how long the GPU waits between them, and which kernels take the time."""
+    import tensorflow as tf
+
+    for way in WAYS[:2]:
+        with compiled_step(asked, way) as step, tempfile.TemporaryDirectory() as folder:
+            for _ in range(4):
+                step.run(MOST_STEPS)
+            on_gpu = bool(tf.config.list_physical_devices("GPU"))
+            # The host's events are many, and wanted only where there is no other device.
+            options = tf.profiler.experimental.ProfilerOptions(
+                host_tracer_level=1 if on_gpu else 2, python_tracer_level=0, device_tracer_level=1
+            )
+            tf.profiler.experimental.start(folder, options)
+            done = sum(step.run(20)[0] for _ in range(3))
+            tf.profiler.experimental.stop()
+            _tell_kernels(f"profile {asked.batch}, {way.name}", Path(folder), done)
+
+
+def _tell_kernels(name: str, folder: Path, steps: int) -> None:
+    where, events = _events(folder)
+    print(f"{name}: events of {where}", flush=True)
+    if not events:
+        return
+    spans = sorted((begin, begin + length) for _, begin, length in events)
+    first, busy, until = spans[0][0], 0, spans[0][0]
+    for begin, end in spans:
+        busy += max(end - max(begin, until), 0)
+        until = max(until, end)
+    tell(f"{name}: kernels and copies a step", len(events) / steps, "", 1)
+    tell(f"{name}: a step", (until - first) / steps / 1e9, "ms", 3)
+    tell(f"{name}: share without any", 100 * (1 - busy / (until - first)), "%", 1)
+    spent, times = Counter[str](), Counter[str]()
+    for kind, _, length in events:
+        spent[kind] += length
+        times[kind] += 1
+    for kind, length in spent.most_common(12):
+        tell(f"    {kind[: WIDTH - 6]}", length / steps / 1e6, f"us a step, {times[kind] / steps:.1f} times", 1)
+
+
+def _events(folder: Path) -> tuple[str, list[tuple[str, int, int]]]:
+    """What a profile saw on GPUs, else on the CPU: name, begin and length in picoseconds of each event."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    space = xplane_pb2.XSpace()
+    space.ParseFromString(next(folder.rglob("*.xplane.pb")).read_bytes())
+    for prefix, line_of in (("/device:GPU", "Stream"), ("/host:CPU", "")):
+        planes = [plane for plane in space.planes if plane.name.startswith(prefix)]
+        events = [
+            (
+                plane.event_metadata[event.metadata_id].name,
+                line.timestamp_ns * 1000 + event.offset_ps,
+                event.duration_ps,
+            )
+            for plane in planes
+            for line in plane.lines
+            if line.name.startswith(line_of)
+            for event in line.events
+        ]
+        if events:
+            return planes[0].name, events
+    return "no device: the profile is empty", []
