@@ -42,17 +42,19 @@ import gpu_runs
 import gpu_steps
 from gpu_steps import FIGURE, WAYS, WIDTH, Asked
 
-# Which of XLA's operations go into CUDA graphs, from how many kernels on, and how it chooses algorithms.
-GRAPHS = "--xla_gpu_enable_command_buffer"
+# What is other than XLA's defaults, by which five kernels or more become a CUDA graph (a "command buffer"), loops don't.
+GRAPHS, SMALLEST = "--xla_gpu_enable_command_buffer", "--xla_gpu_graph_min_graph_size=1"
 VARIANTS = {
     "no CUDA graphs": f"{GRAPHS}=",
-    "CUDA graphs of any size": "--xla_gpu_graph_min_graph_size=1",
-    "CUDA graphs of all, loops too": (
-        f"{GRAPHS}=FUSION,CUBLAS,CUBLASLT,CUDNN,CUSTOM_CALL,CONDITIONAL,WHILE,DYNAMIC_SLICE_FUSION "
-        "--xla_gpu_graph_min_graph_size=1"
-    ),
-    "concurrent CUDA graphs": "--xla_gpu_graph_min_graph_size=1 --xla_gpu_graph_enable_concurrent_region=true",
+    "CUDA graphs of loops too": f"{GRAPHS}=+WHILE,+CONDITIONAL",
+    "CUDA graphs of loops, unrolled": (f"{GRAPHS}=+WHILE,+CONDITIONAL --xla_gpu_command_buffer_unroll_loops=true"),
+    "CUDA graphs of any size": SMALLEST,
+    "concurrent CUDA graphs": f"{SMALLEST} --xla_gpu_command_buffer_scheduling_mode=CONCURRENT",
+    "more CUDA graphs kept": "--xla_cmd_buffer_trace_cache_size=64",
     "no autotuning": "--xla_gpu_autotune_level=0",
+    "compiled in parallel": (
+        "--xla_gpu_enable_llvm_module_compilation_parallelism=true --xla_gpu_force_compilation_parallelism=16"
+    ),
 }
 
 

@@ -86,10 +86,10 @@ def test_what_is_on_disk_is_of_one_moment(
     kept = averages(model)
     found = find_checkpoint(tmp_path)
     assert found and found.state.epoch == 1, "the first epoch is on disk before the second begins"
+    better: list[np.ndarray] = []
     for epoch in (2, 3, 4):
         train_a_step(model)
-        if epoch == 3:
-            better = averages(model)
+        better = averages(model) if epoch == 3 else better
         background.store(TrainingState(epoch=epoch), is_kept=epoch == 3)
     # Within SECONDS_BETWEEN nothing is written: what is there is whole, and of the first epoch.
     assert find_checkpoint(tmp_path) == found

@@ -50,7 +50,11 @@ def feed(kind: str) -> HostFeed | DeviceFeed | EagerFeed:
     if kind == "host":
         return HostFeed(rows().map(lambda each: (tf.cast(each, tf.int32),)))
     own = EagerFeed if kind == "eager" else DeviceFeed
-    return own(rows(), lambda key, each: (tf.identity(each),))
+
+    def make_batch(key: Any, rows: Any) -> Any:
+        return (tf.identity(rows),)
+
+    return own(rows(), make_batch)
 
 
 @pytest.mark.parametrize(
