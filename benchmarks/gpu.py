@@ -42,7 +42,7 @@ import gpu_runs
 import gpu_steps
 from gpu_steps import FIGURE, WAYS, WIDTH, Asked
 
-# What is other than XLA's defaults, by which five kernels or more become a CUDA graph (a "command buffer"), loops don't.
+# Other than by default, where five kernels or more become a CUDA graph (XLA: "command buffer"), and loops do not.
 GRAPHS, SMALLEST = "--xla_gpu_enable_command_buffer", "--xla_gpu_graph_min_graph_size=1"
 VARIANTS = {
     "no CUDA graphs": f"{GRAPHS}=",
