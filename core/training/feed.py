@@ -208,6 +208,8 @@ def validation_feed(
         choices: where the images lie.
         epoch: gives the number of the epoch under way, counted from 0.
     """
+    import tensorflow as tf
+
     pixels, targets, on_device = data.validation.values, data.validation_targets(), choices.feed == "device"
     make_batch = unaugmented(
         pixels, targets, config.image_size, config.channels, device=used.names[0] if on_device else HOST
@@ -216,6 +218,10 @@ def validation_feed(
         rows = published_validation_rows(len(pixels), plan.val_images, config, epoch, plan.val_batch)
     else:
         rows = evaluation_rows(len(pixels), plan.val_batch)
+    # It is iterated anew every epoch, and to end an iterator that tunes itself takes up to ten seconds.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    rows = rows.with_options(options)
     if not on_device:
         return HostFeed(used.share_out(batches(rows, make_batch)))
     return DeviceFeed(rows, make_batch) if used.on_gpu else EagerFeed(rows, make_batch)
