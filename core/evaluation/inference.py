@@ -99,24 +99,10 @@ def predict(model: keras.Model, pixels: np.ndarray, *, flip_average: bool = Fals
     Returns:
         Shape (images, classes), in the order of the model's outputs.
     """
-    import tensorflow as tf
-
     _, size, _, channels = model.input_shape
-
-    # One program for batches of any size. On a GPU Keras's own `predict` compiles one by XLA, and another one for the
-    # last, smaller batch: longer than most predictions take.
-    @tf.function(input_signature=[tf.TensorSpec((None, size, size, channels))])
-    def answer(images: tf.Tensor) -> tf.Tensor:
-        return model(images, training=False)
-
-    def answers(*, mirrored: bool = False) -> NDArray[np.float32]:
-        # All are asked for before the first is waited for.
-        said = [answer(images) for images in evaluation_batches(pixels, None, size, channels, mirrored=mirrored)]
-        return np.concatenate([probabilities.numpy() for probabilities in said])
-
-    said = answers()
+    said = model.predict(evaluation_batches(pixels, None, size, channels), verbose=0)
     if flip_average:
-        said += answers(mirrored=True)
+        said += model.predict(evaluation_batches(pixels, None, size, channels, mirrored=True), verbose=0)
         said /= 2
     return said
 

@@ -41,11 +41,14 @@ def load_model(run: Path) -> keras.Model:
     import keras
 
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         # Damage shows itself anywhere in Keras, HDF5 and TensorFlow.
         reason = first_line(error)[:200]
         raise RunError(f"{path}: can't be loaded: {reason}") from None
+    # On a GPU Keras would compile `predict` with XLA, and once more for the last, smaller batch.
+    model.jit_compile = False
+    return model
 
 
 class ModelCache:

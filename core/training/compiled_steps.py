@@ -143,7 +143,7 @@ class CompiledSteps:
         except tf.errors.OpError:
             if self._programs.folder is None or not self._loop_in_xla:
                 raise
-        # A kept program could not be loaded; they are removed, and nothing was done to the batches.
+        # A kept program could not be loaded, and no step was done. All kept programs are removed by now: compile anew.
         self._run_whole = self._for_whole_batches()
         return float(self._run_whole(*arguments))
 

@@ -6,6 +6,7 @@ import json
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -114,3 +115,15 @@ def test_every_model_of_ours_is_made_of_what_is_known(name: str, augmentation: s
     for more in ({}, {**normalization, "l2": 1e-4, "output_bias": "prior"}):
         built = build_model(resolve({**settings, **more}), 7, prior=[1 / 7] * 7)  # type: ignore[arg-type]
         assert not foreign_part(keras.saving.serialize_keras_object(built))
+
+
+def test_a_loaded_model_predicts_without_xla(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import keras
+    import tensorflow as tf
+
+    inputs = keras.Input((2,), name="pixels")
+    keras.Model(inputs, keras.layers.Dense(2)(inputs)).save(tmp_path / "best.keras")
+    # On a GPU Keras decides for XLA by itself.
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda *_: [SimpleNamespace(device_type="GPU")])
+    assert keras.saving.load_model(tmp_path / "best.keras", compile=False).jit_compile is True
+    assert load_model(tmp_path).jit_compile is False
