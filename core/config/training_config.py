@@ -22,6 +22,8 @@ ProtocolName = Literal["sound", "published"]
 Encoding = Literal["label", "frequency"]
 Augmentation = Literal["none", "basic", "extended", "strong"]
 Metric = Literal["loss", "accuracy", "precision", "recall", "val_loss", "val_accuracy", "val_precision", "val_recall"]
+# Values of `devices` by which a run is not mirrored.
+ONE_DEVICE = ("auto", "cpu")
 # MiB of decoded images that a process holds unless it is told.
 IMAGE_MEMORY = 2048
 
@@ -229,7 +231,7 @@ class TrainingConfig(BaseModel):
     @classmethod
     def _possible(cls, value: str, info: ValidationInfo) -> str:
         spec, devices = _spec(info), info.data.get("devices", "auto")
-        if value in ("device", "on") and devices not in ("auto", "cpu"):
+        if value in ("device", "on") and devices not in ONE_DEVICE:
             raise ValueError(f"needs one device, and devices is {devices}; leave it at auto")
         if value == "on" and spec and not spec.supports_xla:
             raise ValueError(f"{spec.name} augments its images by layers that XLA can't compile; leave it at auto")
@@ -264,7 +266,7 @@ class TrainingConfig(BaseModel):
     @property
     def on_one_device(self) -> bool:
         """Whether the run is not mirrored over several devices."""
-        return self.devices in ("auto", "cpu")
+        return self.devices in ONE_DEVICE
 
     @property
     def goes_on_exactly(self) -> bool:
