@@ -103,3 +103,20 @@ def test_a_call_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> 
     assert [steps.run(100)[0] for _ in range(5)] == [1, 4, 8, 16, 8]
     # The clock stood still: no more than a call may have at all.
     assert steps._next_steps() == compiled_steps.MOST_STEPS
+
+
+@pytest.mark.parametrize(
+    ("kind", "many", "in_xla"), [("host", True, False), ("host", False, False), ("device", True, True)]
+)
+def test_whole_batches_are_run_by_xla_and_smaller_ones_without(kind: str, many: bool, in_xla: bool) -> None:
+    import tensorflow as tf
+
+    def step(batch: Any) -> None:
+        # XLA has no such operation.
+        tf.debugging.assert_equal(tf.strings.length(tf.strings.as_string(batch[0]))[0] > 0, True)
+
+    steps = CompiledSteps(step, lambda: tf.constant(1.0), feed(kind), many=many, jit_compile=True, loop_in_xla=in_xla)
+    steps.feed.begin()
+    assert steps.run(0) == (1, 1.0)
+    with pytest.raises(tf.errors.OpError, match="unsupported operations"):
+        steps.run(1)
