@@ -27,7 +27,7 @@ from core.config.training_config import TrainingConfig, resolve
 from core.runs.names import LOG
 from core.runs.reader import RunSnapshot, list_runs, read_run
 from core.system import hardware
-from core.training.choices import WORTH_COMPILING
+from core.training.auto_settings import WORTH_COMPILING
 from core.training.epoch_recorder import EpochRecorder
 
 

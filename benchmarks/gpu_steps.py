@@ -21,7 +21,7 @@ from core.config.presets import find_preset
 from core.config.training_config import TrainingConfig, resolve
 from core.data.pipeline import training_rows, training_stream
 from core.data.readers.choose import read_dataset
-from core.data.splits import for_training, limited
+from core.data.splits import stratified_subsample, with_validation_split
 from core.data.training_data import class_weights
 from core.training.compiled_steps import MOST_STEPS, CompiledSteps
 from core.training.feed import DeviceFeed, HostFeed
@@ -213,8 +213,8 @@ def fit(asked: Asked) -> None:
 
 def _write_tree(asked: Asked, folder: Path) -> int:
     """The training images in a folder a class: links where they are files, else PNGs; how many."""
-    dataset = for_training(read_dataset(Path(asked.data)), 0.1)
-    frame = limited(dataset.split("train"), asked.limit, asked.seed)
+    dataset = with_validation_split(read_dataset(Path(asked.data)), 0.1)
+    frame = stratified_subsample(dataset.split("train"), asked.limit, asked.seed)
     for number, (path, label) in enumerate(zip(frame["path"], frame["label"], strict=True)):
         place, source = folder / label, dataset.root / path
         place.mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from core.config.training_config import IMAGE_MEMORY
 from core.data.readers.choose import read_dataset
-from core.data.splits import limited
+from core.data.splits import stratified_subsample
 from core.runs.reader import list_runs, read_run
 
 COUNTS = (1000, 4000, 16_000, 28_709, 100_000)
@@ -41,7 +41,7 @@ def link(data: Path, faces: Path, count: int) -> None:
     """A data set of so many training images: links to those of `data`, taken in turn as often as it takes."""
     dataset = read_dataset(data)
     for split, wanted in (("train", count), ("validation", VALIDATION)):
-        rows = limited(dataset.split(split), wanted, 0)
+        rows = stratified_subsample(dataset.split(split), wanted, 0)
         for number, (path, label) in enumerate(
             itertools.islice(itertools.cycle(zip(rows["path"], rows["label"], strict=True)), wanted)
         ):

@@ -8,7 +8,7 @@ from fer_tui.modes import SHOWN_MODES
 from fer_tui.textual_private import bindings_of, users_keys
 
 
-def shown_key(node: DOMNode, binding_id: str) -> str:
+def key_label(node: DOMNode, binding_id: str) -> str:
     """The key in force for an action of a node or of the app, as the footer shows it; empty where there is none."""
     app = node.app
     for owner in (node, app):
@@ -19,7 +19,7 @@ def shown_key(node: DOMNode, binding_id: str) -> str:
     return ""
 
 
-def shown_tab(node: DOMNode, name: str) -> str:
+def tab_label(node: DOMNode, name: str) -> str:
     """A mode as its tab shows it: the key in force and the title."""
     title = next(mode.title for mode in SHOWN_MODES if mode.name == name)
-    return f"{shown_key(node, f'app.{name}')} {title}".strip()
+    return f"{key_label(node, f'app.{name}')} {title}".strip()

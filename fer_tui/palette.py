@@ -12,8 +12,8 @@ from textual.markup import escape
 from textual.screen import Screen
 
 from core.models.registry import MODELS
-from fer_tui.console.output import visible
-from fer_tui.key_labels import shown_key
+from fer_tui.console.output import escape_control
+from fer_tui.key_labels import key_label
 from fer_tui.modes import SHOWN_MODES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def system_commands(app: Workbench, screen: Screen[Any]) -> Iterator[SystemComma
         return lambda: app.call_later(app.run_action, action)
 
     def with_key(binding_id: str, told: str) -> str:
-        return escape(f"{shown_key(app, binding_id)}  {told}")
+        return escape(f"{key_label(app, binding_id)}  {told}")
 
     for mode in SHOWN_MODES:
         told = with_key(f"app.{mode.name}", mode.purpose)
@@ -62,8 +62,8 @@ class OpenCommands(Provider):
             for spec in MODELS.values():
                 yield Opened(f"Train {spec.name}", spec.title, lambda name=spec.name: app.open_train(name))
         for run in app.runs or ():
-            words = visible(f"Run {run.name}")
-            yield Opened(words, visible(f"{run.model}, {run.state}"), lambda name=run.name: app.open_run(name))
+            words = escape_control(f"Run {run.name}")
+            yield Opened(words, escape_control(f"{run.model}, {run.state}"), lambda name=run.name: app.open_run(name))
 
     async def search(self, query: str) -> Hits:
         """The runs and models that have the letters of the query, in order."""

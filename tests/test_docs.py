@@ -14,7 +14,7 @@ from textual.binding import Binding
 
 from core.config.presets import PRESETS
 from core.config.training_config import resolve
-from core.runs import audit as run_audit
+from core.runs import run_audit
 from fer_tui.app import SCREENS, FerApp
 from fer_tui.commands.group import app
 

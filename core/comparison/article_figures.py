@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.config.protocol import BATCH, PUBLISHED, SHUFFLE_BUFFER
 from core.data.encoding import FrequencyEncoding
-from core.runs.audit import measure_batches
+from core.runs.run_audit import measure_batches
 
 # The Kaggle set samaneheslamifar/facial-emotion-expressions, as the article counts it.
 COUNTS: Mapping[str, Mapping[str, int]] = {

@@ -28,7 +28,7 @@ def settings(run: RunSnapshot, *apart: str) -> tuple[str, str]:
     return str(run.environment.get("fingerprint")), json.dumps(held, sort_keys=True)
 
 
-def fold(runs: Sequence[RunSnapshot], rows: Sequence[Row], *apart: str) -> list[Row]:
+def average_over_seeds(runs: Sequence[RunSnapshot], rows: Sequence[Row], *apart: str) -> list[Row]:
     """A row a setting in place of a row a run, where the first of its runs stood.
 
     Args:
@@ -44,10 +44,10 @@ def fold(runs: Sequence[RunSnapshot], rows: Sequence[Row], *apart: str) -> list[
     for run, row in zip(runs, rows, strict=True):
         key = settings(run, "seed", *apart) if run.state == "completed" else run.name
         groups.setdefault(key, []).append(row)
-    return [_folded(group) for group in groups.values()]
+    return [_average(group) for group in groups.values()]
 
 
-def _folded(rows: Sequence[Row]) -> Row:
+def _average(rows: Sequence[Row]) -> Row:
     if len(rows) == 1:
         return rows[0]
     found = dict(rows[0])

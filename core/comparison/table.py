@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from core.comparison import article
 from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED, Row, blank_row, is_reference
-from core.comparison.seeds import fold, settings
+from core.comparison.seeds import average_over_seeds, settings
 from core.config import protocol
 from core.runs.codes import DIFFERENT_DATA
 from core.runs.history import is_lower_better
@@ -17,7 +17,7 @@ from core.runs.schema import EvaluationFile
 
 # Settings that runs of one table's row, or a run and its control, may differ in: where and how fast they compute, and
 # the path of the data, which the fingerprint stands for.
-APART = (
+IGNORED_SETTINGS = (
     "data",
     "time_budget",
     "devices",
@@ -30,13 +30,13 @@ APART = (
 )
 
 
-def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, fold_seeds: bool = False) -> list[Row]:
+def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, average_seeds: bool = False) -> list[Row]:
     """One row a run, or a setting, then the majority and chance rows of their data, then the article's.
 
     Args:
         runs: in the order in which they shall stand.
         with_published: whether the article's rows follow.
-        fold_seeds: whether completed runs that differ in their seed alone share a row; see `seeds.fold`.
+        average_seeds: whether completed runs that differ in their seed alone share a row; see `seeds.fold`.
 
     Returns:
         Mappings of COLUMNS; None where a figure is not known. `warnings` is a list of codes. A run's control is one
@@ -44,8 +44,8 @@ def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, fold_se
     """
     controls = {_with_control(run): run for run in sorted(runs, key=lambda run: run.name) if is_control(run)}
     rows: list[Row] = [run_row(run, controls.get(_with_control(run))) for run in runs]
-    if fold_seeds:
-        rows = fold(runs, rows, *APART)
+    if average_seeds:
+        rows = average_over_seeds(runs, rows, *IGNORED_SETTINGS)
     seen: dict[str, RunSnapshot] = {}
     for run in runs:
         if run.environment.get("counts"):
@@ -67,7 +67,7 @@ def is_control(run: RunSnapshot) -> bool:
 
 def _with_control(run: RunSnapshot) -> tuple[str, str]:
     """What a run and its control have in common."""
-    return settings(run, "control", *APART)
+    return settings(run, "control", *IGNORED_SETTINGS)
 
 
 def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:

@@ -247,13 +247,13 @@ class TrainingConfig(BaseModel):
     @field_validator("time_budget", mode="before")
     @classmethod
     def _seconds(cls, value: Any) -> Any:
-        return duration(value) if isinstance(value, str) and value.strip().lower() != "none" else _none(value)
+        return parse_duration(value) if isinstance(value, str) and value.strip().lower() != "none" else _none(value)
 
     @field_validator("fold")
     @classmethod
     def _a_part(cls, fold: str | None) -> str | None:
         if fold is not None:
-            part, parts = part_of(fold)
+            part, parts = parse_fold(fold)
             if not 1 <= part <= parts or not 2 <= parts <= 100:
                 raise ValueError("must be one of 2 to 100 parts, such as 1/5")
         return fold
@@ -284,7 +284,7 @@ def _none(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() == "none" else value
 
 
-def part_of(fold: str) -> tuple[int, int]:
+def parse_fold(fold: str) -> tuple[int, int]:
     """K and N of a part of train, K/N.
 
     Raises:
@@ -296,7 +296,7 @@ def part_of(fold: str) -> tuple[int, int]:
     return int(part), int(parts)
 
 
-def duration(text: str) -> float:
+def parse_duration(text: str) -> float:
     """Seconds of a duration such as 90, 90s, 60m, 1.5h or 1h30m."""
     match = _DURATION.fullmatch(text.strip().lower())
     if not match or not any(match.groups()):
@@ -337,7 +337,7 @@ def resolve(settings: Mapping[str, Any], *, source: str = "") -> TrainingConfig:
         raise _errors(error, source)[0] from error
 
 
-def faults(settings: Mapping[str, Any]) -> dict[str, str]:
+def validation_errors(settings: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with each setting of a form that is being filled in: field names to a line each.
 
     Args:

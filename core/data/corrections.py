@@ -18,7 +18,7 @@ COLUMNS = ("path", "label", "decision", "new_label")
 
 
 @dataclass(frozen=True)
-class Decision:
+class ReviewDecision:
     """What is to become of an image.
 
     Attributes:
@@ -34,7 +34,7 @@ class Decision:
     new_label: str = ""
 
 
-def write_decisions(decisions: list[Decision]) -> bytes:
+def write_decisions(decisions: list[ReviewDecision]) -> bytes:
     """Decisions as the CSV that `exclude` and `relabel` take."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -43,7 +43,7 @@ def write_decisions(decisions: list[Decision]) -> bytes:
     return text.getvalue().encode(errors="surrogateescape")
 
 
-def read_decisions(file: Path) -> dict[str, Decision]:
+def read_decisions(file: Path) -> dict[str, ReviewDecision]:
     """The decisions of a file that `write_decisions` wrote, by path; none where there is no such file.
 
     Raises:
@@ -52,7 +52,7 @@ def read_decisions(file: Path) -> dict[str, Decision]:
     if not file.exists():
         return {}
     rows = (row for _, row in _rows(file, "", COLUMNS))
-    return {row["path"]: Decision(*(row[name] for name in COLUMNS)) for row in rows}
+    return {row["path"]: ReviewDecision(*(row[name] for name in COLUMNS)) for row in rows}
 
 
 def read_exclusions(file: Path) -> dict[str, None]:

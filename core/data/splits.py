@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config.training_config import TrainingConfig, part_of
+from core.config.training_config import TrainingConfig, parse_fold
 from core.data.corrections import corrected
 from core.data.dataset import UNSPLIT, Dataset, Problem, one_split_classes
 from core.data.readers.choose import read_dataset
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _HOLD_OUT_SEED = 0
 
 
-def for_training(dataset: Dataset, validation_share: float) -> Dataset:
+def with_validation_split(dataset: Dataset, validation_share: float) -> Dataset:
     """The data set with a train and a validation split, one held out of the other where it has to be.
 
     The held-out images are drawn evenly from every class, the same ones at every call, and the user is told
@@ -65,7 +65,7 @@ def _shuffled_by_class(train: pd.DataFrame) -> Iterator[list[int]]:
         yield rng.permutation(rows.index.to_numpy()).tolist()
 
 
-def folded(dataset: Dataset, fold: int, folds: int) -> Dataset:
+def k_fold_split(dataset: Dataset, fold: int, folds: int) -> Dataset:
     """One of several parts of train as validation, the others as train; what else the data set has is left out.
 
     Every training image is in one part, a class's images evenly in all of them.
@@ -83,10 +83,10 @@ def folded(dataset: Dataset, fold: int, folds: int) -> Dataset:
     held_out = [row for rows in _shuffled_by_class(train) for row in rows[fold - 1 :: folds]]
     train.loc[held_out, "split"] = "validation"
     note = Problem("held_out", f"part {fold} of {folds}: {len(held_out):,} of {len(train):,} training images")
-    return for_training(replace(dataset, frame=train, problems=(*dataset.problems, note)), 0.5)
+    return with_validation_split(replace(dataset, frame=train, problems=(*dataset.problems, note)), 0.5)
 
 
-def limited(frame: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:
+def stratified_subsample(frame: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:
     """At most `limit` rows, drawn evenly: every class keeps its share, and at least one image."""
     if limit is None or limit >= len(frame):
         return frame
@@ -106,17 +106,17 @@ def training_set(config: TrainingConfig) -> Dataset:
         DatasetError: the data set can't be read, or there is nothing to train on.
     """
     settings = config.model_dump()
-    return divided(correct(read_dataset(config.data), settings), settings)
+    return apply_splits(apply_corrections(read_dataset(config.data), settings), settings)
 
 
-def correct(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
+def apply_corrections(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
     """A data set as the decisions leave it that a run's settings name."""
     exclude, relabel = (Path(file) if (file := settings.get(name)) else None for name in ("exclude", "relabel"))
     return corrected(dataset, exclude, relabel)
 
 
-def divided(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
+def apply_splits(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
     """A corrected data set with the splits that a run's settings ask for."""
     if settings.get("fold"):
-        return folded(dataset, *part_of(settings["fold"]))
-    return for_training(dataset, settings["validation_share"])
+        return k_fold_split(dataset, *parse_fold(settings["fold"]))
+    return with_validation_split(dataset, settings["validation_share"])

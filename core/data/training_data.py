@@ -13,7 +13,7 @@ from core.config.training_config import TrainingConfig
 from core.data.dataset import Dataset, HashedSource, Problem, fingerprint
 from core.data.encoding import ENCODINGS, Encoding
 from core.data.pixels import Pixels, PixelStore, load_pixels
-from core.data.splits import limited, training_set
+from core.data.splits import stratified_subsample, training_set
 from core.errors import DatasetError
 
 
@@ -68,7 +68,7 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
     # An image is read once: decoding it leaves its hash for the fingerprint.
     dataset = replace(dataset, source=HashedSource(dataset.source))
     frames = {
-        "train": limited(dataset.split("train"), config.limit, config.seed),
+        "train": stratified_subsample(dataset.split("train"), config.limit, config.seed),
         "validation": dataset.split("validation"),
     }
     for split, frame in frames.items():

@@ -31,7 +31,7 @@ class Box(NamedTuple):
         return image.crop((self.left, self.top, self.left + self.width, self.top + self.height))
 
 
-def is_cut(image: Image.Image, size: int) -> bool:
+def is_cropped(image: Image.Image, size: int) -> bool:
     """Whether an image is a face already, as those of a data set are: square, and not much over a model's input."""
     return image.width == image.height and image.width <= 2 * size
 

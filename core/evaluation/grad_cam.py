@@ -34,7 +34,7 @@ class Explanation:
 
     Attributes:
         explained: the class.
-        share: its probability.
+        probability: its probability.
         predicted: the likeliest class.
         face: as the model had it, mode L or RGB.
         heat: float32 of shape (height, width), 1 where most speaks for the class, 0 where nothing does.
@@ -42,7 +42,7 @@ class Explanation:
     """
 
     explained: str
-    share: float
+    probability: float
     predicted: str
     face: Image.Image
     heat: NDArray[np.float32]
@@ -53,7 +53,7 @@ class Explanation:
         face = self.face.convert("RGB").resize((SHOWN, SHOWN), Image.Resampling.BICUBIC)
         both = Image.new("RGB", (2 * SHOWN, SHOWN))
         both.paste(face, (0, 0))
-        both.paste(heated(face, self.heat), (SHOWN, 0))
+        both.paste(overlay_heatmap(face, self.heat), (SHOWN, 0))
         return both
 
 
@@ -121,7 +121,7 @@ def _scores(last: keras.Layer, features: tf.Tensor) -> tf.Tensor:
     return features
 
 
-def heated(face: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
+def overlay_heatmap(face: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
     """A face in grey with its heat over it, from blue over green to red, as mode RGB.
 
     Args:
@@ -129,11 +129,11 @@ def heated(face: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
         heat: float32, shape (height, width), 0 to 1.
     """
     size = face.size
-    shares = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)[..., None]
+    shown = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)[..., None]
     # Three ramps that overlap, as the map `jet` has them.
-    colour = (1.5 - np.abs(3.5 * shares - np.array([3.0, 2.0, 1.0]))).clip(0, 1) * 255
+    colour = (1.5 - np.abs(3.5 * shown - np.array([3.0, 2.0, 1.0]))).clip(0, 1) * 255
     grey = np.asarray(face.convert("L"), dtype=np.float32)[..., None]
-    weight = (1 - THROUGH) * shares
+    weight = (1 - THROUGH) * shown
     return Image.fromarray((grey * (1 - weight) + colour * weight).round().astype(np.uint8))
 
 
@@ -142,7 +142,7 @@ def heated_faces(model: keras.Model, faces: Sequence[Image.Image]) -> list[Image
     _, size, _, channels = model.input_shape
     fitted = [images.fit(face, size) for face in faces]
     heat, _ = grad_cam(model, np.stack([images.to_pixels(face, channels) for face in fitted]))
-    return [heated(face, places) for face, places in zip(fitted, heat, strict=True)]
+    return [overlay_heatmap(face, places) for face, places in zip(fitted, heat, strict=True)]
 
 
 def explain_image(run: Path, path: Path, explained: str | None = None, *, whole: bool = False) -> Explanation:
@@ -169,9 +169,9 @@ def explain_image(run: Path, path: Path, explained: str | None = None, *, whole:
     except ImageError as error:
         raise DatasetError(f"{path}: {error}; give a JPEG or PNG file") from None
     pixels = found.pixels
-    heat, shares = grad_cam(model, pixels[None], None if explained is None else [classes.index(explained)])
-    predicted = classes[int(shares[0].argmax())]
+    heat, probabilities = grad_cam(model, pixels[None], None if explained is None else [classes.index(explained)])
+    predicted = classes[int(probabilities[0].argmax())]
     shown = explained or predicted
     face = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    share = float(shares[0, classes.index(shown)])
-    return Explanation(shown, share, predicted, face, heat[0], found.note)
+    probability = float(probabilities[0, classes.index(shown)])
+    return Explanation(shown, probability, predicted, face, heat[0], found.note)

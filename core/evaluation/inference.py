@@ -17,7 +17,7 @@ from core.data.images import ImageError
 from core.data.pipeline import evaluation_batches
 from core.data.pixels import load_pixels
 from core.errors import DatasetError, RunError
-from core.evaluation.face_detection import Box, find_faces, is_cut
+from core.evaluation.face_detection import Box, find_faces, is_cropped
 from core.evaluation.metrics import EvaluationFigures, evaluate
 from core.runs.model_file import ModelCache, load_model
 from core.runs.names import ENVIRONMENT
@@ -243,7 +243,7 @@ def faces_on(path: Path, size: int, channels: int, whole: bool) -> list[FoundFac
         ImageError: the file can't be read.
     """
     image, note = images.read_image(path), ""
-    if not whole and not is_cut(image, size):
+    if not whole and not is_cropped(image, size):
         if extras.is_installed("faces"):
             boxes, note = find_faces(image), "no face was found on it, and all of it taken for one"
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.config.training_config import TrainingConfig, part_of, resolve
+from core.config.training_config import TrainingConfig, parse_fold, resolve
 from core.errors import RunError
 from core.runs.names import PREDICTIONS
 from core.runs.predictions import read_predictions
@@ -18,7 +18,7 @@ from core.system import extras
 
 
 @dataclass(frozen=True)
-class Doubt:
+class LabelIssue:
     """An image whose label may be wrong.
 
     Attributes:
@@ -36,7 +36,7 @@ class Doubt:
     probabilities: Mapping[str, float]
 
 
-def doubts(runs: Iterable[Path]) -> list[Doubt]:
+def find_label_issues(runs: Iterable[Path]) -> list[LabelIssue]:
     """All images that some runs were validated on, those whose label is doubted most first.
 
     Args:
@@ -51,10 +51,10 @@ def doubts(runs: Iterable[Path]) -> list[Doubt]:
     """
     if not extras.is_installed("review"):
         raise RunError(f"cleanlab, which judges labels, is not installed; {extras.install_command('review')}")
-    return sorted((doubt for run in runs for doubt in _doubts_of(run)), key=lambda doubt: doubt.quality)
+    return sorted((issue for run in runs for issue in _issues_of(run)), key=lambda issue: issue.quality)
 
 
-def _doubts_of(run: Path) -> list[Doubt]:
+def _issues_of(run: Path) -> list[LabelIssue]:
     from cleanlab.rank import get_label_quality_scores
 
     said = read_predictions(run)
@@ -66,7 +66,7 @@ def _doubts_of(run: Path) -> list[Doubt]:
     given = np.array([classes.index(each.label) for each in said])
     quality = get_label_quality_scores(given, shares / shares.sum(axis=1, keepdims=True), method="self_confidence")
     return [
-        Doubt(each.path, each.label, each.predicted, score, _ranked(each.probabilities))
+        LabelIssue(each.path, each.label, each.predicted, score, _ranked(each.probabilities))
         for each, score in zip(said, quality.tolist(), strict=True)
     ]
 
@@ -97,6 +97,6 @@ def with_other_parts(run: RunSnapshot, folder: Path) -> list[Path]:
     if not run.config.get("fold"):
         return [run.path]
     config = load_config(run.path)
-    part, parts = part_of(str(config.fold))
+    part, parts = parse_fold(str(config.fold))
     others = [each for each in fold_configs(config, parts) if each.fold != f"{part}/{parts}"]
     return [run.path, *(found.path for found in runs_of(others, folder) if found and found.state == "completed")]

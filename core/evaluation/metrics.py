@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.data.pixels import read_rows
 from core.evaluation.statistics import bootstrap_intervals
-from core.runs.schema import ClassReport, Intervals
+from core.runs.schema import ClassScores, Intervals
 
 
 class EvaluationFigures(TypedDict):
@@ -24,7 +24,7 @@ class EvaluationFigures(TypedDict):
     loss: float  # nats
     classes: list[str]
     confusion_matrix: list[list[int]]  # images, rows true and columns predicted
-    per_class: dict[str, ClassReport]
+    per_class: dict[str, ClassScores]
     majority_accuracy: float
     intervals: Intervals
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from core.runs.predictions import row_shares
+from core.runs.predictions import row_normalized
 
 CELL, MARGIN = 64, 104
 COLD, HOT = (247, 251, 255), (8, 48, 107)
@@ -28,7 +28,7 @@ def confusion_picture(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -
         middle = MARGIN + CELL * at + CELL // 2
         draw.text((MARGIN - 6, middle), cut, "black", font, anchor="rm")
         draw.text((middle, MARGIN - 6), cut[:9], "black", font, anchor="ms")
-    for i, shares in enumerate(row_shares(matrix)):
+    for i, shares in enumerate(row_normalized(matrix)):
         for j, share in enumerate(shares):
             left, top = MARGIN + CELL * j, MARGIN + CELL * i
             colour = tuple(round(cold + (hot - cold) * share) for cold, hot in zip(COLD, HOT, strict=True))

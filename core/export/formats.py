@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from core.data.pixels import load_pixels
 from core.errors import ConfigError, FerError, RunError
 from core.export.model_card import model_card
-from core.runs.dataset import find_images
 from core.runs.model_file import load_model
 from core.runs.reader import read_run
+from core.runs.run_dataset import find_images
 from core.system import extras, files
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from pathlib import Path
 from core.errors import RunError
 from core.runs.names import LOG, STOP
 from core.runs.reader import ENDED, read_run
-from core.runs.resume import load_config, mark
+from core.runs.resume import load_config, set_final_state
 from core.runs.writer import enqueue, explain_end
-from core.system.processes import give_way, start_detached
+from core.system.processes import lower_priority, start_detached
 
 # Of waiting runs, in seconds: how often their directories are looked at for a stop, and their hearts beat.
 LISTEN_INTERVAL = 1.0
@@ -71,7 +71,7 @@ class RunQueue:
         while (run := self._next()) is not None:
             try:
                 if self._stop.is_set():
-                    mark(run, "stopped", "stopped before it began")
+                    set_final_state(run, "stopped", "stopped before it began")
                 elif self._trains_here(run):
                     self._train_here(run)
                 else:
@@ -85,7 +85,7 @@ class RunQueue:
             if run not in self._waiting:
                 return False
             self._waiting.remove(run)
-        mark(run, "stopped", "stopped before it began")
+        set_final_state(run, "stopped", "stopped before it began")
         return True
 
     def stop(self) -> None:
@@ -136,19 +136,19 @@ class RunQueue:
 
         self._in_children = True
         if self._is_shared:
-            give_way(threading.get_native_id())
+            lower_priority(threading.get_native_id())
         train(load_config(run), run, _Either(self._stop))
 
     def _train_in_child(self, run: Path) -> None:
         self._child = start_worker([run])
         if self._is_shared:
-            give_way(self._child.pid)
+            lower_priority(self._child.pid)
         if self._stop.is_set():
             self._signal_child(signal.SIGTERM)
         status = self._child.wait()
         self._child = None
         if read_run(run).status.get("state") == "queued":
-            mark(run, "failed", f"its process ended with status {status} before it began; see log.txt")
+            set_final_state(run, "failed", f"its process ended with status {status} before it began; see log.txt")
         elif status < 0 and read_run(run).state == "interrupted":
             explain_end(run, f"its process was killed by signal {-status}, as happens when memory runs out")
 

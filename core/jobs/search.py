@@ -25,7 +25,7 @@ from core.jobs.search_space import Space, first_values
 from core.runs.history import is_lower_better
 from core.runs.reader import read_run
 from core.runs.resume import requeue
-from core.runs.schema import fitting
+from core.runs.schema import valid_fields
 from core.runs.writer import create_run, request_stop
 from core.system.extras import install_command
 from core.system.processes import Owner, is_alive, this_process
@@ -215,7 +215,7 @@ class Search:
             beat = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
             if "run" in trial.user_attrs:
                 beat = max(beat, read_run(Path(trial.user_attrs["run"])).status.get("heartbeat") or 0.0)
-            process = fitting(trial.user_attrs.get("process", {}), Owner)
+            process = valid_fields(trial.user_attrs.get("process", {}), Owner)
             if not is_alive({**process, "heartbeat": beat}):
                 self._conclude(trial.number, trial.user_attrs, is_ours=False)
 

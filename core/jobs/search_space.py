@@ -43,7 +43,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Choices:
+class Categorical:
     """A few values without an order."""
 
     options: tuple[Any, ...]
@@ -57,7 +57,7 @@ class Choices:
         return self.options
 
 
-Space = Mapping[str, Range | Choices]
+Space = Mapping[str, Range | Categorical]
 
 
 def read_space(wishes: Mapping[str, tuple[Any, str]], settings: Mapping[str, Any]) -> Space:
@@ -72,7 +72,7 @@ def read_space(wishes: Mapping[str, tuple[Any, str]], settings: Mapping[str, Any
         ConfigError: a field is unknown or can't be searched over, a value is not allowed, or trials can't be judged
             by the monitor.
     """
-    space: dict[str, Range | Choices] = {}
+    space: dict[str, Range | Categorical] = {}
     shared = dict(settings)
     # The model first: what is chosen besides is checked with one of the models.
     for field in sorted(wishes, key=lambda name: name != "model"):
@@ -89,7 +89,7 @@ def read_space(wishes: Mapping[str, tuple[Any, str]], settings: Mapping[str, Any
     return space
 
 
-def _checked(field: str, told: Any, shared: Mapping[str, Any]) -> Range | Choices:
+def _checked(field: str, told: Any, shared: Mapping[str, Any]) -> Range | Categorical:
     """What a field may be, each value of it as a config has it, with the settings that are shared."""
     if field in FIXED:
         raise ConfigError(field, "trials that differ in it can't be compared; give it one value")
@@ -100,7 +100,7 @@ def _checked(field: str, told: Any, shared: Mapping[str, Any]) -> Range | Choice
     values = [getattr(resolve({**shared, field: value}), field) for value in dimension.values()]
     if isinstance(dimension, Range):
         return dimension
-    return Choices(tuple(dict.fromkeys(str(value) if isinstance(value, Path) else value for value in values)))
+    return Categorical(tuple(dict.fromkeys(str(value) if isinstance(value, Path) else value for value in values)))
 
 
 def _check_objective(config: TrainingConfig, space: Space) -> None:
@@ -121,13 +121,13 @@ def first_values(space: Space) -> dict[str, Any]:
     return {field: dimension.values()[0] for field, dimension in space.items()}
 
 
-def _dimension(field: str, told: Any) -> Range | Choices:
+def _dimension(field: str, told: Any) -> Range | Categorical:
     if isinstance(told, str) and ".." in told:
         return _range(field, told)
     options = told.split(",") if isinstance(told, str) else told
     if not isinstance(options, Sequence) or len(options) < 2 or "" in options:
         raise ConfigError(field, f"must be {SYNTAX} (got {told!r})")
-    return Choices(tuple(options))
+    return Categorical(tuple(options))
 
 
 def _range(field: str, told: str) -> Range:

@@ -14,7 +14,7 @@ from pathlib import Path
 from core.errors import RunError
 from core.runs.names import LOCK, STATUS
 from core.runs.reader import read_json
-from core.runs.schema import LockFile, StatusFile, fitting
+from core.runs.schema import LockFile, StatusFile, valid_fields
 from core.system import files
 from core.system.processes import is_alive, this_process
 
@@ -120,7 +120,7 @@ class RunLock:
 
         Who waits to take the run over says so in the status: that is no sign of the owner's life.
         """
-        status = fitting(read_json(self.run / STATUS), StatusFile)
+        status = valid_fields(read_json(self.run / STATUS), StatusFile)
         is_owners = all(status.get(name) in (None, owner.get(name)) for name in ("pid", "host"))
         beats = (owner.get("heartbeat"), status.get("heartbeat") if is_owners else None)
         return max((beat for beat in beats if beat is not None), default=None)
@@ -162,4 +162,4 @@ def _owner(content: bytes) -> LockFile | None:
         owner = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    return fitting(owner, LockFile) if isinstance(owner, dict) and owner else None
+    return valid_fields(owner, LockFile) if isinstance(owner, dict) and owner else None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.errors import RunError
 from core.runs.names import PREDICTIONS
-from core.runs.schema import ClassReport, EvaluationFile, is_square
+from core.runs.schema import ClassScores, EvaluationFile, is_square
 from core.system import files
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ class Prediction:
         path: relative to the data set's root.
         label: the true class.
         predicted: the class that was said.
-        share: its probability, how sure the model was.
+        confidence: its probability.
         probabilities: of every class, in the file's order; empty where only the answer is known.
     """
 
     path: str
     label: str
     predicted: str
-    share: float
+    confidence: float
     probabilities: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -103,7 +103,7 @@ def read_evaluation(evaluation: EvaluationFile | None) -> Evaluation | None:
     return Evaluation(tuple(classes), tuple(map(tuple, matrix)), figures)
 
 
-def _figures(name: str, row: ClassReport) -> ClassFigures:
+def _figures(name: str, row: ClassScores) -> ClassFigures:
     return ClassFigures(name, row["precision"], row["recall"], row["f1"], row["support"])
 
 
@@ -125,12 +125,12 @@ def mean_figures(figures: Sequence[ClassFigures], name: str) -> ClassFigures:
     )
 
 
-def row_shares(matrix: Sequence[Sequence[int]]) -> tuple[tuple[float, ...], ...]:
+def row_normalized(matrix: Sequence[Sequence[int]]) -> tuple[tuple[float, ...], ...]:
     """Every count of a confusion matrix as a share of its row, the true class's images; 0 in a row without any."""
     return tuple(tuple(count / max(sum(row), 1) for count in row) for row in matrix)
 
 
-def commonest_mistake(matrix: Sequence[Sequence[int]]) -> tuple[int, int]:
+def most_confused_pair(matrix: Sequence[Sequence[int]]) -> tuple[int, int]:
     """Row and column of the largest count beside the diagonal, the first of equals; (0, 0) where there is none."""
     mistakes = [(count, -i, -j) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count]
     _, i, j = max(mistakes, default=(0, 0, 0))
@@ -165,11 +165,11 @@ def _prediction(row: Mapping[str, str]) -> Prediction:
     if None in row or None in row.values():
         raise ValueError("a row of another length than the header")
     predicted = row["predicted"]
-    shares = {name.removeprefix("p_"): float(share) for name, share in row.items() if name.startswith("p_")}
-    return Prediction(row["path"], row["label"], predicted, shares[predicted], shares)
+    probabilities = {name.removeprefix("p_"): float(value) for name, value in row.items() if name.startswith("p_")}
+    return Prediction(row["path"], row["label"], predicted, probabilities[predicted], probabilities)
 
 
-def telling(predictions: Sequence[Prediction], cell: Cell | None) -> list[Prediction]:
+def most_telling_predictions(predictions: Sequence[Prediction], cell: Cell | None) -> list[Prediction]:
     """The predictions that tell most of a run.
 
     Args:
@@ -184,10 +184,10 @@ def telling(predictions: Sequence[Prediction], cell: Cell | None) -> list[Predic
     else:
         found = [each for each in predictions if (each.label, each.predicted) == cell]
     surest_first = cell is None or cell[0] != cell[1]
-    return sorted(found, key=lambda each: -each.share if surest_first else each.share)
+    return sorted(found, key=lambda each: -each.confidence if surest_first else each.confidence)
 
 
-def still_there(labelled: Sequence[L], dataset: Dataset) -> list[L]:
+def matching_dataset(labelled: Sequence[L], dataset: Dataset) -> list[L]:
     """Those, predictions or what else is of an image, whose image a data set still has, in the same class."""
     labels = dict(zip(dataset.frame["path"], dataset.frame["label"], strict=True))
     return [each for each in labelled if labels.get(each.path) == each.label]
@@ -210,6 +210,6 @@ def predictions_table(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["path", "label", "predicted", *(f"p_{name}" for name in names)])
     for path, label, row in zip(paths, labels, probabilities, strict=True):
-        shares = ["" if share != share else f"{share:.6f}" for share in row[columns]]
-        writer.writerow([path, label, classes[int(row.argmax())], *shares])
+        probabilities = ["" if share != share else f"{share:.6f}" for share in row[columns]]
+        writer.writerow([path, label, classes[int(row.argmax())], *probabilities])
     return text.getvalue().encode(errors="surrogateescape")

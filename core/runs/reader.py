@@ -17,7 +17,7 @@ from typing import Any
 from core.errors import RunError
 from core.runs.history import Epochs, column, is_lower_better, read_history
 from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, STATUS
-from core.runs.schema import ConfigFile, EnvironmentFile, EvaluationFile, Finding, StatusFile, fitting
+from core.runs.schema import ConfigFile, EnvironmentFile, EvaluationFile, Finding, StatusFile, valid_fields
 from core.system import files
 from core.system.processes import is_alive
 
@@ -87,7 +87,7 @@ class RunSnapshot:
         return list((self.evaluation or self.environment).get("warnings", ()))
 
 
-def better(monitor: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:
+def is_improvement(monitor: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:
     """Whether a monitor's value is better than the best one: lower for a loss, higher for anything else."""
     if value != value:
         return False
@@ -105,7 +105,7 @@ def kept_epoch(history: Epochs, config: ConfigFile) -> Mapping[str, float] | Non
     monitor = config.get("monitor", "val_loss")
     kept, best = 0, float("nan")
     for at, value in enumerate(column(history, monitor)):
-        if better(monitor, value, best):
+        if is_improvement(monitor, value, best):
             kept, best = at, value
     return history[kept]
 
@@ -169,9 +169,9 @@ def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
         path: the run directory.
         history: its history.csv, where that was read before and has not changed since.
     """
-    config = fitting(read_json(path / CONFIG), ConfigFile)
-    status = fitting(read_json(path / STATUS), StatusFile)
-    environment = fitting(read_json(path / ENVIRONMENT), EnvironmentFile)
+    config = valid_fields(read_json(path / CONFIG), ConfigFile)
+    status = valid_fields(read_json(path / STATUS), StatusFile)
+    environment = valid_fields(read_json(path / ENVIRONMENT), EnvironmentFile)
     evaluation = read_json(path / EVALUATION)
     return RunSnapshot(
         path=path,
@@ -180,13 +180,13 @@ def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
         environment=environment,
         status=status,
         history=read_history(path / HISTORY) if history is None else history,
-        evaluation=fitting(evaluation, EvaluationFile) if evaluation else None,
+        evaluation=valid_fields(evaluation, EvaluationFile) if evaluation else None,
     )
 
 
 def read_state(path: Path) -> str:
     """A run's state alone, from the one file that tells it."""
-    return _state(fitting(read_json(path / STATUS), StatusFile))
+    return _state(valid_fields(read_json(path / STATUS), StatusFile))
 
 
 def read_json(path: Path) -> dict[str, Any]:

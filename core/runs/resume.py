@@ -42,7 +42,7 @@ def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = 
         raise RunError(f"{run}: {error.strerror}; it must be writable") from None
 
 
-def mark(run: Path, state: str, message: str) -> None:
+def set_final_state(run: Path, state: str, message: str) -> None:
     """Say how a run ended that no process works on.
 
     Raises:

@@ -35,7 +35,7 @@ class StoredProblem(TypedDict):
     paths: list[str]  # of the files, relative to the data set's root or the run
 
 
-class ClassReport(TypedDict):
+class ClassScores(TypedDict):
     """A class's row of the per-class report."""
 
     precision: float  # 0 to 1
@@ -133,7 +133,7 @@ class EvaluationFile(TypedDict, total=False):
     loss: float | None  # mean cross-entropy, nats; None for NaN
     classes: list[str]  # in alphabetical order
     confusion_matrix: list[list[int]]  # images, rows true and columns predicted; a row and a column for each class
-    per_class: Mapping[str, ClassReport]  # class to its row of the report
+    per_class: Mapping[str, ClassScores]  # class to its row of the report
     majority_accuracy: float | None  # accuracy of always saying the commonest class
     intervals: Intervals  # 95 %, bootstrap
     leaked_images: int  # whose exact pixels train has
@@ -146,7 +146,7 @@ class EvaluationFile(TypedDict, total=False):
     warnings: list[Finding]  # all that the audit found
 
 
-def fitting(content: Mapping[str, Any], kind: type[T]) -> T:
+def valid_fields(content: Mapping[str, Any], kind: type[T]) -> T:
     """The part of a file's content that has the types of `kind`; keys that `kind` does not have stay as they are.
 
     A value of another type is left out as a whole, and so is a confusion matrix that is not square with the classes.

@@ -102,7 +102,7 @@ class RunWriter:
     def __enter__(self) -> RunWriter:
         self._lock.take()
         try:
-            files.sweep(self.path)
+            files.remove_temporary(self.path)
             # A request that a run met while it waited in a queue holds; one that an earlier process left does not.
             if read_json(self.path / STATUS).get("state") != "queued":
                 (self.path / STOP).unlink(missing_ok=True)

@@ -119,7 +119,7 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
+def remove_temporary(folder: Path) -> None:
     """Remove what `replacing` left in a folder where the process was killed; nobody else may be writing there."""
     for path in folder.glob(".*-*"):
         if _TEMPORARY.match(path.name):

@@ -30,7 +30,7 @@ class GpuLoad:
 
 
 @dataclass(frozen=True)
-class Load:
+class SystemLoad:
     """The machine at one moment.
 
     Attributes:
@@ -63,10 +63,10 @@ class GpuKind:
     is_divided: bool = False
 
 
-def sample() -> Load:
+def sample() -> SystemLoad:
     """Look at the machine; takes a few milliseconds, the first time with a driver up to a second."""
     memory = psutil.virtual_memory()
-    return Load(round(psutil.cpu_percent()), memory.total - memory.available, memory.total, _gpus())
+    return SystemLoad(round(psutil.cpu_percent()), memory.total - memory.available, memory.total, _gpus())
 
 
 def _gpus() -> tuple[GpuLoad, ...]:

@@ -47,11 +47,11 @@ def this_process() -> ThisProcess:
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "started": psutil.Process().create_time(),
-        "birth": birth(os.getpid()),
+        "birth": process_start_id(os.getpid()),
     }
 
 
-def birth(pid: int) -> str | None:
+def process_start_id(pid: int) -> str | None:
     """The machine's start and the clock ticks from it to the process's own; None where Linux does not tell."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
@@ -89,7 +89,7 @@ def same_process(pid: int | None, started: float | None, born: str | None = None
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        if born is not None and (now := birth(pid)) is not None:
+        if born is not None and (now := process_start_id(pid)) is not None:
             return now == born
         return started is None or abs(process.create_time() - started) < 2
     except (psutil.Error, OverflowError):
@@ -100,7 +100,7 @@ def same_process(pid: int | None, started: float | None, born: str | None = None
 NICENESS = 5
 
 
-def give_way(thread: int) -> None:
+def lower_priority(thread: int) -> None:
     """Let a thread, and those that it starts from now on, give way to all that is done for somebody who waits.
 
     On Linux the niceness is a thread's own, and TensorFlow's threads inherit that of the first to use it. Where

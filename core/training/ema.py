@@ -25,7 +25,7 @@ class EmaWeights:
         self._swap = tf.function(self._swap_all)
 
     @contextmanager
-    def swapped_in(self) -> Iterator[None]:
+    def swapped_ema_weights(self) -> Iterator[None]:
         """Inside, the model has the averages of its weights; afterwards the weights that training goes on with.
 
         The running statistics of its normalizations stay, which follow the last few batches.

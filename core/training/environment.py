@@ -17,14 +17,14 @@ from core.runs.schema import EnvironmentFile
 if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
     from core.data.training_data import TrainingData
-    from core.training.choices import Choices
+    from core.training.auto_settings import AutoSettings
     from core.training.devices import Devices
 
 PACKAGES = ("fer-tui", "tensorflow", "keras", "numpy", "pandas", "scikit-learn", "pillow")
 
 
 def describe(
-    config: TrainingConfig, data: TrainingData, used: Devices, choices: Choices, parameters: int
+    config: TrainingConfig, data: TrainingData, used: Devices, auto: AutoSettings, parameters: int
 ) -> EnvironmentFile:
     """environment.json: what another person needs to know to repeat a run.
 
@@ -32,7 +32,7 @@ def describe(
         config: the run's settings.
         data: what it trains on.
         used: what it computes on.
-        choices: how.
+        auto: how.
         parameters: the model's weights, non-trainable ones included.
     """
     return {
@@ -41,9 +41,9 @@ def describe(
         "versions": {"python": platform.python_version(), **versions()},
         "device": used.description,
         "devices": list(used.names),
-        "precision": choices.precision,
-        "feed": choices.feed,
-        "jit_compile": "on" if choices.jit_compile else "off",
+        "precision": auto.precision,
+        "feed": auto.feed,
+        "jit_compile": "on" if auto.jit_compile else "off",
         "host": platform.node(),
         "platform": platform.platform(),
         "git_commit": git_commit(),

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from core.config.training_config import TrainingConfig
 from core.runs.checkpoint import TrainingState
-from core.runs.reader import better
+from core.runs.reader import is_improvement
 
 PLATEAU_PATIENCE = 3
 PLATEAU_FACTOR = 0.2
 
 
 @dataclass(frozen=True)
-class Decision:
+class EpochDecision:
     """What follows from an epoch.
 
     Attributes:
@@ -43,7 +43,7 @@ class EpochPolicy:
         self._config = config
         self.state = state
 
-    def end_epoch(self, row: Mapping[str, float], seconds: float) -> Decision:
+    def end_epoch(self, row: Mapping[str, float], seconds: float) -> EpochDecision:
         """Count an epoch and decide what follows from it.
 
         Args:
@@ -54,19 +54,19 @@ class EpochPolicy:
         state.epoch += 1
         state.seconds += seconds
         value = row.get(config.monitor, math.nan)
-        is_best = better(config.monitor, value, state.best)
+        is_best = is_improvement(config.monitor, value, state.best)
         if is_best:
             state.best, state.best_epoch = value, state.epoch
         is_kept = is_best or state.epoch == 1 or config.keep == "last"
-        if better(config.monitor, value, state.stopping_best, config.min_delta):
+        if is_improvement(config.monitor, value, state.stopping_best, config.min_delta):
             state.stopping_best, state.wait, state.plateau_wait = value, 0, 0
-            return Decision(is_kept)
+            return EpochDecision(is_kept)
         state.wait += 1
         state.plateau_wait += 1
         if config.schedule == "plateau" and state.plateau_wait >= PLATEAU_PATIENCE:
             state.plateau_wait = 0
-            return Decision(is_kept, PLATEAU_FACTOR)
-        return Decision(is_kept)
+            return EpochDecision(is_kept, PLATEAU_FACTOR)
+        return EpochDecision(is_kept)
 
     def is_finished(self, next_epoch: float = 0.0) -> bool:
         """Whether the number of epochs, early stopping, or the time budget ends the run.

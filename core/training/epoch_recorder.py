@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from core.config.training_config import TrainingConfig
 from core.export.tracking import Tracking
 from core.runs.writer import RunWriter
-from core.training.checkpoints import Checkpoints
+from core.training.checkpoint_saver import CheckpointSaver
 from core.training.epoch_policy import EpochPolicy
 from core.training.plan import Plan
 
@@ -33,7 +33,7 @@ class EpochRecorder:
         plan: Plan,
         policy: EpochPolicy,
         tracking: Tracking,
-        checkpoints: Checkpoints,
+        checkpoints: CheckpointSaver,
     ) -> None:
         self.policy = policy
         self.diverged = False

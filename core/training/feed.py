@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
     from core.data.pipeline import MakeBatch
     from core.data.training_data import TrainingData
-    from core.training.choices import Choices
+    from core.training.auto_settings import AutoSettings
     from core.training.devices import Devices
     from core.training.plan import Plan
 
@@ -183,20 +183,20 @@ class EagerFeed:
 
 
 def training_feed(
-    config: TrainingConfig, data: TrainingData, plan: Plan, used: Devices, choices: Choices, epochs_done: int
+    config: TrainingConfig, data: TrainingData, plan: Plan, used: Devices, auto: AutoSettings, epochs_done: int
 ) -> Feed:
     """What the epochs after `epochs_done` are trained on, without end."""
     pixels, targets, stream = data.train.values, data.targets(data.train), plan.stream(epochs_done)
     weights = class_weights(config.class_weights, targets)
-    if choices.feed == "host":
+    if auto.feed == "host":
         return HostFeed(used.share_out(training_stream(pixels, targets, config, class_weights=weights, **stream)))
-    make_batch = augmented(pixels, targets, config, weights, device=used.names[0], compiled=choices.jit_compile)
-    own_feed = DeviceFeed if used.on_gpu or choices.jit_compile else EagerFeed
+    make_batch = augmented(pixels, targets, config, weights, device=used.names[0], compiled=auto.jit_compile)
+    own_feed = DeviceFeed if used.on_gpu or auto.jit_compile else EagerFeed
     return own_feed(training_rows(len(pixels), config, **stream), make_batch, config.seed, stream["first_step"])
 
 
 def validation_feed(
-    config: TrainingConfig, data: TrainingData, plan: Plan, used: Devices, choices: Choices, epoch: Callable[[], int]
+    config: TrainingConfig, data: TrainingData, plan: Plan, used: Devices, auto: AutoSettings, epoch: Callable[[], int]
 ) -> Feed:
     """What an epoch is validated on, as the protocol has it.
 
@@ -205,12 +205,12 @@ def validation_feed(
         data: with the whole validation split.
         plan: how many images are validated on, and how many a batch.
         used: what it computes on.
-        choices: where the images lie.
+        auto: where the images lie.
         epoch: gives the number of the epoch under way, counted from 0.
     """
     import tensorflow as tf
 
-    pixels, targets, on_device = data.validation.values, data.validation_targets(), choices.feed == "device"
+    pixels, targets, on_device = data.validation.values, data.validation_targets(), auto.feed == "device"
     make_batch = unaugmented(
         pixels, targets, config.image_size, config.channels, device=used.names[0] if on_device else HOST
     )

@@ -14,7 +14,7 @@ from core.training.ema import EmaWeights
 if TYPE_CHECKING:
     import keras
 
-    from core.training.choices import Choices
+    from core.training.auto_settings import AutoSettings
     from core.training.devices import Devices
     from core.training.epoch_recorder import EpochRecorder
     from core.training.feed import Feed
@@ -31,7 +31,7 @@ class TrainingLoop:
         model: keras.Model,
         plan: Plan,
         used: Devices,
-        choices: Choices,
+        auto: AutoSettings,
         training: Feed,
         validation: Feed,
         ema: EmaWeights,
@@ -42,7 +42,7 @@ class TrainingLoop:
             model: compiled, its optimizer built.
             plan: steps, batches and images of an epoch.
             used: what it trains on.
-            choices: whether XLA compiles the training step, and with it what the device's feed does. Validation is too
+            auto: whether XLA compiles the training step, and with it what the device's feed does. Validation is too
                 short to be worth compiling.
             training: endless batches.
             validation: batches of one validation.
@@ -67,8 +67,8 @@ class TrainingLoop:
             loss,
             training,
             many=many,
-            jit_compile=choices.jit_compile,
-            loop_in_xla=choices.feed == "device",
+            jit_compile=auto.jit_compile,
+            loop_in_xla=auto.feed == "device",
             programs=used.programs,
         )
         self._validation = CompiledSteps(
@@ -93,7 +93,7 @@ class TrainingLoop:
                 return
             figures = self._figures()
             recorder.begin_validation()
-            with self._ema.swapped_in():
+            with self._ema.swapped_ema_weights():
                 self._validate(recorder)
                 figures |= {f"val_{name}": value for name, value in self._figures().items()}
             recorder.end_epoch(self._model, figures)

@@ -20,19 +20,19 @@ from core.evaluation.inference import predict
 from core.evaluation.metrics import evaluate, evaluate_unseen, seen_in_training
 from core.export.tracking import Tracking
 from core.models.pretrained import load_pretrained
-from core.runs.audit import audit_run, measure_batches
 from core.runs.checkpoint import Checkpoint, TrainingState, find_checkpoint, restore_kept
 from core.runs.history import read_history
 from core.runs.model_file import load_model
 from core.runs.names import CHECKPOINT, HISTORY, KEPT, LOG, PREVIOUS_CHECKPOINT
 from core.runs.reader import read_run
+from core.runs.run_audit import audit_run, measure_batches
 from core.runs.schema import EvaluationFile, StoredProblem
 from core.runs.writer import RunWriter
 from core.system.log import output_to
 from core.training import devices, environment, memory
+from core.training.auto_settings import AutoSettings, choose_auto_settings
 from core.training.build import build_model, compile_model, pixel_statistics
-from core.training.checkpoints import BackgroundCheckpoints, Checkpoints, ImmediateCheckpoints
-from core.training.choices import Choices, choose
+from core.training.checkpoint_saver import BackgroundSaver, CheckpointSaver, ImmediateSaver
 from core.training.ema import EmaWeights
 from core.training.epoch_policy import EpochPolicy
 from core.training.epoch_recorder import EpochRecorder, learning_rate
@@ -103,15 +103,15 @@ class _Training:
         if self.config.deterministic:
             devices.make_deterministic()
         plan = plan_epochs(self.config, data, used)
-        choices = choose(self.config, used, plan, data, read_run(self.path).environment)
+        auto = choose_auto_settings(self.config, used, plan, data, read_run(self.path).environment)
         diverged = False
-        with devices.scope(used, choices.precision):
+        with devices.scope(used, auto.precision):
             self._say(f"building {self.config.model}")
             model = self._build(data, used, plan, checkpoint)
-            self._describe(data, used, choices, plan, model.count_params(), checkpoint)
+            self._describe(data, used, auto, plan, model.count_params(), checkpoint)
             self.tracking = Tracking(self.config.track, self.path)
             if not policy.is_finished():
-                diverged = self._fit(model, data, used, choices, plan, policy)
+                diverged = self._fit(model, data, used, auto, plan, policy)
         if diverged:
             return self._end_diverged(data, plan, policy)
         if self.stop.is_set():
@@ -188,7 +188,7 @@ class _Training:
         self,
         data: TrainingData,
         used: devices.Devices,
-        choices: Choices,
+        auto: AutoSettings,
         plan: Plan,
         parameters: int,
         checkpoint: Checkpoint | None,
@@ -196,7 +196,7 @@ class _Training:
         """Write environment.json, with the warnings that are known before the first step."""
         done = checkpoint.state.epoch if checkpoint else 0
         rows = training_rows(len(data.train.values), self.config, **plan.stream(done)).take(plan.steps)
-        told = environment.describe(self.config, data, used, choices, parameters)
+        told = environment.describe(self.config, data, used, auto, parameters)
         if checkpoint and checkpoint.is_older:
             problem: StoredProblem = {
                 "kind": "damaged_checkpoint",
@@ -215,7 +215,7 @@ class _Training:
         model: keras.Model,
         data: TrainingData,
         used: devices.Devices,
-        choices: Choices,
+        auto: AutoSettings,
         plan: Plan,
         policy: EpochPolicy,
     ) -> bool:
@@ -226,23 +226,23 @@ class _Training:
         """
         config, done, ema = self.config, policy.state.epoch, EmaWeights(model)
         self.writer.update(epoch=done, epochs=config.epochs, batches=plan.steps)
-        training = training_feed(config, data, plan, used, choices, done)
-        validation = validation_feed(config, data, plan, used, choices, lambda: policy.state.epoch)
-        loop = TrainingLoop(model, plan, used, choices, training, validation, ema)
-        with contextlib.closing(self._checkpoints(model, used, choices, plan, ema)) as checkpoints:
+        training = training_feed(config, data, plan, used, auto, done)
+        validation = validation_feed(config, data, plan, used, auto, lambda: policy.state.epoch)
+        loop = TrainingLoop(model, plan, used, auto, training, validation, ema)
+        with contextlib.closing(self._checkpoints(model, used, auto, plan, ema)) as checkpoints:
             recorder = EpochRecorder(config, self.writer, self.stop, plan, policy, self.tracking, checkpoints)
             loop.run(recorder, done, config.epochs, config.seed)
         return recorder.diverged
 
     def _checkpoints(
-        self, model: keras.Model, used: devices.Devices, choices: Choices, plan: Plan, ema: EmaWeights
-    ) -> Checkpoints:
+        self, model: keras.Model, used: devices.Devices, auto: AutoSettings, plan: Plan, ema: EmaWeights
+    ) -> CheckpointSaver:
         """What stores the epochs: beside a training on a GPU, which would wait for the disk, else in between."""
         if not used.on_gpu:
-            return ImmediateCheckpoints(self.path, model, ema)
+            return ImmediateSaver(self.path, model, ema)
         config = self.config
-        return BackgroundCheckpoints(
-            self.path, model, choices.precision, lambda twin: compile_model(twin, config, plan.steps), self.writer.owns
+        return BackgroundSaver(
+            self.path, model, auto.precision, lambda twin: compile_model(twin, config, plan.steps), self.writer.owns
         )
 
     def _evaluate(self, data: TrainingData, plan: Plan, epoch: int, state: str) -> None:

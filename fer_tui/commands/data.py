@@ -46,7 +46,9 @@ def check(
         ],
     )
     for problem in problems:
-        output.console().print(f"{problem.kind}: {output.visible(problem.message)}", markup=False, soft_wrap=True)
+        output.console().print(
+            f"{problem.kind}: {output.escape_control(problem.message)}", markup=False, soft_wrap=True
+        )
     if not problems:
         output.console().print("no problems found")
     return 0

@@ -37,8 +37,9 @@ def export(
         output.print_json({"run": found.name, "format": form, **told})
     else:
         output.console().print(
-            f"{output.visible(str(path))}: differs from the original by up to {done.difference:.2g} on {done.origin}; "
-            f"its model card is {output.visible(str(done.card))}",
+            f"{output.escape_control(str(path))}: differs from the original by up to {done.difference:.2g} on "
+            f"{done.origin}; "
+            f"its model card is {output.escape_control(str(done.card))}",
             markup=False,
             soft_wrap=True,
         )

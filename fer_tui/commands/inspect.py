@@ -163,9 +163,9 @@ def explain(
         files.write_output(target, content.getvalue())
     except OSError as error:
         raise RunError(f"{target}: {error.strerror}; name a file that can be written") from None
-    told = {"explained": found.explained, "probability": found.share, "predicted": found.predicted}
+    told = {"explained": found.explained, "probability": found.probability, "predicted": found.predicted}
     if json:
         output.print_json({"run": path.name, "image": image, "output": target, **told})
     else:
-        output.say(f"wrote {target}: what speaks for '{found.explained}' ({found.share:.1%})")
+        output.say(f"wrote {target}: what speaks for '{found.explained}' ({found.probability:.1%})")
     return 0

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from core.data.corrections import EXCLUDE, Decision, write_decisions
+from core.data.corrections import EXCLUDE, ReviewDecision, write_decisions
 from core.errors import RunError
 from core.runs.reader import find_run
 from core.system import files
@@ -50,7 +50,7 @@ def review(
     json: JsonOption = False,
 ) -> int:
     """List the images whose label a run's model doubts most, of its validation split or of train."""
-    from core.evaluation.label_review import doubts
+    from core.evaluation.label_review import find_label_issues
 
     where = folder(context, runs)
     judged = [find_run(run, where)]
@@ -59,10 +59,10 @@ def review(
         if status:
             return status
     with output_to(app_log()):
-        found = doubts(judged)
+        found = find_label_issues(judged)
     shown = found[: first or (None if json and target is None else SHOWN)]
     if target is not None:
-        decisions = [Decision(each.path, each.label, EXCLUDE, each.suggested) for each in shown]
+        decisions = [ReviewDecision(each.path, each.label, EXCLUDE, each.suggested) for each in shown]
         try:
             files.write_output(target, write_decisions(decisions))
         except OSError as error:

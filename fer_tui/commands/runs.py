@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from core.comparison.columns import COLUMNS, Row, is_reference
-from core.comparison.formats import cell, model_cell, write_table
+from core.comparison.table_formats import cell, model_cell, write_table
 from core.errors import ConfigError, RunError
 from core.runs.reader import RunSnapshot, find_run, list_runs, read_run
 from core.system import files
@@ -69,8 +69,13 @@ def compare(
         typer.Option("--output", help="Write it to a file (csv where no format is given).", show_default=False),
     ] = None,
     published: Annotated[bool, typer.Option("--published/--no-published", help="The article's rows too.")] = True,
-    fold_seeds: Annotated[
-        bool, typer.Option("--fold-seeds", help="One row for runs that differ in their seed alone: mean and deviation.")
+    average_seeds: Annotated[
+        bool,
+        typer.Option(
+            "--average-seeds",
+            "--fold-seeds",
+            help="One row for runs that differ in their seed alone: mean and deviation.",
+        ),
     ] = False,
     tested: Annotated[
         tuple[str, str] | None,
@@ -98,7 +103,7 @@ def compare(
     paths = [find_run(name, where) for name in names] if names else list_runs(where)
     if not paths:
         output.say(f"no runs in {where} to compare; start one with 'fer-tui train --data PATH --model compact'")
-    rows = comparison.compare([read_run(path) for path in paths], with_published=published, fold_seeds=fold_seeds)
+    rows = comparison.compare([read_run(path) for path in paths], with_published=published, average_seeds=average_seeds)
     if target is None and form == "table":
         print_comparison(rows)
         return 0
@@ -170,7 +175,7 @@ def print_comparison(rows: list[Row]) -> None:
 
 def _cell(column: str, row: Row) -> str:
     if column == "run":
-        # Of folded runs the first: all their names are wider than a terminal.
+        # Of averaged runs the first: all their names are wider than a terminal.
         first, *others = str(row["run"]).split(";")
         return f"{first} +{len(others)}" if others else first
     return model_cell(row) if column == "model" else cell(column, row[column])

@@ -167,7 +167,7 @@ def _flags(told: list[str]) -> dict[str, str]:
 
 def _seconds(text: str) -> float:
     try:
-        seconds = configs.duration(text)
+        seconds = configs.parse_duration(text)
     except ValueError as error:
         raise ConfigError("time_budget", f"{error} (got {text!r})") from None
     if not seconds > 0:

@@ -26,14 +26,14 @@ def messages() -> TextIO:
     return sys.stderr if terminal_copy is None else terminal_copy
 
 
-def visible(text: str) -> str:
+def escape_control(text: str) -> str:
     """Text from disk with its control characters, and what reorders or breaks a line, shown instead of sent."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def say(message: str) -> None:
     """One line on stderr; a reader that has left must not end the work."""
-    line = visible(message) + "\n"
+    line = escape_control(message) + "\n"
     with contextlib.suppress(OSError):
         try:
             messages().write(line)
@@ -62,7 +62,7 @@ def print_json(value: Any) -> None:
 
 def print_lines(text: str) -> None:
     """Whole lines on stdout."""
-    sys.stdout.write("\n".join(visible(line) for line in text.split("\n")))
+    sys.stdout.write("\n".join(escape_control(line) for line in text.split("\n")))
 
 
 def give_up_stdout() -> None:
@@ -112,7 +112,7 @@ def print_table(columns: Mapping[str, str], rows: Iterable[tuple[Iterable[str], 
 
     made = table(columns)
     for cells, style in rows:
-        made.add_row(*(Text(visible(cell)) for cell in cells), style=style)
+        made.add_row(*(Text(escape_control(cell)) for cell in cells), style=style)
     console().print(made)
 
 

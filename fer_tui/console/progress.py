@@ -107,12 +107,12 @@ class _Bars:
             description=f"{run.model}  epoch {epoch}/{epochs}",
             total=batches,
             completed=batch,
-            said=output.visible(run.message or last),
+            said=output.escape_control(run.message or last),
         )
         if has_ended:
             self._progress.update(self._tasks[run.name], total=1, completed=1, said=run.state)
             self._progress.stop_task(self._tasks[run.name])
-            self._progress.console.print(output.visible(ending(run)), markup=False, soft_wrap=True)
+            self._progress.console.print(output.escape_control(ending(run)), markup=False, soft_wrap=True)
 
 
 def figures(row: Mapping[str, float]) -> str:

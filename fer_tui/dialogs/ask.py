@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from fer_tui.key_labels import shown_key
+from fer_tui.key_labels import key_label
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class AskScreen(ModalScreen[T | None], Generic[T]):
             yield from self.compose_field()
             with Horizontal(classes="buttons"):
                 yield Button(action, variant="primary", id="do", compact=True)
-                yield Button(f"Cancel ({shown_key(self, 'ask.cancel')})", id="cancel", compact=True)
+                yield Button(f"Cancel ({key_label(self, 'ask.cancel')})", id="cancel", compact=True)
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:

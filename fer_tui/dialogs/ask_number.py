@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
 from core.runs.reader import RunSnapshot
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 from fer_tui.dialogs.ask import AskScreen
 
 MOST_EPOCHS = 100_000
@@ -69,7 +69,7 @@ def ask_epochs(run: RunSnapshot) -> AskNumberScreen:
     suggested = min(done + max(run.config.get("epochs", 0), 1), MOST_EPOCHS)
     return AskNumberScreen(
         "Train on",
-        f"{visible(run.name)} has done {done} epochs.\nTrain on to how many in all?",
+        f"{escape_control(run.name)} has done {done} epochs.\nTrain on to how many in all?",
         str(suggested),
         f"name a whole number from {done + 1} to {MOST_EPOCHS}",
         lambda number: number.is_integer() and done < number <= MOST_EPOCHS,
@@ -82,7 +82,8 @@ def ask_rate(run: RunSnapshot) -> AskNumberScreen:
     rate = run.config.get("learning_rate", 0.001)
     return AskNumberScreen(
         "Go on",
-        f"{visible(run.name)} diverged at a learning rate of {rate:g}.\nGo on from its last good epoch at which one?",
+        f"{escape_control(run.name)} diverged at a learning rate of {rate:g}.\n"
+        "Go on from its last good epoch at which one?",
         f"{rate / LOWER:g}",
         "name a number above 0",
         lambda number: 0 < number < math.inf,

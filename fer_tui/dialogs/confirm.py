@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from fer_tui.key_labels import shown_key
+from fer_tui.key_labels import key_label
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -41,8 +41,8 @@ class ConfirmScreen(ModalScreen[bool]):
         with Vertical(classes="dialog"):
             yield Static(self.question, markup=False, classes="question")
             with Horizontal(classes="buttons"):
-                yield Button(f"{self.yes} ({shown_key(self, 'confirm.yes')})", variant="error", id="yes", compact=True)
-                yield Button(f"Cancel ({shown_key(self, 'confirm.no')})", id="no", compact=True)
+                yield Button(f"{self.yes} ({key_label(self, 'confirm.yes')})", variant="error", id="yes", compact=True)
+                yield Button(f"Cancel ({key_label(self, 'confirm.no')})", id="no", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer by mouse or Enter."""

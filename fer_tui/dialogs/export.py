@@ -15,15 +15,15 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 
-from core.comparison.formats import write_table
 from core.comparison.table import Row
+from core.comparison.table_formats import write_table
 from core.system.files import write_output
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 from fer_tui.dialogs.confirm import ConfirmScreen
-from fer_tui.key_labels import shown_key
+from fer_tui.key_labels import key_label
 from fer_tui.state.session import ExportChoice
 from fer_tui.widgets.path_input import PathInput
-from fer_tui.widgets.shown_input import ShownInput
+from fer_tui.widgets.safe_input import SafeInput
 
 if TYPE_CHECKING:
     from fer_tui.state.workbench import Workbench
@@ -68,7 +68,7 @@ class ExportScreen(ModalScreen[str | None]):
             yield Static("File")
             if self.app.is_web:
                 # The browser has its own folder for downloads.
-                yield ShownInput(Path(choice.path).name, id="export-path", compact=True, select_on_focus=False)
+                yield SafeInput(Path(choice.path).name, id="export-path", compact=True, select_on_focus=False)
             else:
                 yield PathInput(choice.path, id="export-path")
             yield Static("Format")
@@ -78,7 +78,7 @@ class ExportScreen(ModalScreen[str | None]):
             yield Static(id="export-problem", classes="problem", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button(verb, variant="primary", id="export", compact=True)
-                yield Button(f"Cancel ({shown_key(self, 'export.cancel')})", id="cancel", compact=True)
+                yield Button(f"Cancel ({key_label(self, 'export.cancel')})", id="cancel", compact=True)
 
     @property
     def fer(self) -> Workbench:
@@ -114,7 +114,7 @@ class ExportScreen(ModalScreen[str | None]):
         elif not text or path.is_dir():
             self._tell(f"{text}: is a folder; name a file" if text else "name a file")
         elif path.exists():
-            question = f"{visible(str(path))} exists.\nReplace it?"
+            question = f"{escape_control(str(path))} exists.\nReplace it?"
             self.app.push_screen(ConfirmScreen(question, "Replace"), lambda yes: self._write(path) if yes else None)
         else:
             self._write(path)
@@ -142,4 +142,4 @@ class ExportScreen(ModalScreen[str | None]):
         self.dismiss(name)
 
     def _tell(self, problem: str) -> None:
-        self.query_one("#export-problem", Static).update(visible(problem))
+        self.query_one("#export-problem", Static).update(escape_control(problem))

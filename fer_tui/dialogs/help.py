@@ -13,7 +13,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from fer_tui.key_labels import shown_key
+from fer_tui.key_labels import key_label
 
 _MODES = ("data.", "train.", "runs.", "compare.", "inspect.")
 _OURS = (*_MODES, "export.", "confirm.", "menu.", "predict.", "ask.", "leaving.")
@@ -37,7 +37,7 @@ class HelpScreen(ModalScreen[None]):
         """A table a group of keys."""
         with VerticalScroll(classes="dialog help") as dialog:
             dialog.border_title = "Keys"
-            dialog.border_subtitle = f"{shown_key(self, 'help.close')} closes"
+            dialog.border_subtitle = f"{key_label(self, 'help.close')} closes"
             yield Static(self._table())
 
     def _table(self) -> Table:

@@ -10,7 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from fer_tui.key_labels import shown_key
+from fer_tui.key_labels import key_label
 
 if TYPE_CHECKING:
     from fer_tui.state.workbench import Workbench
@@ -36,7 +36,7 @@ class LeavingScreen(ModalScreen[None]):
             yield Static(TEXT, markup=False, classes="question")
             with Horizontal(classes="buttons"):
                 yield Button(
-                    f"Leave at once ({shown_key(self, 'leaving.force')})", variant="error", id="force", compact=True
+                    f"Leave at once ({key_label(self, 'leaving.force')})", variant="error", id="force", compact=True
                 )
 
     def on_button_pressed(self) -> None:

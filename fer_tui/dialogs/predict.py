@@ -17,8 +17,8 @@ from textual.widgets import Button, Input, Static
 
 from core.errors import FerError
 from core.runs.reader import RunSnapshot
-from fer_tui.console.output import visible
-from fer_tui.key_labels import shown_key
+from fer_tui.console.output import escape_control
+from fer_tui.key_labels import key_label
 from fer_tui.state.loaded_model import MODELS, model_at_work
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.path_input import PathInput
@@ -89,7 +89,7 @@ class PredictScreen(ModalScreen[None]):
                     yield ProbabilityBars(id="probabilities")
             with Horizontal(classes="buttons"):
                 yield Button("Predict", variant="primary", id="do-predict", compact=True)
-                yield Button(f"Close ({shown_key(self, 'predict.close')})", id="close", compact=True)
+                yield Button(f"Close ({key_label(self, 'predict.close')})", id="close", compact=True)
 
     @on(Button.Pressed, "#close")
     def _close(self) -> None:
@@ -161,4 +161,4 @@ class PredictScreen(ModalScreen[None]):
 
     def _tell(self, text: str, *, is_problem: bool = False) -> None:
         style = self.app.theme_variables["error"] if is_problem else ""
-        self.query_one("#predict-state", Static).update(Text(visible(text), style=style))
+        self.query_one("#predict-state", Static).update(Text(escape_control(text), style=style))

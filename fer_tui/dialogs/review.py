@@ -15,13 +15,13 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from core.data.corrections import EXCLUDE, KEEP, RELABEL, Decision, read_decisions, write_decisions
+from core.data.corrections import EXCLUDE, KEEP, RELABEL, ReviewDecision, read_decisions, write_decisions
 from core.errors import FerError
-from core.runs.predictions import still_there
+from core.runs.predictions import matching_dataset
 from core.runs.reader import RunSnapshot
 from core.system import files
-from fer_tui.console.output import visible
-from fer_tui.key_labels import shown_key
+from fer_tui.console.output import escape_control
+from fer_tui.key_labels import key_label
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.menu import MenuScreen
 from fer_tui.widgets.probability_bars import ProbabilityBars
@@ -29,7 +29,7 @@ from fer_tui.widgets.run_names import model_and_name
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
-    from core.evaluation.label_review import Doubt
+    from core.evaluation.label_review import LabelIssue
 
 FILE = "decisions.csv"
 BUTTONS = ("Keep", "Exclude", "Relabel", "Other", "Close")
@@ -53,9 +53,11 @@ class ReviewScreen(ModalScreen[None]):
     class Read(Message):
         """Doubts and decisions were read, and the data set found."""
 
-        def __init__(self, doubts: Sequence[Doubt], decisions: Mapping[str, Decision], dataset: Dataset) -> None:
+        def __init__(
+            self, issues: Sequence[LabelIssue], decisions: Mapping[str, ReviewDecision], dataset: Dataset
+        ) -> None:
             super().__init__()
-            self.doubts, self.decisions, self.dataset = doubts, decisions, dataset
+            self.issues, self.decisions, self.dataset = issues, decisions, dataset
 
     class Failed(Message):
         """There is nothing to review, and why."""
@@ -75,8 +77,8 @@ class ReviewScreen(ModalScreen[None]):
         """`run`: one that has predictions."""
         super().__init__()
         self.run_asked = run
-        self.doubts: Sequence[Doubt] = ()
-        self.decisions: dict[str, Decision] = {}
+        self.issues: Sequence[LabelIssue] = ()
+        self.decisions: dict[str, ReviewDecision] = {}
         self.dataset: Dataset | None = None
         self.at = 0
 
@@ -92,7 +94,7 @@ class ReviewScreen(ModalScreen[None]):
             with Horizontal(classes="buttons"):
                 for title in BUTTONS:
                     action = title.lower()
-                    yield Button(f"{title} ({shown_key(self, f'review.{action}')})", id=action, compact=True)
+                    yield Button(f"{title} ({key_label(self, f'review.{action}')})", id=action, compact=True)
 
     def on_mount(self) -> None:
         """Judge the labels."""
@@ -101,24 +103,24 @@ class ReviewScreen(ModalScreen[None]):
     # In the worker threads: messages are all that leaves them
 
     def _read(self) -> None:
-        from core.evaluation.label_review import doubts, with_other_parts
-        from core.runs.dataset import find_images
+        from core.evaluation.label_review import find_label_issues, with_other_parts
+        from core.runs.run_dataset import find_images
 
         run = self.run_asked
         try:
             dataset = find_images(run)
-            found = still_there(doubts(with_other_parts(run, run.path.parent)), dataset)
+            found = matching_dataset(find_label_issues(with_other_parts(run, run.path.parent)), dataset)
             if not found:
                 raise FerError(f"{dataset.root}: has none of the images any more, or none in the same class")
             self.post_message(self.Read(found, read_decisions(run.path / FILE), dataset))
         except FerError as error:
             self.post_message(self.Failed(str(error)))
 
-    def _decode(self, at: int, doubt: Doubt, dataset: Dataset) -> None:
+    def _decode(self, at: int, issue: LabelIssue, dataset: Dataset) -> None:
         from core.data.images import ImageError
 
         try:
-            face = Face("", dataset.image(doubt.path))
+            face = Face("", dataset.image(issue.path))
         except ImageError:
             face = None
         self.post_message(self.Decoded(at, face))
@@ -131,9 +133,9 @@ class ReviewScreen(ModalScreen[None]):
 
     @on(Read)
     def _on_read(self, message: Read) -> None:
-        self.doubts, self.dataset = message.doubts, message.dataset
+        self.issues, self.dataset = message.issues, message.dataset
         self.decisions = dict(message.decisions)
-        undecided = (at for at, doubt in enumerate(self.doubts) if doubt.path not in self.decisions)
+        undecided = (at for at, issue in enumerate(self.issues) if issue.path not in self.decisions)
         self._show(next(undecided, 0))
 
     @on(Decoded)
@@ -142,28 +144,28 @@ class ReviewScreen(ModalScreen[None]):
             self.query_one(FaceGrid).show([message.face] if message.face else [])
 
     @property
-    def doubt(self) -> Doubt | None:
+    def issue(self) -> LabelIssue | None:
         """The image that is shown."""
-        return self.doubts[self.at] if self.doubts else None
+        return self.issues[self.at] if self.issues else None
 
     def _show(self, at: int) -> None:
         self.at = at
-        doubt, dataset = self.doubt, self.dataset
-        if doubt is None or dataset is None:
+        issue, dataset = self.issue, self.dataset
+        if issue is None or dataset is None:
             return
-        self.query_one(ProbabilityBars).show(doubt.probabilities)
-        self.run_worker(lambda: self._decode(at, doubt, dataset), thread=True, group="review", name="face")
+        self.query_one(ProbabilityBars).show(issue.probabilities)
+        self.run_worker(lambda: self._decode(at, issue, dataset), thread=True, group="review", name="face")
         self._tell_state()
 
     def _tell_state(self) -> None:
-        doubt = self.doubt
-        if doubt is None:
+        issue = self.issue
+        if issue is None:
             return
-        decision = self.decisions.get(doubt.path)
+        decision = self.decisions.get(issue.path)
         told = f"   {decision.decision} {decision.new_label}".rstrip() if decision else ""
-        said = f"labelled {doubt.label}, the model says {doubt.suggested}"
-        self._tell(f"{self.at + 1:,} of {len(self.doubts):,}   {said}{told}\n{doubt.path}")
-        self.query_one("#review-file", Static).update(visible(self._counted()))
+        said = f"labelled {issue.label}, the model says {issue.suggested}"
+        self._tell(f"{self.at + 1:,} of {len(self.issues):,}   {said}{told}\n{issue.path}")
+        self.query_one("#review-file", Static).update(escape_control(self._counted()))
 
     def _counted(self) -> str:
         """What was decided so far, and where it stands."""
@@ -175,12 +177,12 @@ class ReviewScreen(ModalScreen[None]):
 
     def _tell(self, text: str, style: str = "foreground") -> None:
         colour = self.app.theme_variables[style]
-        shown = "\n".join(map(visible, text.split("\n")))
+        shown = "\n".join(map(escape_control, text.split("\n")))
         self.query_one("#review-state", Static).update(Text(shown, style=colour))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing is decided before there is an image."""
-        return action == "dismiss" or bool(self.doubts)
+        return action == "dismiss" or bool(self.issues)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
@@ -193,29 +195,29 @@ class ReviewScreen(ModalScreen[None]):
 
     def action_step(self, direction: int) -> None:
         """The next image, or the one before."""
-        self._show(min(max(self.at + direction, 0), len(self.doubts) - 1))
+        self._show(min(max(self.at + direction, 0), len(self.issues) - 1))
 
     def action_decide(self, decision: str) -> None:
         """Keep the label, leave the image out, or give it the model's class."""
-        if self.doubt:
-            self._decide(decision, self.doubt.suggested if decision == RELABEL else "")
+        if self.issue:
+            self._decide(decision, self.issue.suggested if decision == RELABEL else "")
 
     def action_other(self) -> None:
         """Ask for a class."""
-        if self.doubt:
-            classes = [(name, name) for name in sorted(self.doubt.probabilities)]
-            self.app.push_screen(MenuScreen("It is", classes, self.doubt.label), self._relabel)
+        if self.issue:
+            classes = [(name, name) for name in sorted(self.issue.probabilities)]
+            self.app.push_screen(MenuScreen("It is", classes, self.issue.label), self._relabel)
 
     def _relabel(self, name: str | None) -> None:
-        if name is not None and self.doubt:
-            self._decide(KEEP if name == self.doubt.label else RELABEL, "" if name == self.doubt.label else name)
+        if name is not None and self.issue:
+            self._decide(KEEP if name == self.issue.label else RELABEL, "" if name == self.issue.label else name)
 
     def _decide(self, decision: str, new_label: str) -> None:
         """Save a decision, and go on to the next image."""
-        doubt = self.doubt
-        if doubt is None:
+        issue = self.issue
+        if issue is None:
             return
-        decisions = {**self.decisions, doubt.path: Decision(doubt.path, doubt.label, decision, new_label)}
+        decisions = {**self.decisions, issue.path: ReviewDecision(issue.path, issue.label, decision, new_label)}
         try:
             files.write_bytes(self.run_asked.path / FILE, write_decisions(list(decisions.values())))
         except OSError as error:

@@ -11,14 +11,14 @@ from textual.widgets import DataTable, Static
 
 from core.comparison import article
 from core.comparison.columns import BASELINES, PUBLISHED, Row, runs_of
-from core.comparison.formats import write_table
 from core.comparison.table import compare
+from core.comparison.table_formats import write_table
 from core.errors import FerError
 from core.runs.evaluated import evaluated
 from core.runs.predictions import read_predictions
 from core.runs.reader import RunSnapshot
-from fer_tui.console.output import visible
-from fer_tui.key_labels import shown_tab
+from fer_tui.console.output import escape_control
+from fer_tui.key_labels import tab_label
 from fer_tui.screens.mode_screen import RunsModeScreen
 from fer_tui.widgets.accuracy_graph import AccuracyGraph
 from fer_tui.widgets.comparison_table import BEST, ComparisonTable
@@ -55,7 +55,13 @@ class CompareScreen(RunsModeScreen):
         ),
         Binding("g", "graph", "Graph", id="compare.graph", tooltip="Accuracy by model as a graph, or the table alone"),
         Binding("a", "article", "Article", id="compare.article", tooltip="Hide or show the article's rows"),
-        Binding("f", "fold", "Fold", id="compare.fold", tooltip="One row for runs that differ in their seed alone"),
+        Binding(
+            "f",
+            "average_seeds",
+            "Average",
+            id="compare.fold",
+            tooltip="One row for runs that differ in their seed alone",
+        ),
         Binding(
             "t",
             "test",
@@ -71,7 +77,7 @@ class CompareScreen(RunsModeScreen):
     def __init__(self) -> None:
         super().__init__()
         self.with_article = True
-        self.folded = False
+        self.averages_seeds = False
         self.tested: list[str] = []
         self.rows: list[Row] = []
         self._of: tuple[object, ...] = ()
@@ -79,7 +85,7 @@ class CompareScreen(RunsModeScreen):
     def compose_mode(self) -> ComposeResult:
         """What is compared, the table, and what there is to say of the cursor's row."""
         yield Static(id="compared", classes="note", markup=False)
-        yield Static(EMPTY.format(train=shown_tab(self, "train")), id="compare-empty", markup=False)
+        yield Static(EMPTY.format(train=tab_label(self, "train")), id="compare-empty", markup=False)
         yield ComparisonTable(id="comparison")
         yield AccuracyGraph(id="accuracy")
         yield Static(id="row-note", markup=False)
@@ -99,19 +105,19 @@ class CompareScreen(RunsModeScreen):
         # A heartbeat changes a run's status, and nothing that stands in the table.
         shown = (
             self.with_article,
-            self.folded,
+            self.averages_seeds,
             *((run.name, run.state, run.history, run.evaluation) for run in compared),
         )
         if shown == self._of:
             return
         self._of = shown
-        self.rows = compare(compared, with_published=self.with_article, fold_seeds=self.folded)
+        self.rows = compare(compared, with_published=self.with_article, average_seeds=self.averages_seeds)
         which = "marked" if self.fer.marked else "with an epoch"
         with self.app.batch_update():
             self.set_class(not compared, "-empty")
             counted = "1 run" if len(compared) == 1 else f"{len(compared)} runs"
-            folded = "   seeds folded: means" if self.folded else ""
-            self.query_one("#compared", Static).update(f"{counted} ({which})   {BEST} the best of our runs{folded}")
+            averaged = "   means over seeds" if self.averages_seeds else ""
+            self.query_one("#compared", Static).update(f"{counted} ({which})   {BEST} the best of our runs{averaged}")
             self.query_one(ComparisonTable).show(self.rows)
             self.query_one(AccuracyGraph).show(self.rows)
             self._tell_row()
@@ -127,9 +133,9 @@ class CompareScreen(RunsModeScreen):
         if self.chosen:
             self.fer.inspect_run(self.chosen.name)
 
-    def action_fold(self) -> None:
+    def action_average_seeds(self) -> None:
         """A row a setting, or a row a run."""
-        self.folded = not self.folded
+        self.averages_seeds = not self.averages_seeds
         self.tested = []
         self.show_runs()
 
@@ -169,7 +175,7 @@ class CompareScreen(RunsModeScreen):
         self.refresh_bindings()
         row = self.query_one(ComparisonTable).chosen_row
         told = self.tested or ([self._note(row)] if row else [])
-        self.query_one("#row-note", Static).update("\n".join(map(visible, told)))
+        self.query_one("#row-note", Static).update("\n".join(map(escape_control, told)))
 
     def _note(self, row: Row) -> str:
         """What the figures of a row mean, in words."""
@@ -206,7 +212,7 @@ class CompareScreen(RunsModeScreen):
         if action == "test":
             testable = evaluated(self.fer.runs or ())
             return self.chosen in testable and len(testable) > 1
-        if action == "fold":
+        if action == "average_seeds":
             return bool(self.fer.runs)
         return action != "sort" or self.query_one(ComparisonTable).display
 
@@ -238,7 +244,7 @@ class CompareScreen(RunsModeScreen):
 
     def _exported(self, path: str | None) -> None:
         if path:
-            self.notify(visible(path), title="Downloaded" if self.app.is_web else "Written", markup=False)
+            self.notify(escape_control(path), title="Downloaded" if self.app.is_web else "Written", markup=False)
 
     def action_copy(self) -> None:
         """Copy the table as CSV."""

@@ -18,9 +18,9 @@ from textual.widgets import Input, Static, TabbedContent, TabPane
 from textual.worker import get_current_worker
 
 from core.errors import FerError
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 from fer_tui.dialogs.ask_path import AskPathScreen
-from fer_tui.key_labels import shown_key
+from fer_tui.key_labels import key_label
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.state.loaded_model import Superseded
 from fer_tui.widgets.class_bars import ClassBars
@@ -107,12 +107,12 @@ class DataScreen(ModeScreen):
 
     def compose_mode(self) -> ComposeResult:
         """The folder, what is going on, and the data set."""
-        open_key = shown_key(self, "data.open")
+        open_key = key_label(self, "data.open")
         with Horizontal(id="folder-line"):
             yield Static("Folder", id="folder-label")
             yield PathInput(id="folder", placeholder=f"press {open_key} to type a folder, or a fer2013.csv")
         yield Static(id="data-state", markup=False)
-        empty = EMPTY.format(open=open_key, draw=shown_key(self, "data.draw"))
+        empty = EMPTY.format(open=open_key, draw=key_label(self, "data.draw"))
         yield Static(empty, id="data-empty", markup=False)
         with Container(id="dataset"):
             with VerticalScroll(id="classes"):
@@ -273,7 +273,7 @@ class DataScreen(ModeScreen):
     def _tell(self, text: str, *, is_problem: bool = False) -> None:
         state = self.query_one("#data-state", Static)
         state.set_class(is_problem, "-problem")
-        state.update(visible(text))
+        state.update(escape_control(text))
 
     def _show_counts(self) -> None:
         self.query_one(ClassBars).show(self.counts, self.chosen_class)
@@ -315,9 +315,9 @@ def findings(problems: Sequence[Problem]) -> Text:
     text = Text()
     for problem in problems:
         text.append(f"{problem.kind.replace('_', ' ')}\n", style="bold")
-        text.append(f"{visible(problem.message)}\n")
+        text.append(f"{escape_control(problem.message)}\n")
         for path in problem.paths[:PATHS_SHOWN]:
-            text.append(f"  {visible(path)}\n", style="dim")
+            text.append(f"  {escape_control(path)}\n", style="dim")
         if len(problem.paths) > PATHS_SHOWN:
             text.append(
                 f"  and {len(problem.paths) - PATHS_SHOWN:,} more: 'fer-tui data check' names all\n", style="dim"

@@ -13,17 +13,17 @@ from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
 from core.runs.evaluated import evaluated, next_evaluated, run_to_inspect
-from core.runs.predictions import Cell, Evaluation, Prediction, read_evaluation, telling
+from core.runs.predictions import Cell, Evaluation, Prediction, most_telling_predictions, read_evaluation
 from core.runs.reader import RunSnapshot
-from fer_tui.console.output import visible
-from fer_tui.key_labels import shown_key, shown_tab
+from fer_tui.console.output import escape_control
+from fer_tui.key_labels import key_label, tab_label
 from fer_tui.screens.inspect_reading import InspectReading
 from fer_tui.screens.inspect_words import faces_title, run_title, without_figures
 from fer_tui.widgets.class_report import ClassReport
 from fer_tui.widgets.confusion_matrix import ConfusionMatrix
 from fer_tui.widgets.face_grid import FaceGrid
 from fer_tui.widgets.menu import MenuScreen
-from fer_tui.widgets.mode_tabs import Corner
+from fer_tui.widgets.mode_tabs import ActionLink
 from fer_tui.widgets.run_names import run_line
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ class InspectScreen(InspectReading):
     def compose_mode(self) -> ComposeResult:
         """Which run, what there is to say of it, its figures and its faces."""
         with Horizontal(id="inspected-line"):
-            yield Corner(shown_key(self, "inspect.newer"), "newer", "screen.step(-1)")
+            yield ActionLink(key_label(self, "inspect.newer"), "newer", "screen.step(-1)")
             yield RunTitle(id="inspected", markup=False)
-            yield Corner(shown_key(self, "inspect.older"), "older", "screen.step(1)")
+            yield ActionLink(key_label(self, "inspect.older"), "older", "screen.step(1)")
         yield Static(id="inspect-note", markup=False)
         yield Static(id="inspect-empty", markup=False)
         with Container(id="inspect"):
@@ -132,11 +132,14 @@ class InspectScreen(InspectReading):
         with self.app.batch_update():
             if is_other:
                 self._begin(run)
-            for corner, name in zip(self.query(Corner).filter("#inspected-line Corner"), around, strict=True):
+            for corner, name in zip(self.query(ActionLink).filter("#inspected-line Corner"), around, strict=True):
                 corner.display = bool(name)
             self.set_class(self.evaluation is None, "-empty")
             self.query_one("#inspect-empty", Static).update(
-                Text(visible(self.fer.runs_problem) or without_figures(run, self.fer.folder, shown_tab(self, "train")))
+                Text(
+                    escape_control(self.fer.runs_problem)
+                    or without_figures(run, self.fer.folder, tab_label(self, "train"))
+                )
             )
             self.query_one("#inspected", Static).update(run_title(run) if run else "")
             self._show_figures()
@@ -171,7 +174,7 @@ class InspectScreen(InspectReading):
         style = colours["error" if self.problem or unread else "warning"]
         note = self.query_one("#inspect-note", Static)
         note.display = bool(text)
-        note.update(Text(visible(text), style=style))
+        note.update(Text(escape_control(text), style=style))
 
     # On the event loop
 
@@ -222,7 +225,7 @@ class InspectScreen(InspectReading):
     @property
     def faces_found(self) -> list[Prediction]:
         """The predictions that the chosen cell, or none, leaves."""
-        return telling(self.predictions or (), self.cell)
+        return most_telling_predictions(self.predictions or (), self.cell)
 
     def _show_faces(self) -> None:
         """Decode the faces that are wanted now; until they come, the ones before stay."""
@@ -248,7 +251,7 @@ class InspectScreen(InspectReading):
             shown = self.query_one(FaceGrid).shown
             if 0 < shown < found:
                 text += f"   {self.first_face + 1}-{min(self.first_face + shown, found)}"
-        self.query_one("#faces-title", Static).update(Text(visible(text), no_wrap=True, overflow="ellipsis"))
+        self.query_one("#faces-title", Static).update(Text(escape_control(text), no_wrap=True, overflow="ellipsis"))
 
     @on(ConfusionMatrix.CellChosen)
     def _cell_chosen(self) -> None:

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.worker import get_current_worker
 
 from core.errors import FerError
-from core.runs.predictions import Prediction, read_predictions, still_there
+from core.runs.predictions import Prediction, matching_dataset, read_predictions
 from core.runs.reader import RunSnapshot
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.state.loaded_model import MODELS, Superseded, model_at_work
@@ -74,7 +74,7 @@ class InspectReading(ModeScreen):
         return check
 
     def _read(self, job: int, run: RunSnapshot) -> None:
-        from core.runs.dataset import find_images, has_changed
+        from core.runs.run_dataset import find_images, has_changed
 
         check = self._checked(lambda: job == self.job)
         try:
@@ -82,7 +82,7 @@ class InspectReading(ModeScreen):
             self.post_message(self.PredictionsRead(job, predictions))
             dataset = find_images(run)
             check()
-            known = still_there(predictions, dataset)
+            known = matching_dataset(predictions, dataset)
             self.post_message(self.DatasetRead(job, dataset, known))
             if len(known) < len(predictions):
                 gone = len(predictions) - len(known)

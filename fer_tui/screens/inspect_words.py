@@ -8,7 +8,7 @@ from rich.text import Text
 
 from core.runs.predictions import Cell
 from core.runs.reader import RunSnapshot
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 from fer_tui.widgets.run_names import short_name
 
 EMPTY = """No runs yet in {folder}/, so there is nothing to inspect.
@@ -38,11 +38,11 @@ def without_figures(run: RunSnapshot | None, folder: Path, train: str) -> str:
         train: the tab of the mode that starts one.
     """
     if run is None:
-        return EMPTY.format(folder=visible(str(folder)), train=train)
+        return EMPTY.format(folder=escape_control(str(folder)), train=train)
     state = run.state if run.evaluation is None else "completed"
     return WITHOUT_FIGURES[state].format(
-        name=visible(run.name),
-        message=f": {visible(run.message)}" if run.message else ".",
+        name=escape_control(run.name),
+        message=f": {escape_control(run.message)}" if run.message else ".",
         epoch=run.status.get("epoch") or 0,
         epochs=run.config.get("epochs", "?"),
     )
@@ -51,7 +51,9 @@ def without_figures(run: RunSnapshot | None, folder: Path, train: str) -> str:
 def run_title(run: RunSnapshot) -> Text:
     """A run and its figures in one line."""
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{visible(short_name(run.name))}  {visible(run.model)}", style="bold").append(" ▾  ", style="dim")
+    text.append(f"{escape_control(short_name(run.name))}  {escape_control(run.model)}", style="bold").append(
+        " ▾  ", style="dim"
+    )
     if run.state != "completed":
         text.append(f"{run.state}  ")
     for heading, value in (("acc", run.figures.get("accuracy")), ("macro F1", run.figures.get("macro_f1"))):

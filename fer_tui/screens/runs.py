@@ -16,15 +16,15 @@ from core.errors import ConfigError, RunError
 from core.runs.delete import delete_run
 from core.runs.reader import ENDED, RunSnapshot
 from core.runs.resume import how_exactly
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 from fer_tui.dialogs.ask_number import ask_epochs, ask_rate
 from fer_tui.dialogs.confirm import ConfirmScreen
-from fer_tui.key_labels import shown_tab
+from fer_tui.key_labels import tab_label
 from fer_tui.screens.mode_screen import RunsModeScreen
 from fer_tui.widgets.overlay import PLACES, Overlaid, hold_places
 from fer_tui.widgets.run_detail import RunDetail
 from fer_tui.widgets.run_table import RunTable, matches
-from fer_tui.widgets.shown_input import ShownInput
+from fer_tui.widgets.safe_input import SafeInput
 
 if TYPE_CHECKING:
     from fer_tui.widgets.run_tabs import RunTabs
@@ -73,7 +73,7 @@ class RunsScreen(RunsModeScreen):
             with Vertical(id="list"):
                 with Horizontal(id="filter-line"):
                     yield Static("/", id="filter-sign")
-                    yield ShownInput(id="filter", placeholder="name, model or state", compact=True)
+                    yield SafeInput(id="filter", placeholder="name, model or state", compact=True)
                     yield Static(id="filter-count", markup=False)
                 yield RunTable(id="run-table")
             yield RunDetail(id="detail")
@@ -103,9 +103,9 @@ class RunsScreen(RunsModeScreen):
         self.places = hold_places(self.places, self.fer.marked)
         with self.app.batch_update():
             self.set_class(not runs, "-empty")
-            tabs = {name: shown_tab(self, name) for name in ("train", "data")}
-            empty = EMPTY.format(folder=visible(str(self.fer.folder)), **tabs)
-            self.query_one("#empty", Static).update(visible(self.fer.runs_problem) or empty)
+            tabs = {name: tab_label(self, name) for name in ("train", "data")}
+            empty = EMPTY.format(folder=escape_control(str(self.fer.folder)), **tabs)
+            self.query_one("#empty", Static).update(escape_control(self.fer.runs_problem) or empty)
             self.query_one("#filter-count", Static).update(f"{len(found)} of {len(runs)}")
             self.query_one(RunTable).show(found, self._marks())
             self._show_chosen()
@@ -262,10 +262,10 @@ class RunsScreen(RunsModeScreen):
             await self.fer.resume_run(run, epochs, learning_rate)
             note = await asyncio.to_thread(how_exactly, run)
         except (RunError, ConfigError) as error:
-            self.notify(visible(str(error)), severity="error", markup=False)
+            self.notify(escape_control(str(error)), severity="error", markup=False)
         else:
             if note:
-                self.notify(f"It {note}.", title=visible(run.name), markup=False)
+                self.notify(f"It {note}.", title=escape_control(run.name), markup=False)
 
     @on(RunTable.Chosen)
     def _look_at(self, event: RunTable.Chosen) -> None:
@@ -287,11 +287,13 @@ class RunsScreen(RunsModeScreen):
                 try:
                     await self.fer.stop_run(run.path)
                 except RunError as error:
-                    self.notify(visible(str(error)), severity="error", markup=False)
+                    self.notify(escape_control(str(error)), severity="error", markup=False)
                 else:
                     self.notify("It stops after the batch under way.", title="Stop requested", markup=False)
 
-        question = f"Stop {visible(run.name)} after its batch?\nThe last whole epoch is kept; resume goes on from it."
+        question = (
+            f"Stop {escape_control(run.name)} after its batch?\nThe last whole epoch is kept; resume goes on from it."
+        )
         self.app.push_screen(ConfirmScreen(question, "Stop"), answered)
 
     def action_delete(self) -> None:
@@ -306,8 +308,8 @@ class RunsScreen(RunsModeScreen):
                     # It waits for a sign of life where another machine has the run's lock.
                     await asyncio.to_thread(delete_run, run.path)
                 except RunError as error:
-                    self.notify(visible(str(error)), severity="error", markup=False)
+                    self.notify(escape_control(str(error)), severity="error", markup=False)
                 self.fer.follower.look_now()
 
-        question = f"Delete {visible(run.name)} with its model and figures?\nThis can't be taken back."
+        question = f"Delete {escape_control(run.name)} with its model and figures?\nThis can't be taken back."
         self.app.push_screen(ConfirmScreen(question, "Delete"), answered)

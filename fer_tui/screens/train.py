@@ -15,12 +15,12 @@ from textual.widgets import Button, Static
 
 from core.config.command_line import command_line
 from core.config.presets import PRESETS, Preset
-from core.config.training_config import TrainingConfig, faults, resolve
+from core.config.training_config import TrainingConfig, resolve, validation_errors
 from core.errors import ConfigError, FerError
 from core.training import estimate
 from core.training.checks import check_files
-from fer_tui.console.output import visible
-from fer_tui.key_labels import shown_tab
+from fer_tui.console.output import escape_control
+from fer_tui.key_labels import tab_label
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.model_list import ModelList
 from fer_tui.widgets.settings_form import FAULT_SIGN, SettingsForm, title
@@ -145,7 +145,7 @@ class TrainScreen(ModeScreen):
         """What has to be done before a start; empty where nothing has."""
         chosen = self.query_one(ModelList).chosen
         if self.data is None:
-            return f"open a data set first: {shown_tab(self, 'data')}"
+            return f"open a data set first: {tab_label(self, 'data')}"
         if self.faults:
             return f"{FAULT_SIGN} mend {', '.join(map(title, self.faults))}"
         return "" if chosen else "choose a model: space or a click on it"
@@ -172,7 +172,9 @@ class TrainScreen(ModeScreen):
         values = self.form.values()
         self.faults = {}
         for name in self.models:
-            self.faults |= {key: text for key, text in faults({**values, "model": name}).items() if key in values}
+            self.faults |= {
+                key: text for key, text in validation_errors({**values, "model": name}).items() if key in values
+            }
         with self.app.batch_update():
             self._show_defaults(values)
             self.form.show_faults(self.faults)
@@ -188,7 +190,7 @@ class TrainScreen(ModeScreen):
 
     def _show_command(self) -> None:
         configs = [] if self.faults else [self._config(name) for name in self.models]
-        told = visible(command_line(*configs).replace("\n", " ; ")) if configs and self.data else ""
+        told = escape_control(command_line(*configs).replace("\n", " ; ")) if configs and self.data else ""
         self.query_one("#command", Static).update(f"$ {told}" if told else "")
         self.query_one("#command-scroll").display = bool(told)
 
@@ -201,9 +203,9 @@ class TrainScreen(ModeScreen):
         else:
             text = f"{FAULT_SIGN} {self.problem}" if self.problem else obstacle or f"{runs} on {self.data}"
         state = self.query_one("#start-state", Static)
-        state.update(visible(text))
+        state.update(escape_control(text))
         state.styles.color = self.app.theme_variables["error"] if self.problem or self.faults else None
-        state.tooltip = visible(text)
+        state.tooltip = escape_control(text)
         button = self.query_one("#start", Button)
         button.disabled = bool(obstacle) or self.is_starting
         button.label = f"Start {runs} (s)" if chosen else "Start (s)"
@@ -217,9 +219,9 @@ class TrainScreen(ModeScreen):
         line = self.query_one("#setting-help", Static)
         line.set_class(name in self.faults, "-wrong")
         if name in self.faults:
-            line.update(visible(f"{FAULT_SIGN} {self.faults[name]}"))
+            line.update(escape_control(f"{FAULT_SIGN} {self.faults[name]}"))
         else:
-            line.update(visible(self.form.help_of(name)) if name else "")
+            line.update(escape_control(self.form.help_of(name)) if name else "")
 
     # How long it takes
 

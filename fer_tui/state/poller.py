@@ -14,7 +14,7 @@ from textual.worker import get_current_worker
 from core.errors import RunError
 from core.runs.names import LOG
 from core.runs.reader import RunSnapshot
-from core.system.hardware import Load
+from core.system.hardware import SystemLoad
 from fer_tui.console import terminal
 from fer_tui.state.watchers import LoadMeter, LogTail, RunWatcher
 
@@ -43,7 +43,7 @@ class LogGrown(Message):
 class LoadSampled(Message):
     """The machine was looked at and is not as it was."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: SystemLoad) -> None:
         super().__init__()
         self.load = load
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, STATUS
 from core.runs.reader import ENDED, RunSnapshot, list_runs, read_run
 from core.system.files import open_to_read
-from core.system.hardware import Load, sample
+from core.system.hardware import SystemLoad, sample
 
 _TOLD_IN = (STATUS, HISTORY, EVALUATION, ENVIRONMENT, CONFIG)
 _HISTORY_AT = _TOLD_IN.index(HISTORY)
@@ -96,9 +96,9 @@ class LoadMeter:
     def __init__(self) -> None:
         sample()  # the first one only tells psutil from when on to count
         self._due = time.monotonic() + LOAD_INTERVAL / 4
-        self._told: Load | None = None
+        self._told: SystemLoad | None = None
 
-    def look(self) -> Load | None:
+    def look(self) -> SystemLoad | None:
         """The load, where it is due and not as it was told last."""
         if time.monotonic() < self._due:
             return None

@@ -17,7 +17,7 @@ from core.jobs.queue import RunQueue, start_worker
 from core.runs.reader import ENDED, RunSnapshot, list_runs, runs_folder
 from core.runs.resume import requeue
 from core.runs.writer import create_runs, request_stop
-from core.system.hardware import Load
+from core.system.hardware import SystemLoad
 from fer_tui.console import output
 from fer_tui.settings import Settings
 from fer_tui.state.poller import Follower, LoadSampled, RunsChanged
@@ -38,7 +38,7 @@ class Workbench(PromptApp):
     # Of the open data set, `data`: split to class to images; empty while none was read.
     counts: reactive[Mapping[str, Mapping[str, int]]] = reactive[Mapping[str, Mapping[str, int]]]({})
     inspected: reactive[str | None] = reactive[str | None](None)
-    load: reactive[Load | None] = reactive[Load | None](None)
+    load: reactive[SystemLoad | None] = reactive[SystemLoad | None](None)
     wanted_run: reactive[str] = reactive("")
 
     def __init__(
@@ -132,7 +132,7 @@ class Workbench(PromptApp):
             return
         while self.queue.errors:
             run, error = self.queue.errors.popitem()
-            self.notify(output.visible(f"{run.name}: {error}"), severity="error", markup=False)
+            self.notify(output.escape_control(f"{run.name}: {error}"), severity="error", markup=False)
 
     def leave_at_once(self, status: int) -> None:
         """End the process now; what the runs wrote up to their last epoch stands."""
@@ -154,7 +154,7 @@ class Workbench(PromptApp):
         kept = run.kept_epoch()
         figure = f", val accuracy {kept['val_accuracy']:.4f}" if kept else ""
         severity = "information" if run.state in ("completed", "stopped") else "error"
-        self.notify(output.visible(f"{run.model} {run.state}{figure}"), severity=severity, markup=False)
+        self.notify(output.escape_control(f"{run.model} {run.state}{figure}"), severity=severity, markup=False)
 
     def on_load_sampled(self, message: LoadSampled) -> None:
         """Take the machine's load; the screens render from it."""

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from core.comparison.columns import PUBLISHED, Row, is_reference
 from core.comparison.table import best_of_models, models_in_order
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 from fer_tui.widgets.line_plot import LinePlot, Series
 
 # Column, label, marker and colour of each line; filled signs are validation, hollow ones training.
@@ -66,7 +66,7 @@ class AccuracyGraph(LinePlot):
         lines = self.legend(series[::-1])
         # A label of more than its share of the width would run into the next one.
         room = max(self.size.width // (len(models) + 1), LEAST_WIDTH) - 1
-        labels = [Content(visible(model)).truncate(room, ellipsis=True).plain for model in models]
+        labels = [Content(escape_control(model)).truncate(room, ellipsis=True).plain for model in models]
         every = max(1, -(-len(models) * (room + 1) // self.size.width))
         ticks = range(1, len(models) + 1)
         plot = self.plotted(
@@ -81,5 +81,5 @@ class AccuracyGraph(LinePlot):
 
 def _baseline(row: Row, models: int) -> Series:
     share = float(row["val_accuracy"] or 0)
-    label = f"{visible(str(row['model']))}, {share:.4f}"
+    label = f"{escape_control(str(row['model']))}, {share:.4f}"
     return Series(label, [(1.0, share), (float(max(models, 2)), share)], "─", "foreground", sign="──")

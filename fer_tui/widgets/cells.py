@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import DataTable
 
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 
 
 class Cell(Text):
@@ -17,7 +17,7 @@ class Cell(Text):
 
     def __init__(self, text: str, style: str = "", *, right: bool = False, order: int | str = 0) -> None:
         super().__init__(
-            visible(text), style=style, justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
+            escape_control(text), style=style, justify="right" if right else "left", no_wrap=True, overflow="ellipsis"
         )
         self.order = order
 

@@ -10,7 +10,7 @@ from textual.app import RenderResult
 from textual.geometry import Size
 from textual.widget import Widget
 
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 
 LONGEST_NAME = 16
 # Not the full block, so that equal bars below each other stay bars.
@@ -45,7 +45,7 @@ class ClassBars(Widget):
         """Draw the lines."""
         if not self.counts:
             return Text("")
-        names = {name: visible(name) for name in self.class_names}
+        names = {name: escape_control(name) for name in self.class_names}
         label = min(max(cell_len(shown) for shown in (*names.values(), "all")), LONGEST_NAME)
         number = max(len(f"{sum(split.values()):,}") for split in self.counts.values())
         column = max((self.size.width - label - 2) // len(self.counts) - 2, number + 3)

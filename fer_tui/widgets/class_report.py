@@ -11,7 +11,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from core.runs.predictions import ClassFigures, mean_figures
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 from fer_tui.widgets.class_bars import BLOCK, LONGEST_NAME
 from fer_tui.widgets.confusion_matrix import fitted
 
@@ -44,7 +44,7 @@ class ClassReport(Widget):
         if not self.figures:
             return Text("")
         rows = [*self.figures, mean_figures(self.figures, MEAN)]
-        label = min(max(*(cell_len(visible(row.name)) for row in rows), len(MEAN)), LONGEST_NAME)
+        label = min(max(*(cell_len(escape_control(row.name)) for row in rows), len(MEAN)), LONGEST_NAME)
         support = max(len(f"{rows[-1].support:,}"), len("images"))
         column = max((self.size.width - label - support - 2) // 3 - 2, len("precision"))
         headings = Text(" " * (label + 2), style="dim", no_wrap=True)
@@ -59,7 +59,7 @@ class ClassReport(Widget):
         is_chosen = row.name in self.chosen and not is_mean
         colours = self.app.theme_variables
         line = Text("▸ " if is_chosen else "  ", style="dim" if is_mean else "", no_wrap=True)
-        line.append(fitted(visible(row.name), label), style="bold" if is_chosen else "")
+        line.append(fitted(escape_control(row.name), label), style="bold" if is_chosen else "")
         for figure, colour in FIGURES.items():
             share = getattr(row, figure)
             length = column - len("0.00 ")

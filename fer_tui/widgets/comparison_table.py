@@ -10,8 +10,8 @@ from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
 from core.comparison.columns import COLUMNS, PUBLISHED, Row, is_reference
-from core.comparison.formats import cell, model_cell
 from core.comparison.table import best_figures, in_order, starts_descending
+from core.comparison.table_formats import cell, model_cell
 from fer_tui.textual_private import relabel
 from fer_tui.widgets.cells import Cell, update_cells
 from fer_tui.widgets.run_names import short_name

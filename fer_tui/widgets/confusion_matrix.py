@@ -15,8 +15,8 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from core.runs.predictions import commonest_mistake, row_shares
-from fer_tui.console.output import visible
+from core.runs.predictions import most_confused_pair, row_normalized
+from fer_tui.console.output import escape_control
 
 CORNER = "true╲said"
 LONGEST_NAME = 12
@@ -95,7 +95,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         if not self.matrix:
             return
         if self.cell is None:
-            self.choose(commonest_mistake(self.matrix))
+            self.choose(most_confused_pair(self.matrix))
         else:
             last = len(self.matrix) - 1
             self.choose((min(max(self.cell[0] + down, 0), last), min(max(self.cell[1] + right, 0), last)))
@@ -132,7 +132,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
     def _measure(self) -> None:
         """Columns of the names at the left, columns and lines of a cell, and what is scrolled."""
         count = max(len(self.matrix), 1)
-        names = max((cell_len(visible(name)) for name in self.classes_shown), default=0)
+        names = max((cell_len(escape_control(name)) for name in self.classes_shown), default=0)
         self._label_width = max(min(names, LONGEST_NAME), len(CORNER)) + 2
         texts = [self._text(i, j) for i, row in enumerate(self.matrix) for j in range(len(row))]
         least = max((len(text) for text in texts), default=1) + 2
@@ -146,7 +146,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         count = self.matrix[row][column]
         if not count:
             return NOTHING
-        return f"{row_shares(self.matrix[row : row + 1])[0][column]:.0%}" if self.with_shares else f"{count:,}"
+        return f"{row_normalized(self.matrix[row : row + 1])[0][column]:.0%}" if self.with_shares else f"{count:,}"
 
     def _bring_into_sight(self, row: int, column: int) -> None:
         label, width, height = self._label_width, self._cell_width, self._cell_height
@@ -163,7 +163,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         plain = self.rich_style
         if y == 0:
             names = [
-                Segment(heading(visible(name), width), self._name_style(column))
+                Segment(heading(escape_control(name), width), self._name_style(column))
                 for column, name in enumerate(self.classes_shown)
             ]
             corner = Segment(fitted(CORNER, label), plain + Style(dim=True))
@@ -172,7 +172,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         if row >= len(self.matrix):
             return Strip.blank(self.size.width, plain)
         is_middle = line == (height - 1) // 2
-        name = fitted(visible(self.classes_shown[row]), label - 2) if is_middle else ""
+        name = fitted(escape_control(self.classes_shown[row]), label - 2) if is_middle else ""
         cells = Strip([self._segment(row, column, width, is_middle) for column in range(len(self.matrix))])
         return self._with_name(Segment(name.ljust(label), self._name_style(row, is_row=True)), cells, label)
 
@@ -195,7 +195,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
 
     def _heat(self, row: int, column: int) -> Style:
         colours = self.app.theme_variables
-        share = row_shares(self.matrix[row : row + 1])[0][column]
+        share = row_normalized(self.matrix[row : row + 1])[0][column]
         background = Color.parse(colours["background"])
         if background.ansi is not None:
             return self.rich_style

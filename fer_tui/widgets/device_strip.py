@@ -7,8 +7,8 @@ import socket
 from textual.widgets import Static
 
 from core.runs.reader import ENDED, RunSnapshot
-from core.system.hardware import Load
-from fer_tui.console.output import visible
+from core.system.hardware import SystemLoad
+from fer_tui.console.output import escape_control
 
 GIB = 1024**3
 
@@ -18,13 +18,13 @@ def gib(used: int, total: int) -> str:
     return f"{used / GIB:.1f}/{total / GIB:.1f} GiB"
 
 
-def described(load: Load) -> str:
+def described(load: SystemLoad) -> str:
     """Each GPU's load and memory, else that there is none and what the CPU does."""
     if not load.gpus:
         return f"no GPU   CPU {load.cpu} %   memory {gib(load.used, load.total)}"
     if len(load.gpus) == 1:
         gpu = load.gpus[0]
-        return f"{visible(gpu.name)} {_percent(gpu.busy)}   memory {gib(gpu.used, gpu.total)}   CPU {load.cpu} %"
+        return f"{escape_control(gpu.name)} {_percent(gpu.busy)}   memory {gib(gpu.used, gpu.total)}   CPU {load.cpu} %"
     return "   ".join(f"GPU {gpu.index} {_percent(gpu.busy)} {gib(gpu.used, gpu.total)}" for gpu in load.gpus)
 
 
@@ -38,12 +38,12 @@ class DeviceStrip(Static):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, markup=False)
 
-    def show(self, run: RunSnapshot | None, load: Load | None) -> None:
+    def show(self, run: RunSnapshot | None, load: SystemLoad | None) -> None:
         """Take the chosen run and the newest sample."""
         host = run.status.get("host") if run else None
         if run is not None and host and host != socket.gethostname():
             verb = "ran" if run.state in ENDED else "runs"
-            text = f"{verb} on {visible(host)}, whose load is not seen from here"
+            text = f"{verb} on {escape_control(host)}, whose load is not seen from here"
         else:
             text = described(load) if load else ""
         if text != self.content:

@@ -13,7 +13,7 @@ from rich.style import Style
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,7 +32,7 @@ class Face:
 
     def caption(self, room: int) -> str:
         """The label in so many cells."""
-        return set_cell_size(visible(self.label), room)
+        return set_cell_size(escape_control(self.label), room)
 
 
 class FaceGrid(Widget, can_focus=False):

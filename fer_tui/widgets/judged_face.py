@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from core.runs.predictions import Prediction
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 from fer_tui.widgets.confusion_matrix import fitted
 from fer_tui.widgets.face_grid import Face
 
@@ -25,15 +25,15 @@ class JudgedFace(Face):
 
     def caption(self, room: int) -> str:
         """Both classes, each cut where there is no room for them, and how sure the model was."""
-        share = f" {self.prediction.share:.0%}"
-        label, said = visible(self.prediction.label), visible(self.prediction.predicted)
+        confidence = f" {self.prediction.confidence:.0%}"
+        label, said = escape_control(self.prediction.label), escape_control(self.prediction.predicted)
         if self.prediction.is_right:
-            return fitted(fitted(label, min(cell_len(label), room - len(share))) + share, room)
-        names = room - len(share) - 1
+            return fitted(fitted(label, min(cell_len(label), room - len(confidence))) + confidence, room)
+        names = room - len(confidence) - 1
         # What the shorter name leaves is the longer one's.
         first = min(cell_len(label), max(names // 2, names - cell_len(said)))
         second = min(cell_len(said), names - first)
-        return fitted(f"{fitted(label, first)}→{fitted(said, second)}{share}", room)
+        return fitted(f"{fitted(label, first)}→{fitted(said, second)}{confidence}", room)
 
 
 def judged_faces(predictions: Sequence[Prediction], dataset: Dataset, check: Callable[[], None]) -> list[JudgedFace]:

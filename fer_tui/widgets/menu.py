@@ -13,7 +13,7 @@ from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
 
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class MenuScreen(ModalScreen[T | None], Generic[T]):
 
     def compose(self) -> ComposeResult:
         """The list."""
-        lines = [Text(visible(line), no_wrap=True, overflow="ellipsis") for line, _ in self.options]
+        lines = [Text(escape_control(line), no_wrap=True, overflow="ellipsis") for line, _ in self.options]
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = escape(self.heading)
             dialog.border_subtitle = "enter chooses, esc cancels"

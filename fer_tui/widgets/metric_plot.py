@@ -10,8 +10,8 @@ from textual.content import Content
 from textual.markup import escape
 
 from core.runs.history import METRICS, Epochs, column
-from fer_tui.console.output import visible
-from fer_tui.key_labels import shown_key
+from fer_tui.console.output import escape_control
+from fer_tui.key_labels import key_label
 from fer_tui.widgets.line_plot import GAP, LinePlot, Points, Series
 from fer_tui.widgets.overlay import PLACES, Overlaid
 from fer_tui.widgets.run_names import run_digits
@@ -168,13 +168,13 @@ class MetricPlot(LinePlot):
         )
 
     def _key(self, action: str) -> str:
-        return shown_key(self.screen, f"runs.{action}")
+        return key_label(self.screen, f"runs.{action}")
 
 
 def legend_names(overlaid: Sequence[Overlaid], width: int, height: int) -> list[str]:
     """Model and digits; the digits alone, which the list of runs shows too, where that would take more than a line."""
-    short = [visible(run_digits(one.name)) for one in overlaid]
-    full = [f"{_cut(visible(one.model), MODEL)} {digits}" for one, digits in zip(overlaid, short, strict=True)]
+    short = [escape_control(run_digits(one.name)) for one in overlaid]
+    full = [f"{_cut(escape_control(one.model), MODEL)} {digits}" for one, digits in zip(overlaid, short, strict=True)]
     room = width - len("●   ") * len(overlaid) + len(GAP)
     if sum(Content(name).cell_length for name in full) <= room:
         return full

@@ -7,7 +7,7 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
-from fer_tui.key_labels import shown_key
+from fer_tui.key_labels import key_label
 
 
 class ModeTab(Static):
@@ -24,7 +24,7 @@ class ModeTab(Static):
         await self.app.run_action(f"app.mode('{self.mode}')")
 
 
-class Corner(Static):
+class ActionLink(Static):
     """An action of the app, by mouse too."""
 
     def __init__(self, key: str, title: str, action: str) -> None:
@@ -50,8 +50,8 @@ class ModeTabs(Horizontal):
         yield Static("fer-tui", id="name")
         for mode in SHOWN_MODES:
             yield ModeTab(
-                mode.name, shown_key(self, f"app.{mode.name}"), mode.title, is_current=mode.name == self.current
+                mode.name, key_label(self, f"app.{mode.name}"), mode.title, is_current=mode.name == self.current
             )
         yield Static(id="tab-gap")
-        yield Corner(shown_key(self, "app.help"), "Help", "app.help")
-        yield Corner(shown_key(self, "app.quit"), "Quit", "app.quit")
+        yield ActionLink(key_label(self, "app.help"), "Help", "app.help")
+        yield ActionLink(key_label(self, "app.quit"), "Quit", "app.quit")

@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.suggester import Suggester, SuggestionReady
 
 from fer_tui.widgets.path_suggester import PathSuggester
-from fer_tui.widgets.shown_input import ShownInput
+from fer_tui.widgets.safe_input import SafeInput
 
 
-class PathInput(ShownInput):
+class PathInput(SafeInput):
     """A path, completed from disk."""
 
     BINDING_GROUP_TITLE = "Path"

@@ -10,7 +10,7 @@ from textual.app import RenderResult
 from textual.geometry import Size
 from textual.widget import Widget
 
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 from fer_tui.widgets.class_bars import BLOCK, LONGEST_NAME
 from fer_tui.widgets.confusion_matrix import fitted
 
@@ -35,12 +35,12 @@ class ProbabilityBars(Widget):
 
     def render(self) -> RenderResult:
         """Draw the lines."""
-        label = min(max((cell_len(visible(name)) for name in self.probabilities), default=0), LONGEST_NAME)
+        label = min(max((cell_len(escape_control(name)) for name in self.probabilities), default=0), LONGEST_NAME)
         room = max(self.size.width - label - len(" 100.0% "), 1)
         colour = self.app.theme_variables["primary"]
         lines = []
         for place, (name, share) in enumerate(self.probabilities.items()):
-            line = Text(fitted(visible(name), label), style="" if place else "bold", no_wrap=True)
+            line = Text(fitted(escape_control(name), label), style="" if place else "bold", no_wrap=True)
             line.append(f" {share:>6.1%} ").append(BLOCK * round(room * share), style=colour)
             lines.append(line)
         return Text("\n").join(lines)

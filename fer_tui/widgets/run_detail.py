@@ -13,8 +13,8 @@ from textual.widgets import Static
 
 from core.runs.progress import time_left
 from core.runs.reader import RunSnapshot
-from core.system.hardware import Load
-from fer_tui.console.output import visible
+from core.system.hardware import SystemLoad
+from fer_tui.console.output import escape_control
 from fer_tui.console.states import theme_colour
 from fer_tui.widgets.device_strip import DeviceStrip
 from fer_tui.widgets.overlay import Overlaid
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BAR = 8
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -82,16 +82,16 @@ class RunDetail(Vertical):
             return
         colours = self.app.theme_variables
         state = Text(run.state, style=f"bold {theme_colour(run.state, colours)}")
-        state.append(f"  {visible(run.name)}", style=f"not bold {colours['foreground']}")
+        state.append(f"  {escape_control(run.name)}", style=f"not bold {colours['foreground']}")
         self.query_one("#run-state", Static).update(state)
         message = self.query_one("#run-message", Static)
         message.display = bool(run.message)
-        message.update(visible(run.message))
+        message.update(escape_control(run.message))
         self.query_one("#run-progress", Static).update(_progress(run))
         if self.tabs is not None:
             self.tabs.show(run, overlaid, beyond)
 
-    def show_load(self, load: Load | None) -> None:
+    def show_load(self, load: SystemLoad | None) -> None:
         """Take what the machine does."""
         self.query_one(DeviceStrip).show(self.run, load)
 
@@ -112,7 +112,7 @@ def _progress(run: RunSnapshot) -> Text:
         speed = run.history[-1]["images_per_second"] if run.history else float("nan")
         left = time_left(run)
         # In a narrow terminal the line ends early: what is asked most comes first.
-        parts += [f"{duration(left)} left"] if left is not None else []
+        parts += [f"{format_duration(left)} left"] if left is not None else []
         parts += [f"{speed:,.0f} images/s"] if speed == speed else []
         return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
     if run.state == "queued":
@@ -120,7 +120,7 @@ def _progress(run: RunSnapshot) -> Text:
     kept = run.kept_epoch()
     if kept is None:
         return Text("no epoch was done")
-    parts = [f"{len(run.history)} epochs in {duration(run.seconds)}", f"kept {kept['epoch']:.0f}"]
+    parts = [f"{len(run.history)} epochs in {format_duration(run.seconds)}", f"kept {kept['epoch']:.0f}"]
     parts += [
         f"{label} {kept[column]:.4f}"
         for label, column in (("val acc", "val_accuracy"), ("val loss", "val_loss"))

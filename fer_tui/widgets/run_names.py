@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from core.runs.reader import RunSnapshot
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 
 _NAME = re.compile(r"\d{4}(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-\d{3}-.+-([0-9a-f]{4})", re.DOTALL)
 
@@ -29,7 +29,7 @@ def model_and_digits(run: RunSnapshot) -> str:
 
 def model_and_name(run: RunSnapshot) -> str:
     """A run as the title of a dialog has it."""
-    return f"{visible(run.model)}, {visible(short_name(run.name))}"
+    return f"{escape_control(run.model)}, {escape_control(short_name(run.name))}"
 
 
 def run_line(run: RunSnapshot) -> str:

@@ -9,7 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Log, Static, TabbedContent, TabPane
 
 from core.runs.reader import RunSnapshot
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 from fer_tui.widgets.metric_plot import MetricPlot
 from fer_tui.widgets.overlay import Overlaid
 
@@ -52,7 +52,7 @@ class RunTabs(Vertical):
             log.clear()
             self.unread = 0
         if lines:
-            log.write_lines([visible(line) for line in lines])
+            log.write_lines([escape_control(line) for line in lines])
         if self._active != "log-pane" and not is_new:
             self.unread += len(lines)
         self._label_log()
@@ -85,5 +85,5 @@ def told_warnings(run: RunSnapshot) -> str:
     told = [f"{run.state}: {run.message}"] if run.state in ("failed", "diverged") and run.message else []
     told += [f"{warning['code']}: {warning.get('message', '')}" for warning in run.warnings]
     if told:
-        return "\n\n".join(visible(text) for text in told)
+        return "\n\n".join(escape_control(text) for text in told)
     return "None: the audit found nothing." if run.evaluation else "The audit looks at a run when it is completed."

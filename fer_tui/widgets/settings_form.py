@@ -17,7 +17,7 @@ from core.config.command_line import as_text
 from core.config.presets import Preset
 from core.config.training_config import TrainingConfig, choices
 from fer_tui.widgets.choice import Choice, Control, Toggle
-from fer_tui.widgets.shown_input import ShownInput
+from fer_tui.widgets.safe_input import SafeInput
 
 # The screen has its own ways to choose these.
 ELSEWHERE = ("data", "model")
@@ -72,7 +72,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
             return Toggle(bool(self._defaults[name]), id=f"set-{name}")
         if choices(name):
             return Choice(title(name), self._offers(name), id=f"set-{name}")
-        return ShownInput(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
+        return SafeInput(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
 
     def _offers(self, name: str) -> list[tuple[str, str]]:
         """What a menu offers: leaving it to the recipe, then every value."""

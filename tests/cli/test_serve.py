@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from core.comparison.formats import write_table
 from core.comparison.table import compare
+from core.comparison.table_formats import write_table
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.reader import list_runs, read_run
 from fer_tui import cli
@@ -175,9 +175,9 @@ def test_quitting_says_that_it_is_over(serve: Callable[..., Served], browse: Cal
     shown = browse(serve().url)
     shown.until(lambda: b"Quit" in shown.sent)
     shown.page.keyboard.press("q")
-    shown.until(lambda: shown.page.get_by_text("The session has ended").is_visible())
+    shown.until(lambda: shown.page.get_by_text("The session has ended").is_escape_control())
     shown.page.get_by_role("button").click()
-    shown.until(lambda: not shown.page.get_by_text("The session has ended").is_visible())
+    shown.until(lambda: not shown.page.get_by_text("The session has ended").is_escape_control())
 
 
 ASKED = (

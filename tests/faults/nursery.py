@@ -106,12 +106,12 @@ def _count_steps(run: Path, at: int | None) -> None:
 
 
 def _train_as_a_gpu_does() -> None:
-    from core.training import checkpoints, choices, devices
+    from core.training import auto_settings, checkpoint_saver, devices
 
     devices.Devices.on_gpu = property(lambda self: True)  # pyright: ignore[reportAttributeAccessIssue]
-    choices.free_gpu_memory = lambda: 10**12
+    auto_settings.free_gpu_memory = lambda: 10**12
     # In the time of an epoch or two of so small a run.
-    checkpoints.SECONDS_BETWEEN = 0.2
+    checkpoint_saver.SECONDS_BETWEEN = 0.2
 
 
 def _live(run: Path, at: int | None) -> int:

@@ -17,12 +17,12 @@ from textual.pilot import Pilot
 from core.config.training_config import resolve
 from core.data.dataset import fingerprint
 from core.data.readers.choose import read_dataset
-from core.data.splits import for_training
+from core.data.splits import with_validation_split
 from core.evaluation.metrics import evaluate
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.predictions import predictions_table
 from core.runs.writer import RunWriter, create_run
-from core.system.hardware import Load
+from core.system.hardware import SystemLoad
 from core.training import estimate
 from fer_tui.app import FerApp
 from fer_tui.screens.runs import RunsScreen
@@ -122,7 +122,7 @@ def judge(write_run: Callable[..., Path], epochs: Callable[[int], list[dict[str,
     """Writes a completed run whose model said something at random to the validation images of a data set."""
 
     def write(root: Path, name: str = JUDGED, seed: int = 0, **given: Any) -> Path:
-        dataset = for_training(read_dataset(root), 0.2)
+        dataset = with_validation_split(read_dataset(root), 0.2)
         frame, classes = dataset.split("validation"), list(dataset.classes)
         shares = np.random.default_rng(seed).dirichlet(np.full(len(classes), 0.3), len(frame))
         labels, paths = frame["label"].tolist(), frame["path"].tolist()
@@ -164,7 +164,7 @@ def hostile() -> tuple[str, ...]:
 def same_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What differs from machine to machine is the same: the folder's name, the load, the speed, the terminal."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(watcher, "sample", lambda: Load(37, 5 * GIB, 16 * GIB))
+    monkeypatch.setattr(watcher, "sample", lambda: SystemLoad(37, 5 * GIB, 16 * GIB))
     monkeypatch.setattr(estimate, "measured_pace", lambda: estimate.Pace(4e-12, "from a short test of this CPU"))
     for name in ("FORCE_COLOR", "FER_TUI_RUNS", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)

@@ -14,7 +14,7 @@ from picture import taken, text_of
 from textual.pilot import Pilot
 
 from fer_tui.app import FerApp
-from fer_tui.console.output import visible
+from fer_tui.console.output import escape_control
 
 NAMES = {
     "markup": "[red]x[/red]",
@@ -64,7 +64,7 @@ def hostile_data(tmp_path: Path, name: str) -> Path:
 
 def spoken(name: str) -> str:
     """As much of a name as there is room for at the worst, as it is shown."""
-    return visible(name)[:5]
+    return escape_control(name)[:5]
 
 
 def check(pilot: Pilot[Any]) -> str:

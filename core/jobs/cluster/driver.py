@@ -19,7 +19,7 @@ from core.jobs.cluster.task import FINAL, ChildLostError, train_run
 from core.jobs.queue import BEAT_INTERVAL, LISTEN_INTERVAL
 from core.runs.names import STATUS, STOP
 from core.runs.reader import ENDED, read_json, read_state
-from core.runs.resume import mark
+from core.runs.resume import set_final_state
 from core.runs.writer import RunWriter, enqueue, request_stop
 from core.system import files, log
 from core.system.processes import this_process
@@ -146,7 +146,7 @@ class Driver:
             if state not in FINAL:
                 # Where somebody else works on it after all, it stays in the queue, and is waited for.
                 with contextlib.suppress(OSError, RunError):
-                    mark(run, "failed", _why(error))
+                    set_final_state(run, "failed", _why(error))
                 state = read_state(run)
         if state in DONE or (state == "stopped" and not self._stop.is_set()):
             self._queue.remove(run)
@@ -167,7 +167,7 @@ class Driver:
         if self._stop.is_set():
             self._stop_run(run, state, is_ours=is_ours)
         elif is_ours and (run / STOP).exists():
-            mark(run, "stopped", "stopped before it began")
+            set_final_state(run, "stopped", "stopped before it began")
             # Not when Ray comes to it: a driver after this one would train it.
             self._queue.remove(run)
         elif state == "stopped":
@@ -184,7 +184,7 @@ class Driver:
         if is_ours or state == "interrupted":
             # One that is worked on after all is refused: only its clock is wrong.
             with contextlib.suppress(RunError):
-                mark(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
+                set_final_state(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
                 return
         request_stop(run)
 

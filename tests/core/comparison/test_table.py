@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from core.comparison import formats as comparison_formats
 from core.comparison import table as comparison
+from core.comparison import table_formats
 from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED
-from core.comparison.formats import cell, write_table
 from core.comparison.table import Row, best_of_models, compare, models_in_order, run_row
+from core.comparison.table_formats import cell, write_table
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.reader import RunSnapshot, read_run
 
@@ -161,9 +161,9 @@ def test_a_control_of_other_settings_or_data_is_none_of_a_runs(snapshot: Snapsho
 
 
 def test_people_are_told_whose_a_row_is():
-    assert comparison_formats.model_cell(row(control="noise")) == "compact (noise)"
-    assert comparison_formats.model_cell(row(run="published")) == "compact (article)"
-    assert comparison_formats.model_cell(row()) == "compact"
+    assert table_formats.model_cell(row(control="noise")) == "compact (noise)"
+    assert table_formats.model_cell(row(run="published")) == "compact (article)"
+    assert table_formats.model_cell(row()) == "compact"
     assert cell("control_val_accuracy", 0.5) == "0.5000"
 
 

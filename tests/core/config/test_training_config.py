@@ -397,13 +397,15 @@ def test_several_configs_share_a_command_line_where_they_can():
 
 
 def test_faults_of_a_form_are_told_by_their_fields():
-    found = configs.faults({"epochs": "0", "learning_rate": "fast", "time_budget": "1 parsec", "batch_size": "32"})
+    found = configs.validation_errors(
+        {"epochs": "0", "learning_rate": "fast", "time_budget": "1 parsec", "batch_size": "32"}
+    )
     assert set(found) == {"epochs", "learning_rate", "time_budget"}
     assert found["epochs"] == "input should be greater than or equal to 1 (got '0')"
     assert "must be a duration" in found["time_budget"]
 
 
 def test_faults_know_the_model():
-    assert configs.faults({"image_size": "16"}) == {}
-    assert "or more" in configs.faults({"image_size": "16", "model": "model1"})["image_size"]
-    assert "did you mean 'compact'" in configs.faults({"model": "compakt"})["model"]
+    assert configs.validation_errors({"image_size": "16"}) == {}
+    assert "or more" in configs.validation_errors({"image_size": "16", "model": "model1"})["image_size"]
+    assert "did you mean 'compact'" in configs.validation_errors({"model": "compakt"})["model"]

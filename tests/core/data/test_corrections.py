@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from core.config.training_config import resolve
-from core.data.corrections import Decision, corrected, read_exclusions, read_relabels, write_decisions
+from core.data.corrections import ReviewDecision, corrected, read_exclusions, read_relabels, write_decisions
 from core.data.dataset import Dataset, fingerprint
 from core.data.readers.choose import read_dataset
-from core.data.splits import folded, training_set
+from core.data.splits import k_fold_split, training_set
 from core.data.training_data import load_data
 from core.errors import ConfigError, DatasetError
 
 DECISIONS = [
-    Decision("train/happy/0001.png", "happy", "exclude"),
-    Decision("train/sad/0002.png", "sad", "relabel", "angry"),
-    Decision("validation/fear/0009.png", "fear", "keep"),
+    ReviewDecision("train/happy/0001.png", "happy", "exclude"),
+    ReviewDecision("train/sad/0002.png", "sad", "relabel", "angry"),
+    ReviewDecision("validation/fear/0009.png", "fear", "keep"),
 ]
 
 
@@ -63,7 +63,7 @@ def test_a_path_that_is_gone_is_told_of(dataset: Dataset, tmp_path: Path):
 
 
 def test_names_that_are_not_utf8_survive(tmp_path: Path):
-    odd = Decision(f"train/happy/{os.fsdecode(b'caf' + bytes([233]))}.png", "happy", "exclude")
+    odd = ReviewDecision(f"train/happy/{os.fsdecode(b'caf' + bytes([233]))}.png", "happy", "exclude")
     (tmp_path / "odd.csv").write_bytes(write_decisions([odd]))
     assert list(read_exclusions(tmp_path / "odd.csv")) == [odd.path]
 
@@ -104,7 +104,7 @@ def test_a_column_that_is_empty_is_no_fault(tmp_path: Path):
 
 def test_every_training_image_is_in_one_part(dataset: Dataset):
     train = dataset.frame[dataset.frame["split"] == "train"]
-    parts = [folded(dataset, fold, 4).frame for fold in range(1, 5)]
+    parts = [k_fold_split(dataset, fold, 4).frame for fold in range(1, 5)]
     held_out = [set(part.loc[part["split"] == "validation", "path"]) for part in parts]
     assert set.union(*held_out) == set(train["path"])
     assert sum(map(len, held_out)) == len(train)
@@ -114,8 +114,8 @@ def test_every_training_image_is_in_one_part(dataset: Dataset):
 
 
 def test_the_parts_are_the_same_at_every_call(dataset: Dataset):
-    assert fingerprint(folded(dataset, 2, 4)) == fingerprint(folded(dataset, 2, 4))
-    assert fingerprint(folded(dataset, 2, 4)) != fingerprint(folded(dataset, 1, 4))
+    assert fingerprint(k_fold_split(dataset, 2, 4)) == fingerprint(k_fold_split(dataset, 2, 4))
+    assert fingerprint(k_fold_split(dataset, 2, 4)) != fingerprint(k_fold_split(dataset, 1, 4))
 
 
 @pytest.mark.parametrize("fold", ["0/5", "6/5", "1/1", "1", "a/b", "1/2/3", "1/101", ""])

@@ -16,7 +16,7 @@ from core.data.dataset import Dataset, class_counts, counts_by_split, fingerprin
 from core.data.demo import CLASSES
 from core.data.pixels import load_pixels
 from core.data.readers.choose import read_dataset
-from core.data.splits import for_training, limited
+from core.data.splits import stratified_subsample, with_validation_split
 from core.errors import DatasetError
 
 WriteTree = Callable[..., Path]
@@ -184,7 +184,7 @@ def test_any_class_name_works(tmp_path: Path, write_tree: WriteTree, name: str):
     assert kinds(dataset).keys() == {"class_in_one_split"}
     assert load_pixels(dataset, dataset.frame, 8, 1).frame["label"].tolist().count(name) == 5
     assert len(fingerprint(dataset)) == 64
-    assert limited(dataset.split("train"), 2, 0)["label"].nunique() == 2
+    assert stratified_subsample(dataset.split("train"), 2, 0)["label"].nunique() == 2
 
 
 def test_links_to_images_classes_and_splits_are_followed(tmp_path: Path, write_tree: WriteTree):
@@ -262,7 +262,7 @@ def test_a_folder_that_cannot_be_listed_is_named(
 
 def test_without_validation_a_share_of_every_class_is_held_out(tmp_path: Path, write_tree: WriteTree):
     dataset = read_dataset(write_tree(tmp_path, {"train/a": 40, "train/b": 20, "train/c": 4, "test/a": 3}))
-    divided = for_training(dataset, 0.25)
+    divided = with_validation_split(dataset, 0.25)
     assert counts_by_split(divided.frame) == {
         "train": {"a": 30, "b": 15, "c": 3},
         "validation": {"a": 10, "b": 5, "c": 1},
@@ -277,7 +277,7 @@ def test_without_validation_a_share_of_every_class_is_held_out(tmp_path: Path, w
 
 def test_the_same_images_are_held_out_at_every_call_and_not_the_first_ones(tmp_path: Path, write_tree: WriteTree):
     root = write_tree(tmp_path, {"a": 30, "b": 30})
-    first, second = (for_training(read_dataset(root), 0.2) for _ in range(2))
+    first, second = (with_validation_split(read_dataset(root), 0.2) for _ in range(2))
     pd.testing.assert_frame_equal(first.frame, second.frame)
     held_out = first.split("validation")["path"].tolist()
     assert held_out != [f"{name}/{number:03d}.png" for name in "ab" for number in range(6)]
@@ -285,19 +285,19 @@ def test_the_same_images_are_held_out_at_every_call_and_not_the_first_ones(tmp_p
 
 
 def test_a_flat_tree_becomes_train_and_validation(tmp_path: Path, write_tree: WriteTree):
-    divided = for_training(read_dataset(write_tree(tmp_path, {"a": 5, "b": 5})), 0.2)
+    divided = with_validation_split(read_dataset(write_tree(tmp_path, {"a": 5, "b": 5})), 0.2)
     assert counts_by_split(divided.frame) == {"train": {"a": 4, "b": 4}, "validation": {"a": 1, "b": 1}}
 
 
 def test_a_class_of_one_image_stays_in_train_and_is_told(tmp_path: Path, write_tree: WriteTree):
-    divided = for_training(read_dataset(write_tree(tmp_path, {"a": 5, "lone": 1})), 0.9)
+    divided = with_validation_split(read_dataset(write_tree(tmp_path, {"a": 5, "lone": 1})), 0.9)
     assert counts_by_split(divided.frame) == {"train": {"a": 1, "lone": 1}, "validation": {"a": 4, "lone": 0}}
     assert kinds(divided)["class_in_one_split"] == ("lone/000.png",)
 
 
 def test_a_validation_split_is_left_as_it_is(faces: Path):
     dataset = read_dataset(faces)
-    divided = for_training(dataset, 0.5)
+    divided = with_validation_split(dataset, 0.5)
     pd.testing.assert_frame_equal(divided.frame, dataset.frame)
     assert divided.problems == ()
 
@@ -312,7 +312,7 @@ def test_a_validation_split_is_left_as_it_is(faces: Path):
 )
 def test_what_cannot_be_trained_on_is_refused(tmp_path: Path, write_tree: WriteTree, counts: dict[str, int], told: str):
     with pytest.raises(DatasetError, match=f"^{re.escape(str(tmp_path))}: {told}"):
-        for_training(read_dataset(write_tree(tmp_path, counts)), 0.1)
+        with_validation_split(read_dataset(write_tree(tmp_path, counts)), 0.1)
 
 
 # Limiting
@@ -331,7 +331,7 @@ def labelled(counts: dict[str, int]) -> pd.DataFrame:
 def test_limited_keeps_shares_and_every_class(counts: dict[str, int], limit: int, seed: int):
     frame = labelled(counts)
     total = len(frame)
-    chosen = limited(frame, limit, seed)
+    chosen = stratified_subsample(frame, limit, seed)
     assert len(chosen) == min(total, max(limit, len(counts)))
     assert set(chosen["path"]) <= set(frame["path"])
     assert chosen["path"].is_monotonic_increasing == frame["path"].is_monotonic_increasing
@@ -348,13 +348,13 @@ def test_limited_keeps_shares_and_every_class(counts: dict[str, int], limit: int
     [(100, {"a": 60, "b": 30, "c": 10}), (10, {"a": 6, "b": 3, "c": 1}), (1, {"a": 1, "b": 1, "c": 1})],
 )
 def test_limited_to_round_numbers_is_exact(limit: int, expected: dict[str, int]):
-    chosen = limited(labelled({"a": 600, "b": 300, "c": 100}), limit, 0)
+    chosen = stratified_subsample(labelled({"a": 600, "b": 300, "c": 100}), limit, 0)
     assert chosen["label"].value_counts().to_dict() == expected
 
 
 def test_limited_is_drawn_the_same_from_the_same_seed_alone():
     frame = labelled({"a": 50, "b": 50})
-    first, again, other = (limited(frame, 20, seed)["path"].tolist() for seed in (1, 1, 2))
+    first, again, other = (stratified_subsample(frame, 20, seed)["path"].tolist() for seed in (1, 1, 2))
     assert first == again
     assert first != other
     assert first != [*frame["path"].tolist()[:10], *frame["path"].tolist()[50:60]]
@@ -363,7 +363,7 @@ def test_limited_is_drawn_the_same_from_the_same_seed_alone():
 @pytest.mark.parametrize("limit", [None, 4, 5])
 def test_no_limit_or_a_high_one_changes_nothing(limit: int | None):
     frame = labelled({"a": 2, "b": 2})
-    assert limited(frame, limit, 0) is frame
+    assert stratified_subsample(frame, limit, 0) is frame
 
 
 # The fingerprint
@@ -430,8 +430,8 @@ def test_the_fingerprint_of_a_file_that_is_gone_is_another_and_no_error(tmp_path
 
 def test_the_fingerprint_tells_how_validation_was_held_out(tmp_path: Path, write_tree: WriteTree):
     dataset = read_dataset(write_tree(tmp_path, {"a": 10, "b": 10}))
-    assert fingerprint(for_training(dataset, 0.2)) == fingerprint(for_training(dataset, 0.2))
-    assert fingerprint(for_training(dataset, 0.2)) != fingerprint(for_training(dataset, 0.5))
+    assert fingerprint(with_validation_split(dataset, 0.2)) == fingerprint(with_validation_split(dataset, 0.2))
+    assert fingerprint(with_validation_split(dataset, 0.2)) != fingerprint(with_validation_split(dataset, 0.5))
 
 
 # Pixels

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.evaluation.face_detection import SEARCHED, Box, find_faces, is_cut
+from core.evaluation.face_detection import SEARCHED, Box, find_faces, is_cropped
 
 Place = tuple[int, int, int]
 Photograph = Callable[..., Image.Image]
@@ -70,7 +70,7 @@ def test_no_face_is_found_on_nothing():
     ("size", "expected"), [((48, 48), True), ((96, 96), True), ((97, 97), False), ((48, 60), False)]
 )
 def test_small_squares_are_faces_already(size: tuple[int, int], expected: bool):
-    assert is_cut(Image.new("L", size), 48) is expected
+    assert is_cropped(Image.new("L", size), 48) is expected
 
 
 @pytest.fixture(scope="module")

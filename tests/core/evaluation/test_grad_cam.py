@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.config.training_config import resolve
 from core.errors import ConfigError
-from core.evaluation.grad_cam import Explanation, explain_image, grad_cam, heated
+from core.evaluation.grad_cam import Explanation, explain_image, grad_cam, overlay_heatmap
 from core.evaluation.inference import predict
 from core.training.build import build_model
 
@@ -89,7 +89,7 @@ def test_a_heated_face_is_grey_where_it_is_cold_and_red_where_it_is_hot():
     face = Image.new("L", (4, 4), 128)
     heat = np.zeros((4, 4), np.float32)
     heat[:, 2:] = 1
-    pixels = np.asarray(heated(face, heat)).astype(int)
+    pixels = np.asarray(overlay_heatmap(face, heat)).astype(int)
     assert pixels[0, 0].tolist() == [128] * 3
     red, green, blue = pixels[0, 3]
     assert red > 128 > green and green == blue

@@ -10,7 +10,7 @@ import pytest
 from core.config.training_config import resolve
 from core.data.corrections import read_exclusions
 from core.errors import RunError
-from core.evaluation.label_review import doubts, fold_configs, runs_of, with_other_parts
+from core.evaluation.label_review import find_label_issues, fold_configs, runs_of, with_other_parts
 from core.runs.predictions import predictions_table
 from core.runs.reader import read_run
 from core.runs.writer import create_run
@@ -39,7 +39,7 @@ def judged(write_run: Callable[..., Path]) -> Path:
 
 
 def test_the_label_that_fits_least_comes_first(judged: Path):
-    found = doubts([judged])
+    found = find_label_issues([judged])
     assert [(each.path, each.label, each.suggested) for each in found] == [
         ("wrong.png", "sad", "happy"),
         ("unsure.png", "angry", "angry"),
@@ -51,7 +51,12 @@ def test_the_label_that_fits_least_comes_first(judged: Path):
 
 def test_several_runs_are_one_list(judged: Path, write_run: Callable[..., Path]):
     other = predict(write_run("20260102-compact-bbbb"), ("other.png", "angry", 0.6, 0.3, 0.1))
-    assert [each.path for each in doubts([judged, other])] == ["wrong.png", "other.png", "unsure.png", "sure.png"]
+    assert [each.path for each in find_label_issues([judged, other])] == [
+        "wrong.png",
+        "other.png",
+        "unsure.png",
+        "sure.png",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,14 +76,14 @@ def test_predictions_that_cannot_be_used(write_run: Callable[..., Path], content
     if content is not None:
         (run / "predictions.csv").write_text(content)
     with pytest.raises(RunError, match=r"predictions\.csv: ") as error:
-        doubts([run])
+        find_label_issues([run])
     assert said in str(error.value)
 
 
 def test_without_cleanlab_it_is_told_how_to_get_it(judged: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
     with pytest.raises(RunError, match=r"pip install 'fer-tui\[review\]'"):
-        doubts([judged])
+        find_label_issues([judged])
 
 
 def test_every_part_has_the_runs_own_settings(faces: Path, tmp_path: Path):

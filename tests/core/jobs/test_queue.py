@@ -17,7 +17,7 @@ from core.jobs import queue as run_queue
 from core.jobs.queue import RunQueue
 from core.runs.reader import read_run
 from core.runs.writer import create_run, request_stop
-from core.system.processes import NICENESS, give_way
+from core.system.processes import NICENESS, lower_priority
 
 
 @pytest.mark.parametrize(("state", "is_busy"), [("running", True), ("completed", False), ("failed", False)])
@@ -86,7 +86,7 @@ def test_what_a_thread_starts_after_giving_way_gives_way_too():
     found: list[int] = []
 
     def work() -> None:
-        give_way(threading.get_native_id())
+        lower_priority(threading.get_native_id())
         later = threading.Thread(target=lambda: found.append(os.getpriority(os.PRIO_PROCESS, 0)))
         later.start()
         later.join()

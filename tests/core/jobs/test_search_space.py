@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from core.errors import ConfigError
-from core.jobs.search_space import Choices, Range, read_space
+from core.jobs.search_space import Categorical, Range, read_space
 
 SHARED = {"data": "faces", "model": "compact"}
 
 
-def dimension(field: str, told: Any) -> Range | Choices:
+def dimension(field: str, told: Any) -> Range | Categorical:
     return read_space({field: (told, "")}, SHARED)[field]
 
 
@@ -31,17 +31,17 @@ def refusal(field: str, told: Any) -> str:
         ("batch_size", "32..100:32", Range(32, 96, 32)),
         ("batch_size", "16..256:log", Range(16, 256, log=True)),
         ("patience", "2..9", Range(2, 9)),
-        ("width", "0.5,1,2", Choices((0.5, 1.0, 2.0))),
-        ("width", [0.5, 1, 2], Choices((0.5, 1.0, 2.0))),
-        ("patience", "none,5", Choices((None, 5))),
-        ("channels", "1,3", Choices((1, 3))),
-        ("deterministic", "false,true", Choices((False, True))),
-        ("jit_compile", "false,true", Choices(("off", "on"))),
-        ("model", "compact,model2", Choices(("compact", "model2"))),
-        ("augmentation", "none,basic,none", Choices(("none", "basic"))),
+        ("width", "0.5,1,2", Categorical((0.5, 1.0, 2.0))),
+        ("width", [0.5, 1, 2], Categorical((0.5, 1.0, 2.0))),
+        ("patience", "none,5", Categorical((None, 5))),
+        ("channels", "1,3", Categorical((1, 3))),
+        ("deterministic", "false,true", Categorical((False, True))),
+        ("jit_compile", "false,true", Categorical(("off", "on"))),
+        ("model", "compact,model2", Categorical(("compact", "model2"))),
+        ("augmentation", "none,basic,none", Categorical(("none", "basic"))),
     ],
 )
-def test_reads(field: str, told: Any, read: Range | Choices):
+def test_reads(field: str, told: Any, read: Range | Categorical):
     found = dimension(field, told)
     assert found == read
     assert [type(value) for value in found.values()] == [type(value) for value in read.values()]

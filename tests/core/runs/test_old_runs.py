@@ -21,7 +21,7 @@ from core.evaluation.inference import predict
 from core.evaluation.metrics import evaluate
 from core.jobs.queue import RunQueue
 from core.jobs.search import Search, study_file
-from core.jobs.search_space import Choices, Range
+from core.jobs.search_space import Categorical, Range
 from core.runs.checkpoint import find_checkpoint
 from core.runs.model_file import load_model
 from core.runs.predictions import read_evaluation, read_predictions
@@ -121,7 +121,7 @@ SEARCH: Mapping[str, Any] = {
     **{"data": Path(DATA, "faces"), "model": "model2", "width": 0.0625, "image_size": 24, "channels": 1},
     **{"normalization": "per_image", "batch_size": 4, "epochs": 2},
 }
-SPACE = {"learning_rate": Range(3e-3, 3e-2, log=True), "dropout": Choices((None, 0.2))}
+SPACE = {"learning_rate": Range(3e-3, 3e-2, log=True), "dropout": Categorical((None, 0.2))}
 STUDY = "model2-31ec6333"
 TRIALS = (
     (0, "completed", 1.1066306829452515, {"learning_rate": 0.00822191487459738, "dropout": 0.2}),

@@ -9,21 +9,21 @@ import pytest
 from core.data.readers.choose import read_dataset
 from core.errors import DatasetError, RunError
 from core.evaluation.metrics import evaluate
-from core.runs.dataset import find_images, has_changed
 from core.runs.predictions import (
     ClassFigures,
     Prediction,
-    commonest_mistake,
+    matching_dataset,
     mean_figures,
+    most_confused_pair,
+    most_telling_predictions,
     predictions_table,
     read_evaluation,
     read_predictions,
-    row_shares,
-    still_there,
-    telling,
+    row_normalized,
 )
 from core.runs.reader import read_run
-from core.runs.schema import EvaluationFile, fitting
+from core.runs.run_dataset import find_images, has_changed
+from core.runs.schema import EvaluationFile, valid_fields
 
 HOSTILE = ("[red]x", "a,b", 'quo"te', "line\nbreak", "高兴", "back\\slash")
 
@@ -41,7 +41,7 @@ def test_what_was_written_is_read_back(tmp_path: Path):
     read = read_predictions(tmp_path)
     assert [each.path for each in read] == paths and [each.label for each in read] == labels
     assert [each.predicted for each in read] == [classes[i] for i in shares.argmax(axis=1)]
-    assert np.allclose([each.share for each in read], shares.max(axis=1), atol=1e-6)
+    assert np.allclose([each.confidence for each in read], shares.max(axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_mistakes_come_surest_first_and_right_answers_least_sure_first():
         made("a", "b", 0.7),
         made("a", "a", 0.4),
     ]
-    assert [each.share for each in telling(all_of_them, None)] == [0.8, 0.7, 0.6]
-    assert [each.share for each in telling(all_of_them, ("a", "b"))] == [0.7, 0.6]
-    assert [each.share for each in telling(all_of_them, ("a", "a"))] == [0.4, 0.9]
-    assert telling(all_of_them, ("b", "b")) == []
+    assert [each.confidence for each in most_telling_predictions(all_of_them, None)] == [0.8, 0.7, 0.6]
+    assert [each.confidence for each in most_telling_predictions(all_of_them, ("a", "b"))] == [0.7, 0.6]
+    assert [each.confidence for each in most_telling_predictions(all_of_them, ("a", "a"))] == [0.4, 0.9]
+    assert most_telling_predictions(all_of_them, ("b", "b")) == []
 
 
 def test_shares_are_of_the_row():
-    assert row_shares(((1, 3), (0, 0))) == ((0.25, 0.75), (0, 0))
+    assert row_normalized(((1, 3), (0, 0))) == ((0.25, 0.75), (0, 0))
 
 
 def test_the_commonest_mistake_is_beside_the_diagonal():
-    assert commonest_mistake(((9, 1, 2), (2, 9, 0), (0, 0, 9))) == (0, 2)
-    assert commonest_mistake(((9, 0), (0, 9))) == (0, 0)
+    assert most_confused_pair(((9, 1, 2), (2, 9, 0), (0, 0, 9))) == (0, 2)
+    assert most_confused_pair(((9, 0), (0, 9))) == (0, 0)
 
 
 def test_an_evaluation_is_read_as_it_was_made():
@@ -101,24 +101,24 @@ def test_an_evaluation_is_read_as_it_was_made():
 def test_a_damaged_evaluation_is_none(damage: dict[str, object]):
     whole = evaluate(["a", "b"], np.eye(2), ["a", "b"])
     assert read_evaluation({**whole})
-    assert read_evaluation(fitting(whole | damage, EvaluationFile)) is None
+    assert read_evaluation(valid_fields(whole | damage, EvaluationFile)) is None
     assert read_evaluation(None) is None
 
 
 def test_images_that_went_or_changed_class_are_left_out(write_tree: Callable[..., Path], tmp_path: Path):
     dataset = read_dataset(write_tree(tmp_path, {"train/a": 2, "train/b": 2}))
     there, moved, gone = (made("a", "b", 0.9, path) for path in ("train/a/000.png", "train/b/000.png", "train/a/9.png"))
-    assert still_there([there, moved, gone], dataset) == [there]
+    assert matching_dataset([there, moved, gone], dataset) == [there]
 
 
 def test_a_changed_data_set_is_known_by_its_fingerprint(
     write_tree: Callable[..., Path], write_run: Callable[..., Path], tmp_path: Path
 ):
     from core.data.dataset import fingerprint
-    from core.data.splits import for_training
+    from core.data.splits import with_validation_split
 
     root = write_tree(tmp_path / "set", {"train/a": 20, "train/b": 20})
-    was = fingerprint(for_training(read_dataset(root), 0.2))
+    was = fingerprint(with_validation_split(read_dataset(root), 0.2))
     path = write_run(config={"validation_share": 0.2}, environment={"data": str(root), "fingerprint": was})
     run, read = read_run(path), []
     assert has_changed(run, find_images(run), lambda: read.append(1)) is False and len(read) == 40

@@ -16,7 +16,17 @@ from hypothesis import strategies as st
 
 from core.errors import RunError
 from core.runs.history import HISTORY_COLUMNS, read_history
-from core.runs.reader import ENDED, STATES, better, find_run, kept_epoch, list_runs, read_json, read_run, runs_folder
+from core.runs.reader import (
+    ENDED,
+    STATES,
+    find_run,
+    is_improvement,
+    kept_epoch,
+    list_runs,
+    read_json,
+    read_run,
+    runs_folder,
+)
 from core.runs.schema import ConfigFile
 from core.system import processes
 from core.system.processes import this_process
@@ -231,7 +241,7 @@ def test_a_missing_history_is_empty(tmp_path: Path):
 def test_better_is_lower_for_a_loss_and_higher_for_the_rest(
     monitor: str, value: float, best: float | None, expected: bool
 ):
-    assert better(monitor, value, best) is expected
+    assert is_improvement(monitor, value, best) is expected
 
 
 @pytest.mark.parametrize(
@@ -239,7 +249,7 @@ def test_better_is_lower_for_a_loss_and_higher_for_the_rest(
     [("loss", 0.75, False), ("loss", 0.5, False), ("loss", 0.25, True), ("recall", 1.5, False), ("recall", 1.75, True)],
 )
 def test_better_by_less_than_min_delta_does_not_count(monitor: str, value: float, expected: bool):
-    assert better(monitor, value, 1.0, min_delta=0.5) is expected
+    assert is_improvement(monitor, value, 1.0, min_delta=0.5) is expected
 
 
 EPOCHS = (

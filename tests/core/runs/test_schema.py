@@ -6,7 +6,7 @@ from typing import Any, TypedDict, get_type_hints
 
 import pytest
 
-from core.runs.schema import ConfigFile, EnvironmentFile, EvaluationFile, LockFile, StatusFile, fitting
+from core.runs.schema import ConfigFile, EnvironmentFile, EvaluationFile, LockFile, StatusFile, valid_fields
 
 FILES = (ConfigFile, EnvironmentFile, StatusFile, EvaluationFile, LockFile)
 FINDING = {"code": "nan", "message": "a figure"}
@@ -46,7 +46,7 @@ def without(content: dict[str, Any], name: str) -> dict[str, Any]:
     ],
 )
 def test_a_value_of_the_type_stays(kind: type, name: str, value: Any):
-    assert fitting({name: value}, kind) == {name: value}
+    assert valid_fields({name: value}, kind) == {name: value}
 
 
 @pytest.mark.parametrize(
@@ -85,21 +85,23 @@ def test_a_value_of_the_type_stays(kind: type, name: str, value: Any):
     ],
 )
 def test_a_value_of_another_type_is_left_out(kind: type, name: str, value: Any):
-    assert fitting({"of another version": value, name: value}, kind) == {"of another version": value}
+    assert valid_fields({"of another version": value, name: value}, kind) == {"of another version": value}
 
 
 @pytest.mark.parametrize("classes", [["a"], ["a", "b", "c"], [1, 2], None])
 def test_a_confusion_matrix_stays_with_its_classes_alone(classes: object):
     matrix = {"confusion_matrix": [[1, 0], [2, 3]]}
-    assert fitting({**matrix, "classes": ["a", "b"]}, EvaluationFile) == {**matrix, "classes": ["a", "b"]}
-    assert "confusion_matrix" not in fitting({**matrix, "classes": classes}, EvaluationFile)
-    assert fitting({"confusion_matrix": [[1], [2]], "classes": ["a", "b"]}, EvaluationFile) == {"classes": ["a", "b"]}
+    assert valid_fields({**matrix, "classes": ["a", "b"]}, EvaluationFile) == {**matrix, "classes": ["a", "b"]}
+    assert "confusion_matrix" not in valid_fields({**matrix, "classes": classes}, EvaluationFile)
+    assert valid_fields({"confusion_matrix": [[1], [2]], "classes": ["a", "b"]}, EvaluationFile) == {
+        "classes": ["a", "b"]
+    }
 
 
 @pytest.mark.parametrize("kind", FILES)
 def test_every_key_of_a_file_is_checked(kind: type):
     # No key takes such an object: one whose annotation was not understood would let it through.
-    assert fitting({name: {"a": [{}]} for name in get_type_hints(kind)}, kind) == {}
+    assert valid_fields({name: {"a": [{}]} for name in get_type_hints(kind)}, kind) == {}
 
 
 def test_a_type_without_a_check_is_refused():
@@ -111,4 +113,4 @@ def test_a_type_without_a_check_is_refused():
 
     for kind in (Pair, Text):
         with pytest.raises(TypeError, match="there is no check for values of this type"):
-            fitting({}, kind)
+            valid_fields({}, kind)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from core.system import processes
-from core.system.processes import birth, is_alive, same_process, this_process
+from core.system.processes import is_alive, process_start_id, same_process, this_process
 
 NOW = 1_800_000_000.0
 
@@ -58,15 +58,15 @@ def test_a_clock_that_jumps_makes_no_process_another(monkeypatch: pytest.MonkeyP
 def test_a_pid_that_is_used_again_has_another_birth():
     process = subprocess.Popen(["sleep", "60"])
     try:
-        own = birth(os.getpid())
+        own = process_start_id(os.getpid())
         assert own
-        assert own == birth(os.getpid())
-        assert is_alive({"pid": process.pid, "host": socket.gethostname(), "birth": birth(process.pid)})
+        assert own == process_start_id(os.getpid())
+        assert is_alive({"pid": process.pid, "host": socket.gethostname(), "birth": process_start_id(process.pid)})
         assert not is_alive({"pid": process.pid, "host": socket.gethostname(), "birth": own})
     finally:
         process.kill()
         process.wait()
-    assert birth(process.pid) is None
+    assert process_start_id(process.pid) is None
 
 
 def test_a_process_whose_name_is_odd_has_a_birth(tmp_path: Path):
@@ -74,7 +74,7 @@ def test_a_process_whose_name_is_odd_has_a_birth(tmp_path: Path):
     program.symlink_to("/bin/sleep")
     process = subprocess.Popen([program, "60"])
     try:
-        assert int(str(birth(process.pid)).split()[1]) > 0
+        assert int(str(process_start_id(process.pid)).split()[1]) > 0
     finally:
         process.kill()
         process.wait()

@@ -43,7 +43,7 @@ def test_a_step_moves_the_average_by_its_decay() -> None:
         model.train_on_batch(np.ones((1, 1)), np.zeros((1, 1)))
         seen.append(float(model.get_weights()[0][0, 0]))
     assert seen == [0.5, 0.25, 0.125]
-    with EmaWeights(model).swapped_in():
+    with EmaWeights(model).swapped_ema_weights():
         # 0.5, then half of it and of 0.25, then half of that and of 0.125.
         assert model.get_weights()[0] == pytest.approx(0.25)
     assert model.get_weights()[0] == pytest.approx(0.125)
@@ -67,7 +67,7 @@ def test_averages_are_found_behind_the_loss_scaling_of_mixed_float16() -> None:
     for _ in range(3):
         model.train_on_batch(np.ones((1, 1)), np.zeros((1, 1)))
     assert model.get_weights()[0] == pytest.approx(0.125)
-    with EmaWeights(model).swapped_in():
+    with EmaWeights(model).swapped_ema_weights():
         assert model.get_weights()[0] == pytest.approx(0.25)
     assert model.get_weights()[0] == pytest.approx(0.125)
 
@@ -90,7 +90,7 @@ def test_nothing_is_swapped_where_nothing_is_averaged() -> None:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mean_squared_error")
     before = model.get_weights()
-    with EmaWeights(model).swapped_in():
+    with EmaWeights(model).swapped_ema_weights():
         assert all(map(np.array_equal, model.get_weights(), before))
 
 

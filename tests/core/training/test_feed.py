@@ -17,16 +17,16 @@ import pytest
 from core.config.training_config import TrainingConfig, resolve
 from core.data.demo import write_faces
 from core.data.training_data import TrainingData, load_data
-from core.training.choices import Choices
+from core.training.auto_settings import AutoSettings
 from core.training.devices import Devices
 from core.training.feed import DeviceFeed, EagerFeed, Feed, HostFeed, training_feed, validation_feed
 from core.training.plan import Plan, plan_epochs
 
 CPU = Devices(("CPU:0",), "CPU")
 HOST, DEVICE, XLA = (
-    Choices("float32", "host", jit_compile=False),
-    Choices("float32", "device", jit_compile=False),
-    Choices("float32", "device", jit_compile=True),
+    AutoSettings("float32", "host", jit_compile=False),
+    AutoSettings("float32", "device", jit_compile=False),
+    AutoSettings("float32", "device", jit_compile=True),
 )
 
 
@@ -73,8 +73,8 @@ def largest_difference(some: Sequence[Sequence[np.ndarray]], others: Sequence[Se
 def test_every_feed_has_the_same_batches(faces: Path, settings: dict[str, Any]) -> None:
     config, data, plan = prepared(faces, **settings)
     feeds = [
-        training_feed(config, data, plan, used, choices, epochs_done=1)
-        for used, choices in ((CPU, HOST), (CPU, DEVICE), (GPU, DEVICE))
+        training_feed(config, data, plan, used, auto, epochs_done=1)
+        for used, auto in ((CPU, HOST), (CPU, DEVICE), (GPU, DEVICE))
     ]
     assert [type(feed) for feed in feeds] == [HostFeed, EagerFeed, DeviceFeed]
     for feed in feeds:
@@ -106,8 +106,8 @@ def test_validation_is_the_same_from_every_feed_whenever_it_begins(faces: Path, 
     config, data, plan = prepared(faces, protocol=protocol)
     epoch = [0]
     told: list[list[list[np.ndarray]]] = []
-    for used, choices in ((CPU, HOST), (CPU, DEVICE), (GPU, DEVICE)):
-        feed = validation_feed(config, data, plan, used, choices, lambda: epoch[0])
+    for used, auto in ((CPU, HOST), (CPU, DEVICE), (GPU, DEVICE)):
+        feed = validation_feed(config, data, plan, used, auto, lambda: epoch[0])
         for epoch[0] in (0, 1, 1):
             feed.begin()
             told.append(drawn(feed, -(-plan.val_images // plan.val_batch)))

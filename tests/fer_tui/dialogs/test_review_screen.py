@@ -13,7 +13,7 @@ from textual.widgets import Static
 from core.config.training_config import resolve
 from core.data.corrections import read_decisions, read_exclusions, read_relabels
 from core.data.splits import training_set
-from core.evaluation.label_review import doubts
+from core.evaluation.label_review import find_label_issues
 from fer_tui.dialogs.review import FILE, ReviewScreen
 from fer_tui.widgets.face_grid import FaceGrid
 from fer_tui.widgets.menu import MenuScreen
@@ -35,7 +35,7 @@ def state(pilot: Pilot[Any]) -> str:
 
 async def opened(pilot: Pilot[Any], until: Callable[..., Any]) -> ReviewScreen:
     await ask(pilot, until)
-    await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen) and pilot.app.screen.doubts)
+    await until(pilot, lambda: isinstance(pilot.app.screen, ReviewScreen) and pilot.app.screen.issues)
     assert isinstance(pilot.app.screen, ReviewScreen)
     return pilot.app.screen
 
@@ -49,10 +49,10 @@ async def test_decisions_are_saved_one_by_one_and_training_takes_them(
     size: tuple[int, int],
 ):
     run = judge(faces)
-    wanted = doubts([run])
+    wanted = find_label_issues([run])
     async with open_app(size) as pilot:
         screen = await opened(pilot, until)
-        assert [each.path for each in screen.doubts] == [each.path for each in wanted]
+        assert [each.path for each in screen.issues] == [each.path for each in wanted]
         await until(pilot, lambda: screen.query_one(FaceGrid).faces)
         await until(pilot, lambda: wanted[0].path in screen_text(pilot))
         shown = screen_text(pilot)

@@ -226,7 +226,7 @@ async def test_seeds_share_a_row_and_come_apart_again(
         await pilot.press("f")
         await until(pilot, lambda: column(pilot, "run")[0] == f"{SECOND};{FIRST}")
         shown = screen_text(pilot)
-        assert "2 runs" in shown and "seeds folded" in shown
+        assert "2 runs" in shown and "means over seeds" in shown
         # What can be done with a run is done with the first of them.
         await pilot.press("i")
         await until(pilot, lambda: pilot.app.current_mode == "inspect")
@@ -256,7 +256,7 @@ async def test_two_runs_are_held_against_each_other(
         await until(pilot, lambda: "McNemar's exact test: p = 0.002: compact aaaa is better" in screen_text(pilot))
         assert "0 only model2 bbbb tells right, 10 only compact aaaa" in screen_text(pilot)
         await pilot.press("f")
-        await until(pilot, lambda: "seeds folded" in screen_text(pilot))
+        await until(pilot, lambda: "means over seeds" in screen_text(pilot))
         assert "McNemar" not in screen_text(pilot)
         await pilot.press("f", "t", "enter")
         await until(pilot, lambda: "McNemar" in screen_text(pilot))

@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList
 
-from core.runs.predictions import read_predictions, telling
+from core.runs.predictions import most_telling_predictions, read_predictions
 from core.system.files import write_json
 from fer_tui.screens.inspect import InspectScreen
 from fer_tui.widgets.class_report import ClassReport
@@ -19,7 +19,7 @@ from fer_tui.widgets.confusion_matrix import ConfusionMatrix
 from fer_tui.widgets.face_grid import FaceGrid
 from fer_tui.widgets.judged_face import JudgedFace
 from fer_tui.widgets.menu import MenuScreen
-from fer_tui.widgets.mode_tabs import Corner
+from fer_tui.widgets.mode_tabs import ActionLink
 
 FIRST, SECOND, THIRD = (f"2026010{n}-000000-000-compact-aaa{n}" for n in (1, 2, 3))
 
@@ -61,7 +61,7 @@ async def test_matrix_figures_and_the_worst_mistakes(
     size: tuple[int, int],
 ):
     run = judge(faces)
-    worst = telling(read_predictions(run), None)
+    worst = most_telling_predictions(read_predictions(run), None)
     async with open_app(size) as pilot:
         await inspect(pilot, until)
         assert pilot.app.focused is matrix(pilot)
@@ -89,7 +89,9 @@ async def test_a_cell_filters_by_key_and_by_mouse_and_escape_clears(
         await pilot.press("down")
         cell = screen(pilot).cell
         assert cell and cell[0] != cell[1]
-        await until(pilot, lambda: [face.prediction for face in shown_faces(pilot)] == telling(read, cell))
+        await until(
+            pilot, lambda: [face.prediction for face in shown_faces(pilot)] == most_telling_predictions(read, cell)
+        )
         assert f"{cell[0]} taken for {cell[1]}" in screen_text(pilot)
         assert screen(pilot).query_one(ClassReport).chosen == set(cell)
 
@@ -100,7 +102,9 @@ async def test_a_cell_filters_by_key_and_by_mouse_and_escape_clears(
         x, y = m._label_width + right * m._cell_width + 1, 1 + right * m._cell_height
         await pilot.click("#matrix", offset=(x, y))
         name = m.classes_shown[right]
-        await until(pilot, lambda: [f.prediction for f in shown_faces(pilot)] == telling(read, (name, name)))
+        await until(
+            pilot, lambda: [f.prediction for f in shown_faces(pilot)] == most_telling_predictions(read, (name, name))
+        )
         assert f"{name} told right, the least sure first" in screen_text(pilot)
 
         await pilot.press("escape")
@@ -181,7 +185,7 @@ async def test_another_run_by_bracket_mouse_and_list(
         await until(pilot, lambda: "] older" not in screen_text(pilot))
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: "01-03 00:00 aaa3" in screen_text(pilot))
-        await pilot.click(next(c for c in screen(pilot).query(Corner) if c.action == "screen.step(1)"))
+        await pilot.click(next(c for c in screen(pilot).query(ActionLink) if c.action == "screen.step(1)"))
         await until(pilot, lambda: "01-01 00:00 aaa1" in screen_text(pilot))
         await pilot.press("r")
         await until(pilot, lambda: isinstance(pilot.app.screen, MenuScreen))
@@ -316,7 +320,7 @@ async def test_data_that_are_not_what_they_were(
     root = tmp_path / "copy"
     shutil.copytree(faces, root)
     run = judge(root)
-    wrong = [root / each.path for each in telling(read_predictions(run), None)]
+    wrong = [root / each.path for each in most_telling_predictions(read_predictions(run), None)]
     if what == "gone":
         shutil.rmtree(root)
     elif what == "fewer":

@@ -17,7 +17,7 @@ from fer_tui.app import FerApp
 from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.screens.runs import RunsScreen
 from fer_tui.widgets.metric_plot import MetricPlot
-from fer_tui.widgets.run_detail import RunDetail, bar, duration
+from fer_tui.widgets.run_detail import RunDetail, bar, format_duration
 from fer_tui.widgets.run_table import RunTable
 
 FIRST, SECOND = "20260101-000000-000-compact-aaaa", "20260102-030405-006-model2-bbbb"
@@ -309,7 +309,7 @@ async def test_hostile_names_show_harmlessly(
 
 @pytest.mark.parametrize(("seconds", "shown"), [(5, "0:05"), (61, "1:01"), (3_725, "1:02:05")])
 def test_durations(seconds: float, shown: str):
-    assert duration(seconds) == shown
+    assert format_duration(seconds) == shown
 
 
 def test_a_bar_is_empty_half_and_full():

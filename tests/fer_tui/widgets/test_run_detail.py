@@ -10,12 +10,12 @@ import pytest
 from textual.widgets import Input
 
 from core.errors import ConfigError
-from core.system.hardware import GpuLoad, Load
+from core.system.hardware import GpuLoad, SystemLoad
 from fer_tui.app import FerApp
 from fer_tui.dialogs.ask_number import AskNumberScreen
 from fer_tui.widgets.device_strip import GIB, described
 
-CPU = Load(42, 3 * GIB, 8 * GIB)
+CPU = SystemLoad(42, 3 * GIB, 8 * GIB)
 LONG = "the loss is not a number since epoch 2, batch 7; lower the learning rate (now 0.01) or clip the gradients END"
 
 
@@ -78,7 +78,7 @@ async def test_the_machines_load_is_sampled_and_shown(
     async with open_app(size) as pilot:
         await until(pilot, lambda: "no GPU   CPU 42 %   memory 3.0/8.0 GiB" in screen_text(pilot))
         gpus = tuple(GpuLoad(index, "Card", 80 + index, 2 * GIB, 24 * GIB) for index in range(4))
-        monkeypatch.setattr("fer_tui.state.watchers.sample", lambda: Load(1, 1, 2, gpus))
+        monkeypatch.setattr("fer_tui.state.watchers.sample", lambda: SystemLoad(1, 1, 2, gpus))
         await until(pilot, lambda: "GPU 3 83 % 2.0/24.0 GiB" in screen_text(pilot))
 
 
@@ -93,7 +93,7 @@ async def test_a_run_of_another_host_says_so(
 
 
 def test_one_gpu_goes_by_its_name():
-    assert described(Load(5, 1, 2, (GpuLoad(0, "A100", None, GIB, 40 * GIB),))).startswith(
+    assert described(SystemLoad(5, 1, 2, (GpuLoad(0, "A100", None, GIB, 40 * GIB),))).startswith(
         "A100 load ?   memory 1.0/40"
     )
 

@@ -20,7 +20,7 @@ from core.jobs.cluster.queue import ClusterQueue, Needs
 from core.jobs.cluster.task import ChildLostError
 from core.runs.reader import read_run
 from core.runs.writer import enqueue
-from core.system.processes import birth, this_process
+from core.system.processes import process_start_id, this_process
 
 
 class RayError(Exception):
@@ -255,7 +255,7 @@ def test_a_run_stopped_alone_leaves_the_queue_before_ray_has_done_with_it(
 
 def test_all_runs_are_stopped_waiting_ones_at_once(driver: Any, submit: Callable[..., Path]):
     waits, works, lost, done = (submit(name) for name in ("1-a", "2-b", "3-c", "4-d"))
-    told = {**this_process(), "pid": os.getppid(), "birth": birth(os.getppid()), "heartbeat": time.time()}
+    told = {**this_process(), "pid": os.getppid(), "birth": process_start_id(os.getppid()), "heartbeat": time.time()}
     (works / "status.json").write_text(json.dumps({"state": "running", **told}))
     (lost / "status.json").write_text('{"state": "running", "pid": 999999999, "host": "gone", "heartbeat": 1}')
     set_state(done, "completed")

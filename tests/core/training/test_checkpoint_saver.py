@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from core.runs.checkpoint import TrainingState, find_checkpoint
-from core.training import checkpoints
-from core.training.checkpoints import BackgroundCheckpoints, ImmediateCheckpoints
+from core.training import checkpoint_saver
+from core.training.checkpoint_saver import BackgroundSaver, ImmediateSaver
 from core.training.ema import EmaWeights
 
 
@@ -35,7 +35,7 @@ def model() -> Any:
 
 @pytest.fixture
 def background(model: Any, tmp_path: Path) -> Any:
-    return BackgroundCheckpoints(tmp_path, model, "float32", compile_model, lambda: True)
+    return BackgroundSaver(tmp_path, model, "float32", compile_model, lambda: True)
 
 
 def train_a_step(model: Any) -> None:
@@ -49,14 +49,14 @@ def weights_of(path: Path) -> list[np.ndarray]:
 
 
 def averages(model: Any) -> list[np.ndarray]:
-    with EmaWeights(model).swapped_in():
+    with EmaWeights(model).swapped_ema_weights():
         return model.get_weights()
 
 
 def test_both_ways_write_the_same(model: Any, background: Any, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    immediate = ImmediateCheckpoints(other, model, EmaWeights(model))
+    immediate = ImmediateSaver(other, model, EmaWeights(model))
     for epoch in range(1, 4):
         train_a_step(model)
         for each in (background, immediate):
@@ -105,7 +105,7 @@ def test_what_is_on_disk_is_of_one_moment(
 def test_a_copy_is_written_when_its_time_has_come(
     model: Any, background: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0.2)
+    monkeypatch.setattr(checkpoint_saver, "SECONDS_BETWEEN", 0.2)
     for epoch in (1, 2):
         background.store(TrainingState(epoch=epoch), is_kept=epoch == 1)
     until = time.monotonic() + 30
@@ -121,7 +121,7 @@ def test_what_could_not_be_written_is_told_to_the_training(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device", "state.json")
 
-    monkeypatch.setattr(checkpoints, "save_checkpoint", full)
+    monkeypatch.setattr(checkpoint_saver, "save_checkpoint", full)
     with pytest.raises(OSError, match="No space left"):
         background.store(TrainingState(epoch=1), is_kept=True)
     with pytest.raises(OSError, match="No space left"):
@@ -129,7 +129,7 @@ def test_what_could_not_be_written_is_told_to_the_training(
 
 
 def test_a_run_that_another_process_took_over_is_left_alone(model: Any, tmp_path: Path) -> None:
-    lost = BackgroundCheckpoints(tmp_path, model, "float32", compile_model, lambda: False)
+    lost = BackgroundSaver(tmp_path, model, "float32", compile_model, lambda: False)
     lost.store(TrainingState(epoch=1), is_kept=True)
     lost.close()
     assert not list(tmp_path.iterdir())
@@ -145,7 +145,7 @@ def test_the_thread_has_the_runs_precision(tmp_path: Path) -> None:
         model = keras.Model(inputs, keras.layers.Dense(1, dtype="float32")(keras.layers.Dense(3)(inputs)), name="half")
         compile_model(model)
         model.optimizer.build(model.trainable_variables)
-        store = BackgroundCheckpoints(tmp_path, model, "mixed_float16", compile_model, lambda: True)
+        store = BackgroundSaver(tmp_path, model, "mixed_float16", compile_model, lambda: True)
         train_a_step(model)
         store.store(TrainingState(epoch=1), is_kept=True)
         store.close()

@@ -30,7 +30,7 @@ WORTH_COMPILING = 3_000
 
 
 @dataclass(frozen=True)
-class Choices:
+class AutoSettings:
     """How a run computes.
 
     Attributes:
@@ -44,7 +44,9 @@ class Choices:
     jit_compile: bool
 
 
-def choose(config: TrainingConfig, used: Devices, plan: Plan, data: TrainingData, earlier: EnvironmentFile) -> Choices:
+def choose_auto_settings(
+    config: TrainingConfig, used: Devices, plan: Plan, data: TrainingData, earlier: EnvironmentFile
+) -> AutoSettings:
     """Decide what the config leaves to us, or take what was decided when the run began.
 
     Args:
@@ -56,9 +58,9 @@ def choose(config: TrainingConfig, used: Devices, plan: Plan, data: TrainingData
     """
     precision = earlier.get("precision") or choose_precision(config.precision, used.capability)
     if used.mirrored:
-        return Choices(precision, "host", jit_compile=False)
+        return AutoSettings(precision, "host", jit_compile=False)
     feed, jit = earlier.get("feed"), earlier.get("jit_compile")
-    return Choices(
+    return AutoSettings(
         precision,
         feed if feed in ("host", "device") else _choose_feed(config, used, data),
         jit == "on" if jit in ("on", "off") else _choose_jit(config, used, plan),

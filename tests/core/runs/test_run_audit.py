@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from core.evaluation.metrics import evaluate
-from core.runs.audit import audit_run, measure_batches
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.reader import RunSnapshot
+from core.runs.run_audit import audit_run, measure_batches
 from core.runs.schema import EnvironmentFile, EvaluationFile
 
 CLASSES = ("a", "b", "c")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from core.config.training_config import resolve
-from core.training import choices
-from core.training.choices import WORTH_COMPILING, Choices, choose
+from core.training import auto_settings
+from core.training.auto_settings import WORTH_COMPILING, AutoSettings, choose_auto_settings
 from core.training.devices import Devices
 
 CPU = Devices(("CPU:0",), "CPU")
@@ -23,17 +23,17 @@ MIB = 2**20
 
 def chosen(
     used: Devices, *, earlier: dict[str, Any] | None = None, pixels: Any = None, steps: int = 1, **settings: Any
-) -> Choices:
+) -> AutoSettings:
     config = resolve({"data": "x", "model": "compact", **settings})
     values = np.zeros((10, MIB), np.uint8) if pixels is None else pixels
     data: Any = SimpleNamespace(train=SimpleNamespace(values=values), validation=SimpleNamespace(values=values[:1]))
     plan: Any = SimpleNamespace(steps=steps)
-    return choose(config, used, plan, data, earlier or {})  # pyright: ignore[reportArgumentType]
+    return choose_auto_settings(config, used, plan, data, earlier or {})  # pyright: ignore[reportArgumentType]
 
 
 @pytest.fixture(autouse=True)
 def memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choices, "free_gpu_memory", lambda: 44 * MIB)
+    monkeypatch.setattr(auto_settings, "free_gpu_memory", lambda: 44 * MIB)
 
 
 @pytest.mark.parametrize(
@@ -67,30 +67,30 @@ def test_images_go_where_there_is_room(
     # 11 MiB with validation: a quarter of what is free, and not a byte more.
     assert chosen(GPU).feed == "device"
     assert not caplog.messages
-    monkeypatch.setattr(choices, "free_gpu_memory", lambda: 44 * MIB - 1)
+    monkeypatch.setattr(auto_settings, "free_gpu_memory", lambda: 44 * MIB - 1)
     assert chosen(GPU).feed == "host"
     assert "they take 11 MiB, and the GPU has 44 MiB free" in caplog.messages[-1]
-    monkeypatch.setattr(choices, "free_gpu_memory", lambda: None)
+    monkeypatch.setattr(auto_settings, "free_gpu_memory", lambda: None)
     assert chosen(GPU).feed == "host"
     assert "the driver does not tell" in caplog.messages[-1]
-    monkeypatch.setattr(choices, "free_gpu_memory", lambda: 10**12)
+    monkeypatch.setattr(auto_settings, "free_gpu_memory", lambda: 10**12)
     mapped = np.memmap(tmp_path / "pixels", np.uint8, "w+", shape=(10, MIB))
     assert chosen(GPU, pixels=mapped).feed == "host"
     assert "image_memory" in caplog.messages[-1]
-    monkeypatch.setattr(choices, "MOST_BYTES", 11 * MIB - 1)
+    monkeypatch.setattr(auto_settings, "MOST_BYTES", 11 * MIB - 1)
     assert chosen(GPU).feed == "host"
 
 
 def test_what_was_decided_when_the_run_began_holds() -> None:
     earlier = {"precision": "mixed_float16", "feed": "host", "jit_compile": "off"}
-    assert chosen(GPU, earlier=earlier, **LONG) == Choices("mixed_float16", "host", jit_compile=False)
+    assert chosen(GPU, earlier=earlier, **LONG) == AutoSettings("mixed_float16", "host", jit_compile=False)
     earlier = {"precision": "mixed_bfloat16", "feed": "device", "jit_compile": "on"}
-    assert chosen(CPU, earlier=earlier) == Choices("mixed_bfloat16", "device", jit_compile=True)
+    assert chosen(CPU, earlier=earlier) == AutoSettings("mixed_bfloat16", "device", jit_compile=True)
     # A mirrored run has no choice.
-    assert chosen(TWO, earlier=earlier, devices="all") == Choices("mixed_bfloat16", "host", jit_compile=False)
+    assert chosen(TWO, earlier=earlier, devices="all") == AutoSettings("mixed_bfloat16", "host", jit_compile=False)
 
 
 def test_an_old_run_keeps_what_its_version_did() -> None:
     # Its config says host and off (core.runs.resume), its environment the precision.
     found = chosen(GPU, earlier={"precision": "mixed_float16"}, feed="host", jit_compile=False, **LONG)
-    assert found == Choices("mixed_float16", "host", jit_compile=False)
+    assert found == AutoSettings("mixed_float16", "host", jit_compile=False)

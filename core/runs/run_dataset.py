@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.data.dataset import Dataset, Source, fingerprint
 from core.data.readers.choose import read_dataset
-from core.data.splits import correct, divided
+from core.data.splits import apply_corrections, apply_splits
 from core.errors import ConfigError, DatasetError, RunError
 from core.runs.names import ENVIRONMENT
 from core.runs.reader import RunSnapshot
@@ -29,7 +29,7 @@ def find_images(run: RunSnapshot) -> Dataset:
     if place is None:
         raise RunError(f"{run.path / ENVIRONMENT}: names no data set, so the faces can't be found")
     try:
-        return correct(read_dataset(Path(place)), run.config)
+        return apply_corrections(read_dataset(Path(place)), run.config)
     except (ConfigError, DatasetError) as error:
         raise DatasetError(f"The faces can't be shown: {error}") from None
 
@@ -48,7 +48,7 @@ def has_changed(run: RunSnapshot, dataset: Dataset, check: Callable[[], None]) -
     if was is None or share is None:
         return False
     try:
-        split = divided(dataset, run.config)
+        split = apply_splits(dataset, run.config)
     except (DatasetError, ValueError):
         return True
     return fingerprint(replace(split, source=_Checked(dataset.source, check))) != was

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN = 30.0
 
 
-class Checkpoints(Protocol):
+class CheckpointSaver(Protocol):
     """Stores the state of a run's model after every epoch."""
 
     def store(self, state: TrainingState, *, is_kept: bool) -> None:
@@ -38,7 +38,7 @@ class Checkpoints(Protocol):
         ...
 
 
-class ImmediateCheckpoints:
+class ImmediateSaver:
     """Every epoch is on disk before the next one begins."""
 
     def __init__(self, run: Path, model: keras.Model, ema: EmaWeights) -> None:
@@ -63,7 +63,7 @@ class _Copy:
     state: TrainingState
 
 
-class BackgroundCheckpoints:
+class BackgroundSaver:
     """Copies the state after every epoch; a thread writes the newest copy every SECONDS_BETWEEN, and the last one.
 
     The first epoch is on disk before the second begins: a run that has two epochs has a checkpoint.
@@ -192,5 +192,5 @@ def _save_kept(model: keras.Model, ema: EmaWeights, path: Path) -> None:
     """
     import keras
 
-    with ema.swapped_in():
+    with ema.swapped_ema_weights():
         keras.Model(model.inputs, model.outputs, name=model.name).save(path)

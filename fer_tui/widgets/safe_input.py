@@ -20,7 +20,7 @@ def _sign(character: str) -> str:
     return DELETE if character == "\x7f" else UNKNOWN
 
 
-class ShownInput(DrawnInput):
+class SafeInput(DrawnInput):
     """A text field for what may come from disk; its value is what it is, only its look is safe."""
 
     def drawn(self) -> str:

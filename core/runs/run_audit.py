@@ -24,7 +24,7 @@ from core.runs.codes import (
     PARTIAL_VALIDATION,
 )
 from core.runs.history import METRICS
-from core.runs.reader import RunSnapshot, better
+from core.runs.reader import RunSnapshot, is_improvement
 from core.runs.schema import Finding
 
 CONSTANT_SHARE = 0.9
@@ -197,7 +197,7 @@ def _chosen_epoch(run: RunSnapshot) -> Iterator[str]:
     monitor = run.config.get("monitor", "val_loss")
     value = _reported(run).get(monitor, math.nan)
     last = int(run.history[-1]["epoch"])
-    ahead = [int(row["epoch"]) for row in run.history if better(monitor, row.get(monitor, math.nan), value)]
+    ahead = [int(row["epoch"]) for row in run.history if is_improvement(monitor, row.get(monitor, math.nan), value)]
     if reported != last and (ahead or value != value):
         best = f"epoch {ahead[-1]} is better by {monitor}" if ahead else f"its {monitor} is not a number"
         yield (
