@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
-from core.config.command_line import command_line
+from core.config.command_line import train_command
 from core.config.presets import find_preset
 from core.config.training_config import TrainingConfig, resolve
 from core.runs.reader import RunSnapshot, list_runs, read_run
@@ -37,22 +37,25 @@ def main() -> None:
     print(f"{'':14s} {'weights':>10s} {'seeds':>6s} {'epochs':>7s} {'minutes':>8s} {'accuracy':>9s} lowest recall")
     for model in asked.models:
         seeds = [int(seed) for seed in asked.seeds.split(",")]
-        print(row(model, [done(asked.data, asked.runs, model, seed, asked.minutes) for seed in seeds]), flush=True)
+        print(
+            row(model, [completed_run(asked.data, asked.runs, model, seed, asked.minutes) for seed in seeds]),
+            flush=True,
+        )
 
 
-def done(data: Path, runs: Path, model: str, seed: int, minutes: float) -> RunSnapshot:
+def completed_run(data: Path, runs: Path, model: str, seed: int, minutes: float) -> RunSnapshot:
     """The completed run of a model and seed; trained where there is none yet."""
     settings = find_preset("champion").settings if model == "compact" else UNTIL_THE_END
     config = resolve({**settings, "data": data, "model": model, "seed": seed, "time_budget": f"{minutes:g}m"})
-    run = finished(runs, config)
+    run = find_completed_run(runs, config)
     if run is None:
-        words = [*shlex.split(command_line(config))[1:], "--runs", str(runs)]
+        words = [*shlex.split(train_command(config))[1:], "--runs", str(runs)]
         subprocess.run([sys.executable, "-m", "fer_tui", *words], check=True)
-        run = finished(runs, config)
+        run = find_completed_run(runs, config)
     return run or sys.exit(f"{runs}: the run of {model} with seed {seed} was not completed")
 
 
-def finished(runs: Path, config: TrainingConfig) -> RunSnapshot | None:
+def find_completed_run(runs: Path, config: TrainingConfig) -> RunSnapshot | None:
     """The completed run of a config."""
     wanted = config.model_dump(mode="json")
     found = (run for run in map(read_run, list_runs(runs)) if run.state == "completed" and run.config == wanted)
@@ -61,7 +64,7 @@ def finished(runs: Path, config: TrainingConfig) -> RunSnapshot | None:
 
 def row(model: str, runs: Sequence[RunSnapshot]) -> str:
     """A model's line."""
-    reports = [run.figures for run in runs]
+    reports = [run.metrics for run in runs]
     accuracies = [report["accuracy"] or 0.0 for report in reports]
     recall, name = min((figures["recall"], name) for r in reports for name, figures in r["per_class"].items())
     minutes = mean(sum(line["seconds"] for line in run.history) / 60 for run in runs)

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.config.command_line import command_line
+from core.config.command_line import train_command
 from core.config.protocol import PUBLISHED
 from core.config.training_config import TrainingConfig, resolve
 from core.models.registry import find_model
@@ -80,7 +80,7 @@ def newest(runs: Path, config: TrainingConfig) -> RunSnapshot | None:
 
 def train(config: TrainingConfig, runs: Path, begun: RunSnapshot | None, seconds: float) -> None:
     """Train a config, or go on with its run, for so long at the most."""
-    words = ["resume", begun.name] if begun else shlex.split(command_line(config))[1:]
+    words = ["resume", begun.name] if begun else shlex.split(train_command(config))[1:]
     words += ["--runs", str(runs)]
     print(f"\n{shlex.join(['fer-tui', *words])}", flush=True)
     with subprocess.Popen([sys.executable, "-m", "fer_tui", *words], stdout=subprocess.DEVNULL) as process:
@@ -103,7 +103,7 @@ def row(config: TrainingConfig, run: RunSnapshot | None) -> str:
     codes = ", ".join(f"`{warning['code']}`" for warning in run.warnings) or "none"
     return (
         f"| {name} | {len(run.history)} | {kept['accuracy']:.4f} | {kept['val_accuracy']:.4f} | "
-        f"{run.figures['accuracy']:.4f} | {run.seconds:.0f} | {codes} |"
+        f"{run.metrics['accuracy']:.4f} | {run.seconds:.0f} | {codes} |"
     )
 
 

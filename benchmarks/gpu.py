@@ -40,7 +40,7 @@ from pathlib import Path
 
 import gpu_runs
 import gpu_steps
-from gpu_steps import FIGURE, WAYS, WIDTH, Asked
+from gpu_steps import FIGURE, STEP_MODES, WIDTH, PartTask
 
 # Other than by default, where five kernels or more become a CUDA graph (XLA: "command buffer"), and loops do not.
 GRAPHS, SMALLEST = "--xla_gpu_enable_command_buffer", "--xla_gpu_graph_min_graph_size=1"
@@ -128,14 +128,14 @@ def main() -> None:
     if asked.task:
         [name] = asked.part
         function = getattr(gpu_runs, name, None) or getattr(gpu_steps, name)
-        function(Asked(**json.loads(asked.task)))
+        function(PartTask(**json.loads(asked.task)))
         return
     end, lines = time.monotonic() + 60 * asked.minutes, []
     for part in chosen(asked.part or ["all"], asked.batch, asked.seed):
         left = min(asked.timeout or part.limit, end - time.monotonic())
         print(f"\n{part.title}", flush=True)
         given = (asked.limit, asked.epochs, asked.seconds)
-        task = Asked(str(asked.data.absolute()), part.batch, part.seed, *given, part.variant)
+        task = PartTask(str(asked.data.absolute()), part.batch, part.seed, *given, part.variant)
         lines += [f"\n{part.title}", *(work(part, task, left) if left > 0 else ["not run: the minutes are over"])]
     print("\n".join(["", "=" * (WIDTH + FIGURE), *lines, "", *ratios(lines)]), flush=True)
 
@@ -152,7 +152,7 @@ def chosen(names: list[str], batch: int | None, seed: int | None) -> list[Part]:
     return sorted(found, key=lambda part: PARTS.index(part) if part in PARTS else len(PARTS))
 
 
-def work(part: Part, task: Asked, limit: float) -> list[str]:
+def work(part: Part, task: PartTask, limit: float) -> list[str]:
     """Run a part, print its lines as they come, and return them with how it ended."""
     lines, began = [], time.monotonic()
     with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryFile("w+", errors="replace") as errors:
@@ -208,7 +208,7 @@ def ratios(lines: list[str]) -> Iterator[str]:
             rates[found[1].strip()] = float(found[2].replace(",", ""))
     for batch in sorted(int(found[1]) for name in rates if (found := re.fullmatch(r"ours (\d+)", name))):
         ours = rates[f"ours {batch}"]
-        step_alone, plain = rates.get(f"step {batch}, {WAYS[0].name}"), rates.get(f"plain fit {batch}")
+        step_alone, plain = rates.get(f"step {batch}, {STEP_MODES[0].name}"), rates.get(f"plain fit {batch}")
         if step_alone:
             yield f"ours {batch} is {ours / step_alone:.1%} of our step alone"
         if plain:

@@ -19,28 +19,28 @@ from statistics import mean, median
 from typing import Any
 from unittest import mock
 
-from gpu_steps import IMAGES, Asked, champion, tell
+from gpu_steps import IMAGES, PartTask, champion, print_figure
 
-from core.config.command_line import command_line
+from core.config.command_line import train_command
 from core.config.presets import find_preset
 from core.config.training_config import TrainingConfig, resolve
 from core.runs.names import LOG
 from core.runs.reader import RunSnapshot, list_runs, read_run
 from core.system import hardware
-from core.training.auto_settings import WORTH_COMPILING
+from core.training.auto_settings import MIN_STEPS_FOR_XLA
 from core.training.epoch_recorder import EpochRecorder
 
 
-def ours(asked: Asked) -> None:
+def ours(asked: PartTask) -> None:
     """The installed command: images a second, what an epoch spends besides, how busy the GPU is."""
     # So many that XLA is worth compiling, which `auto` decides by.
-    epochs = max(math.ceil(WORTH_COMPILING / math.ceil(IMAGES / asked.batch)), 20)
+    epochs = max(math.ceil(MIN_STEPS_FOR_XLA / math.ceil(IMAGES / asked.batch)), 20)
     config = champion(asked, epochs=asked.epochs or epochs)
     name = f"ours {asked.batch}"
     with tempfile.TemporaryDirectory() as folder:
         moments, busy = Path(folder) / "moments.json", _Busy()
         code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import gpu_runs; gpu_runs.noted()"
-        words = [*shlex.split(command_line(config))[1:], "--runs", str(Path(folder) / "runs")]
+        words = [*shlex.split(train_command(config))[1:], "--runs", str(Path(folder) / "runs")]
         with busy:
             _command([sys.executable, "-c", code, str(moments), *words])
         run = read_run(list_runs(Path(folder) / "runs")[0])
@@ -91,9 +91,9 @@ class _Busy:
 
     def _work(self) -> None:
         while not self._over.wait(0.05):
-            gpus = hardware.sample().gpus
-            if gpus and gpus[0].busy is not None:
-                self.samples.append((time.monotonic(), gpus[0].busy))
+            gpus = hardware.sample_load().gpus
+            if gpus and gpus[0].utilization is not None:
+                self.samples.append((time.monotonic(), gpus[0].utilization))
 
 
 def _tell_epochs(name: str, run: RunSnapshot, moments: list[tuple[str, float]], busy: _Busy) -> None:
@@ -108,26 +108,26 @@ def _tell_epochs(name: str, run: RunSnapshot, moments: list[tuple[str, float]], 
     validation = [b - a for a, b in zip(at["begin_validation"], at["end_epoch"], strict=True)][1:]
     rest = [1000 * (b - a) for a, b in zip(at["end_epoch"], starts[1:], strict=True)][1:]
     images = run.environment["train_images"]
-    tell(name, median(row["images_per_second"] for row in run.history[1:]), "images/s")
-    tell(f"{name}: validation and the rest included", images / median(epochs), "images/s")
-    tell(f"{name}: training an epoch, median of {len(epochs)}", 1000 * median(training), "ms", 1)
-    tell(f"{name}: validation", 1000 * median(validation), "ms", 1)
-    tell(f"{name}: the rest of an epoch, median", median(rest), "ms", 1)
-    tell(f"{name}: the rest of an epoch, longest", max(rest), "ms", 1)
+    print_figure(name, median(row["images_per_second"] for row in run.history[1:]), "images/s")
+    print_figure(f"{name}: validation and the rest included", images / median(epochs), "images/s")
+    print_figure(f"{name}: training an epoch, median of {len(epochs)}", 1000 * median(training), "ms", 1)
+    print_figure(f"{name}: validation", 1000 * median(validation), "ms", 1)
+    print_figure(f"{name}: the rest of an epoch, median", median(rest), "ms", 1)
+    print_figure(f"{name}: the rest of an epoch, longest", max(rest), "ms", 1)
     within = [share for when, share in busy.samples if starts[1] <= when <= starts[-1]]
     if within:
-        tell(f"{name}: GPU busy within epochs, mean of {len(within)}", mean(within), "%", 1)
+        print_figure(f"{name}: GPU busy within epochs, mean of {len(within)}", mean(within), "%", 1)
     else:
         print(f"{name}: no GPU says how busy it is", flush=True)
 
 
-def start(asked: Asked) -> None:
+def start(asked: PartTask) -> None:
     """From the command to the table, with an empty folder of compiled programs and with what that run left in it."""
     one_epoch = champion(asked, jit_compile="on", epochs=asked.epochs or 44, time_budget=1)
     _start(f"champion {asked.batch}, one epoch", one_epoch)
 
 
-def quick(asked: Asked) -> None:
+def quick(asked: PartTask) -> None:
     """The same for the preset quick."""
     settings = {**find_preset("quick").settings, **({"limit": asked.limit} if asked.limit else {})}
     _start("quick", resolve({**settings, "data": asked.data, "model": "compact"}))
@@ -137,44 +137,46 @@ def _start(name: str, config: TrainingConfig) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for state in ("cold", "warm"):
             run, seconds = _train(config, Path(folder) / state, {"XDG_CACHE_HOME": str(Path(folder) / "cache")})
-            tell(f"{name}: from the command to the table, {state}", seconds, "s", 1)
+            print_figure(f"{name}: from the command to the table, {state}", seconds, "s", 1)
             _tell_compiling(f"{name}, {state}", run)
 
 
-def champion_auto(asked: Asked) -> None:
+def champion_auto(asked: PartTask) -> None:
     """The champion's 44 epochs as `auto` has them."""
     _whole_run(asked, "auto")
 
 
-def champion_xla(asked: Asked) -> None:
+def champion_xla(asked: PartTask) -> None:
     """The champion's 44 epochs with XLA, also where they are too few steps for `auto`."""
     _whole_run(asked, "on")
 
 
-def champion_plain(asked: Asked) -> None:
+def champion_plain(asked: PartTask) -> None:
     """The champion's 44 epochs without XLA."""
     _whole_run(asked, "off")
 
 
-def _whole_run(asked: Asked, jit: str) -> None:
+def _whole_run(asked: PartTask, jit: str) -> None:
     config = champion(asked, jit_compile=jit, **({"epochs": asked.epochs} if asked.epochs else {}))
     name = f"champion {asked.batch}, XLA {jit}, seed {asked.seed}"
     with tempfile.TemporaryDirectory() as folder:
         run, seconds = _train(config, Path(folder))
         _tell_choices(name, run)
         _tell_compiling(name, run)
-        tell(f"{name}: from the command to the table", seconds, "s", 1)
-        tell(f"{name}: its {len(run.history)} epochs", run.seconds, "s", 1)
-        tell(f"{name}: learning rate", config.learning_rate, "", 5)
-        evaluated = run.figures
+        print_figure(f"{name}: from the command to the table", seconds, "s", 1)
+        print_figure(f"{name}: its {len(run.history)} epochs", run.seconds, "s", 1)
+        print_figure(f"{name}: learning rate", config.learning_rate, "", 5)
+        evaluated = run.metrics
         low, high = evaluated["intervals"]["accuracy"]
-        tell(f"{name}: accuracy (on CPUs 0.668)", evaluated["accuracy"] or 0.0, f"(95 %: {low:.4f} to {high:.4f})", 4)
-        tell(f"{name}: macro F1", evaluated["macro_f1"] or 0.0, "", 4)
+        print_figure(
+            f"{name}: accuracy (on CPUs 0.668)", evaluated["accuracy"] or 0.0, f"(95 %: {low:.4f} to {high:.4f})", 4
+        )
+        print_figure(f"{name}: macro F1", evaluated["macro_f1"] or 0.0, "", 4)
 
 
 def _train(config: TrainingConfig, runs: Path, more: Mapping[str, str] | None = None) -> tuple[RunSnapshot, float]:
     """The run that the installed command makes of a config, and the command's seconds."""
-    words = [*shlex.split(command_line(config))[1:], "--runs", str(runs)]
+    words = [*shlex.split(train_command(config))[1:], "--runs", str(runs)]
     began = time.monotonic()
     _command([sys.executable, "-m", "fer_tui", *words], more)
     return read_run(list_runs(runs)[0]), time.monotonic() - began
@@ -195,4 +197,4 @@ def _tell_choices(name: str, run: RunSnapshot) -> None:
 def _tell_compiling(name: str, run: RunSnapshot) -> None:
     """The seconds of compiling that its log tells; none where nothing was compiled."""
     for seconds in re.findall(r"compiled the training step in ([\d.]+) s", (run.path / LOG).read_text()):
-        tell(f"{name}: first call", float(seconds), "s", 1)
+        print_figure(f"{name}: first call", float(seconds), "s", 1)

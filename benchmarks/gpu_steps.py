@@ -20,7 +20,7 @@ import numpy as np
 from core.config.presets import find_preset
 from core.config.training_config import TrainingConfig, resolve
 from core.data.pipeline import training_rows, training_stream
-from core.data.readers.choose import read_dataset
+from core.data.readers.reader_factory import read_dataset
 from core.data.splits import stratified_subsample, with_validation_split
 from core.data.training_data import class_weights
 from core.training.compiled_steps import MOST_STEPS, CompiledSteps
@@ -34,7 +34,7 @@ CLASSES = 7
 
 
 @dataclass(frozen=True)
-class Asked:
+class PartTask:
     """What a part is to do.
 
     Attributes:
@@ -57,7 +57,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Way:
+class StepMode:
     """A way to run the training step.
 
     Attributes:
@@ -73,20 +73,20 @@ class Way:
     loop_in_xla: bool
 
 
-WAYS = (
-    Way("XLA, loop and augmentation too", "device", True, True),
-    Way("no XLA", "device", False, False),
-    Way("XLA step in a plain loop", "device", True, False),
-    Way("XLA step, images from the host", "host", True, False),
+STEP_MODES = (
+    StepMode("XLA, loop and augmentation too", "device", True, True),
+    StepMode("no XLA", "device", False, False),
+    StepMode("XLA step in a plain loop", "device", True, False),
+    StepMode("XLA step, images from the host", "host", True, False),
 )
 
 
-def tell(what: str, figure: float, unit: str, digits: int = 0) -> None:
+def print_figure(what: str, figure: float, unit: str, digits: int = 0) -> None:
     """Print a figure."""
     print(f"{what:<{WIDTH}s}{figure:>{FIGURE},.{digits}f} {unit}", flush=True)
 
 
-def champion(asked: Asked, **settings: Any) -> TrainingConfig:
+def champion(asked: PartTask, **settings: Any) -> TrainingConfig:
     """The champion's settings at a batch size, its learning rate with the square root of that."""
     chosen = {**find_preset("champion").settings, "data": asked.data, "model": "compact", "batch_size": asked.batch}
     usual = resolve(chosen)
@@ -97,11 +97,11 @@ def champion(asked: Asked, **settings: Any) -> TrainingConfig:
 
 
 @contextlib.contextmanager
-def compiled_step(asked: Asked, way: Way) -> Iterator[CompiledSteps]:
+def compiled_step(asked: PartTask, way: StepMode) -> Iterator[CompiledSteps]:
     """The champion's training step on random images, whole batches without end; nothing is compiled yet."""
     import keras
 
-    from core.data.pipeline import augmented
+    from core.data.pipeline import training_batch_maker
     from core.training import devices
     from core.training.build import build_model, compile_model
 
@@ -121,7 +121,9 @@ def compiled_step(asked: Asked, way: Way) -> Iterator[CompiledSteps]:
         if way.feed == "host":
             feed = HostFeed(training_stream(pixels, targets, config, class_weights=weights))
         else:
-            made = augmented(pixels, targets, config, weights, device=used.names[0], compiled=way.loop_in_xla)
+            made = training_batch_maker(
+                pixels, targets, config, weights, device=used.names[0], compiled=way.loop_in_xla
+            )
             feed = DeviceFeed(training_rows(whole, config), made, config.seed)
         feed.begin()
         yield CompiledSteps(
@@ -136,12 +138,12 @@ def compiled_step(asked: Asked, way: Way) -> Iterator[CompiledSteps]:
     keras.backend.clear_session()
 
 
-def measure(asked: Asked, way: Way, name: str) -> None:
+def measure(asked: PartTask, way: StepMode, name: str) -> None:
     """Print seconds of the first call and images a second of a way."""
     with compiled_step(asked, way) as step:
         began = time.perf_counter()
         step.run(MOST_STEPS)
-        tell(f"{name}: first call", time.perf_counter() - began, "s", 1)
+        print_figure(f"{name}: first call", time.perf_counter() - began, "s", 1)
         # The first calls find out how many steps take 0.2 s.
         for _ in range(4):
             step.run(MOST_STEPS)
@@ -149,23 +151,23 @@ def measure(asked: Asked, way: Way, name: str) -> None:
         while (taken := time.perf_counter() - began) < asked.seconds:
             done += step.run(MOST_STEPS)[0]
             calls += 1
-        tell(name, done * asked.batch / taken, "images/s")
-        tell(f"{name}: a step", 1000 * taken / done, "ms", 2)
-        tell(f"{name}: steps a call", done / calls, "", 1)
+        print_figure(name, done * asked.batch / taken, "images/s")
+        print_figure(f"{name}: a step", 1000 * taken / done, "ms", 2)
+        print_figure(f"{name}: steps a call", done / calls, "", 1)
 
 
-def step(asked: Asked) -> None:
+def step(asked: PartTask) -> None:
     """Our step alone, in every way."""
-    for way in WAYS:
+    for way in STEP_MODES:
         measure(asked, way, f"step {asked.batch}, {way.name}")
 
 
-def flags(asked: Asked) -> None:
+def flags(asked: PartTask) -> None:
     """Our step alone, under the XLA_FLAGS that the process was started with."""
-    measure(asked, WAYS[0], f"step {asked.batch}, {asked.variant}")
+    measure(asked, STEP_MODES[0], f"step {asked.batch}, {asked.variant}")
 
 
-def fit(asked: Asked) -> None:
+def fit(asked: PartTask) -> None:
     """What people write: a folder read in every epoch, Keras's augmentation layers, plain `fit`."""
     import keras
 
@@ -200,7 +202,7 @@ def fit(asked: Asked) -> None:
             )
             inputs = keras.Input(network.input_shape[1:])
             model = keras.Model(inputs, network(augment(inputs)))
-            compile_model(model, config, steps=math.ceil(images / asked.batch))
+            compile_model(model, config, steps_per_epoch=math.ceil(images / asked.batch))
             began, ended = [], []
             notes = keras.callbacks.LambdaCallback(
                 on_epoch_begin=lambda epoch, logs, began=began: began.append(time.perf_counter()),
@@ -208,10 +210,10 @@ def fit(asked: Asked) -> None:
             )
             model.fit(data, epochs=2, verbose=0, callbacks=[notes])
             name = f"plain fit {asked.batch}{', images cached in memory' if cached else ''}"
-            tell(name, images / (ended[1] - began[1]), "images/s")
+            print_figure(name, images / (ended[1] - began[1]), "images/s")
 
 
-def _write_tree(asked: Asked, folder: Path) -> int:
+def _write_tree(asked: PartTask, folder: Path) -> int:
     """The training images in a folder a class: links where they are files, else PNGs; how many."""
     dataset = with_validation_split(read_dataset(Path(asked.data)), 0.1)
     frame = stratified_subsample(dataset.split("train"), asked.limit, asked.seed)
@@ -225,11 +227,11 @@ def _write_tree(asked: Asked, folder: Path) -> int:
     return len(frame)
 
 
-def profile(asked: Asked) -> None:
+def profile(asked: PartTask) -> None:
     """Kernels a step, how long the GPU waits between them, and which kernels take the time."""
     import tensorflow as tf
 
-    for way in WAYS[:2]:
+    for way in STEP_MODES[:2]:
         with compiled_step(asked, way) as step, tempfile.TemporaryDirectory() as folder:
             for _ in range(4):
                 step.run(MOST_STEPS)
@@ -254,15 +256,15 @@ def _tell_kernels(name: str, folder: Path, steps: int) -> None:
     for begin, end in spans:
         busy += max(end - max(begin, until), 0)
         until = max(until, end)
-    tell(f"{name}: kernels and copies a step", len(events) / steps, "", 1)
-    tell(f"{name}: a step", (until - first) / steps / 1e9, "ms", 3)
-    tell(f"{name}: share without any", 100 * (1 - busy / (until - first)), "%", 1)
+    print_figure(f"{name}: kernels and copies a step", len(events) / steps, "", 1)
+    print_figure(f"{name}: a step", (until - first) / steps / 1e9, "ms", 3)
+    print_figure(f"{name}: share without any", 100 * (1 - busy / (until - first)), "%", 1)
     spent, times = Counter[str](), Counter[str]()
     for kind, _, length in events:
         spent[kind] += length
         times[kind] += 1
     for kind, length in spent.most_common(12):
-        tell(f"    {kind[: WIDTH - 6]}", length / steps / 1e6, f"us a step, {times[kind] / steps:.1f} times", 1)
+        print_figure(f"    {kind[: WIDTH - 6]}", length / steps / 1e6, f"us a step, {times[kind] / steps:.1f} times", 1)
 
 
 def _events(folder: Path) -> tuple[str, list[tuple[str, int, int]]]:

@@ -39,7 +39,7 @@ WAYS = {
 }
 
 
-def timed(work: Callable[[], Any], rounds: int = ROUNDS) -> tuple[float, Any]:
+def median_seconds(work: Callable[[], Any], rounds: int = ROUNDS) -> tuple[float, Any]:
     """Median seconds of some rounds, and what the last gave."""
     seconds, answer = [], None
     for _ in range(rounds):
@@ -57,7 +57,7 @@ def measure_ours(images: Path, run: Path, flips: bool) -> dict[str, Any]:
     pixels = np.load(images)
     model, classes = load_model(run), run_classes(run)
     predict(model, pixels[:BATCH], flip_average=flips)
-    seconds, said = timed(lambda: predict(model, pixels, flip_average=flips))
+    seconds, said = median_seconds(lambda: predict(model, pixels, flip_average=flips))
     return {"rate": len(pixels) / seconds, "said": [classes[row] for row in said.argmax(axis=1)]}
 
 
@@ -71,7 +71,7 @@ def measure_network(images: Path) -> dict[str, Any]:
     model = keras.models.load_model(package / "data" / "emotion_model.hdf5", compile=False)
     enlarged = tf.image.resize(pixels, model.input_shape[1:3]).numpy() / 127.5 - 1
     model.predict(enlarged[:BATCH], batch_size=BATCH, verbose=0)
-    seconds, said = timed(lambda: model.predict(enlarged, batch_size=BATCH, verbose=0))
+    seconds, said = median_seconds(lambda: model.predict(enlarged, batch_size=BATCH, verbose=0))
     return {"rate": len(pixels) / seconds, "said": [FER_CLASSES[row] for row in said.argmax(axis=1)]}
 
 
@@ -89,7 +89,7 @@ def measure_call(images: Path, quantized: bool) -> dict[str, Any]:
         answers = [detector.detect_emotions(image, face_rectangles=[(0, 0, side, side)])[0] for image in colour]
         return [max(answer["emotions"], key=lambda name: answer["emotions"][name]) for answer in answers]
 
-    seconds, said = timed(call, rounds=1)
+    seconds, said = median_seconds(call, rounds=1)
     return {"rate": len(taken) / seconds, "said": said, "taken": taken.tolist()}
 
 
@@ -99,7 +99,7 @@ def main(data: Path, run: Path, fer_python: str) -> None:
 
     from core.config.training_config import TrainingConfig
     from core.data.pixels import load_pixels
-    from core.data.readers.choose import read_dataset
+    from core.data.readers.reader_factory import read_dataset
 
     dataset = read_dataset(data)
     pixels = load_pixels(dataset, dataset.split("validation"), TrainingConfig.model_fields["image_size"].default, 1)

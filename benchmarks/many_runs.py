@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from installed import COMMAND
-from responsiveness import Timed
+from responsiveness import TimedTerminalApp
 
 from core.config.training_config import resolve
 from core.evaluation.metrics import evaluate
@@ -71,16 +71,16 @@ def in_app(folder: Path) -> tuple[float, float, list[float]]:
     """Seconds to the first paint, from the key 3 to the newest run's row, and of each scrolling key."""
     newest = sorted(path.name[-4:] for path in folder.iterdir())
     began = time.perf_counter()
-    app = Timed("--runs", folder, cwd=folder.parent)
+    app = TimedTerminalApp("--runs", folder, cwd=folder.parent)
     try:
         app.wait_for("Runs")
         first = time.perf_counter() - began
-        painted = app.answer("3", newest[-1])
+        painted = app.response_seconds("3", newest[-1])
         time.sleep(3)
         app.is_painted = False
         keys = []
         for key, name in [*(("down", name) for name in newest[-2:-42:-1]), ("ctrl+end", newest[0])]:
-            keys.append(app.answer(key, name))
+            keys.append(app.response_seconds(key, name))
             # What the key before is still painting must not be taken for the answer to the next.
             time.sleep(PAUSE)
         return first, painted, keys

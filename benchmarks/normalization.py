@@ -22,7 +22,7 @@ import numpy as np
 
 from core.config.training_config import resolve
 from core.data.pipeline import training_stream
-from core.data.training_data import load_data
+from core.data.training_data import load_training_data
 from core.training.build import build_model, compile_model, pixel_statistics
 
 NORMALIZATIONS = ("scale", "per_image", "dataset", "none")
@@ -39,7 +39,7 @@ def main(data: Path, model: str, width: float, steps: int, rounds: int) -> None:
     """Print both tables."""
     config = resolve({"data": data, "model": model, "width": width, "schedule": "constant"})
     started = time.perf_counter()
-    loaded = load_data(config, threading.Event())
+    loaded = load_training_data(config, threading.Event())
     decoding = time.perf_counter() - started
     assert loaded is not None
     pixels, targets = loaded.train.values, loaded.targets(loaded.train)

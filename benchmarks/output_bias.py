@@ -19,7 +19,7 @@ import numpy as np
 
 from core.config.training_config import resolve
 from core.data.pipeline import evaluation_batches
-from core.data.training_data import load_data
+from core.data.training_data import load_training_data
 from core.models.registry import MODELS
 from core.training.build import build_model, pixel_statistics
 
@@ -28,7 +28,7 @@ def main(data: Path, models: list[str], limit: int, seeds: int) -> None:
     """Print a row a model: both losses and their difference."""
     for position, name in enumerate(models):
         config = resolve({"data": data, "model": name, "limit": limit})
-        loaded = load_data(config, threading.Event())
+        loaded = load_training_data(config, threading.Event())
         assert loaded is not None
         targets = loaded.targets(loaded.train)
         prior = targets.mean(axis=0)

@@ -26,7 +26,7 @@ import numpy as np
 
 from core.config.training_config import TrainingConfig, resolve
 from core.data.pipeline import evaluation_batches, training_stream
-from core.data.training_data import load_data
+from core.data.training_data import load_training_data
 from core.runs.writer import RunWriter, create_run
 from core.training.build import build_model, compile_model
 from core.training.trainer import train
@@ -50,7 +50,7 @@ def now() -> Moment:
 
 def bare(config: TrainingConfig) -> list[Moment]:
     """The ends of the epochs of a bare fit."""
-    data = load_data(config, threading.Event())
+    data = load_training_data(config, threading.Event())
     assert data is not None
     keras.utils.set_random_seed(config.seed)
     model = build_model(config, len(data.classes))

@@ -24,7 +24,7 @@ from core.data.dataset import Dataset
 from core.data.encoding import LabelEncoding
 from core.data.pipeline import training_stream
 from core.data.pixels import load_pixels
-from core.data.readers.choose import read_dataset
+from core.data.readers.reader_factory import read_dataset
 
 ROUNDS = 3
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from core.comparison import article_figures as figures
 from core.comparison.article_figures import Spread
-from core.config.protocol import BATCH, PUBLISHED
+from core.config.protocol import BATCH_SIZE, PUBLISHED
 
 SEEDS = 200
 
@@ -20,23 +20,34 @@ def main() -> None:
     images = sum(figures.COUNTS["validation"].values())
     pure, mixed = figures.label_entropy()
     rows = [
-        (f"always 'fear', first {PUBLISHED.validated(images, BATCH, 64):,} images", "0.1428, 0.1428", "fear", 64),
-        (f"always 'happy', first {PUBLISHED.validated(images, BATCH, 128):,} images", "0.4972, 0.5017", "happy", 128),
+        (
+            f"always 'fear', first {PUBLISHED.validation_image_count(images, BATCH_SIZE, 64):,} images",
+            "0.1428, 0.1428",
+            "fear",
+            64,
+        ),
+        (
+            f"always 'happy', first {PUBLISHED.validation_image_count(images, BATCH_SIZE, 128):,} images",
+            "0.4972, 0.5017",
+            "happy",
+            128,
+        ),
     ]
     print("| what | figure | over the whole split | the article |\n|---|---|---|---|")
     for what, printed, name, divisor in rows:
         spread = figures.constant_answer(name, divisor, SEEDS)
-        print(f"| {what} | {told(spread)} | {figures.whole_split_share(name):.4f} | {printed} |")
+        print(f"| {what} | {format_spread(spread)} | {figures.whole_split_accuracy(name):.4f} | {printed} |")
     print(
-        f"| the commonest class of the batch before, in training | {told(figures.previous_class())} | | 0.80 to 0.83 |"
+        "| the most common class of the previous batch, in training | "
+        f"{format_spread(figures.previous_class_accuracy())} | | 0.80 to 0.83 |"
     )
-    print(f"| label entropy of a training batch, bits | {told(pure)} | | |")
-    print(f"| the same after a full shuffle | {told(mixed)} | | |")
+    print(f"| label entropy of a training batch, bits | {format_spread(pure)} | | |")
+    print(f"| the same after a full shuffle | {format_spread(mixed)} | | |")
     same = figures.frequency_order("train") == figures.frequency_order("validation")
     print(f"\nThe frequency encoding fitted on validation has {'the same' if same else 'another'} order of outputs.")
 
 
-def told(spread: Spread) -> str:
+def format_spread(spread: Spread) -> str:
     """Mean and deviation."""
     return f"{spread.mean:.4f} ± {spread.deviation:.4f}"
 

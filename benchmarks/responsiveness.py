@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 import pandas as pd
 from installed import COMMAND
-from screen import KEYS, Screen
+from terminal_app import KEYS, TerminalApp
 
 from core.config.training_config import resolve
 from core.runs.writer import create_run
@@ -35,7 +35,7 @@ MODES = {"1": "validation", "4": "the best of our runs", "3": "run (UTC)"}
 LETTERS = "zqxqzq"
 
 
-class Timed(Screen):
+class TimedTerminalApp(TerminalApp):
     """The app's terminal, which can tell when a text was written to it; it is painted until then."""
 
     def __init__(self, *arguments: str | Path, cwd: Path) -> None:
@@ -44,7 +44,7 @@ class Timed(Screen):
         self.is_painted = True
         super().__init__(*arguments, size=(132, 43), cwd=cwd)
 
-    def answer(self, key: str, effect: str) -> float:
+    def response_seconds(self, key: str, effect: str) -> float:
         """Seconds from a key to the bytes that hold its effect.
 
         Raises:
@@ -67,7 +67,7 @@ class Timed(Screen):
             super()._take(name, content)
 
 
-def press_keys(app: Timed, names: list[str]) -> dict[str, list[float]]:
+def press_keys(app: TimedTerminalApp, names: list[str]) -> dict[str, list[float]]:
     """Seconds by kind of key, at the pace of a person who knows what they want."""
     taken: dict[str, list[float]] = {"letter in the filter": [], "cursor in the table": [], "mode": []}
     draw = random.Random(0)
@@ -77,15 +77,15 @@ def press_keys(app: Timed, names: list[str]) -> dict[str, list[float]]:
         typed = ""
         for letter in LETTERS:
             typed += letter
-            taken["letter in the filter"].append(app.answer(letter, typed))
+            taken["letter in the filter"].append(app.response_seconds(letter, typed))
             time.sleep(draw.uniform(0.1, 0.3))
         app.press("escape", "escape", "home")
         time.sleep(0.5)
         for name in names[:7]:
-            taken["cursor in the table"].append(app.answer("down", name[-4:]))
+            taken["cursor in the table"].append(app.response_seconds("down", name[-4:]))
             time.sleep(draw.uniform(0.1, 0.3))
         for key, text in MODES.items():
-            taken["mode"].append(app.answer(key, text))
+            taken["mode"].append(app.response_seconds(key, text))
             time.sleep(draw.uniform(0.3, 0.6))
     return taken
 
@@ -115,7 +115,7 @@ def in_app(data: Path, folder: Path) -> tuple[list[float], dict[str, list[float]
     """Seconds of the epochs of a training on the screen, and how long keys took in its second."""
     names = [create_run(resolve({"data": data, "model": "compact"}), folder).name for _ in range(20)][::-1]
     before = set(folder.iterdir())
-    app = Timed("--data", data, "--runs", folder, cwd=folder.parent)
+    app = TimedTerminalApp("--data", data, "--runs", folder, cwd=folder.parent)
     try:
         app.wait_for("28,709")
         app.press("2")

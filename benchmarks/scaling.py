@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from core.config.training_config import IMAGE_MEMORY
-from core.data.readers.choose import read_dataset
+from core.data.readers.reader_factory import read_dataset
 from core.data.splits import stratified_subsample
 from core.runs.reader import list_runs, read_run
 

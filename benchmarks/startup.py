@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from installed import COMMAND
-from screen import Screen
+from terminal_app import TerminalApp
 
 from core.config.training_config import resolve
 from core.runs.writer import create_run
@@ -34,7 +34,7 @@ Bare().run()
 def first_paint(command: tuple[str | Path, ...], content: str) -> float:
     """Seconds from the start of a command to the frame that holds a text."""
     began = time.perf_counter()
-    app = Screen(command=command)
+    app = TerminalApp(command=command)
     app.wait_for(content)
     seconds = time.perf_counter() - began
     app.press("ctrl+q")

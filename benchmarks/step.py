@@ -35,14 +35,14 @@ def measure(data: Path, jit: bool, precision: str, rounds: int, steps: int) -> d
 
     from core.config.training_config import resolve
     from core.data.pipeline import training_stream
-    from core.data.training_data import load_data
+    from core.data.training_data import load_training_data
     from core.training.build import build_model, compile_model
     from core.training.compiled_steps import CompiledSteps
     from core.training.feed import HostFeed
 
     config = resolve({"data": data, "model": "compact", "limit": 8000})
     keras.config.set_dtype_policy(precision)
-    loaded = load_data(config, threading.Event())
+    loaded = load_training_data(config, threading.Event())
     assert loaded is not None
     model = build_model(config, len(loaded.classes))
     compile_model(model, config, steps)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.config.training_config import TrainingConfig, resolve
-from core.training.build import build_model, compile_model, count_macs, outline
+from core.training.build import build_model, build_symbolic_model, compile_model, count_macs
 
 if TYPE_CHECKING:
     import keras
@@ -52,7 +52,7 @@ def main() -> None:
 def measure(name: str, batch: int, variant: str, limit: float) -> str:
     """Build, count, and take one step where it fits; a line of what that took."""
     config = resolve({"data": "unused", "model": name, "variant": variant, "weights": "none"})
-    shape = outline(config, 7)
+    shape = build_symbolic_model(config, 7)
     fixed = COPIES * FLOAT * shape.count_params() / GIB + BASE_GIB
     each = FLOAT * kept_values(shape) / GIB
     told = (
@@ -79,7 +79,7 @@ def kept_values(model: keras.Model) -> int:
 def _step(config: TrainingConfig, batch: int) -> str:
     started = time.monotonic()
     model = build_model(config, 7)
-    compile_model(model, config, steps=1)
+    compile_model(model, config, steps_per_epoch=1)
     built = time.monotonic() - started
     size, channels = config.image_size, config.channels
     pixels = np.random.default_rng(0).integers(0, 256, (batch, size, size, channels)).astype("float32")

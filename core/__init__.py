@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from core.comparison.table import compare
     from core.config.training_config import TrainingConfig, resolve
-    from core.data.readers.choose import read_dataset
+    from core.data.readers.reader_factory import read_dataset
     from core.errors import FerError
     from core.evaluation.inference import evaluate_run, predict_images
     from core.export.formats import export_run
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.system.version import __version__
     from core.training.trainer import train
 
-_PLACES = {
+_MODULES = {
     "FerError": "errors",
     "TrainingConfig": "config.training_config",
     "__version__": "system.version",
@@ -28,7 +28,7 @@ _PLACES = {
     "export_run": "export.formats",
     "list_runs": "runs.reader",
     "predict_images": "evaluation.inference",
-    "read_dataset": "data.readers.choose",
+    "read_dataset": "data.readers.reader_factory",
     "read_run": "runs.reader",
     "resolve": "config.training_config",
     "train": "training.trainer",
@@ -51,10 +51,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'core' has no attribute '{name}'")
-    return getattr(import_module(f"core.{_PLACES[name]}"), name)
+    return getattr(import_module(f"core.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES})
+    return sorted({*globals(), *_MODULES})

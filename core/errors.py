@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from typing import overload
 
 
-def first_line(error: Exception, otherwise: str | None = None) -> str:
+def first_line(error: Exception, fallback: str | None = None) -> str:
     """What an error of somebody else's says, in its first line.
 
     Args:
         error: the error.
         otherwise: for one that says nothing; None for the name of its type.
     """
-    return (str(error).strip() or otherwise or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or fallback or type(error).__name__).splitlines()[0]
 
 
-def nearest(name: str, known: Iterable[str], otherwise: str, *, cutoff: float = 0.6) -> str:
+def suggest_name(name: str, known: Iterable[str], fallback: str, *, cutoff: float = 0.6) -> str:
     """The hint of an error about an unknown name: the known name that is nearest to it.
 
     Args:
@@ -27,7 +27,7 @@ def nearest(name: str, known: Iterable[str], otherwise: str, *, cutoff: float = 
         cutoff: how alike two names must be, from 0 to 1, to be called near.
     """
     near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
-    return f"did you mean '{near[0]}'?" if near else otherwise
+    return f"did you mean '{near[0]}'?" if near else fallback
 
 
 class FerError(Exception):
@@ -72,6 +72,6 @@ class WeightsError(FerError):
     """Pretrained weights can't be had, or do not fit the model."""
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """A number of things as people write it."""
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"

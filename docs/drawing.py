@@ -24,7 +24,7 @@ Box = tuple[int, int, int, int]
 Cell = tuple[str, Style, int]
 
 
-def svg(app: App[Any], told: str) -> str:
+def svg(app: App[Any], description: str) -> str:
     """The app's screen as it is now.
 
     Args:
@@ -47,8 +47,8 @@ def svg(app: App[Any], told: str) -> str:
     boxes.pop(ground, None)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {whole[0]} {whole[1]}" role="img" '
-        f'aria-label="{escape(told)}">',
-        f"<title>{escape(told)}</title>",
+        f'aria-label="{escape(description)}">',
+        f"<title>{escape(description)}</title>",
         f'<rect width="{whole[0]}" height="{whole[1]}" rx="{RADIUS}" fill="{ground}"/>',
         f'<g transform="translate({MARGIN},{MARGIN})">',
         '<g shape-rendering="crispEdges">',

@@ -49,7 +49,7 @@ def fer_tui(*arguments: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def own_place() -> Iterator[None]:
+def temporary_workspace() -> Iterator[None]:
     """A temporary folder as the current one, with settings and memory of its own."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="fer-tui-pictures-") as place:
@@ -86,7 +86,7 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
     await pilot.pause(0.3)
 
 
-def said(pilot: Pilot[Any], selector: str) -> str:
+def widget_text(pilot: Pilot[Any], selector: str) -> str:
     """The words of a widget."""
     return str(pilot.app.screen.query_one(selector).render())
 
@@ -127,11 +127,17 @@ async def take_finished(album: Album) -> None:
     """Pictures of what is there when every training is done."""
     for size, name in ((USUAL, "data"), (SMALL, "data-80x24")):
         async with opened(size) as pilot:
-            await until(pilot, lambda: "wrong" in said(pilot, "#data-state") or "finding" in said(pilot, "#data-state"))
+            await until(
+                pilot,
+                lambda: "wrong" in widget_text(pilot, "#data-state") or "finding" in widget_text(pilot, "#data-state"),
+            )
             album.take(pilot, name, "The Data screen: counts of every class and split beside a grid of drawn faces")
     async with opened(USUAL) as pilot:
         await pilot.press("2", "space", "down", "down", "space")
-        await until(pilot, lambda: "About" in said(pilot, "#model-note") and "2 runs" in said(pilot, "#start-state"))
+        await until(
+            pilot,
+            lambda: "About" in widget_text(pilot, "#model-note") and "2 runs" in widget_text(pilot, "#start-state"),
+        )
         shorten(pilot, "#command", "#start-state")
         album.take(pilot, "train", "The Train screen: models to choose beside the form of their settings")
         await pilot.press("3", "question_mark")
@@ -152,7 +158,10 @@ async def take_finished(album: Album) -> None:
         await pilot.press("5")
         # Past the noise control, whose mistakes say nothing, and model2.
         await pilot.press("right_square_bracket", "right_square_bracket")
-        await until(pilot, lambda: "mistakes" in said(pilot, "#faces-title") and "-" in said(pilot, "#faces-title"))
+        await until(
+            pilot,
+            lambda: "mistakes" in widget_text(pilot, "#faces-title") and "-" in widget_text(pilot, "#faces-title"),
+        )
         album.take(
             pilot, "inspect", "The Inspect screen: a confusion matrix beside the faces that the run got most wrong"
         )
@@ -175,7 +184,7 @@ async def take_live(album: Album) -> None:
 def main(folder: Path) -> None:
     """Train, look, draw."""
     album = Album(folder.absolute())
-    with own_place():
+    with temporary_workspace():
         subprocess.run(fer_tui("data", "demo", "faces", "--per-class", "100"), check=True)
         for flags in TRAININGS:
             subprocess.run(fer_tui("train", *flags.split()), check=True, stdout=subprocess.DEVNULL)

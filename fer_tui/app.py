@@ -16,10 +16,10 @@ from textual.worker import Worker
 
 from fer_tui.console import terminal
 from fer_tui.modes import SHOWN_MODES
-from fer_tui.settings import Settings
 from fer_tui.state.poller import LogGrown
 from fer_tui.state.workbench import Workbench
 from fer_tui.themes import FALLBACK, THEMES
+from fer_tui.user_settings import UserSettings
 
 if TYPE_CHECKING:
     from fer_tui.screens.mode_screen import ModeScreen
@@ -113,21 +113,23 @@ class FerApp(Workbench):
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Leave, always"),
     ]
 
-    def __init__(self, data: Path | None = None, runs: Path | None = None, *, settings: Settings | None = None) -> None:
+    def __init__(
+        self, data: Path | None = None, runs: Path | None = None, *, settings: UserSettings | None = None
+    ) -> None:
         """See Workbench."""
         super().__init__(data, runs, settings=settings, prepare=import_modes)
         self._signals: list[int] = []
         self._is_leaving = False
         for theme in THEMES:
             self.register_theme(theme)
-        themes = (self.settings.theme, self.memory.state.theme)
+        themes = (self.settings.theme, self.state_store.state.theme)
         self.theme = next((name for name in themes if name in self.available_themes), THEMES[0].name)
         self.set_keymap(self.settings.keys)
 
     def watch_theme(self) -> None:
         """Begin with the chosen theme the next time too."""
         if self.is_running:
-            self.memory.remember(theme=self.theme)
+            self.state_store.update(theme=self.theme)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """What our style sheet asks of themes that are not ours."""
@@ -139,7 +141,7 @@ class FerApp(Workbench):
             for number in terminal.SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
         self.switch_mode("data" if self.data or not self.has_runs() else "runs")
-        self.run_worker(self.follower.run, thread=True, group="watch", name="watcher", exit_on_error=True)
+        self.run_worker(self.poller.run, thread=True, group="watch", name="watcher", exit_on_error=True)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Leave where that was only waiting for the training to end."""
@@ -152,7 +154,7 @@ class FerApp(Workbench):
         from fer_tui.dialogs.leaving import LeavingScreen
 
         if isinstance(self.screen, LeavingScreen):
-            self.leave_at_once(130)
+            self.exit_now(130)
         elif not self.queue.is_busy:
             self.exit()
         elif not isinstance(self.screen, ConfirmScreen):
@@ -175,7 +177,7 @@ class FerApp(Workbench):
         """A dropped line or a request to end: the first stops after the batch, a second one at once."""
         self._signals.append(number)
         if len(self._signals) > 1:
-            self.leave_at_once(128 + number)
+            self.exit_now(128 + number)
         self.queue.stop()
         self.exit()
 
@@ -196,7 +198,7 @@ class FerApp(Workbench):
         """Hand the lines to the screen that shows them."""
         from fer_tui.screens.runs import RunsScreen
 
-        screen = self.get_screen_stack("runs")[0] if self.is_made("runs") else None
+        screen = self.get_screen_stack("runs")[0] if self.is_mode_loaded("runs") else None
         if isinstance(screen, RunsScreen):
             screen.show_log(message.run, message.lines, is_new=message.is_new)
 

@@ -48,43 +48,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     set_up_program()
     try:
-        wanted = screen_options(arguments)
+        wanted = parse_screen_options(arguments)
         if wanted is not None:
             # A sixth of the time to the first paint; the follower turns it on again.
             gc.disable()
-            from fer_tui.launch import run
+            from fer_tui.launch import run_app
 
-            status = run(**wanted)
+            status = run_app(**wanted)
         else:
             status = _run_command(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        output.fail("interrupted")
+        output.print_error("interrupted")
         return 130
     except FerError as error:
-        output.fail(told(error))
+        output.print_error(format_error(error))
         return 2 if isinstance(error, ConfigError) else 1
     except BrokenPipeError:
         # The reader of a pipe has left, and wants to hear no more.
-        output.give_up_stdout()
+        output.discard_stdout()
         return 1
     except OSError as error:
-        output.give_up_stdout()
-        output.fail(f"{error.filename or 'stdout'}: {error.strerror or error}; the command could not be finished")
+        output.discard_stdout()
+        output.print_error(
+            f"{error.filename or 'stdout'}: {error.strerror or error}; the command could not be finished"
+        )
         return 1
     except Exception as error:
         if hasattr(error, "format_message"):
-            output.fail(f"{error.format_message()} See 'fer-tui --help'.")  # pyright: ignore
+            output.print_error(f"{error.format_message()} See 'fer-tui --help'.")  # pyright: ignore
             return 2
-        with log.output_to(terminal.app_log()):
+        with log.log_to_file(terminal.app_log_path()):
             os.write(2, traceback.format_exc().encode(errors="backslashreplace"))
         first = first_line(error, "no message")
-        output.fail(f"{type(error).__name__}: {first}; a fault of fer-tui, its traceback is in {terminal.app_log()}")
+        output.print_error(
+            f"{type(error).__name__}: {first}; a fault of fer-tui, its traceback is in {terminal.app_log_path()}"
+        )
         return 1
     return status if isinstance(status, int) else 0
 
 
-def told(error: FerError) -> str:
+def format_error(error: FerError) -> str:
     """An error as the user of a command reads it: with the option or argument, or the file's key, that is wrong."""
     if error.source or not error.field:
         return str(error)
@@ -103,7 +107,7 @@ def foreign_core() -> str | None:
     return places[0] if places else str(ours)
 
 
-def screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:
+def parse_screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:
     """What `fer_tui.launch.run` is to be told where only the screens are asked for; None for every other command line.
 
     Typer gives the same, and takes a third of the time until the first paint for it.
@@ -125,7 +129,7 @@ def screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:
     return wanted
 
 
-def with_values(arguments: Sequence[str]) -> list[str]:
+def expand_former_flags(arguments: Sequence[str]) -> list[str]:
     """The arguments, with `on` for an option that stands without its value, and `off` for its `--no-` form."""
     said: list[str] = []
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
@@ -144,6 +148,8 @@ def _run_command(arguments: list[str]) -> Any:
     from fer_tui.commands.group import app
 
     try:
-        return typer.main.get_command(app).main(args=with_values(arguments), prog_name="fer-tui", standalone_mode=False)
+        return typer.main.get_command(app).main(
+            args=expand_former_flags(arguments), prog_name="fer-tui", standalone_mode=False
+        )
     except typer.Abort:
         return 130

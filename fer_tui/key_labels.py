@@ -5,16 +5,16 @@ from __future__ import annotations
 from textual.dom import DOMNode
 
 from fer_tui.modes import SHOWN_MODES
-from fer_tui.textual_private import bindings_of, users_keys
+from fer_tui.textual_private import all_bindings, keymap_override
 
 
 def key_label(node: DOMNode, binding_id: str) -> str:
     """The key in force for an action of a node or of the app, as the footer shows it; empty where there is none."""
     app = node.app
     for owner in (node, app):
-        for binding in bindings_of(owner):
+        for binding in all_bindings(owner):
             if binding.id == binding_id:
-                keys = users_keys(app, binding_id)
+                keys = keymap_override(app, binding_id)
                 return app.get_key_display(binding.with_key(keys.split(",")[0]) if keys else binding)
     return ""
 

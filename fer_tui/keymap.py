@@ -14,7 +14,7 @@ from textual.dom import DOMNode
 from textual.keys import REPLACED_KEYS, Keys, key_to_character
 from textual.screen import ModalScreen, Screen
 
-from core.errors import ConfigError, nearest
+from core.errors import ConfigError, suggest_name
 
 _SIGNS = set(string.ascii_lowercase + string.digits + string.punctuation) - {","}
 _MODIFIERS = {"ctrl", "shift", "alt", "super", "hyper", "meta"}
@@ -62,7 +62,7 @@ def actions() -> dict[str, Action]:
     """Every action of ours by its binding's id, the app's first; imports every screen and widget."""
     return {
         str(binding.id): Action(
-            str(binding.id), _split(binding.key), binding.description, binding.tooltip, binding.action, kind
+            str(binding.id), _parse_keys(binding.key), binding.description, binding.tooltip, binding.action, kind
         )
         for module in _modules()
         for kind in _classes(module)
@@ -70,7 +70,7 @@ def actions() -> dict[str, Action]:
     }
 
 
-def _split(keys: str) -> tuple[str, ...]:
+def _parse_keys(keys: str) -> tuple[str, ...]:
     """Comma separated keys, each as Textual names it: `?` is `question_mark`.
 
     Raises:
@@ -79,7 +79,7 @@ def _split(keys: str) -> tuple[str, ...]:
     return tuple(binding.key for binding in Binding.make_bindings([Binding(keys, "")]))
 
 
-def written(keys: Iterable[str]) -> str:
+def format_keys(keys: Iterable[str]) -> str:
     """Keys as a person would write them in a settings file: `?` for `question_mark`."""
     return ",".join(character if (character := _character(key)) and character in _SIGNS else key for key in keys)
 
@@ -109,16 +109,16 @@ def check_keys(keymap: Mapping[str, str], *, source: str) -> None:
     known = actions()
     for name, keys in keymap.items():
         if name not in known:
-            hint = nearest(name, known, "'fer-tui settings --example' lists them", cutoff=0.4)
+            hint = suggest_name(name, known, "'fer-tui settings --example' lists them", cutoff=0.4)
             raise ConfigError(f"unknown action '{name}'; {hint}", source=source)
         try:
-            wrong = next((key for key in _split(keys) if not _is_key(key)), None)
+            wrong = next((key for key in _parse_keys(keys) if not _is_key(key)), None)
         except InvalidBinding:
             wrong = keys
         if wrong is not None:
             raise ConfigError(name, f"'{wrong}' is no key; write it like x, f2, ctrl+s or 'x,f2'", source=source)
     for screen in _screens():
-        _check_screen(screen, known, {name: _split(keys) for name, keys in keymap.items()}, source)
+        _check_screen(screen, known, {name: _parse_keys(keys) for name, keys in keymap.items()}, source)
 
 
 def _check_screen(

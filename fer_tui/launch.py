@@ -12,11 +12,11 @@ from textual import constants
 from core.errors import ConfigError
 from fer_tui.app import FerApp
 from fer_tui.console import output, terminal
-from fer_tui.settings_file import load_settings, unknown_theme
+from fer_tui.settings_file import load_settings, unknown_theme_message
 from fer_tui.themes import theme_names
 
 
-def run(data: Path | None = None, runs: Path | None = None, *, theme: str | None = None, mouse: bool = True) -> int:
+def run_app(data: Path | None = None, runs: Path | None = None, *, theme: str | None = None, mouse: bool = True) -> int:
     """Open the screens.
 
     Args:
@@ -32,15 +32,15 @@ def run(data: Path | None = None, runs: Path | None = None, *, theme: str | None
         ConfigError: the settings or the theme's name are wrong.
     """
     if theme is not None and theme not in theme_names():
-        raise ConfigError("theme", unknown_theme(theme))
+        raise ConfigError("theme", unknown_theme_message(theme))
     settings = load_settings()
     if theme is not None:
         settings = replace(settings, theme=theme)
     folder = runs or (None if os.environ.get("FER_TUI_RUNS") else settings.runs)
     if not constants.DRIVER and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        output.fail("the screens need a terminal; 'fer-tui --help' lists the commands, which don't")
+        output.print_error("the screens need a terminal; 'fer-tui --help' lists the commands, which don't")
         return 2
-    with terminal.own_screen():
+    with terminal.reserve_terminal():
         app = FerApp(data or settings.data, folder, settings=settings)
         app.run(mouse=mouse and settings.mouse)
     return app.exit_status

@@ -45,34 +45,36 @@ def system_commands(app: Workbench, screen: Screen[Any]) -> Iterator[SystemComma
     yield SystemCommand("Quit", with_key("app.quit", "Leave; runs of other processes go on"), app.action_quit)
 
 
-class Opened(NamedTuple):
+class PaletteEntry(NamedTuple):
     """What is offered: its words, what is said of it, and what opens it."""
 
-    words: str
-    told: str
+    text: str
+    help: str
     open: Callable[[], None]
 
 
 class OpenCommands(Provider):
     """Finds runs and models by some of their letters."""
 
-    def _offers(self) -> Iterator[Opened]:
+    def _offers(self) -> Iterator[PaletteEntry]:
         app = cast("Workbench", self.app)
         if "train" in app.MODES:
             for spec in MODELS.values():
-                yield Opened(f"Train {spec.name}", spec.title, lambda name=spec.name: app.open_train(name))
+                yield PaletteEntry(f"Train {spec.name}", spec.title, lambda name=spec.name: app.open_train(name))
         for run in app.runs or ():
             words = escape_control(f"Run {run.name}")
-            yield Opened(words, escape_control(f"{run.model}, {run.state}"), lambda name=run.name: app.open_run(name))
+            yield PaletteEntry(
+                words, escape_control(f"{run.model}, {run.state}"), lambda name=run.name: app.open_run(name)
+            )
 
     async def search(self, query: str) -> Hits:
         """The runs and models that have the letters of the query, in order."""
         matcher = self.matcher(query)
         for offer in self._offers():
-            score, offsets = matcher.fuzzy_search.match(query, offer.words)
+            score, offsets = matcher.fuzzy_search.match(query, offer.text)
             if score > 0:
                 # Textual's own highlighting reads a name as markup.
-                shown = Content(offer.words)
+                shown = Content(offer.text)
                 for offset in offsets:
                     shown = shown.stylize(matcher.match_style, offset, offset + 1)
-                yield Hit(score, shown, offer.open, text=offer.words, help=escape(offer.told))
+                yield Hit(score, shown, offer.open, text=offer.text, help=escape(offer.help))

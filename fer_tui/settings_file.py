@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.errors import ConfigError, nearest
+from core.errors import ConfigError, suggest_name
 from fer_tui import keymap
-from fer_tui.settings import FIELDS, Settings
+from fer_tui.user_settings import FIELDS, UserSettings
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -31,12 +31,12 @@ def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", value
 
 
-def unknown_theme(name: str) -> str:
+def unknown_theme_message(name: str) -> str:
     """What is said of a theme that is none, with the nearest that is."""
     from fer_tui.themes import theme_names
 
     names = theme_names()
-    return f"unknown theme '{name}'; " + nearest(name, names, f"choose from {', '.join(names)}")
+    return f"unknown theme '{name}'; " + suggest_name(name, names, f"choose from {', '.join(names)}")
 
 
 def settings_path() -> Path:
@@ -47,7 +47,7 @@ def settings_path() -> Path:
     return Path(named) if named else user_config_path("fer-tui") / "config.toml"
 
 
-def load_settings(path: Path | None = None) -> Settings:
+def load_settings(path: Path | None = None) -> UserSettings:
     """Read and check the settings; the defaults where there is no file.
 
     Args:
@@ -63,20 +63,20 @@ def load_settings(path: Path | None = None) -> Settings:
             content = tomllib.load(file)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not is_named:
-            return Settings()
+            return UserSettings()
         named = "$FER_TUI_CONFIG" if is_named else "settings"
         raise ConfigError(f"{named}: {path}: {error.strerror}; name a TOML file that can be read") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"not TOML: {error}; {_REMEDY}", source=str(path)) from None
     settings = _checked(content, path)
     keymap.check_keys(settings.keys, source=f"{path}: [keys]")
-    _check_form(settings.train, ("data",), f"{path}: [train]")
+    _check_run_settings(settings.train, ("data",), f"{path}: [train]")
     for name, preset in settings.presets.items():
-        _check_form(preset, ("data", "model"), f"{path}: [presets.{name}]")
+        _check_run_settings(preset, ("data", "model"), f"{path}: [presets.{name}]")
     return settings
 
 
-def _checked(content: dict[str, Any], path: Path) -> Settings:
+def _checked(content: dict[str, Any], path: Path) -> UserSettings:
     """The settings of a file's content, whose types are right, whose theme there is and whose paths begin at a root."""
     from pydantic import TypeAdapter, ValidationError
 
@@ -86,11 +86,11 @@ def _checked(content: dict[str, Any], path: Path) -> Settings:
         # TOML reads `runs.stop = "x"` as a table in a table.
         content["keys"] = dict(_flat(content["keys"]))
     try:
-        settings = TypeAdapter(Settings).validate_python(content)
+        settings = TypeAdapter(UserSettings).validate_python(content)
     except ValidationError as error:
         raise _first_fault(error, path) from None
     if settings.theme is not None and settings.theme not in theme_names():
-        raise ConfigError("theme", unknown_theme(settings.theme), source=str(path))
+        raise ConfigError("theme", unknown_theme_message(settings.theme), source=str(path))
     for name in ("runs", "data"):
         place = getattr(settings, name)
         if place is not None:
@@ -102,7 +102,7 @@ def _checked(content: dict[str, Any], path: Path) -> Settings:
     return settings
 
 
-def _check_form(values: dict[str, Any], elsewhere: tuple[str, ...], source: str) -> None:
+def _check_run_settings(values: dict[str, Any], elsewhere: tuple[str, ...], source: str) -> None:
     for name in elsewhere:
         if name in values:
             raise ConfigError(f"'{name}' is chosen on the screens; take it out of this table", source=source)
@@ -116,7 +116,7 @@ def _first_fault(error: ValidationError, path: Path) -> ConfigError:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "unexpected_keyword_argument":
-        return ConfigError(f"unknown key '{key}'; {nearest(key, FIELDS, _REMEDY)}", source=str(path))
+        return ConfigError(f"unknown key '{key}'; {suggest_name(key, FIELDS, _REMEDY)}", source=str(path))
     message = first["msg"]
     message = f"{message[0].lower()}{message[1:]} (got {first['input']!r}); {_REMEDY}"
     return ConfigError(key, message, source=str(path))
@@ -138,7 +138,7 @@ def _example_lines() -> Iterator[str]:
     yield from ("", f"# {told['keys']}", "#[keys]")
     for action in keymap.actions().values():
         what = f"{action.description}: {action.tooltip}"
-        yield f"#{action.id} = {_toml(keymap.written(action.keys))}  # {what}"
+        yield f"#{action.id} = {_toml(keymap.format_keys(action.keys))}  # {what}"
     yield from ("", f"# {told['train']}", "#[train]")
     from core.config import training_config as configs
 

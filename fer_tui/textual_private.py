@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 AT_ONCE = 0.01
 
 
-class PromptApp(App[None]):
+class FastSwitchApp(App[None]):
     """An app that switches at once to a mode whose screen is made already.
 
     Leans on: `App.switch_mode` calls `self.delay_update()` without a time. Both are public, the call is not promised.
@@ -37,7 +37,7 @@ class PromptApp(App[None]):
 
     _delay: float | None = None
 
-    def is_made(self, mode: str) -> bool:
+    def is_mode_loaded(self, mode: str) -> bool:
         """Whether a mode's screen is made already."""
         try:
             return bool(self.get_screen_stack(mode))
@@ -46,7 +46,7 @@ class PromptApp(App[None]):
 
     def switch_mode(self, mode: str) -> AwaitMount:
         """Switch to a mode: at once where its screen is made already, else when it is whole."""
-        self._delay = AT_ONCE if self.is_made(mode) else None
+        self._delay = AT_ONCE if self.is_mode_loaded(mode) else None
         try:
             return super().switch_mode(mode)
         finally:
@@ -57,7 +57,7 @@ class PromptApp(App[None]):
         super().delay_update(self._delay or delay)
 
 
-class DrawnInput(Input):
+class DisplayTextInput(Input):
     """A text field that draws something else than its value, character by character.
 
     Leans on: `Input._value`, the text that is drawn and measured.
@@ -65,16 +65,16 @@ class DrawnInput(Input):
     Instead: a public method of Input that gives the text to draw.
     """
 
-    def drawn(self) -> str:
+    def display_text(self) -> str:
         """What is drawn; of as many characters as the value."""
         return self.value
 
     @property
     def _value(self) -> Text:
-        return Text(self.drawn(), no_wrap=True, overflow="ignore", end="")
+        return Text(self.display_text(), no_wrap=True, overflow="ignore", end="")
 
 
-def open_mode(app: App[Any], mode: str) -> AwaitMount:
+def preload_mode(app: App[Any], mode: str) -> AwaitMount:
     """Make a mode's screen and leave the app in the mode that it is in; nothing where it is made already.
 
     Leans on: `App._init_mode`.
@@ -91,7 +91,7 @@ def open_mode(app: App[Any], mode: str) -> AwaitMount:
     return app._init_mode(mode)
 
 
-def keep_style_sheet(screen: Screen[Any]) -> None:
+def mark_stylesheet_current(screen: Screen[Any]) -> None:
     """Take a screen that is new for one that has the app's style sheet of now; nothing outside the app's own tasks.
 
     Leans on: `Screen._css_update_count`, which Textual compares with `App._css_update_count`.
@@ -102,7 +102,7 @@ def keep_style_sheet(screen: Screen[Any]) -> None:
         screen._css_update_count = screen.app._css_update_count
 
 
-def give_terminal_back(app: App[Any]) -> None:
+def restore_terminal(app: App[Any]) -> None:
     """Make the terminal what it was before the app, at once; nothing where the app has none.
 
     Leans on: `App._driver`.
@@ -114,7 +114,7 @@ def give_terminal_back(app: App[Any]) -> None:
         app._driver.close()
 
 
-def bindings_of(node: DOMNode) -> list[Binding]:
+def all_bindings(node: DOMNode) -> list[Binding]:
     """The bindings of a node, those that its class inherits too, a binding a key.
 
     Leans on: `DOMNode._bindings`.
@@ -124,7 +124,7 @@ def bindings_of(node: DOMNode) -> list[Binding]:
     return [binding for _, binding in node._bindings]
 
 
-def users_keys(app: App[Any], binding_id: str) -> str | None:
+def keymap_override(app: App[Any], binding_id: str) -> str | None:
     """The keys that the user has put in place of a binding's own, comma separated; None where there are none.
 
     Leans on: `App._keymap`.
@@ -134,7 +134,7 @@ def users_keys(app: App[Any], binding_id: str) -> str | None:
     return app._keymap.get(binding_id)
 
 
-def relabel(table: DataTable[Any], labels: Mapping[str, Text]) -> None:
+def set_column_labels(table: DataTable[Any], labels: Mapping[str, Text]) -> None:
     """Change the headings of a table's columns.
 
     Leans on: `DataTable._update_count`, a part of the key under which drawn lines are kept.

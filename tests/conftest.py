@@ -21,7 +21,7 @@ settings.load_profile("fer-tui")
 
 
 @pytest.fixture(autouse=True)
-def no_own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Settings and memory in folders of the test's own, whatever the person who runs it has; the folder of both."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.delenv("FER_TUI_CONFIG", raising=False)

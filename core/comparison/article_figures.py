@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config.protocol import BATCH, PUBLISHED, SHUFFLE_BUFFER
+from core.config.protocol import BATCH_SIZE, PUBLISHED, SHUFFLE_BUFFER
 from core.data.encoding import FrequencyEncoding
 from core.runs.run_audit import measure_batches
 
@@ -51,9 +51,9 @@ class Spread:
     deviation: float
 
 
-def listed(split: str, counts: Mapping[str, Mapping[str, int]] = COUNTS) -> NDArray[np.str_]:
+def article_labels(split: str, counts: Mapping[str, Mapping[str, int]] = COUNTS) -> NDArray[np.str_]:
     """The label of every image of a split, in the order in which the article lists them."""
-    classes = PUBLISHED.list_classes(sorted(counts[split]), split) or []
+    classes = PUBLISHED.class_order(sorted(counts[split]), split) or []
     return np.repeat(classes, [counts[split][name] for name in classes])
 
 
@@ -85,8 +85,8 @@ def constant_answer(name: str, divisor: int, seeds: int = 200) -> Spread:
         divisor: what the steps are counted with: 64 for the article's Models 1 and 2, 128 for 3 and 4.
         seeds: how many orders of the buffer to go over.
     """
-    labels = listed("validation")
-    taken = PUBLISHED.validated(len(labels), BATCH, divisor)
+    labels = article_labels("validation")
+    taken = PUBLISHED.validation_image_count(len(labels), BATCH_SIZE, divisor)
     shares = [
         (labels[shuffled_with_buffer(len(labels), SHUFFLE_BUFFER, seed)[:taken]] == name).mean()
         for seed in range(seeds)
@@ -94,7 +94,7 @@ def constant_answer(name: str, divisor: int, seeds: int = 200) -> Spread:
     return Spread(float(np.mean(shares)), float(np.std(shares, ddof=1)))
 
 
-def previous_class(seeds: int = 20) -> Spread:
+def previous_class_accuracy(seeds: int = 20) -> Spread:
     """The "training accuracy" of who answers with the commonest class of the batch before, and sees no image."""
     scores = [measures["previous_class_accuracy"] for measures in _batches(seeds)]
     return Spread(float(np.mean(scores)), float(np.std(scores, ddof=1)))
@@ -112,15 +112,15 @@ def label_entropy(seeds: int = 20) -> tuple[Spread, Spread]:
 
 def _batches(seeds: int) -> Iterator[dict[str, float]]:
     """The first epoch of Models 1 and 2, measured, seed after seed."""
-    names = listed("train")
+    names = article_labels("train")
     labels = np.unique(names, return_inverse=True)[1]
-    steps = PUBLISHED.steps(len(labels), BATCH, BATCH)
+    steps = PUBLISHED.steps_per_epoch(len(labels), BATCH_SIZE, BATCH_SIZE)
     for seed in range(seeds):
         order = shuffled_with_buffer(len(labels), SHUFFLE_BUFFER, seed)
-        yield measure_batches(labels, np.split(order[: steps * BATCH], steps))
+        yield measure_batches(labels, np.split(order[: steps * BATCH_SIZE], steps))
 
 
-def whole_split_share(name: str) -> float:
+def whole_split_accuracy(name: str) -> float:
     """What always answering `name` scores over the whole validation split."""
     counts = COUNTS["validation"]
     return counts[name] / sum(counts.values())
@@ -128,4 +128,4 @@ def whole_split_share(name: str) -> float:
 
 def frequency_order(split: str) -> list[str]:
     """The order of the outputs that the article's frequency encoding has when it is fitted on a split."""
-    return FrequencyEncoding().fit(listed(split).tolist()).classes_.tolist()
+    return FrequencyEncoding().fit(article_labels(split).tolist()).classes_.tolist()

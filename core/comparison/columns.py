@@ -12,7 +12,7 @@ Row = Mapping[str, Any]
 
 # Values of the column `run` in rows that are not runs.
 BASELINES = ("majority", "chance")
-PUBLISHED = "published"
+PUBLISHED_RUN = "published"
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,9 @@ def blank_row() -> dict[str, Any]:
 
 def is_reference(row: Row) -> bool:
     """Whether a row is a baseline or the article's, and not a run's."""
-    return row["run"] in (*BASELINES, PUBLISHED)
+    return row["run"] in (*BASELINES, PUBLISHED_RUN)
 
 
-def runs_of(row: Row) -> list[str]:
+def run_names(row: Row) -> list[str]:
     """The names of a row's runs: one, or several that differ only in the seed."""
     return [row["run"]] if row["seeds"] == 1 else str(row["run"]).split(";")

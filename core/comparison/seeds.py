@@ -12,7 +12,7 @@ from core.config.training_config import TrainingConfig
 from core.runs.reader import RunSnapshot
 
 
-def settings(run: RunSnapshot, *apart: str) -> tuple[str, str]:
+def comparison_key(run: RunSnapshot, *ignored: str) -> tuple[str, str]:
     """What two runs must have in common to be held against each other.
 
     Args:
@@ -24,7 +24,7 @@ def settings(run: RunSnapshot, *apart: str) -> tuple[str, str]:
     """
     usual = {name: field.default for name, field in TrainingConfig.model_fields.items() if not field.is_required()}
     # What an older version had no setting for it did as we do unless told.
-    held = {name: value for name, value in (usual | dict(run.config)).items() if name not in apart}
+    held = {name: value for name, value in (usual | dict(run.config)).items() if name not in ignored}
     return str(run.environment.get("fingerprint")), json.dumps(held, sort_keys=True)
 
 
@@ -42,7 +42,7 @@ def average_over_seeds(runs: Sequence[RunSnapshot], rows: Sequence[Row], *apart:
     """
     groups: dict[Any, list[Row]] = {}
     for run, row in zip(runs, rows, strict=True):
-        key = settings(run, "seed", *apart) if run.state == "completed" else run.name
+        key = comparison_key(run, "seed", *apart) if run.state == "completed" else run.name
         groups.setdefault(key, []).append(row)
     return [_average(group) for group in groups.values()]
 

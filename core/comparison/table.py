@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from core.comparison import article
-from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED, Row, blank_row, is_reference
-from core.comparison.seeds import average_over_seeds, settings
+from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED_RUN, Row, blank_row, is_reference
+from core.comparison.seeds import average_over_seeds, comparison_key
 from core.config import protocol
 from core.runs.codes import DIFFERENT_DATA
 from core.runs.history import is_lower_better
@@ -67,7 +67,7 @@ def is_control(run: RunSnapshot) -> bool:
 
 def _with_control(run: RunSnapshot) -> tuple[str, str]:
     """What a run and its control have in common."""
-    return settings(run, "control", *IGNORED_SETTINGS)
+    return comparison_key(run, "control", *IGNORED_SETTINGS)
 
 
 def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
@@ -79,7 +79,7 @@ def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
     """
     beside: Mapping[str, float] = (control.kept_epoch() or {}) if control and not is_control(run) else {}
     kept: Mapping[str, float] = run.kept_epoch() or {}
-    evaluation = run.figures
+    evaluation = run.metrics
     if kept and evaluation.get("epoch", kept["epoch"]) != kept["epoch"]:
         # Of before the run went on; another epoch is kept by now.
         evaluation = EvaluationFile()
@@ -186,7 +186,7 @@ def _published_row(row: article.PublishedRow) -> Row:
         "val_accuracy": row.val_accuracy,
         "val_loss": row.val_loss,
         "val_images": article.VALIDATION_IMAGES[row.model],
-        "run": PUBLISHED,
+        "run": PUBLISHED_RUN,
     }
 
 
@@ -201,12 +201,12 @@ def best_figures(rows: Sequence[Row]) -> dict[str, float]:
     return best
 
 
-def starts_descending(column: str) -> bool:
+def is_higher_better(column: str) -> bool:
     """Whether the best value of a column is its highest, so that sorting begins with that one."""
     return COLUMNS[column].is_number and not is_lower_better(column)
 
 
-def in_order(rows: Sequence[Row], column: str | None, *, descending: bool) -> list[Row]:
+def sort_rows(rows: Sequence[Row], column: str | None, *, descending: bool) -> list[Row]:
     """The rows sorted by a column, what is not known last; as they are where no column is given."""
     if column is None:
         return list(rows)

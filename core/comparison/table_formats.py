@@ -7,13 +7,13 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from core.comparison.columns import COLUMNS, PUBLISHED, Row
+from core.comparison.columns import COLUMNS, PUBLISHED_RUN, Row
 from core.system import files
 
 
-def write_table(rows: Iterable[Row], form: str) -> str:
+def format_table(rows: Iterable[Row], format_name: str) -> str:
     """The rows as `csv`, `markdown`, `latex` or `json`."""
-    return {"csv": _csv, "markdown": _markdown, "latex": _latex, "json": _json}[form](list(rows))
+    return {"csv": _csv, "markdown": _markdown, "latex": _latex, "json": _json}[format_name](list(rows))
 
 
 def cell(column: str, value: Any) -> str:
@@ -32,7 +32,7 @@ def cell(column: str, value: Any) -> str:
 
 def model_cell(row: Row) -> str:
     """The model as people read it, where a row of the article or a control's must not be taken for a run's."""
-    told = "article" if row["run"] == PUBLISHED else row["control"]
+    told = "article" if row["run"] == PUBLISHED_RUN else row["control"]
     return f"{row['model']} ({told})" if told else row["model"]
 
 

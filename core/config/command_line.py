@@ -9,7 +9,7 @@ from typing import Any
 from core.config.training_config import TrainingConfig, resolve
 
 
-def command_line(config: TrainingConfig, *others: TrainingConfig) -> str:
+def train_command(config: TrainingConfig, *others: TrainingConfig) -> str:
     """The `fer-tui train` that gives this config again, quoted for a shell; with several, these one after another.
 
     Besides data and model it has the protocol where that is not the default, and the settings that differ from what
@@ -18,10 +18,10 @@ def command_line(config: TrainingConfig, *others: TrainingConfig) -> str:
     configs = (config, *others)
     settings: dict[str, Any] = {}
     for each in configs:
-        settings |= _unusual(each)
+        settings |= _non_default_settings(each)
     shared = [resolve({**settings, "data": config.data, "model": each.model}) for each in configs]
     if shared != list(configs):
-        return "\n".join(command_line(each) for each in configs)
+        return "\n".join(train_command(each) for each in configs)
     words = ["fer-tui", "train", "--data", str(config.data)]
     for each in configs:
         words += ["--model", each.model]
@@ -33,11 +33,11 @@ def command_line(config: TrainingConfig, *others: TrainingConfig) -> str:
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
         else:
-            words += [f"--{flag}", as_text(name, value)]
+            words += [f"--{flag}", format_value(name, value)]
     return shlex.join(words)
 
 
-def _unusual(config: TrainingConfig) -> dict[str, Any]:
+def _non_default_settings(config: TrainingConfig) -> dict[str, Any]:
     """The settings, besides data and model, that a command line has to have."""
     settings = config.model_dump()
     usual = resolve({name: settings[name] for name in ("data", "model", "protocol")}).model_dump()
@@ -45,7 +45,7 @@ def _unusual(config: TrainingConfig) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value != usual[name]}
 
 
-def as_text(name: str, value: Any) -> str:
+def format_value(name: str, value: Any) -> str:
     """A setting's value as its flag and the form take it, without loss."""
     if value is None:
         return "none"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.errors import ConfigError, nearest
+from core.errors import ConfigError, suggest_name
 
 # What the presets were measured on, with FER2013's 28,709 training images.
 MACHINE = "two cores of an AMD EPYC with AVX-512"
@@ -82,5 +82,5 @@ def find_preset(name: str) -> Preset:
     """
     if name in PRESETS:
         return PRESETS[name]
-    hint = nearest(name, PRESETS, f"choose from {', '.join(PRESETS)}")
+    hint = suggest_name(name, PRESETS, f"choose from {', '.join(PRESETS)}")
     raise ConfigError("preset", f"no preset is called '{name}'; {hint}")

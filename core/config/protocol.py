@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 # Images that the article shuffles at a time, and images a batch.
 SHUFFLE_BUFFER = 1_000
-BATCH = 64
+BATCH_SIZE = 64
 # Epochs trained, where the article reports another than the last.
 EPOCHS = {"model3": 5}
 # The models that the article gave its own encoding and augmentation.
 REVISED = ("model3", "model4")
 
 
-def pass_steps(images: int, batch: int, *, drop_remainder: bool = False) -> int:
+def steps_per_pass(images: int, batch: int, *, drop_remainder: bool = False) -> int:
     """Steps of one pass over the images; the last, smaller batch is one of them unless it is dropped."""
     return images // batch if drop_remainder else -(-images // batch)
 
 
 @dataclass(frozen=True)
-class Protocol:
+class TrainingProtocol:
     """How a run trains and validates; the defaults are those of `sound`.
 
     Attributes:
@@ -51,7 +51,7 @@ class Protocol:
     refits_encoding: bool = False
     crops: bool = True
 
-    def list_classes(self, classes: Sequence[str], split: str) -> list[str] | None:
+    def class_order(self, classes: Sequence[str], split: str) -> list[str] | None:
         """The classes in the order in which their images are listed, those that the listing lacks last, by name.
 
         Returns:
@@ -62,22 +62,22 @@ class Protocol:
         known = [name for name in self.listing[split] if name in classes]
         return known + sorted(set(classes) - set(known))
 
-    def steps(self, images: int, batch: int, divisor: int, *, drop_remainder: bool = False) -> int:
+    def steps_per_epoch(self, images: int, batch: int, divisor: int, *, drop_remainder: bool = False) -> int:
         """Steps of an epoch, at least one.
 
         Args:
             images: of the split.
             batch: images a batch.
-            divisor: what the article divides by where a batch has BATCH images; another batch size scales it.
+            divisor: what the article divides by where a batch has BATCH_SIZE images; another batch size scales it.
             drop_remainder: whether a pass leaves out its last, smaller batch.
         """
         if self.has_own_steps:
-            return max(images * BATCH // (batch * divisor), 1)
-        return pass_steps(images, batch, drop_remainder=drop_remainder)
+            return max(images * BATCH_SIZE // (batch * divisor), 1)
+        return steps_per_pass(images, batch, drop_remainder=drop_remainder)
 
-    def validated(self, images: int, batch: int, divisor: int) -> int:
+    def validation_image_count(self, images: int, batch: int, divisor: int) -> int:
         """Images of a validation split that the val_* figures of an epoch are taken over; see `steps`."""
-        return min(self.steps(images, batch, divisor) * batch, images)
+        return min(self.steps_per_epoch(images, batch, divisor) * batch, images)
 
     def settings(self, model: ModelSpec) -> dict[str, Any]:
         """The TrainingConfig fields that the protocol sets for a model, over the model's own recipe."""
@@ -85,7 +85,7 @@ class Protocol:
             return {}
         revised = model.name in REVISED
         return {
-            "batch_size": BATCH,
+            "batch_size": BATCH_SIZE,
             "epochs": EPOCHS.get(model.name, model.published_epoch or 3),
             "encoding": "frequency" if revised else "label",
             "augmentation": "extended" if revised else "basic",
@@ -99,8 +99,8 @@ class Protocol:
         }
 
 
-SOUND = Protocol("sound")
-PUBLISHED = Protocol(
+SOUND = TrainingProtocol("sound")
+PUBLISHED = TrainingProtocol(
     "published",
     listing={
         "train": ("neutral", "surprise", "sad", "happy", "angry", "disgust", "fear"),
@@ -111,4 +111,4 @@ PUBLISHED = Protocol(
     refits_encoding=True,
     crops=False,
 )
-PROTOCOLS: Mapping[str, Protocol] = {protocol.name: protocol for protocol in (SOUND, PUBLISHED)}
+PROTOCOLS: Mapping[str, TrainingProtocol] = {protocol.name: protocol for protocol in (SOUND, PUBLISHED)}

@@ -15,12 +15,12 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from core.config.protocol import PROTOCOLS
-from core.errors import ConfigError, nearest
+from core.errors import ConfigError, suggest_name
 from core.models.registry import IMAGENET, MODELS, ModelSpec, find_model
 
 ProtocolName = Literal["sound", "published"]
-Encoding = Literal["label", "frequency"]
-Augmentation = Literal["none", "basic", "extended", "strong"]
+EncodingName = Literal["label", "frequency"]
+AugmentationName = Literal["none", "basic", "extended", "strong"]
 Metric = Literal["loss", "accuracy", "precision", "recall", "val_loss", "val_accuracy", "val_precision", "val_recall"]
 # Values of `devices` by which a run is not mirrored.
 ONE_DEVICE = ("auto", "cpu")
@@ -71,10 +71,10 @@ class TrainingConfig(BaseModel):
 
     image_size: int = _field(48, "Data", "Width and height of the model's input in pixels.", ge=16, le=1024)
     channels: Literal[1, 3] = _field(1, "Data", "Channels of the model's input: 1 grey, 3 colour.")
-    encoding: Encoding = _field(
+    encoding: EncodingName = _field(
         "label", "Data", "Order of the outputs: label (alphabetical) or frequency (ascending training count)."
     )
-    augmentation: Augmentation = _field("basic", "Data", "Random changes to training images.")
+    augmentation: AugmentationName = _field("basic", "Data", "Random changes to training images.")
     normalization: Literal["none", "scale", "per_image", "dataset"] = _field(
         "scale",
         "Data",
@@ -184,8 +184,8 @@ class TrainingConfig(BaseModel):
     @classmethod
     def _large_enough(cls, size: int, info: ValidationInfo) -> int:
         spec = _spec(info)
-        if spec and size < spec.smallest_image:
-            raise ValueError(f"{spec.name} needs {spec.smallest_image} or more")
+        if spec and size < spec.min_image_size:
+            raise ValueError(f"{spec.name} needs {spec.min_image_size} or more")
         return size
 
     @field_validator("normalization")
@@ -229,7 +229,7 @@ class TrainingConfig(BaseModel):
 
     @field_validator("feed", "jit_compile")
     @classmethod
-    def _possible(cls, value: str, info: ValidationInfo) -> str:
+    def _check_device_support(cls, value: str, info: ValidationInfo) -> str:
         spec, devices = _spec(info), info.data.get("devices", "auto")
         if value in ("device", "on") and devices not in ONE_DEVICE:
             raise ValueError(f"needs one device, and devices is {devices}; leave it at auto")
@@ -251,7 +251,7 @@ class TrainingConfig(BaseModel):
 
     @field_validator("fold")
     @classmethod
-    def _a_part(cls, fold: str | None) -> str | None:
+    def _check_fold(cls, fold: str | None) -> str | None:
         if fold is not None:
             part, parts = parse_fold(fold)
             if not 1 <= part <= parts or not 2 <= parts <= 100:
@@ -264,14 +264,14 @@ class TrainingConfig(BaseModel):
         return _none(value)
 
     @property
-    def on_one_device(self) -> bool:
+    def is_single_device(self) -> bool:
         """Whether the run is not mirrored over several devices."""
         return self.devices in ONE_DEVICE
 
     @property
-    def goes_on_exactly(self) -> bool:
+    def can_resume_exactly(self) -> bool:
         """Whether the run, interrupted and gone on with, ends with the very weights of one that never was."""
-        return self.deterministic and self.on_one_device
+        return self.deterministic and self.is_single_device
 
 
 def _spec(info: ValidationInfo) -> ModelSpec | None:
@@ -318,7 +318,7 @@ def resolve(settings: Mapping[str, Any], *, source: str = "") -> TrainingConfig:
     known = TrainingConfig.model_fields
     for key in settings:
         if key not in known:
-            hint = nearest(key, known, "see 'fer-tui train --help' for the names")
+            hint = suggest_name(key, known, "see 'fer-tui train --help' for the names")
             raise ConfigError(f"unknown key '{key}'; {hint}", source=source)
     if not settings.get("data"):
         raise ConfigError("data", "no data set given; name a folder of faces or a fer2013.csv")
@@ -394,7 +394,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError("config", f"{path}: not TOML: {error}") from None
 
 
-def choices(field: str) -> tuple[Any, ...]:
+def allowed_values(field: str) -> tuple[Any, ...]:
     """The values that a field may take, where they are a fixed set; else empty."""
     annotation = TrainingConfig.model_fields[field].annotation
     return tuple(a for a in get_args(annotation) if isinstance(a, str | int))

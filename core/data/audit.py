@@ -12,8 +12,8 @@ import numpy as np
 from core.data import images
 from core.data.dataset import Dataset, Problem
 from core.data.images import ImageError
-from core.data.pixels import undecodable
-from core.errors import counted
+from core.data.pixels import undecodable_problems
+from core.errors import pluralize
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,7 +34,7 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
         across splits and under different labels, and imbalance.
     """
 
-    def look(path: str) -> tuple[str, tuple[int, int], bool] | ImageError:
+    def inspect_image(path: str) -> tuple[str, tuple[int, int], bool] | ImageError:
         try:
             image = dataset.image(path)
         except ImageError as error:
@@ -47,7 +47,7 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
     blank: list[str] = []
     same: dict[str, list[int]] = defaultdict(list)
     for row, (path, seen) in enumerate(
-        zip(frame["path"], images.in_threads(look, frame["path"].tolist()), strict=True)
+        zip(frame["path"], images.map_in_threads(inspect_image, frame["path"].tolist()), strict=True)
     ):
         progress(row + 1)
         if isinstance(seen, ImageError):
@@ -60,7 +60,7 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
             blank.append(path)
     return [
         *dataset.problems,
-        *undecodable(broken),
+        *undecodable_problems(broken),
         *_blank(blank),
         *_odd_sizes(sizes),
         *_duplicates(dataset, [rows for rows in same.values() if len(rows) > 1]),
@@ -81,7 +81,7 @@ def _blank(paths: list[str]) -> Iterator[Problem]:
     if paths:
         yield Problem(
             "blank",
-            f"{counted(len(paths), 'image')} of one grey (deviation below 1); remove: {paths[0]}",
+            f"{pluralize(len(paths), 'image')} of one grey (deviation below 1); remove: {paths[0]}",
             tuple(paths),
         )
 
@@ -94,7 +94,7 @@ def _odd_sizes(sizes: Mapping[tuple[int, int], list[str]]) -> Iterator[Problem]:
     odd = sorted(path for size, paths in sizes.items() if size != usual for path in paths)
     yield Problem(
         "odd_size",
-        f"{counted(len(odd), 'image')} not of the usual {usual[0]} x {usual[1]} pixels, such as {odd[0]}; "
+        f"{pluralize(len(odd), 'image')} not of the usual {usual[0]} x {usual[1]} pixels, such as {odd[0]}; "
         "training resizes them",
         tuple(odd),
     )
@@ -118,20 +118,20 @@ def _duplicates(dataset: Dataset, groups: list[list[int]]) -> Iterator[Problem]:
     if within:
         yield Problem(
             "duplicate",
-            f"{counted(len(within), 'image')} with the pixels of another of the same split; they weigh double",
+            f"{pluralize(len(within), 'image')} with the pixels of another of the same split; they weigh double",
             tuple(within),
         )
     if across:
         yield Problem(
             "duplicate_across_splits",
-            f"{counted(len(across), 'evaluation image')} with the pixels of an image of another split: the model has "
+            f"{pluralize(len(across), 'evaluation image')} with the pixels of an image of another split: the model has "
             "seen them, accuracy is flattered; remove them from one",
             tuple(across),
         )
     if conflicting:
         yield Problem(
             "conflicting_labels",
-            f"{counted(len(conflicting), 'image')} whose exact pixels also stand under another label; at most one is "
+            f"{pluralize(len(conflicting), 'image')} whose exact pixels also stand under another label; at most one is "
             "right",
             tuple(conflicting),
         )

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.config.protocol import PROTOCOLS
-from core.data.resampling import Fill, resize, transform
+from core.data.resampling import Fill, affine_transform, resize
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -30,7 +30,7 @@ ERASED_AREA, ERASED_RATIO = (0.02, 0.2), 0.4
 
 
 @dataclass(frozen=True)
-class Policy:
+class AugmentationPolicy:
     """What may happen to a training image, and how strongly; the defaults leave it alone.
 
     Args:
@@ -64,18 +64,18 @@ class Policy:
         return self.flip or any((self.rotation, *self.zoom, self.translation)) or self.crop != 1.0
 
 
-POLICIES: dict[str, Policy] = {
+POLICIES: dict[str, AugmentationPolicy] = {
     policy.name: policy
     for policy in (
-        Policy("none", "images as they are"),
-        Policy(
+        AugmentationPolicy("none", "images as they are"),
+        AugmentationPolicy(
             "basic",
             "flip, rotation up to 36°, zoom in by 5 to 10 %",
             flip=True,
             rotation=0.1,
             zoom=(-0.1, -0.05),
         ),
-        Policy(
+        AugmentationPolicy(
             "extended",
             "flip, rotation up to 36°, contrast ±10 %, random crop, shift up to 10 %",
             flip=True,
@@ -84,7 +84,7 @@ POLICIES: dict[str, Policy] = {
             contrast=0.1,
             crop=1.08,
         ),
-        Policy(
+        AugmentationPolicy(
             "strong",
             "flip, rotation up to 14°, zoom ±15 %, shift up to 10 %, contrast ±30 %, a part erased in one of four",
             flip=True,
@@ -98,7 +98,7 @@ POLICIES: dict[str, Policy] = {
 }
 
 
-def policy_of(config: TrainingConfig) -> Policy:
+def augmentation_policy(config: TrainingConfig) -> AugmentationPolicy:
     """The policy that a config names; under the published protocol with the article's crop, which crops nothing."""
     policy = POLICIES[config.augmentation]
     return policy if PROTOCOLS[config.protocol].crops else replace(policy, crop=1.0)
@@ -122,8 +122,8 @@ class Placement(NamedTuple):
     """Output pixels that the content moves to the right."""
 
 
-def augmenter(
-    policy: Policy, image_size: int, *, compiled: bool = False
+def build_augmenter(
+    policy: AugmentationPolicy, image_size: int, *, compiled: bool = False
 ) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Build the function that applies a policy to batches, for `tf.data.Dataset.map` or an XLA program.
 
@@ -155,21 +155,21 @@ def augmenter(
         count = tf.shape(images)[0]
         if policy.moves_pixels:
             placement = draw_placement(policy, count, image_size, canvas_size, placement_seed)
-            images = place(images, placement, image_size, canvas_size, policy.fill, compiled=compiled)
+            images = apply_placement(images, placement, image_size, canvas_size, policy.fill, compiled=compiled)
         else:
             images = resize(images, image_size, compiled=compiled)
         if policy.contrast:
             images = adjust_contrast(images, draw_contrast(policy, count, contrast_seed))
         if policy.erase:
             erase_seed = tf.random.split(contrast_seed, alg="philox")[1]
-            images = erase(images, draw_rectangles(policy, count, erase_seed))
+            images = erase_rectangles(images, draw_rectangles(policy, count, erase_seed))
         return images
 
     return augment
 
 
 def draw_placement(
-    policy: Policy, count: tf.Tensor | int, image_size: int, canvas_size: int, seed: tf.Tensor
+    policy: AugmentationPolicy, count: tf.Tensor | int, image_size: int, canvas_size: int, seed: tf.Tensor
 ) -> Placement:
     """Draw every image's own place, each component uniformly from the range that the policy gives.
 
@@ -226,7 +226,7 @@ def uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.bitcast((bits & 0x7FFFFF) | one, tf.float32) - 1.0
 
 
-def place(
+def apply_placement(
     images: tf.Tensor,
     placement: Placement,
     image_size: int,
@@ -262,20 +262,20 @@ def place(
     height = tf.cast(tf.shape(images)[1], tf.float32)
     width = tf.cast(tf.shape(images)[2], tf.float32)
     cosine, sine = tf.cos(placement.angle), tf.sin(placement.angle)
-    across = placement.mirror * placement.zoom * width / canvas_size
-    upright = placement.zoom * height / canvas_size
+    scale_x = placement.mirror * placement.zoom * width / canvas_size
+    scale_y = placement.zoom * height / canvas_size
     left = -placement.right - (image_size - 1) / 2
     top = -placement.down - (image_size - 1) / 2
 
-    x_by_x, x_by_y = across * cosine, -across * sine
-    y_by_x, y_by_y = upright * sine, upright * cosine
+    x_by_x, x_by_y = scale_x * cosine, -scale_x * sine
+    y_by_x, y_by_y = scale_y * sine, scale_y * cosine
     x_at_0 = x_by_x * left + x_by_y * top + (width - 1.0) / 2.0
     y_at_0 = y_by_x * left + y_by_y * top + (height - 1.0) / 2.0
     transforms = tf.stack([x_by_x, x_by_y, x_at_0, y_by_x, y_by_y, y_at_0], axis=1)
-    return transform(images, transforms, image_size, fill, compiled=compiled)
+    return affine_transform(images, transforms, image_size, fill, compiled=compiled)
 
 
-def draw_contrast(policy: Policy, count: tf.Tensor | int, seed: tf.Tensor) -> tf.Tensor:
+def draw_contrast(policy: AugmentationPolicy, count: tf.Tensor | int, seed: tf.Tensor) -> tf.Tensor:
     """Draw every image's own contrast factor, uniformly from 1 - contrast to 1 + contrast.
 
     Args:
@@ -326,7 +326,7 @@ class Rectangles(NamedTuple):
     width: tf.Tensor
 
 
-def draw_rectangles(policy: Policy, count: tf.Tensor | int, seed: tf.Tensor) -> Rectangles:
+def draw_rectangles(policy: AugmentationPolicy, count: tf.Tensor | int, seed: tf.Tensor) -> Rectangles:
     """Draw every image's own rectangle: the area uniformly, the logarithm of its height over width too.
 
     Args:
@@ -349,7 +349,7 @@ def draw_rectangles(policy: Policy, count: tf.Tensor | int, seed: tf.Tensor) -> 
     return Rectangles(top * (1.0 - height), left * (1.0 - width), height, width)
 
 
-def erase(images: tf.Tensor, rectangles: Rectangles) -> tf.Tensor:
+def erase_rectangles(images: tf.Tensor, rectangles: Rectangles) -> tf.Tensor:
     """Put every image's mean where its rectangle is.
 
     Args:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.data.augmentation import ERASED_AREA, Policy
+from core.data.augmentation import ERASED_AREA, AugmentationPolicy
 
 if TYPE_CHECKING:
     import keras
 
 
-def augmentation_layers(policy: Policy, image_size: int) -> keras.Sequential:
+def augmentation_layers(policy: AugmentationPolicy, image_size: int) -> keras.Sequential:
     """Keras's own preprocessing layers in the article's order: flip, rotation, zoom, contrast, crop, translation.
 
     In training each image is changed by factors of its own. Otherwise images pass as they are, which is why a crop

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.data.dataset import Dataset, Problem
-from core.errors import ConfigError, counted
+from core.errors import ConfigError, pluralize
 from core.system import files
 
 EXCLUDE, RELABEL, KEEP = "exclude", "relabel", "keep"
@@ -34,7 +34,7 @@ class ReviewDecision:
     new_label: str = ""
 
 
-def write_decisions(decisions: list[ReviewDecision]) -> bytes:
+def decisions_to_csv(decisions: list[ReviewDecision]) -> bytes:
     """Decisions as the CSV that `exclude` and `relabel` take."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -44,7 +44,7 @@ def write_decisions(decisions: list[ReviewDecision]) -> bytes:
 
 
 def read_decisions(file: Path) -> dict[str, ReviewDecision]:
-    """The decisions of a file that `write_decisions` wrote, by path; none where there is no such file.
+    """The decisions of a file that `decisions_to_csv` wrote, by path; none where there is no such file.
 
     Raises:
         ConfigError: it can't be read, or lacks a column.
@@ -99,7 +99,7 @@ def _rows(file: Path, decision: str, needed: tuple[str, ...]) -> Iterator[tuple[
         raise ConfigError(field, f"{file}: line {reader.line_num}: {error}") from None
 
 
-def corrected(dataset: Dataset, exclude: Path | None, relabel: Path | None) -> Dataset:
+def apply_decisions(dataset: Dataset, exclude: Path | None, relabel: Path | None) -> Dataset:
     """A data set as decisions leave it, with a problem of kind `corrected` that tells of them.
 
     Args:
@@ -111,16 +111,16 @@ def corrected(dataset: Dataset, exclude: Path | None, relabel: Path | None) -> D
         ConfigError: a file can't be used; a new label is no class of the data set; or none of its images is there.
     """
     if relabel is not None:
-        dataset = _relabelled(dataset, relabel)
+        dataset = _relabel(dataset, relabel)
     if exclude is not None:
         gone = read_exclusions(exclude)
         left_out = dataset.frame["path"].isin(gone)
-        dataset = _told(dataset, EXCLUDE, exclude, gone, int(left_out.sum()), "left out")
+        dataset = _with_correction_problem(dataset, EXCLUDE, exclude, gone, int(left_out.sum()), "left out")
         dataset = replace(dataset, frame=dataset.frame[~left_out].reset_index(drop=True))
     return replace(dataset, classes=tuple(sorted(dataset.frame["label"].unique())))
 
 
-def _relabelled(dataset: Dataset, file: Path) -> Dataset:
+def _relabel(dataset: Dataset, file: Path) -> Dataset:
     labels = read_relabels(file)
     classes = set(dataset.frame["label"])
     for label in labels.values():
@@ -131,11 +131,13 @@ def _relabelled(dataset: Dataset, file: Path) -> Dataset:
     frame = dataset.frame.copy()
     known = frame["path"].isin(labels)
     frame.loc[known, "label"] = [labels[path] for path in frame.loc[known, "path"]]
-    dataset = _told(dataset, RELABEL, file, labels, int(known.sum()), "given another label")
+    dataset = _with_correction_problem(dataset, RELABEL, file, labels, int(known.sum()), "given another label")
     return replace(dataset, frame=frame)
 
 
-def _told(dataset: Dataset, field: str, file: Path, paths: Mapping[str, object], found: int, done: str) -> Dataset:
+def _with_correction_problem(
+    dataset: Dataset, field: str, file: Path, paths: Mapping[str, object], found: int, done: str
+) -> Dataset:
     """The data set with what was done to it among its problems."""
     if paths and not found:
         raise ConfigError(
@@ -143,5 +145,5 @@ def _told(dataset: Dataset, field: str, file: Path, paths: Mapping[str, object],
         )
     gone = len(paths) - found
     missing = f"; {gone:,} more of its paths are not in the data set" if gone else ""
-    message = f"{counted(found, 'image')} {done}, as {file.name} has it{missing}"
+    message = f"{pluralize(found, 'image')} {done}, as {file.name} has it{missing}"
     return replace(dataset, problems=(*dataset.problems, Problem("corrected", message, tuple(paths))))

@@ -37,7 +37,7 @@ class Problem:
     paths: tuple[str, ...] = ()
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """Where the images of a frame come from."""
 
     def content(self, path: str) -> bytes:
@@ -65,7 +65,7 @@ class Dataset:
     frame: pd.DataFrame
     classes: tuple[str, ...]
     problems: tuple[Problem, ...]
-    source: Source
+    source: ImageSource
 
     def image(self, path: str) -> Image.Image:
         """The decoded image, mode L or RGB.
@@ -85,7 +85,7 @@ class Dataset:
         return tuple(name for name in (*SPLITS, UNSPLIT) if (self.frame["split"] == name).any())
 
 
-def make_dataset(root: Path, rows: list[tuple[str, str, str]], problems: list[Problem], source: Source) -> Dataset:
+def make_dataset(root: Path, rows: list[tuple[str, str, str]], problems: list[Problem], source: ImageSource) -> Dataset:
     """A Dataset of (path, label, split) rows, with the problems that its splits and classes have."""
     import pandas as pd
 
@@ -95,10 +95,10 @@ def make_dataset(root: Path, rows: list[tuple[str, str, str]], problems: list[Pr
     frame = frame.sort_values("path", ignore_index=True)
     classes = tuple(sorted(frame["label"].unique()))
     dataset = Dataset(root, frame, classes, tuple(problems), source)
-    return replace(dataset, problems=(*problems, *one_split_classes(dataset)))
+    return replace(dataset, problems=(*problems, *find_one_split_classes(dataset)))
 
 
-def one_split_classes(dataset: Dataset) -> Iterator[Problem]:
+def find_one_split_classes(dataset: Dataset) -> Iterator[Problem]:
     """Classes that one split has and another, of those that training looks at, lacks."""
     if not {"train", "validation"} <= set(dataset.splits):
         return
@@ -143,7 +143,7 @@ def counts_by_split(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
 class HashedSource:
     """A source that remembers the hash of each content that was read, so that no image is read twice."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ImageSource) -> None:
         """Read from `source`."""
         self._source = source
         self._digests: dict[str, str] = {}
@@ -179,6 +179,6 @@ def fingerprint(dataset: Dataset) -> str:
     source = dataset.source if isinstance(dataset.source, HashedSource) else HashedSource(dataset.source)
 
     frame = dataset.frame
-    digests = images.in_threads(source.digest, frame["path"].tolist())
+    digests = images.map_in_threads(source.digest, frame["path"].tolist())
     lines = sorted(f"{s}\t{label}\t{d}" for s, label, d in zip(frame["split"], frame["label"], digests, strict=True))
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from core.errors import DatasetError
 
 CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-SPLITS = ("train", "validation")
+DEMO_SPLITS = ("train", "validation")
 
 Points = NDArray[np.complex128]
 """x to the right + 1j * y down, in half heights of the face, whose middle is 0 and whose chin is 1j."""
@@ -129,7 +129,7 @@ class Sketch:
         """Make an area lighter (above 0) or darker (below) without an edge."""
         self._shading.polygon(self._pixels(outline), fill=round(UNSHADED * (1 + light)))
 
-    def develop(self, light: complex, rng: np.random.Generator) -> Image.Image:
+    def render(self, light: complex, rng: np.random.Generator) -> Image.Image:
         """Reduce the picture to its size, lit from one side, a little out of focus, with a sensor's noise."""
         ink, shade = self._ink.reduce(OVERSAMPLING), self._shade.reduce(OVERSAMPLING)
         pixel = ink.width / 48
@@ -301,7 +301,7 @@ def draw_glasses(sketch: Sketch, person: Person) -> None:
     sketch.stroke((person.eye_distance - 0.24) * ACROSS - 1j * (0.16 - 0.04 * ACROSS**2), 30, 0.06)
 
 
-def act(expression: str, rng: np.random.Generator) -> tuple[ActionUnits, ActionUnits, ActionUnits]:
+def sample_action_units(expression: str, rng: np.random.Generator) -> tuple[ActionUnits, ActionUnits, ActionUnits]:
     """Show an expression at some strength, every unit varied by itself and a little apart in the two halves.
 
     Returns:
@@ -332,7 +332,7 @@ def draw_face(expression: str, rng: np.random.Generator, size: int = 48) -> Imag
     if expression not in EXPRESSIONS:
         raise ValueError(f"{expression!r} can't be drawn: choose from {', '.join(CLASSES)}")
     person = Person(rng)
-    left, middle, right = act(expression, rng)
+    left, middle, right = sample_action_units(expression, rng)
     light = rng.uniform(0, 0.35) * np.exp(2j * np.pi * rng.random())
     sketch = Sketch(size, person.background, rng)
     draw_head(sketch, person, middle.jaw_drop, light)
@@ -345,7 +345,7 @@ def draw_face(expression: str, rng: np.random.Generator, size: int = 48) -> Imag
     draw_hairline(sketch, person)
     if person.has_glasses:
         draw_glasses(sketch, person)
-    return sketch.develop(light, rng)
+    return sketch.render(light, rng)
 
 
 def write_faces(directory: Path, per_class: int = 200, seed: int = 0) -> None:
@@ -363,7 +363,7 @@ def write_faces(directory: Path, per_class: int = 200, seed: int = 0) -> None:
         ValueError: per_class is below 2, or the seed below 0.
         DatasetError: the directory is a file, is not empty, or can't be written.
     """
-    if per_class < len(SPLITS):
+    if per_class < len(DEMO_SPLITS):
         raise ValueError(f"per_class is {per_class}: a class needs at least 2 faces, one for each split")
     try:
         if directory.exists() and not directory.is_dir():
@@ -376,7 +376,7 @@ def write_faces(directory: Path, per_class: int = 200, seed: int = 0) -> None:
             draw_splits(Path(scratch), per_class, seed)
             # An existing folder is filled, not replaced: it may be a shell's current one.
             place.mkdir(exist_ok=True)
-            for split in reversed(SPLITS):
+            for split in reversed(DEMO_SPLITS):
                 Path(scratch, split).rename(place / split)
     except OSError as error:
         reason = error.strerror or error
@@ -387,8 +387,8 @@ def draw_splits(root: Path, per_class: int, seed: int) -> None:
     """Draw every face of every class into the folder of its split."""
     training = per_class - max(1, round(per_class / 5))
     for order, expression in enumerate(CLASSES):
-        for split in SPLITS:
+        for split in DEMO_SPLITS:
             Path(root, split, expression).mkdir(parents=True)
         for number in range(1, per_class + 1):
             face = draw_face(expression, np.random.default_rng([seed, order, number]))
-            face.save(Path(root, SPLITS[number > training], expression, f"{number:04}.png"))
+            face.save(Path(root, DEMO_SPLITS[number > training], expression, f"{number:04}.png"))

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 # 64 megapixels are more than a camera gives and 192 MB decoded: beyond is taken for a decompression bomb.
 MAX_PIXELS = 64_000_000
-SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 FORMATS = ("JPEG", "PNG")
 
 _ORIENTATION = 0x0112
@@ -38,7 +38,7 @@ class ImageError(Exception):
     """An image can't be read; the message is the reason alone, such as "not an image"."""
 
 
-def open_image(content: bytes) -> Image.Image:
+def decode_image(content: bytes) -> Image.Image:
     """Decode an image file to mode L (grey) or RGB, upright, 8 bits a channel.
 
     Args:
@@ -90,7 +90,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def shape(image: Image.Image, channels: int) -> tuple[int, int, int]:
+def pixel_shape(image: Image.Image, channels: int) -> tuple[int, int, int]:
     """Height, width and channels of an image's pixels: one channel where it is grey, or where no more are wanted."""
     return image.height, image.width, 1 if image.mode == "L" else channels
 
@@ -102,7 +102,7 @@ def to_pixels(image: Image.Image, channels: int) -> NDArray[np.uint8]:
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def fit(image: Image.Image, size: int) -> Image.Image:
+def resize_image(image: Image.Image, size: int) -> Image.Image:
     """The image reduced or enlarged to size x size, antialiased where it is reduced."""
     if image.size == (size, size):
         return image
@@ -116,12 +116,12 @@ def read_image(path: Path) -> Image.Image:
         ImageError: it can't be read or decoded.
     """
     try:
-        return open_image(path.read_bytes())
+        return decode_image(path.read_bytes())
     except OSError as error:
         raise ImageError(error.strerror or str(error)) from None
 
 
-def in_threads(function: Callable[[T], R], items: Sequence[T], group: int = 64) -> Iterator[R]:
+def map_in_threads(function: Callable[[T], R], items: Sequence[T], group: int = 64) -> Iterator[R]:
     """Map over items in as many threads as there are cores, in order, a group of items a task.
 
     No more than a few groups are under way at once, so that neither memory nor the wait after a caller's

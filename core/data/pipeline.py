@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from core.config.protocol import PROTOCOLS, pass_steps
-from core.data.augmentation import augmenter, policy_of
+from core.config.protocol import PROTOCOLS, steps_per_pass
+from core.data.augmentation import augmentation_policy, build_augmenter
 from core.data.pixels import read_rows
 from core.data.resampling import resize
 from core.errors import DatasetError
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from core.config.training_config import TrainingConfig
 
-EVALUATION_BATCH = 256
+EVALUATION_BATCH_SIZE = 256
 # Where tf.data works.
 HOST = "CPU:0"
 
 
-class MakeBatch(Protocol):
+class BatchMaker(Protocol):
     """A batch of some images, as a graph makes it: the same one for the same key and rows, wherever it runs."""
 
     def __call__(self, key: tf.Tensor, rows: tf.Tensor) -> Any:
@@ -49,7 +49,7 @@ class MakeBatch(Protocol):
         ...
 
 
-def augmented(
+def training_batch_maker(
     pixels: np.ndarray,
     targets: np.ndarray,
     config: TrainingConfig,
@@ -57,7 +57,7 @@ def augmented(
     *,
     device: str = HOST,
     compiled: bool = False,
-) -> MakeBatch:
+) -> BatchMaker:
     """How a training batch is made: gathered, augmented as a function of seed and step.
 
     Args:
@@ -70,9 +70,9 @@ def augmented(
     """
     import tensorflow as tf
 
-    augment = augmenter(policy_of(config), config.image_size, compiled=compiled)
-    pixels_of, all_targets = _reader(pixels, device), _put(targets, device)
-    weights = None if class_weights is None else _put(class_weights.astype(np.float32), device)
+    augment = build_augmenter(augmentation_policy(config), config.image_size, compiled=compiled)
+    pixels_of, all_targets = _make_row_reader(pixels, device), _to_device(targets, device)
+    weights = None if class_weights is None else _to_device(class_weights.astype(np.float32), device)
 
     def make_batch(key: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, ...]:
         values = _channels(augment(pixels_of(rows), tf.cast(key, tf.int32)), config.channels)
@@ -82,15 +82,15 @@ def augmented(
     return make_batch
 
 
-def unaugmented(
+def evaluation_batch_maker(
     pixels: np.ndarray,
     targets: np.ndarray | None,
     image_size: int,
     channels: int,
     *,
-    mirrored: bool = False,
+    flip: bool = False,
     device: str = HOST,
-) -> MakeBatch:
+) -> BatchMaker:
     """How a batch to validate on or to predict is made.
 
     Args:
@@ -98,23 +98,23 @@ def unaugmented(
         targets: float32, shape (images, classes), or None for prediction: a batch is then images alone.
         image_size: the model's input size in pixels.
         channels: the model's input channels.
-        mirrored: give each image's mirror image instead.
+        flip: give each image's mirror image instead.
         device: TensorFlow's name of the device whose memory holds images and targets.
     """
     import tensorflow as tf
 
-    pixels_of = _reader(pixels, device)
-    all_targets = None if targets is None else _put(targets, device)
+    pixels_of = _make_row_reader(pixels, device)
+    all_targets = None if targets is None else _to_device(targets, device)
 
     def make_batch(key: tf.Tensor, rows: tf.Tensor) -> Any:
         read = pixels_of(rows)
-        values = _channels(resize(tf.reverse(read, [2]) if mirrored else read, image_size), channels)
+        values = _channels(resize(tf.reverse(read, [2]) if flip else read, image_size), channels)
         return values if all_targets is None else (values, tf.gather(all_targets, rows))
 
     return make_batch
 
 
-def batches(rows: tf.data.Dataset, make_batch: MakeBatch, seed: int = 0, first_step: int = 0) -> tf.data.Dataset:
+def make_batches(rows: tf.data.Dataset, make_batch: BatchMaker, seed: int = 0, first_step: int = 0) -> tf.data.Dataset:
     """The batches that batches of row numbers mean, made ahead on the host.
 
     Args:
@@ -146,7 +146,7 @@ def training_stream(
     rows = training_rows(
         len(pixels), config, first_step=first_step, shuffle_buffer=shuffle_buffer, drop_remainder=drop_remainder
     )
-    return batches(rows, augmented(pixels, targets, config, class_weights), config.seed, first_step)
+    return make_batches(rows, training_batch_maker(pixels, targets, config, class_weights), config.seed, first_step)
 
 
 def evaluation_batches(
@@ -154,13 +154,13 @@ def evaluation_batches(
     targets: np.ndarray | None,
     image_size: int,
     channels: int,
-    batch: int = EVALUATION_BATCH,
+    batch: int = EVALUATION_BATCH_SIZE,
     *,
-    mirrored: bool = False,
+    flip: bool = False,
 ) -> tf.data.Dataset:
     """The images in their order in large batches, made on the host; see `evaluation_rows` and `unaugmented`."""
-    make_batch = unaugmented(pixels, targets, image_size, channels, mirrored=mirrored)
-    return batches(evaluation_rows(len(pixels), batch), make_batch)
+    make_batch = evaluation_batch_maker(pixels, targets, image_size, channels, flip=flip)
+    return make_batches(evaluation_rows(len(pixels), batch), make_batch)
 
 
 def training_rows(
@@ -183,16 +183,16 @@ def training_rows(
     import tensorflow as tf
 
     batch = min(config.batch_size, images)
-    steps = pass_steps(images, batch, drop_remainder=drop_remainder)
+    steps = steps_per_pass(images, batch, drop_remainder=drop_remainder)
 
     def one_pass(number: Any) -> tf.data.Dataset:
-        return _shuffled(images, shuffle_buffer, _pass_seed(config, number)).batch(batch, drop_remainder)
+        return _shuffle_rows(images, shuffle_buffer, _pass_seed(config, number)).batch(batch, drop_remainder)
 
     passes = tf.data.Dataset.range(first_step // steps, np.iinfo(np.int64).max)
     return passes.flat_map(one_pass).skip(first_step % steps)
 
 
-def evaluation_rows(images: int, batch: int = EVALUATION_BATCH) -> tf.data.Dataset:
+def evaluation_rows(images: int, batch: int = EVALUATION_BATCH_SIZE) -> tf.data.Dataset:
     """All images in their order: batches of row numbers, int64 of shape (batch,)."""
     import tensorflow as tf
 
@@ -208,11 +208,11 @@ def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) 
         config: the seed.
         epoch: counted from 0; a tensor too.
     """
-    return _shuffled(images, PROTOCOLS[config.protocol].shuffle_buffer, _pass_seed(config, epoch)).take(taken)
+    return _shuffle_rows(images, PROTOCOLS[config.protocol].shuffle_buffer, _pass_seed(config, epoch)).take(taken)
 
 
 def published_validation_rows(
-    images: int, taken: int, config: TrainingConfig, epoch: Callable[[], int], batch: int = EVALUATION_BATCH
+    images: int, taken: int, config: TrainingConfig, epoch: Callable[[], int], batch: int = EVALUATION_BATCH_SIZE
 ) -> tf.data.Dataset:
     """What the published protocol validates on: batches of row numbers, drawn anew whenever they are iterated.
 
@@ -228,10 +228,10 @@ def published_validation_rows(
     # It is iterated anew every epoch: a generator is what can then ask for its number.
     epochs = tf.data.Dataset.from_generator(lambda: iter([epoch()]), output_signature=tf.TensorSpec((), tf.int64))
     rows = epochs.flat_map(lambda number: published_rows(images, taken, config, number).batch(batch))
-    return rows.apply(tf.data.experimental.assert_cardinality(pass_steps(taken, batch)))
+    return rows.apply(tf.data.experimental.assert_cardinality(steps_per_pass(taken, batch)))
 
 
-def _shuffled(images: int, buffer: int | None, seed: Any) -> tf.data.Dataset:
+def _shuffle_rows(images: int, buffer: int | None, seed: Any) -> tf.data.Dataset:
     """Row numbers in an order that is a function of the seed, a tensor: the same whenever it is asked for."""
     import tensorflow as tf
 
@@ -242,8 +242,8 @@ def _pass_seed(config: TrainingConfig, number: Any) -> Any:
     return config.seed * 1_000_003 + number
 
 
-def evaluation_batch(images: int, replicas: int) -> int:
-    """The largest batch size, up to EVALUATION_BATCH, that gives every replica an image of every batch.
+def evaluation_batch_size(images: int, replicas: int) -> int:
+    """The largest batch size, up to EVALUATION_BATCH_SIZE, that gives every replica an image of every batch.
 
     TensorFlow shares a batch out over the replicas and fails where one gets none; Keras fails where the first
     batch can't be shared evenly.
@@ -252,8 +252,8 @@ def evaluation_batch(images: int, replicas: int) -> int:
         DatasetError: there are too few images for so many devices.
     """
     if replicas == 1:
-        return EVALUATION_BATCH
-    for batch in range(min(EVALUATION_BATCH, images) // replicas * replicas, 0, -replicas):
+        return EVALUATION_BATCH_SIZE
+    for batch in range(min(EVALUATION_BATCH_SIZE, images) // replicas * replicas, 0, -replicas):
         if images % batch == 0 or images % batch >= replicas:
             return batch
     raise DatasetError(
@@ -268,12 +268,12 @@ def _channels(values: tf.Tensor, channels: int) -> tf.Tensor:
     return values if values.shape[-1] == channels else tf.repeat(values, channels, axis=-1)
 
 
-def _reader(pixels: np.ndarray, device: str) -> Callable[[tf.Tensor], tf.Tensor]:
+def _make_row_reader(pixels: np.ndarray, device: str) -> Callable[[tf.Tensor], tf.Tensor]:
     """What gives the images of some rows: out of a tensor, or out of the file that they are mapped from."""
     import tensorflow as tf
 
     if not isinstance(pixels, np.memmap) or device != HOST:
-        everything = _put(pixels, device)
+        everything = _to_device(pixels, device)
         return lambda rows: tf.gather(everything, rows)
 
     def read(rows: tf.Tensor) -> tf.Tensor:
@@ -283,7 +283,7 @@ def _reader(pixels: np.ndarray, device: str) -> Callable[[tf.Tensor], tf.Tensor]
     return read
 
 
-def _put(values: np.ndarray, device: str) -> tf.Tensor:
+def _to_device(values: np.ndarray, device: str) -> tf.Tensor:
     """The array as a tensor in that device's memory."""
     import tensorflow as tf
 

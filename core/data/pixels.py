@@ -21,7 +21,7 @@ from core.config.training_config import IMAGE_MEMORY
 from core.data import images
 from core.data.dataset import Dataset, Problem
 from core.data.images import ImageError
-from core.errors import DatasetError, counted
+from core.errors import DatasetError, pluralize
 from core.system.files import MIB
 
 if TYPE_CHECKING:
@@ -82,26 +82,26 @@ def load_pixels(
             image = dataset.image(path)
         except ImageError as error:
             return error
-        return images.fit(image, size) if max(image.size) > size else image
+        return images.resize_image(image, size) if max(image.size) > size else image
 
     def fill(store: PixelStore | None) -> Pixels | tuple[int, int, int]:
         """The pixels; or the shape that they must have instead, where an image does not fit into the store."""
         kept: list[int] = []
         broken: list[tuple[str, str]] = []
         for row, (path, image) in enumerate(
-            zip(frame["path"], images.in_threads(decode, frame["path"].tolist()), strict=True)
+            zip(frame["path"], images.map_in_threads(decode, frame["path"].tolist()), strict=True)
         ):
             if isinstance(image, ImageError):
                 broken.append((path, str(image)))
             else:
-                needed = images.shape(image, channels)
+                needed = images.pixel_shape(image, channels)
                 if store is None:
                     store = PixelStore(len(frame), needed, memory)
                 elif needed[:2] != store.shape[:2] != (size, size):
                     return size, size, max(needed[2], store.shape[2])
                 elif needed[2] > store.shape[2]:
                     return *store.shape[:2], needed[2]
-                fitted = image if needed[:2] == store.shape[:2] else images.fit(image, size)
+                fitted = image if needed[:2] == store.shape[:2] else images.resize_image(image, size)
                 store.append(images.to_pixels(fitted, store.shape[2]))
                 kept.append(row)
             if row % 512 == 0 and stopped():
@@ -110,7 +110,7 @@ def load_pixels(
             raise DatasetError(
                 f"{dataset.root}: none of its {len(frame):,} images can be read; 'fer-tui data check' names them"
             )
-        return Pixels(store.values(), frame.iloc[kept].reset_index(drop=True), undecodable(broken))
+        return Pixels(store.values(), frame.iloc[kept].reset_index(drop=True), undecodable_problems(broken))
 
     found = fill(None)
     while not isinstance(found, Pixels):
@@ -118,7 +118,7 @@ def load_pixels(
     return found
 
 
-def undecodable(broken: list[tuple[str, str]]) -> tuple[Problem, ...]:
+def undecodable_problems(broken: list[tuple[str, str]]) -> tuple[Problem, ...]:
     """The problem that images could not be read, with each one's reason; none where all could."""
     if not broken:
         return ()
@@ -127,7 +127,7 @@ def undecodable(broken: list[tuple[str, str]]) -> tuple[Problem, ...]:
     return (
         Problem(
             "undecodable",
-            f"{counted(len(broken), 'image')} can't be read and will be skipped: {named}{more}",
+            f"{pluralize(len(broken), 'image')} can't be read and will be skipped: {named}{more}",
             tuple(p for p, _ in broken),
         ),
     )

@@ -42,10 +42,10 @@ def resize(images: tf.Tensor, image_size: int, *, compiled: bool = False) -> tf.
         return (tf.range(image_size, dtype=tf.float32) + 0.5) * step - 0.5
 
     _, height, width, _ = tf.unstack(tf.shape(images))
-    return _gathered(images, centres(height)[None, :, None], centres(width)[None, None, :], "nearest")
+    return _gather_bilinear(images, centres(height)[None, :, None], centres(width)[None, None, :], "nearest")
 
 
-def transform(
+def affine_transform(
     images: tf.Tensor, transforms: tf.Tensor, image_size: int, fill: Fill, *, compiled: bool = False
 ) -> tf.Tensor:
     """Show every image through an affine transform of its own, as ImageProjectiveTransformV3 does.
@@ -78,10 +78,10 @@ def transform(
     x_by_x, x_by_y, x_at_0, y_by_x, y_by_y, y_at_0 = tf.unstack(transforms[:, :, None, None], num=6, axis=1)
     x = tf.range(image_size, dtype=tf.float32)[None, None, :]
     y = tf.range(image_size, dtype=tf.float32)[None, :, None]
-    return _gathered(images, y_by_x * x + y_by_y * y + y_at_0, x_by_x * x + x_by_y * y + x_at_0, fill)
+    return _gather_bilinear(images, y_by_x * x + y_by_y * y + y_at_0, x_by_x * x + x_by_y * y + x_at_0, fill)
 
 
-def _gathered(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, fill: Fill) -> tf.Tensor:
+def _gather_bilinear(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, fill: Fill) -> tf.Tensor:
     """The images at positions between their pixels.
 
     Args:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from core.data.dataset import Dataset
 
 
-def sample_images(dataset: Dataset, number: int, label: str | None, draw: int) -> list[tuple[str, Image.Image]]:
+def sample_images(dataset: Dataset, number: int, label: str | None, seed: int) -> list[tuple[str, Image.Image]]:
     """Up to so many images at random, the classes in turn, each with its class; what can't be read is left out.
 
     Args:
@@ -23,7 +23,7 @@ def sample_images(dataset: Dataset, number: int, label: str | None, draw: int) -
     """
     frame = dataset.frame if label is None else dataset.frame[dataset.frame["label"] == label]
     # Each image's place in its class at random: sorted by it the classes take turns.
-    mixed = frame.sample(frac=1, random_state=draw)
+    mixed = frame.sample(frac=1, random_state=seed)
     mixed = mixed.assign(turn=mixed.groupby("label").cumcount()).sort_values(["turn", "label"], kind="stable")
     found: list[tuple[str, Image.Image]] = []
     for path, name in zip(mixed["path"].head(2 * number), mixed["label"].head(2 * number), strict=True):

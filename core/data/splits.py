@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.config.training_config import TrainingConfig, parse_fold
-from core.data.corrections import corrected
-from core.data.dataset import UNSPLIT, Dataset, Problem, one_split_classes
-from core.data.readers.choose import read_dataset
+from core.data.corrections import apply_decisions
+from core.data.dataset import UNSPLIT, Dataset, Problem, find_one_split_classes
+from core.data.readers.reader_factory import read_dataset
 from core.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def with_validation_split(dataset: Dataset, validation_share: float) -> Dataset:
     if (frame["split"] == "validation").any():
         return replace(dataset, frame=frame)
     held_out: list[int] = []
-    for rows in _shuffled_by_class(train):
+    for rows in _shuffle_by_class(train):
         # A class of one image stays in train: without it the class could not be learnt at all.
         held_out += rows[: min(max(round(len(rows) * validation_share), 1), len(rows) - 1)]
     if not held_out:
@@ -54,11 +54,11 @@ def with_validation_split(dataset: Dataset, validation_share: float) -> Dataset:
         f"no validation split: {len(held_out):,} of {len(train):,} training images are held out for it, "
         "evenly by class",
     )
-    divided = replace(dataset, frame=frame)
-    return replace(divided, problems=(*dataset.problems, note, *one_split_classes(divided)))
+    split_dataset = replace(dataset, frame=frame)
+    return replace(split_dataset, problems=(*dataset.problems, note, *find_one_split_classes(split_dataset)))
 
 
-def _shuffled_by_class(train: pd.DataFrame) -> Iterator[list[int]]:
+def _shuffle_by_class(train: pd.DataFrame) -> Iterator[list[int]]:
     """The rows of every class by their index, in an order that is the same at every call."""
     rng = np.random.default_rng(_HOLD_OUT_SEED)
     for _, rows in train.groupby("label", sort=True):
@@ -80,7 +80,7 @@ def k_fold_split(dataset: Dataset, fold: int, folds: int) -> Dataset:
     """
     frame = dataset.frame.assign(split=dataset.frame["split"].replace(UNSPLIT, "train"))
     train = frame[frame["split"] == "train"].reset_index(drop=True)
-    held_out = [row for rows in _shuffled_by_class(train) for row in rows[fold - 1 :: folds]]
+    held_out = [row for rows in _shuffle_by_class(train) for row in rows[fold - 1 :: folds]]
     train.loc[held_out, "split"] = "validation"
     note = Problem("held_out", f"part {fold} of {folds}: {len(held_out):,} of {len(train):,} training images")
     return with_validation_split(replace(dataset, frame=train, problems=(*dataset.problems, note)), 0.5)
@@ -98,7 +98,7 @@ def stratified_subsample(frame: pd.DataFrame, limit: int | None, seed: int) -> p
     return frame.loc[sorted(chosen)].reset_index(drop=True)
 
 
-def training_set(config: TrainingConfig) -> Dataset:
+def read_training_dataset(config: TrainingConfig) -> Dataset:
     """The data set of a config, with a train and a validation split.
 
     Raises:
@@ -112,7 +112,7 @@ def training_set(config: TrainingConfig) -> Dataset:
 def apply_corrections(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
     """A data set as the decisions leave it that a run's settings name."""
     exclude, relabel = (Path(file) if (file := settings.get(name)) else None for name in ("exclude", "relabel"))
-    return corrected(dataset, exclude, relabel)
+    return apply_decisions(dataset, exclude, relabel)
 
 
 def apply_splits(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:

@@ -13,7 +13,7 @@ from core.config.training_config import TrainingConfig
 from core.data.dataset import Dataset, HashedSource, Problem, fingerprint
 from core.data.encoding import ENCODINGS, Encoding
 from core.data.pixels import Pixels, PixelStore, load_pixels
-from core.data.splits import stratified_subsample, training_set
+from core.data.splits import read_training_dataset, stratified_subsample
 from core.errors import DatasetError
 
 
@@ -58,13 +58,13 @@ class TrainingData:
         return np.eye(len(self.validation_classes), dtype=np.float32)[rows]
 
 
-def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | None:
+def load_training_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | None:
     """Read, decode and encode what a config trains on; None where a stop cut it short.
 
     Raises:
         DatasetError: it can't be read, or there is nothing to train or validate on.
     """
-    dataset = training_set(config)
+    dataset = read_training_dataset(config)
     # An image is read once: decoding it leaves its hash for the fingerprint.
     dataset = replace(dataset, source=HashedSource(dataset.source))
     frames = {
@@ -72,7 +72,7 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
         "validation": dataset.split("validation"),
     }
     for split, frame in frames.items():
-        listed = PROTOCOLS[config.protocol].list_classes(dataset.classes, split)
+        listed = PROTOCOLS[config.protocol].class_order(dataset.classes, split)
         if listed is not None:
             order = {name: i for i, name in enumerate(listed)}
             frames[split] = frame.iloc[np.argsort([order[name] for name in frame["label"]], kind="stable")]
@@ -99,7 +99,7 @@ def load_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | N
     if stop.is_set():
         return None
     if config.control == "noise":
-        train, validation = _as_noise(train, config), _as_noise(validation, config)
+        train, validation = _replace_with_noise(train, config), _replace_with_noise(validation, config)
     validation_classes = _validation_order(config, encoding, validation)
     return TrainingData(dataset, fingerprint(dataset), train, validation, encoding, validation_classes)
 
@@ -117,7 +117,7 @@ def _validation_order(config: TrainingConfig, encoding: Encoding, validation: Pi
     return [name for name in sorted(trained) if name not in refitted] + refitted
 
 
-def _as_noise(pixels: Pixels, config: TrainingConfig) -> Pixels:
+def _replace_with_noise(pixels: Pixels, config: TrainingConfig) -> Pixels:
     """The same rows with uniform noise for their images: each a function of the seed and of the image's path."""
     store = PixelStore(len(pixels.frame), pixels.shape, config.image_memory)
     for path in pixels.frame["path"]:

@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 # The cascade's own size is 24 pixels; smaller than twice that it finds what is none.
-SMALLEST = 48
+MIN_FACE_SIZE = 48
 # A photograph is searched no larger than this: time grows with its area, and so do findings in its noise.
-SEARCHED = 1280
+MAX_SEARCH_SIZE = 1280
 # A cascade keeps what it is searching; it uses every core by itself.
-_AT_WORK = threading.Lock()
+_CASCADE_LOCK = threading.Lock()
 
 
 class Box(NamedTuple):
@@ -26,7 +26,7 @@ class Box(NamedTuple):
     width: int
     height: int
 
-    def cut(self, image: Image.Image) -> Image.Image:
+    def crop(self, image: Image.Image) -> Image.Image:
         """The face alone."""
         return image.crop((self.left, self.top, self.left + self.width, self.top + self.height))
 
@@ -47,13 +47,13 @@ def find_faces(image: Image.Image) -> list[Box]:
         faces that look at the camera, and now and then what is no face.
     """
     grey = image.convert("L")
-    scale = max(max(grey.size) / SEARCHED, 1.0)
+    scale = max(max(grey.size) / MAX_SEARCH_SIZE, 1.0)
     if scale > 1:
         grey = grey.resize((round(grey.width / scale), round(grey.height / scale)), Image.Resampling.BILINEAR)
     cascade, equalized = _cascade()
-    with _AT_WORK:
+    with _CASCADE_LOCK:
         found = cascade.detectMultiScale(
-            equalized(np.asarray(grey)), scaleFactor=1.1, minNeighbors=6, minSize=(SMALLEST, SMALLEST)
+            equalized(np.asarray(grey)), scaleFactor=1.1, minNeighbors=6, minSize=(MIN_FACE_SIZE, MIN_FACE_SIZE)
         )
     boxes = [Box(*(round(int(edge) * scale) for edge in box)) for box in found]
     return sorted(boxes, key=lambda box: -box.width * box.height)

@@ -15,7 +15,7 @@ from core.data import images
 from core.data.images import ImageError
 from core.data.pipeline import evaluation_batches
 from core.errors import ConfigError, DatasetError, RunError
-from core.evaluation.inference import faces_on, run_classes
+from core.evaluation.inference import read_faces, run_classes
 from core.runs.model_file import load_model
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 # Height and width of a picture, in pixels.
-SHOWN = 336
+PICTURE_SIZE = 336
 # How much of the face shows through where the model looked most.
-THROUGH = 0.45
+FACE_OPACITY = 0.45
 
 
 @dataclass(frozen=True)
@@ -41,24 +41,24 @@ class Explanation:
         note: a word on how the face was found, where it needs one.
     """
 
-    explained: str
+    target_class: str
     probability: float
     predicted: str
     face: Image.Image
-    heat: NDArray[np.float32]
+    heatmap: NDArray[np.float32]
     note: str = ""
 
     def picture(self) -> Image.Image:
-        """The face, and beside it the same under its heat: mode RGB, SHOWN pixels high and twice as wide."""
-        face = self.face.convert("RGB").resize((SHOWN, SHOWN), Image.Resampling.BICUBIC)
-        both = Image.new("RGB", (2 * SHOWN, SHOWN))
+        """The face, and beside it the same under its heat: mode RGB, PICTURE_SIZE pixels high and twice as wide."""
+        face = self.face.convert("RGB").resize((PICTURE_SIZE, PICTURE_SIZE), Image.Resampling.BICUBIC)
+        both = Image.new("RGB", (2 * PICTURE_SIZE, PICTURE_SIZE))
         both.paste(face, (0, 0))
-        both.paste(overlay_heatmap(face, self.heat), (SHOWN, 0))
+        both.paste(overlay_heatmap(face, self.heatmap), (PICTURE_SIZE, 0))
         return both
 
 
 def grad_cam(
-    model: keras.Model, pixels: NDArray[np.uint8], explained: Sequence[int] | None = None
+    model: keras.Model, pixels: NDArray[np.uint8], targets: Sequence[int] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What on each image speaks for a class.
 
@@ -68,7 +68,7 @@ def grad_cam(
     Args:
         model: as `core.training.build.build_model` makes it.
         pixels: uint8, shape (images, height, width, 1 or 3).
-        explained: the output, counted from 0, that is to be explained of each image; None for the likeliest.
+        targets: the output, counted from 0, that is to be targets of each image; None for the likeliest.
 
     Returns:
         Heat, float32 of shape (images, size, size) where size is that of the model's input: 1 where most speaks for the
@@ -87,14 +87,14 @@ def grad_cam(
     body, head = keras.Model(model.inputs, at), keras.Model(at, last.input)
     found, said, begun = [], [], 0
     for values in evaluation_batches(pixels, None, size, channels):
-        places = body(values, training=False)
+        feature_maps = body(values, training=False)
         with tf.GradientTape() as tape:
-            tape.watch(places)
-            scores = _scores(last, tf.cast(head(places, training=False), tf.float32))
-            chosen = tf.argmax(scores, axis=1) if explained is None else explained[begun : begun + len(values)]
+            tape.watch(feature_maps)
+            scores = _scores(last, tf.cast(head(feature_maps, training=False), tf.float32))
+            chosen = tf.argmax(scores, axis=1) if targets is None else targets[begun : begun + len(values)]
             score = tf.gather(scores, chosen, batch_dims=1)
-        weights = tf.reduce_mean(tape.gradient(score, places), axis=(1, 2), keepdims=True)
-        heat = tf.nn.relu(tf.reduce_sum(tf.cast(weights * places, tf.float32), axis=3, keepdims=True))
+        weights = tf.reduce_mean(tape.gradient(score, feature_maps), axis=(1, 2), keepdims=True)
+        heat = tf.nn.relu(tf.reduce_sum(tf.cast(weights * feature_maps, tf.float32), axis=3, keepdims=True))
         heat = tf.image.resize(heat, (size, size))[..., 0]
         found.append(heat / tf.maximum(tf.reduce_max(heat, axis=(1, 2), keepdims=True), 1e-12))
         said.append(tf.nn.softmax(scores))
@@ -133,19 +133,19 @@ def overlay_heatmap(face: Image.Image, heat: NDArray[np.float32]) -> Image.Image
     # Three ramps that overlap, as the map `jet` has them.
     colour = (1.5 - np.abs(3.5 * shown - np.array([3.0, 2.0, 1.0]))).clip(0, 1) * 255
     grey = np.asarray(face.convert("L"), dtype=np.float32)[..., None]
-    weight = (1 - THROUGH) * shown
+    weight = (1 - FACE_OPACITY) * shown
     return Image.fromarray((grey * (1 - weight) + colour * weight).round().astype(np.uint8))
 
 
-def heated_faces(model: keras.Model, faces: Sequence[Image.Image]) -> list[Image.Image]:
+def grad_cam_overlays(model: keras.Model, faces: Sequence[Image.Image]) -> list[Image.Image]:
     """The faces under the heat of the class that a model gives them, as large as its input."""
     _, size, _, channels = model.input_shape
-    fitted = [images.fit(face, size) for face in faces]
+    fitted = [images.resize_image(face, size) for face in faces]
     heat, _ = grad_cam(model, np.stack([images.to_pixels(face, channels) for face in fitted]))
     return [overlay_heatmap(face, places) for face, places in zip(fitted, heat, strict=True)]
 
 
-def explain_image(run: Path, path: Path, explained: str | None = None, *, whole: bool = False) -> Explanation:
+def explain_image(run: Path, path: Path, target_class: str | None = None, *, whole: bool = False) -> Explanation:
     """What on the largest face of an image file speaks for a class.
 
     Args:
@@ -160,18 +160,20 @@ def explain_image(run: Path, path: Path, explained: str | None = None, *, whole:
         RunError: the run has no model.
     """
     classes = run_classes(run)
-    if explained is not None and explained not in classes:
-        raise ConfigError("class", f"{run.name} knows no class '{explained}'; choose from {', '.join(sorted(classes))}")
+    if target_class is not None and target_class not in classes:
+        raise ConfigError(
+            "class", f"{run.name} knows no class '{target_class}'; choose from {', '.join(sorted(classes))}"
+        )
     model = load_model(run)
     _, size, _, channels = model.input_shape
     try:
-        found = faces_on(path, size, channels, whole)[0]
+        found = read_faces(path, size, channels, whole)[0]
     except ImageError as error:
         raise DatasetError(f"{path}: {error}; give a JPEG or PNG file") from None
     pixels = found.pixels
-    heat, probabilities = grad_cam(model, pixels[None], None if explained is None else [classes.index(explained)])
+    heat, probabilities = grad_cam(model, pixels[None], None if target_class is None else [classes.index(target_class)])
     predicted = classes[int(probabilities[0].argmax())]
-    shown = explained or predicted
+    shown = target_class or predicted
     face = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     probability = float(probabilities[0, classes.index(shown)])
     return Explanation(shown, probability, predicted, face, heat[0], found.note)

@@ -18,7 +18,7 @@ from core.data.pipeline import evaluation_batches
 from core.data.pixels import load_pixels
 from core.errors import DatasetError, RunError
 from core.evaluation.face_detection import Box, find_faces, is_cropped
-from core.evaluation.metrics import EvaluationFigures, evaluate
+from core.evaluation.metrics import EvaluationMetrics, evaluate
 from core.runs.model_file import ModelCache, load_model
 from core.runs.names import ENVIRONMENT
 from core.runs.reader import read_run
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-class SplitFigures(EvaluationFigures):
+class SplitMetrics(EvaluationMetrics):
     """`core.evaluation.metrics.evaluate`'s figures of a split."""
 
     split: str  # its name
@@ -102,7 +102,7 @@ def predict(model: keras.Model, pixels: np.ndarray, *, flip_average: bool = Fals
     _, size, _, channels = model.input_shape
     said = model.predict(evaluation_batches(pixels, None, size, channels), verbose=0)
     if flip_average:
-        said += model.predict(evaluation_batches(pixels, None, size, channels, mirrored=True), verbose=0)
+        said += model.predict(evaluation_batches(pixels, None, size, channels, flip=True), verbose=0)
         said /= 2
     return said
 
@@ -119,14 +119,14 @@ def run_classes(run: Path) -> list[str]:
     return classes
 
 
-def averages_flips(run: Path, wanted: bool | None = None) -> bool:
+def uses_flip_average(run: Path, wanted: bool | None = None) -> bool:
     """Whether mirror images are asked too: as it is wanted, else as the run's config has it."""
     return bool(read_run(run).config.get("flip_average")) if wanted is None else wanted
 
 
 def evaluate_run(
     run: Path, dataset: Dataset, split: str | None, flip_average: bool | None = None
-) -> tuple[SplitFigures, tuple[Problem, ...]]:
+) -> tuple[SplitMetrics, tuple[Problem, ...]]:
     """Evaluate a run's kept model on a split of any data set.
 
     Args:
@@ -155,7 +155,7 @@ def evaluate_run(
     _, size, _, channels = model.input_shape
     pixels = load_pixels(dataset, known, size, channels)
     started = time.monotonic()
-    probabilities = predict(model, pixels.values, flip_average=averages_flips(run, flip_average))
+    probabilities = predict(model, pixels.values, flip_average=uses_flip_average(run, flip_average))
     seconds = time.monotonic() - started
     figures = evaluate(pixels.frame["label"].tolist(), probabilities, classes)
     problems = list(pixels.problems)
@@ -202,27 +202,27 @@ class Predictor:
         self, run: Path, paths: Sequence[Path], *, flip_average: bool | None = None, whole: bool = False
     ) -> list[FacePrediction]:
         """See `predict_images`."""
-        classes, flips = run_classes(run), averages_flips(run, flip_average)
+        classes, flips = run_classes(run), uses_flip_average(run, flip_average)
         model = self._models.model(run)
         _, size, _, channels = model.input_shape
         answers: list[FacePrediction] = []
         # Faces by the size of their pixels, so that a batch is one array.
-        asked: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = {}
+        faces_by_shape: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = {}
 
         def find(path: Path) -> list[FoundFace] | ImageError:
             try:
-                return faces_on(path, size, channels, whole)
+                return read_faces(path, size, channels, whole)
             except ImageError as error:
                 return error
 
-        for path, found in zip(paths, images.in_threads(find, paths, group=8), strict=True):
+        for path, found in zip(paths, images.map_in_threads(find, paths, group=8), strict=True):
             if isinstance(found, ImageError):
                 answers.append(FacePrediction(path, error=str(found)))
                 continue
             for face in found:
-                asked.setdefault(face.pixels.shape, []).append((len(answers), face.pixels))
+                faces_by_shape.setdefault(face.pixels.shape, []).append((len(answers), face.pixels))
                 answers.append(FacePrediction(path, face.box, note=face.note))
-        for group in asked.values():
+        for group in faces_by_shape.values():
             shares = predict(model, np.stack([pixels for _, pixels in group]), flip_average=flips)
             for (at, _), row in zip(group, shares.tolist(), strict=True):
                 ranked = dict(sorted(zip(classes, row, strict=True), key=lambda pair: -pair[1]))
@@ -230,7 +230,7 @@ class Predictor:
         return answers
 
 
-def faces_on(path: Path, size: int, channels: int, whole: bool) -> list[FoundFace]:
+def read_faces(path: Path, size: int, channels: int, whole: bool) -> list[FoundFace]:
     """The faces on an image file, the largest first.
 
     Args:
@@ -250,7 +250,7 @@ def faces_on(path: Path, size: int, channels: int, whole: bool) -> list[FoundFac
             remedy = extras.install_command("faces")
             boxes, note = [], f"all of it is taken for one face: OpenCV, which finds faces, is missing; {remedy}"
         if boxes:
-            cut = [(box, images.fit(box.cut(image), size)) for box in boxes]
+            cut = [(box, images.resize_image(box.crop(image), size)) for box in boxes]
             return [FoundFace(images.to_pixels(face, channels), box) for box, face in cut]
     return [FoundFace(images.to_pixels(_as_input(image, size), channels), note=note)]
 
@@ -258,5 +258,5 @@ def faces_on(path: Path, size: int, channels: int, whole: bool) -> list[FoundFac
 def _as_input(face: Image.Image, size: int) -> Image.Image:
     """A face as large as the model's input; a small one is enlarged later, as a data set's images are."""
     if max(face.size) > size or face.width != face.height:
-        return images.fit(face, size)
+        return images.resize_image(face, size)
     return face

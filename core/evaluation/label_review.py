@@ -51,10 +51,10 @@ def find_label_issues(runs: Iterable[Path]) -> list[LabelIssue]:
     """
     if not extras.is_installed("review"):
         raise RunError(f"cleanlab, which judges labels, is not installed; {extras.install_command('review')}")
-    return sorted((issue for run in runs for issue in _issues_of(run)), key=lambda issue: issue.quality)
+    return sorted((issue for run in runs for issue in _find_run_label_issues(run)), key=lambda issue: issue.quality)
 
 
-def _issues_of(run: Path) -> list[LabelIssue]:
+def _find_run_label_issues(run: Path) -> list[LabelIssue]:
     from cleanlab.rank import get_label_quality_scores
 
     said = read_predictions(run)
@@ -81,14 +81,14 @@ def fold_configs(config: TrainingConfig, folds: int) -> list[TrainingConfig]:
     return [resolve({**settings, "fold": f"{fold}/{folds}"}) for fold in range(1, folds + 1)]
 
 
-def runs_of(configs: Sequence[TrainingConfig], folder: Path) -> list[RunSnapshot | None]:
+def newest_run_per_config(configs: Sequence[TrainingConfig], folder: Path) -> list[RunSnapshot | None]:
     """The newest run of each config in RUNS, a completed one before others; None where there is none."""
     runs = sorted(map(read_run, list_runs(folder)), key=lambda run: run.state != "completed")
     wanted = [config.model_dump(mode="json") for config in configs]
     return [next((run for run in runs if run.config == each), None) for each in wanted]
 
 
-def with_other_parts(run: RunSnapshot, folder: Path) -> list[Path]:
+def k_fold_run_paths(run: RunSnapshot, folder: Path) -> list[Path]:
     """A run, and the completed ones that judge the other parts of train with its settings, where it is one of parts.
 
     Raises:
@@ -99,4 +99,7 @@ def with_other_parts(run: RunSnapshot, folder: Path) -> list[Path]:
     config = load_config(run.path)
     part, parts = parse_fold(str(config.fold))
     others = [each for each in fold_configs(config, parts) if each.fold != f"{part}/{parts}"]
-    return [run.path, *(found.path for found in runs_of(others, folder) if found and found.state == "completed")]
+    return [
+        run.path,
+        *(found.path for found in newest_run_per_config(others, folder) if found and found.state == "completed"),
+    ]

@@ -14,7 +14,7 @@ from core.evaluation.statistics import bootstrap_intervals
 from core.runs.schema import ClassScores, Intervals
 
 
-class EvaluationFigures(TypedDict):
+class EvaluationMetrics(TypedDict):
     """What predictions are worth; shares are 0 to 1. `core.runs.schema.EvaluationFile` says more of each key."""
 
     images: int
@@ -29,14 +29,14 @@ class EvaluationFigures(TypedDict):
     intervals: Intervals
 
 
-class UnseenFigures(TypedDict):
+class LeakFreeMetrics(TypedDict):
     """What is left of an accuracy without the images that the model was trained on."""
 
     leaked_images: int
     leak_free_accuracy: float | None
 
 
-def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]) -> EvaluationFigures:
+def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]) -> EvaluationMetrics:
     """Compare predictions with labels.
 
     Args:
@@ -89,9 +89,9 @@ def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes
     }
 
 
-def evaluate_unseen(
+def evaluate_leak_free(
     labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str], seen: NDArray[np.bool_]
-) -> UnseenFigures:
+) -> LeakFreeMetrics:
     """Accuracy without the images that the model was trained on.
 
     Args:
@@ -111,7 +111,7 @@ def evaluate_unseen(
 HASHED_AT_ONCE = 1024
 
 
-def seen_in_training(train: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def find_leaked_images(train: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which images have the exact pixels of one that was trained on.
 
     Args:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import RunError, counted
+from core.errors import RunError, pluralize
 from core.runs.predictions import Prediction
 from core.runs.schema import Intervals
 
@@ -64,7 +64,7 @@ def _macro_f1(matrices: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Difference:
+class McNemarResult:
     """What McNemar's exact test says of two runs on the same images.
 
     Attributes:
@@ -109,19 +109,19 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, only_first + only_second).pvalue)
 
 
-def compare_two(first: Sequence[Prediction], second: Sequence[Prediction]) -> Difference:
+def compare_predictions(first: Sequence[Prediction], second: Sequence[Prediction]) -> McNemarResult:
     """McNemar's exact test between what two runs said to the same images, known by path and label.
 
     Raises:
         RunError: they have no image in common.
     """
-    said = {(each.path, each.label): each.is_right for each in second}
-    pairs = [(each.is_right, said[each.path, each.label]) for each in first if (each.path, each.label) in said]
+    said = {(each.path, each.label): each.is_correct for each in second}
+    pairs = [(each.is_correct, said[each.path, each.label]) for each in first if (each.path, each.label) in said]
     if not pairs:
         raise RunError("the runs have no validation image in common; compare runs on the same data")
     only_first = sum(a and not b for a, b in pairs)
     only_second = sum(b and not a for a, b in pairs)
-    return Difference(
+    return McNemarResult(
         images=len(pairs),
         apart=len(first) + len(second) - 2 * len(pairs),
         only_first=only_first,
@@ -131,7 +131,7 @@ def compare_two(first: Sequence[Prediction], second: Sequence[Prediction]) -> Di
     )
 
 
-def in_words(difference: Difference, first: str, second: str) -> list[str]:
+def describe_difference(difference: McNemarResult, first: str, second: str) -> list[str]:
     """A difference as people read it, a few lines.
 
     Args:
@@ -145,14 +145,14 @@ def in_words(difference: Difference, first: str, second: str) -> list[str]:
     lines = [
         f"{first} tells {one:.4f} right, {second} {other:.4f}, of the same {difference.images:,} images",
         f"{difference.only_first:,} only {first} tells right, {difference.only_second:,} only {second}",
-        f"McNemar's exact test: p = {p_value(difference.p)}: {verdict}",
+        f"McNemar's exact test: p = {format_p_value(difference.p)}: {verdict}",
     ]
     if difference.apart:
         verb = "is" if difference.apart == 1 else "are"
-        lines.append(f"{counted(difference.apart, 'image')} that only one of them has {verb} left out")
+        lines.append(f"{pluralize(difference.apart, 'image')} that only one of them has {verb} left out")
     return lines
 
 
-def p_value(p: float) -> str:
+def format_p_value(p: float) -> str:
     """A p value in two digits that count."""
     return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}"

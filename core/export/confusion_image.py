@@ -12,7 +12,7 @@ CELL, MARGIN = 64, 104
 COLD, HOT = (247, 251, 255), (8, 48, 107)
 
 
-def confusion_picture(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Image.Image:
+def draw_confusion_matrix(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Image.Image:
     """A confusion matrix as mode RGB: a row the true class, a column what was said, darker by its share of the row.
 
     Args:

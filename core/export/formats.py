@@ -17,7 +17,7 @@ from core.errors import ConfigError, FerError, RunError
 from core.export.model_card import model_card
 from core.runs.model_file import load_model
 from core.runs.reader import read_run
-from core.runs.run_dataset import find_images
+from core.runs.run_dataset import read_run_dataset
 from core.system import extras, files
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ class Format:
     keras_name: str
     suffix: str
     packages: tuple[str, ...]
-    ask: Callable[[Path, Pixels], Pixels]
+    predict: Callable[[Path, Pixels], Pixels]
 
 
-def _say(model: keras.Model, pixels: Pixels) -> Pixels:
+def _predict(model: keras.Model, pixels: Pixels) -> Pixels:
     # What was saved takes a list of inputs, if only of one.
     return np.asarray(model([pixels], training=False))
 
@@ -56,7 +56,7 @@ def _say(model: keras.Model, pixels: Pixels) -> Pixels:
 def _ask_keras(path: Path, pixels: Pixels) -> Pixels:
     import keras
 
-    return _say(keras.saving.load_model(path, compile=False, safe_mode=True), pixels)
+    return _predict(keras.saving.load_model(path, compile=False, safe_mode=True), pixels)
 
 
 def _ask_saved_model(path: Path, pixels: Pixels) -> Pixels:
@@ -136,7 +136,7 @@ def export_run(run: Path, name: str, output: Path) -> Exported:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=".export-") as folder:
             written = Path(folder) / f"model{form.suffix}"
             _write(model, form, written)
-            difference = float(np.abs(form.ask(written, pixels) - _say(model, pixels)).max())
+            difference = float(np.abs(form.predict(written, pixels) - _predict(model, pixels)).max())
             if not difference <= TOLERANCE:
                 raise RunError(
                     f"{run.name}: as {form.title} it differs from the original by up to {difference:.2g} on {origin}; "
@@ -152,7 +152,7 @@ def export_run(run: Path, name: str, output: Path) -> Exported:
 def _format(name: str) -> Format:
     if name not in FORMATS:
         raise ConfigError("format", f"no format is called '{name}'; choose from {', '.join(FORMATS)}")
-    missing = extras.missing(FORMATS[name].packages)
+    missing = extras.missing_packages(FORMATS[name].packages)
     if missing:
         raise ConfigError("format", f"{name} needs {' and '.join(missing)}: {extras.install_command('export')}")
     return FORMATS[name]
@@ -178,7 +178,7 @@ def _images(run: Path, model: keras.Model) -> tuple[Pixels, str]:
     origin: str
     values: Any
     try:
-        dataset = find_images(read_run(run))
+        dataset = read_run_dataset(read_run(run))
         frame = dataset.frame.iloc[:: max(len(dataset.frame) // CHECKED, 1)][:CHECKED].reset_index(drop=True)
         values, origin = load_pixels(dataset, frame, size, channels).values, "{} images of its data set"
     except FerError:

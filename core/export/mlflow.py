@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.export.tracker import confusion_image, epoch_figures, evaluation_figures
+from core.export.tracker import confusion_matrix_image, epoch_metrics, evaluation_metrics
 from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, KEPT, MLFLOW, PREDICTIONS
 from core.runs.reader import RunSnapshot, read_json, read_run
 from core.runs.writer import write_tracker_file
@@ -79,21 +79,21 @@ class MlflowTracker:
             ended += row["seconds"] if row["seconds"] == row["seconds"] else 0.0
             if row["epoch"] > self._logged:
                 at, step = int(1000 * ended), int(row["epoch"])
-                metrics += [Metric(name, value, at, step) for name, value in epoch_figures(row)]
+                metrics += [Metric(name, value, at, step) for name, value in epoch_metrics(row)]
         for start in range(0, len(metrics), BATCH):
             self._client.log_batch(self._id, metrics=metrics[start : start + BATCH])
         self._logged = max(self._logged, len(run.history))
 
     def log_end(self, run: RunSnapshot) -> str:
         """See Tracker."""
-        for name, value in evaluation_figures(run).items():
-            self._client.log_metric(self._id, name, value, step=run.figures.get("epoch", 0))
+        for name, value in evaluation_metrics(run).items():
+            self._client.log_metric(self._id, name, value, step=run.metrics.get("epoch", 0))
         for name, value in _tags(run).items():
             self._client.set_tag(self._id, name, value)
         for name in ARTEFACTS:
             if (run.path / name).is_file() and not (run.path / name).is_symlink():
                 self._client.log_artifact(self._id, str(run.path / name))
-        picture = confusion_image(run)
+        picture = confusion_matrix_image(run)
         if picture is not None:
             self._client.log_image(self._id, picture, artifact_file="confusion_matrix.png")
         self._client.set_terminated(self._id, MLFLOW_STATES.get(run.state, "FAILED"))

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from core.config.command_line import command_line
+from core.config.command_line import train_command
 from core.config.training_config import TrainingConfig
 from core.models.registry import MODELS
 from core.runs.reader import RunSnapshot
 from core.runs.schema import EnvironmentFile, EvaluationFile
 
-Figure = Literal["accuracy", "balanced_accuracy", "macro_f1", "loss", "majority_accuracy"]
-FIGURES: tuple[tuple[Figure, str], ...] = (
+CardMetric = Literal["accuracy", "balanced_accuracy", "macro_f1", "loss", "majority_accuracy"]
+FIGURES: tuple[tuple[CardMetric, str], ...] = (
     ("accuracy", "accuracy"),
     ("balanced_accuracy", "balanced accuracy (mean recall)"),
     ("macro_f1", "macro F1"),
@@ -48,7 +48,7 @@ def model_card(run: RunSnapshot, form: str, file: str, difference: float, origin
         M. Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993.
     """
     spec = MODELS.get(run.model)
-    told, figures = run.environment, run.figures
+    told, figures = run.environment, run.metrics
     size, channels = run.config.get("image_size"), run.config.get("channels")
     colour = "grey, 1 channel" if channels == 1 else f"{channels} channels"
     parts = [
@@ -99,7 +99,7 @@ def _command(run: RunSnapshot) -> str:
         config = TrainingConfig.model_validate(dict(run.config))
     except ValueError:
         return "its config.json is of another version"
-    words = shlex.split(command_line(config))
+    words = shlex.split(train_command(config))
     words[words.index("--data") + 1] = "DATA"
     return shlex.join(words)
 
@@ -135,7 +135,7 @@ def _count(value: int | None, unit: str = "") -> str | None:
     return None if value is None else f"{value:,}{unit}"
 
 
-def _figure(figures: EvaluationFile, name: Figure) -> str:
+def _figure(figures: EvaluationFile, name: CardMetric) -> str:
     """A figure, with its interval where it has one; nothing where it is not known."""
     value, intervals = figures.get(name), figures.get("intervals")
     if value is None:

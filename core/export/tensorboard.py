@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import RunError
-from core.export.tracker import confusion_image, epoch_figures, evaluation_figures
+from core.export.tracker import confusion_matrix_image, epoch_metrics, evaluation_metrics
 from core.runs.names import TENSORBOARD
 from core.runs.reader import RunSnapshot
 
@@ -37,7 +37,7 @@ class TensorBoardTracker:
 
         with self._writer.as_default():
             for row in run.history[self._logged :]:
-                for name, value in epoch_figures(row):
+                for name, value in epoch_metrics(row):
                     tf.summary.scalar(name, value, step=int(row["epoch"]))
         self._logged = len(run.history)
         self._writer.flush()
@@ -46,10 +46,10 @@ class TensorBoardTracker:
         """See Tracker."""
         import tensorflow as tf
 
-        picture = confusion_image(run)
+        picture = confusion_matrix_image(run)
         with self._writer.as_default():
-            step = run.figures.get("epoch", len(run.history))
-            for name, value in evaluation_figures(run).items():
+            step = run.metrics.get("epoch", len(run.history))
+            for name, value in evaluation_metrics(run).items():
                 tf.summary.scalar(name, value, step=step)
             if picture is not None:
                 tf.summary.image("confusion_matrix", np.asarray(picture)[None], step=step)

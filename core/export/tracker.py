@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
-from core.export.confusion_image import confusion_picture
+from core.export.confusion_image import draw_confusion_matrix
 from core.runs.history import HISTORY_COLUMNS
-from core.runs.predictions import read_evaluation
+from core.runs.predictions import parse_evaluation
 from core.runs.reader import RunSnapshot
 
 if TYPE_CHECKING:
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 
 # Figures of an evaluation that are numbers; the names under which trackers have them begin with "evaluation/".
-Figure = Literal["accuracy", "balanced_accuracy", "macro_f1", "loss", "majority_accuracy", "leak_free_accuracy"]
-EVALUATED: tuple[Figure, ...] = get_args(Figure)
+EvaluationMetric = Literal[
+    "accuracy", "balanced_accuracy", "macro_f1", "loss", "majority_accuracy", "leak_free_accuracy"
+]
+EVALUATED: tuple[EvaluationMetric, ...] = get_args(EvaluationMetric)
 
 
 class Tracker(Protocol):
@@ -33,7 +35,7 @@ class Tracker(Protocol):
         ...
 
 
-def epoch_figures(row: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+def epoch_metrics(row: Mapping[str, float]) -> Iterator[tuple[str, float]]:
     """The figures of an epoch by the names that trackers have them under."""
     for name in HISTORY_COLUMNS[1:]:
         value = row.get(name, float("nan"))
@@ -41,13 +43,13 @@ def epoch_figures(row: Mapping[str, float]) -> Iterator[tuple[str, float]]:
             yield f"epoch/{name}", float(value)
 
 
-def evaluation_figures(run: RunSnapshot) -> dict[str, float]:
+def evaluation_metrics(run: RunSnapshot) -> dict[str, float]:
     """The figures of a run's evaluation by the names that trackers have them under; empty before there is one."""
-    figures = {name: run.figures.get(name) for name in EVALUATED}
+    figures = {name: run.metrics.get(name) for name in EVALUATED}
     return {f"evaluation/{name}": float(value) for name, value in figures.items() if value is not None}
 
 
-def confusion_image(run: RunSnapshot) -> Image.Image | None:
+def confusion_matrix_image(run: RunSnapshot) -> Image.Image | None:
     """The run's confusion matrix as a picture; None before there is one."""
-    evaluation = read_evaluation(run.evaluation)
-    return confusion_picture(evaluation.classes, evaluation.matrix) if evaluation else None
+    evaluation = parse_evaluation(run.evaluation)
+    return draw_confusion_matrix(evaluation.classes, evaluation.matrix) if evaluation else None

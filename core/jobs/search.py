@@ -17,10 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.config.command_line import command_line
+from core.config.command_line import train_command
 from core.config.training_config import TrainingConfig, resolve
 from core.errors import ConfigError, FerError, RunError
-from core.jobs.queue import RunQueue
+from core.jobs.run_queue import RunQueue
 from core.jobs.search_space import Space, first_values
 from core.runs.history import is_lower_better
 from core.runs.reader import read_run
@@ -87,7 +87,7 @@ class Search:
         """
         self._settings, self._space, self._runs = settings, space, runs
         first = self.config(first_values(space))
-        self.name = _identity(first, space)
+        self.name = _study_name(first, space)
         self.monitor = first.monitor
         self._study = _open_study(file, self.name, first, prune=prune)
         self._ending = threading.Event()
@@ -111,16 +111,16 @@ class Search:
         if self._failures >= MOST_FAILURES:
             last = [trial for trial in self.results() if trial.state == "failed"][-1]
             raise RunError(f"{MOST_FAILURES} trials in a row failed; the last: {last.message}")
-        self._settle()
-        if self._is_over() or (trials is not None and self._counted() >= trials):
+        self._conclude_lost_trials()
+        if self._is_over() or (trials is not None and self._count_trials() >= trials):
             return None
         trial = self._study.ask()
         trial.set_user_attr("process", this_process())
         try:
-            if trials is not None and self._counted(before=trial.number) >= trials:
+            if trials is not None and self._count_trials(before=trial.number) >= trials:
                 # Another process had the last one at the same moment.
                 return self._fail(trial, "")
-            return trial, self._run_of(trial)
+            return trial, self._prepare_run(trial)
         except FerError as error:
             self._fail(trial, str(error))
             raise
@@ -174,7 +174,7 @@ class Search:
     def _is_over(self) -> bool:
         return self._ending.is_set() or time.monotonic() > self.deadline
 
-    def _counted(self, before: int | None = None) -> int:
+    def _count_trials(self, before: int | None = None) -> int:
         """Trials that completed, were pruned, or are under way; those below a number where one is given."""
         return len(
             [
@@ -184,7 +184,7 @@ class Search:
             ]
         )
 
-    def _run_of(self, trial: optuna.Trial) -> Path:
+    def _prepare_run(self, trial: optuna.Trial) -> Path:
         """A new run directory, or the one of a trial that was interrupted, to go on with."""
         chosen = {field: dimension.suggest(trial, field) for field, dimension in self._space.items()}
         if "run" in trial.user_attrs:
@@ -207,7 +207,7 @@ class Search:
                 request_stop(run)
         return len(history)
 
-    def _settle(self) -> None:
+    def _conclude_lost_trials(self) -> None:
         """Conclude the trials whose process is gone."""
         for trial in self._study.trials:
             if trial.state.name != "RUNNING":
@@ -270,11 +270,11 @@ def _result(trial: optuna.trial.FrozenTrial) -> TrialResult:
     return TrialResult(trial.number, state, value, trial.params, run, message)
 
 
-def _identity(first: TrainingConfig, space: Space) -> str:
+def _study_name(first: TrainingConfig, space: Space) -> str:
     """A study's name: the same for the same settings and space, whatever the device."""
     usual = TrainingConfig.model_fields["devices"].default
     told = {field: [type(dimension).__name__, asdict(dimension)] for field, dimension in space.items()}
-    text = command_line(first.model_copy(update={"devices": usual})) + json.dumps(told, sort_keys=True)
+    text = train_command(first.model_copy(update={"devices": usual})) + json.dumps(told, sort_keys=True)
     return f"{first.model}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 

@@ -60,7 +60,7 @@ class Categorical:
 Space = Mapping[str, Range | Categorical]
 
 
-def read_space(wishes: Mapping[str, tuple[Any, str]], settings: Mapping[str, Any]) -> Space:
+def read_space(definitions: Mapping[str, tuple[Any, str]], settings: Mapping[str, Any]) -> Space:
     """A search's space, every value of it checked.
 
     Args:
@@ -75,8 +75,8 @@ def read_space(wishes: Mapping[str, tuple[Any, str]], settings: Mapping[str, Any
     space: dict[str, Range | Categorical] = {}
     shared = dict(settings)
     # The model first: what is chosen besides is checked with one of the models.
-    for field in sorted(wishes, key=lambda name: name != "model"):
-        told, file = wishes[field]
+    for field in sorted(definitions, key=lambda name: name != "model"):
+        told, file = definitions[field]
         try:
             space[field] = dimension = _checked(field, told, shared)
         except ConfigError as error:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from core.jobs.queue import RunQueue
+from core.jobs.run_queue import RunQueue
 from core.runs.reader import read_run
 from core.runs.writer import enqueue
 from core.system.program import set_up_program

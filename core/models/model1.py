@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.models.body import BodyOptions
+from core.models.body_options import BodyOptions
 
 if TYPE_CHECKING:
     import keras

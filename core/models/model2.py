@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.models.body import BodyOptions
+from core.models.body_options import BodyOptions
 
 
 def body(x: Any, options: BodyOptions) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from core.models.body import BodyOptions
+from core.models.body_options import BodyOptions
 
 
 def model3(x: Any, options: BodyOptions) -> Any:

@@ -59,11 +59,11 @@ def load_pretrained(model: keras.Model, weights: str) -> None:
     try:
         backbone.load_weights(path)
     except OSError as error:
-        raise WeightsError("weights", f"{path}: can't be read ({_said(error)}); {REMEDY}") from None
+        raise WeightsError("weights", f"{path}: can't be read ({_short_reason(error)}); {REMEDY}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(
             "weights",
-            f"{path}: not the weights of EfficientNetB2 without top at this width ({_said(error)}); {REMEDY}",
+            f"{path}: not the weights of EfficientNetB2 without top at this width ({_short_reason(error)}); {REMEDY}",
         ) from None
 
 
@@ -82,7 +82,7 @@ def _imagenet_file() -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             with (
                 urlopen(BASE_WEIGHTS_PATH + IMAGENET_FILE, timeout=CONNECT_SECONDS) as answer,
-                files.replacing(path) as temporary,
+                files.atomic_replace(path) as temporary,
             ):
                 with temporary.open("wb") as file:
                     shutil.copyfileobj(answer, file)
@@ -100,6 +100,6 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def _said(error: Exception) -> str:
+def _short_reason(error: Exception) -> str:
     """The first line of an error, cut to what a line has room for."""
     return first_line(error)[:120]

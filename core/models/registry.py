@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from core.errors import nearest
+from core.errors import suggest_name
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class ModelSpec:
         source: where it comes from.
         recipe: TrainingConfig fields that it trains best with, where they differ from the general defaults.
         macs: multiply-accumulates of one forward pass of one image at width 1 with this input.
-        smallest_image: the least width and height that its layers leave something of, pixels.
+        min_image_size: the least width and height that its layers leave something of, pixels.
         augments: whether the extended augmentation is its first layer, active in training only.
         scales_pixels: whether it scales pixels of 0-255 itself, so that its normalization must be none.
         takes_weights: whether pretrained weights can be loaded into it.
-        scores_places: whether its last layer is a convolution, whose scores are averaged over the image, and not dense.
+        has_conv_head: whether its last layer is a convolution, whose scores are averaged over the image, and not dense.
         published_divisor: images a step by which the published protocol counts its steps.
         published_epoch: the epoch that the article reports, where it does.
     """
@@ -42,11 +42,11 @@ class ModelSpec:
     macs: int
     source: str
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    smallest_image: int = 16
+    min_image_size: int = 16
     augments: bool = False
     scales_pixels: bool = False
     takes_weights: bool = False
-    scores_places: bool = False
+    has_conv_head: bool = False
     published_divisor: int = 64
     published_epoch: int | None = None
 
@@ -59,7 +59,7 @@ class ModelSpec:
         """Whether XLA can compile it; Keras's augmentation layers resample images by an operation that XLA lacks."""
         return not self.augments
 
-    def body(self) -> Any:
+    def load_builder(self) -> Any:
         """The function that builds all but the input, preprocessing and last layer; imports TensorFlow."""
         module, _, name = self.builder.partition(":")
         return getattr(import_module(module), name)
@@ -87,7 +87,7 @@ _SPECS = (
         macs=136_463_344,
         source="M. Thumiki 2023, after S. Eslamifar",
         recipe={"learning_rate": 1e-3, "normalization": "none", "weights": "imagenet"},
-        smallest_image=32,
+        min_image_size=32,
         scales_pixels=True,
         takes_weights=True,
         published_epoch=2,
@@ -102,7 +102,7 @@ _SPECS = (
         macs=76_089_600,
         source="M. Thumiki 2023, its author's code",
         recipe={"learning_rate": 1e-4},
-        smallest_image=22,
+        min_image_size=22,
         published_epoch=3,
     ),
     ModelSpec(
@@ -143,7 +143,7 @@ _SPECS = (
         macs=5_520_448,
         source="Arriaga et al. 2017 (arXiv:1710.07557)",
         recipe={"batch_size": 32, "learning_rate": 1e-3, "l2": 0.01, "schedule": "plateau"},
-        scores_places=True,
+        has_conv_head=True,
     ),
     ModelSpec(
         name="vgg",
@@ -177,7 +177,7 @@ def find_model(name: str) -> ModelSpec:
     """
     if name in MODELS:
         return MODELS[name]
-    hint = nearest(name, MODELS, f"choose from {', '.join(MODELS)}")
+    hint = suggest_name(name, MODELS, f"choose from {', '.join(MODELS)}")
     raise ValueError(f"no model is called '{name}'; {hint}")
 
 

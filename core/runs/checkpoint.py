@@ -105,7 +105,7 @@ def save_checkpoint(
 def restore_kept(run: Path, kept: Path) -> None:
     """Make a checkpoint's kept model the run's `best.keras`."""
     if kept != run / KEPT:
-        with files.replacing(run / KEPT) as temporary:
+        with files.atomic_replace(run / KEPT) as temporary:
             shutil.copyfile(kept, temporary)
 
 
@@ -146,7 +146,7 @@ def _read(run: Path, name: str) -> Checkpoint | None:
 
 
 def _hash_of(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(files.finite(dict(values)), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(files.replace_non_finite(dict(values)), sort_keys=True).encode()).hexdigest()
 
 
 def _hash(path: Path) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.errors import RunError
 from core.runs.lock import RunLock
-from core.runs.reader import ENDED, is_run, read_state
+from core.runs.reader import FINAL_STATES, is_run, read_state
 
 
 def delete_run(run: Path) -> None:
@@ -18,7 +18,7 @@ def delete_run(run: Path) -> None:
     """
     if run.is_symlink() or not is_run(run):
         raise RunError(f"{run.name}: is no run directory; nothing was deleted")
-    if read_state(run) not in ENDED:
+    if read_state(run) not in FINAL_STATES:
         raise RunError(f"{run.name}: is under way; stop it first")
     # The lock is looked at and not taken: runs are deleted where a full disk has no room for another file.
     RunLock(run).check_free()

@@ -35,7 +35,7 @@ class RunLock:
         told: LockFile = {**this_process(), "heartbeat": time.time(), "token": uuid.uuid4().hex}
         self._mine = json.dumps(told).encode()
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Take the run; the lock of a process that is gone is taken over.
 
         Raises:

@@ -20,7 +20,7 @@ from core.system import files
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
 
-Cell = tuple[str, str]
+MatrixCell = tuple[str, str]
 """A cell of a confusion matrix: the true class and the predicted one."""
 
 
@@ -43,7 +43,7 @@ class Prediction:
     probabilities: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def is_right(self) -> bool:
+    def is_correct(self) -> bool:
         """Whether it said the true class."""
         return self.label == self.predicted
 
@@ -66,7 +66,7 @@ L = TypeVar("L", bound=Labelled)
 
 
 @dataclass(frozen=True)
-class ClassFigures:
+class ClassReportRow:
     """One class in a run's per-class report; precision, recall and F1 from 0 to 1, support in images."""
 
     name: str
@@ -88,10 +88,10 @@ class Evaluation:
 
     classes: tuple[str, ...]
     matrix: tuple[tuple[int, ...], ...]
-    figures: tuple[ClassFigures, ...]
+    per_class: tuple[ClassReportRow, ...]
 
 
-def read_evaluation(evaluation: EvaluationFile | None) -> Evaluation | None:
+def parse_evaluation(evaluation: EvaluationFile | None) -> Evaluation | None:
     """The classes' figures of an evaluation.json; None where there is none or one of them is missing."""
     if evaluation is None:
         return None
@@ -103,11 +103,11 @@ def read_evaluation(evaluation: EvaluationFile | None) -> Evaluation | None:
     return Evaluation(tuple(classes), tuple(map(tuple, matrix)), figures)
 
 
-def _figures(name: str, row: ClassScores) -> ClassFigures:
-    return ClassFigures(name, row["precision"], row["recall"], row["f1"], row["support"])
+def _figures(name: str, row: ClassScores) -> ClassReportRow:
+    return ClassReportRow(name, row["precision"], row["recall"], row["f1"], row["support"])
 
 
-def mean_figures(figures: Sequence[ClassFigures], name: str) -> ClassFigures:
+def macro_average(figures: Sequence[ClassReportRow], name: str) -> ClassReportRow:
     """The mean precision, recall and F1 of the classes that have images, and the sum of the images.
 
     Args:
@@ -116,7 +116,7 @@ def mean_figures(figures: Sequence[ClassFigures], name: str) -> ClassFigures:
     """
     present = [each for each in figures if each.support]
     count = max(len(present), 1)
-    return ClassFigures(
+    return ClassReportRow(
         name,
         sum(each.precision for each in present) / count,
         sum(each.recall for each in present) / count,
@@ -169,7 +169,7 @@ def _prediction(row: Mapping[str, str]) -> Prediction:
     return Prediction(row["path"], row["label"], predicted, probabilities[predicted], probabilities)
 
 
-def most_telling_predictions(predictions: Sequence[Prediction], cell: Cell | None) -> list[Prediction]:
+def most_telling_predictions(predictions: Sequence[Prediction], cell: MatrixCell | None) -> list[Prediction]:
     """The predictions that tell most of a run.
 
     Args:
@@ -180,7 +180,7 @@ def most_telling_predictions(predictions: Sequence[Prediction], cell: Cell | Non
         Mistakes with the surest first; for a cell of the diagonal, the right answers with the least sure first.
     """
     if cell is None:
-        found = [each for each in predictions if not each.is_right]
+        found = [each for each in predictions if not each.is_correct]
     else:
         found = [each for each in predictions if (each.label, each.predicted) == cell]
     surest_first = cell is None or cell[0] != cell[1]
@@ -210,6 +210,6 @@ def predictions_table(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["path", "label", "predicted", *(f"p_{name}" for name in names)])
     for path, label, row in zip(paths, labels, probabilities, strict=True):
-        probabilities = ["" if share != share else f"{share:.6f}" for share in row[columns]]
-        writer.writerow([path, label, classes[int(row.argmax())], *probabilities])
+        cells = ["" if value != value else f"{value:.6f}" for value in row[columns]]
+        writer.writerow([path, label, classes[int(row.argmax())], *cells])
     return text.getvalue().encode(errors="surrogateescape")

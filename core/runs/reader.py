@@ -22,7 +22,7 @@ from core.system import files
 from core.system.processes import is_alive
 
 STATES = ("queued", "running", "completed", "stopped", "failed", "diverged", "interrupted")
-ENDED = ("completed", "stopped", "failed", "diverged", "interrupted")
+FINAL_STATES = ("completed", "stopped", "failed", "diverged", "interrupted")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class RunSnapshot:
         return self.status.get("message") or ""
 
     @property
-    def figures(self) -> EvaluationFile:
+    def metrics(self) -> EvaluationFile:
         """The evaluation; empty before there is one."""
         return {} if self.evaluation is None else self.evaluation
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import ConfigError, RunError
 from core.runs.names import CONFIG, STOP
-from core.runs.reader import ENDED, read_run
+from core.runs.reader import FINAL_STATES, read_run
 from core.runs.writer import RunWriter, enqueue
 from core.system import files
 
@@ -29,7 +29,7 @@ def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = 
         ConfigError: it has more epochs already, or there is no such rate.
     """
     snapshot = read_run(run)
-    if snapshot.state not in ENDED:
+    if snapshot.state not in FINAL_STATES:
         raise RunError(f"{run.name}: is {snapshot.state}; watch it with 'fer-tui runs', or stop it first")
     load_config(run)
     if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
@@ -94,12 +94,12 @@ def change_config(run: Path, epochs: int | None = None, learning_rate: float | N
     files.write_json(run / CONFIG, resolve({**stored, **changes}).model_dump(mode="json"))
 
 
-def how_exactly(run: Path) -> str:
+def resume_caveat(run: Path) -> str:
     """What to know of a run that goes on, against one that never ended; nothing where they are the same.
 
     Raises:
         RunError: its config can't be read.
     """
-    if load_config(run).goes_on_exactly or not read_run(run).history:
+    if load_config(run).can_resume_exactly or not read_run(run).history:
         return ""
     return "goes on after its last whole epoch, not bit for bit as if it had never ended: that takes 'deterministic'"

@@ -114,7 +114,7 @@ def _nan(run: RunSnapshot) -> Iterator[str]:
         yield f"{name} of epoch {epoch} is not a number; {advice}"
     elif run.state == "diverged":
         yield f"the loss of epoch {len(run.history) + 1} is not a number; {advice}"
-    elif "loss" in run.figures and not _is_finite(run.figures["loss"]):
+    elif "loss" in run.metrics and not _is_finite(run.metrics["loss"]):
         yield f"loss over the whole split is not a number; {advice}"
 
 
@@ -123,7 +123,7 @@ def _is_finite(value: float | None) -> bool:
 
 
 def _partial_validation(run: RunSnapshot) -> Iterator[str]:
-    evaluation = run.figures
+    evaluation = run.metrics
     covered = evaluation.get("val_images", run.environment.get("val_images"))
     total = evaluation.get("images", run.environment.get("validation_images"))
     if covered is None or total is None or covered >= total:
@@ -138,7 +138,7 @@ def _partial_validation(run: RunSnapshot) -> Iterator[str]:
 
 def _class_share(run: RunSnapshot) -> Iterator[str]:
     """An accuracy that is, to a thousandth, the share of a class in what it was taken over."""
-    evaluation = run.figures
+    evaluation = run.metrics
     whole = {name: report["support"] for name, report in evaluation.get("per_class", {}).items() if report["support"]}
     taken = [("val_accuracy", _reported(run).get("val_accuracy"), evaluation.get("val_counts", {}))]
     if evaluation.get("val_counts") != whole:
@@ -161,12 +161,12 @@ def _class_share(run: RunSnapshot) -> Iterator[str]:
 
 def _reported(run: RunSnapshot) -> Mapping[str, float]:
     """The row of the epoch that the evaluation is of."""
-    epoch = run.figures.get("epoch")
+    epoch = run.metrics.get("epoch")
     return next((row for row in run.history if row["epoch"] == epoch), {})
 
 
 def _constant_answer(run: RunSnapshot) -> Iterator[str]:
-    matrix, classes = run.figures.get("confusion_matrix"), run.figures.get("classes")
+    matrix, classes = run.metrics.get("confusion_matrix"), run.metrics.get("classes")
     if not matrix or not classes:
         return
     answers = np.array(matrix).sum(axis=0)
@@ -180,7 +180,7 @@ def _constant_answer(run: RunSnapshot) -> Iterator[str]:
 
 
 def _not_above_majority(run: RunSnapshot) -> Iterator[str]:
-    evaluation = run.figures
+    evaluation = run.metrics
     accuracy, majority = evaluation.get("accuracy"), evaluation.get("majority_accuracy")
     if accuracy is not None and majority is not None and accuracy <= majority:
         yield (
@@ -191,7 +191,7 @@ def _not_above_majority(run: RunSnapshot) -> Iterator[str]:
 
 def _chosen_epoch(run: RunSnapshot) -> Iterator[str]:
     """A reported epoch that is neither the last nor the best by the monitor."""
-    reported = run.figures.get("epoch")
+    reported = run.metrics.get("epoch")
     if reported is None or not run.history:
         return
     monitor = run.config.get("monitor", "val_loss")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.data.dataset import Dataset, Source, fingerprint
-from core.data.readers.choose import read_dataset
+from core.data.dataset import Dataset, ImageSource, fingerprint
+from core.data.readers.reader_factory import read_dataset
 from core.data.splits import apply_corrections, apply_splits
 from core.errors import ConfigError, DatasetError, RunError
 from core.runs.names import ENVIRONMENT
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def find_images(run: RunSnapshot) -> Dataset:
+def read_run_dataset(run: RunSnapshot) -> Dataset:
     """The data set that a run's environment.json names, as it is now.
 
     Raises:
@@ -41,7 +41,7 @@ def has_changed(run: RunSnapshot, dataset: Dataset, check: Callable[[], None]) -
 
     Args:
         run: with the fingerprint; false where it has none.
-        dataset: what `find_images` found.
+        dataset: what `read_run_dataset` found.
         check: called before each image; what it raises ends the reading.
     """
     was, share = run.environment.get("fingerprint"), run.config.get("validation_share")
@@ -58,7 +58,7 @@ def has_changed(run: RunSnapshot, dataset: Dataset, check: Callable[[], None]) -
 class _Checked:
     """A source that can be told to end."""
 
-    source: Source
+    source: ImageSource
     check: Callable[[], None]
 
     def content(self, path: str) -> bytes:

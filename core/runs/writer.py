@@ -69,7 +69,7 @@ def enqueue(path: Path) -> None:
     files.write_json(path / STATUS, status)
 
 
-def explain_end(path: Path, message: str) -> None:
+def set_end_message(path: Path, message: str) -> None:
     """Say of a run whose process is gone what is known of its end; it stays interrupted."""
     with contextlib.suppress(OSError):
         files.write_json(path / STATUS, {**read_json(path / STATUS), "message": message})
@@ -100,7 +100,7 @@ class RunWriter:
         self.is_lost = False
 
     def __enter__(self) -> RunWriter:
-        self._lock.take()
+        self._lock.acquire()
         try:
             files.remove_temporary(self.path)
             # A request that a run met while it waited in a queue holds; one that an earlier process left does not.
@@ -121,24 +121,24 @@ class RunWriter:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        if not self.owns():
+        if not self.is_owner():
             return
-        told = self._tell_the_end()
+        told = self._write_final_status()
         with contextlib.suppress(OSError):
             (self.path / STOP).unlink()
         self._lock.release()
         if not told:
             # On a full disk the lock may have had the room that the status needs.
-            self._tell_the_end()
+            self._write_final_status()
 
-    def _tell_the_end(self) -> bool:
+    def _write_final_status(self) -> bool:
         try:
             self._write_status()
         except OSError:
             return False
         return True
 
-    def owns(self) -> bool:
+    def is_owner(self) -> bool:
         """Whether the run is still ours to write; where it is not, `stop` is set."""
         if not self.is_lost and not self._lock.is_held():
             self.is_lost = True
@@ -190,7 +190,7 @@ class RunWriter:
 
     def _beat(self) -> None:
         written = time.monotonic()
-        while not self._ended.wait(STATUS_INTERVAL) and self.owns():
+        while not self._ended.wait(STATUS_INTERVAL) and self.is_owner():
             if not self.stop_requested and (self.path / STOP).exists():
                 self.stop_requested = True
                 self._stop.set()

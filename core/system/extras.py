@@ -22,14 +22,14 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def missing(packages: Iterable[str]) -> list[str]:
+def missing_packages(packages: Iterable[str]) -> list[str]:
     """The packages that are not installed. They are looked up by the names that are imported, and not imported."""
     return [package for package in packages if find_spec(package) is None]
 
 
 def is_installed(extra: str) -> bool:
     """Whether all packages of an extra are installed."""
-    return not missing(EXTRAS[extra])
+    return not missing_packages(EXTRAS[extra])
 
 
 def install_command(extra: str) -> str:

@@ -38,7 +38,7 @@ def fsync_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_replace(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, which takes its place, whole and on disk, when the block ends well."""
     temporary = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
     try:
@@ -55,7 +55,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
     A link in its place is replaced too, so that nothing outside of a folder is written whatever lies in it.
     """
-    with replacing(path) as temporary:
+    with atomic_replace(path) as temporary:
         temporary.write_bytes(content)
 
 
@@ -133,23 +133,23 @@ def write_json(path: Path, value: Any) -> None:
 
 def to_json(value: Any) -> str:
     """Strict JSON: NaN and infinities are null, paths are text, NumPy's values are plain ones."""
-    text = json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+    text = json.dumps(replace_non_finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
     # Names from disk that are not UTF-8 hold surrogates, which JSON has an escape for and UTF-8 has no bytes for.
     return text.encode(errors="backslashreplace").decode()
 
 
 def _plain(value: Any) -> Any:
-    return finite(value.tolist()) if hasattr(value, "tolist") else str(value)
+    return replace_non_finite(value.tolist()) if hasattr(value, "tolist") else str(value)
 
 
-def finite(value: Any) -> Any:
+def replace_non_finite(value: Any) -> Any:
     """The value with every float that is not finite, at any depth, replaced by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {key: replace_non_finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
+        return [replace_non_finite(item) for item in value]
     return value
 
 

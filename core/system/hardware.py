@@ -24,7 +24,7 @@ class GpuLoad:
 
     index: int
     name: str
-    busy: int | None
+    utilization: int | None
     used: int
     total: int
 
@@ -63,7 +63,7 @@ class GpuKind:
     is_divided: bool = False
 
 
-def sample() -> SystemLoad:
+def sample_load() -> SystemLoad:
     """Look at the machine; takes a few milliseconds, the first time with a driver up to a second."""
     memory = psutil.virtual_memory()
     return SystemLoad(round(psutil.cpu_percent()), memory.total - memory.available, memory.total, _gpus())

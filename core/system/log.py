@@ -68,7 +68,7 @@ _ATTACHED = _Attached()
 
 
 @contextlib.contextmanager
-def records_to_descriptor() -> Iterator[None]:
+def log_to_stderr() -> Iterator[None]:
     """Inside the block, write our log records from level INFO on to file descriptor 2, each with the UTC time.
 
     Blocks may lie inside each other, in several threads: each record is written once.
@@ -78,7 +78,7 @@ def records_to_descriptor() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def output_to(path: Path) -> Iterator[None]:
+def log_to_file(path: Path) -> Iterator[None]:
     """Inside the block, append our log records and everything written to file descriptor 2 to a file.
 
     TensorFlow's C++ code writes there. Code that draws on the terminal must do so on a copy of the descriptor that it
@@ -90,7 +90,7 @@ def output_to(path: Path) -> Iterator[None]:
     os.dup2(handle, 2)
     os.close(handle)
     try:
-        with records_to_descriptor():
+        with log_to_stderr():
             yield
     finally:
         with contextlib.suppress(OSError):

@@ -75,7 +75,7 @@ def is_alive(owner: Owner) -> bool:
     return heartbeat is not None and abs(time.time() - heartbeat) < HEARTBEAT_LIMIT
 
 
-def same_process(pid: int | None, started: float | None, born: str | None = None) -> bool:
+def same_process(pid: int | None, started: float | None, start_id: str | None = None) -> bool:
     """Whether a process of this host is running that has this pid and start.
 
     Args:
@@ -89,8 +89,8 @@ def same_process(pid: int | None, started: float | None, born: str | None = None
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        if born is not None and (now := process_start_id(pid)) is not None:
-            return now == born
+        if start_id is not None and (now := process_start_id(pid)) is not None:
+            return now == start_id
         return started is None or abs(process.create_time() - started) < 2
     except (psutil.Error, OverflowError):
         return False

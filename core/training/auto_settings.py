@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # Images may take this share of a GPU's free memory; model, activations and other processes need the rest.
-IMAGES_SHARE = 0.25
+MAX_MEMORY_FRACTION = 0.25
 # TensorFlow's GPU kernels count the elements of a tensor in 32 bits.
 MOST_BYTES = 2**31 - 1
 # XLA takes 25 s to compile compact's step on an H200, and then saves 8 to 9 ms a step, whatever the batch size.
-WORTH_COMPILING = 3_000
+MIN_STEPS_FOR_XLA = 3_000
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _choose_feed(config: TrainingConfig, used: Devices, data: TrainingData) -> L
         reason = "they are more than image_memory or 2 GiB"
     elif free is None:
         reason = "the driver does not tell how much of the GPU's memory is free"
-    elif size > free * IMAGES_SHARE:
+    elif size > free * MAX_MEMORY_FRACTION:
         reason = f"they take {size / 2**20:,.0f} MiB, and the GPU has {free / 2**20:,.0f} MiB free"
     else:
         return "device"
@@ -90,4 +90,4 @@ def _choose_jit(config: TrainingConfig, used: Devices, plan: Plan) -> bool:
     if config.jit_compile != "auto":
         return config.jit_compile == "on"
     is_possible = used.on_gpu and find_model(config.model).supports_xla
-    return is_possible and not config.deterministic and config.epochs * plan.steps >= WORTH_COMPILING
+    return is_possible and not config.deterministic and config.epochs * plan.steps_per_epoch >= MIN_STEPS_FOR_XLA

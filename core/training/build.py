@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.data.augmentation import policy_of
+from core.data.augmentation import augmentation_policy
 from core.data.augmentation_layers import augmentation_layers
 from core.data.pixels import read_rows
-from core.models.body import BodyOptions
+from core.models.body_options import BodyOptions
 from core.models.registry import find_model
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def pixel_statistics(pixels: np.ndarray, channels: int, chunk: int = 4096) -> Pi
 
 def build_model(
     config: TrainingConfig,
-    classes: int,
+    num_classes: int,
     *,
     statistics: PixelStatistics | None = None,
     prior: np.ndarray | None = None,
@@ -81,21 +81,23 @@ def build_model(
     inputs = keras.Input((config.image_size, config.image_size, config.channels), name="pixels")
     pixels = inputs
     if spec.augments:
-        extended = policy_of(config.model_copy(update={"augmentation": "extended"}))
+        extended = augmentation_policy(config.model_copy(update={"augmentation": "extended"}))
         pixels = augmentation_layers(extended, config.image_size)(inputs)
-    features = spec.body()(_preprocess(pixels, config, statistics), options)
+    features = spec.load_builder()(_preprocess(pixels, config, statistics), options)
     if config.output_bias == "prior":
         assert prior is not None
         bias: Any = keras.initializers.Constant(np.log(np.maximum(prior, 1e-8)).astype(np.float32).tolist())
     else:
         bias = "zeros"
-    if spec.scores_places:
-        last = keras.layers.Conv2D(classes, 3, padding="same", bias_initializer=bias, dtype="float32", name="scores")
+    if spec.has_conv_head:
+        last = keras.layers.Conv2D(
+            num_classes, 3, padding="same", bias_initializer=bias, dtype="float32", name="scores"
+        )
         pooled = keras.layers.GlobalAveragePooling2D(dtype="float32")(last(features))
         outputs = keras.layers.Softmax(dtype="float32", name="probabilities")(pooled)
     else:
         last = keras.layers.Dense(
-            classes,
+            num_classes,
             activation="softmax",
             bias_initializer=bias,
             kernel_regularizer=options.regularizer(),
@@ -128,7 +130,7 @@ def _preprocess(inputs: Any, config: TrainingConfig, statistics: PixelStatistics
     )(inputs)
 
 
-def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> None:
+def compile_model(model: keras.Model, config: TrainingConfig, steps_per_epoch: int) -> None:
     """Give a model its loss, metrics and optimizer.
 
     Args:
@@ -139,7 +141,7 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps: int) -> Non
     import keras
 
     model.compile(
-        optimizer=_optimizer(config, steps),
+        optimizer=_optimizer(config, steps_per_epoch),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
         metrics=[
             keras.metrics.CategoricalAccuracy("accuracy"),
@@ -170,7 +172,7 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
     return keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2, epsilon=config.epsilon, **average)
 
 
-def outline(config: TrainingConfig, classes: int) -> keras.Model:
+def build_symbolic_model(config: TrainingConfig, classes: int) -> keras.Model:
     """The model that a config names, without memory for its weights: for counting, not for use.
 
     It is built in a graph of its own, where variables have a shape and no value.
@@ -182,9 +184,9 @@ def outline(config: TrainingConfig, classes: int) -> keras.Model:
         return build_model(config, classes, statistics=unscaled, prior=np.full(classes, 1 / classes))
 
 
-def count_parameters(config: TrainingConfig, classes: int) -> int:
+def count_parameters(config: TrainingConfig, num_classes: int) -> int:
     """Weights of the model that a config names, non-trainable ones included."""
-    return int(outline(config, classes).count_params())
+    return int(build_symbolic_model(config, num_classes).count_params())
 
 
 def count_macs(model: keras.Model) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # A GPU's epochs can be shorter than the time to write a checkpoint.
-SECONDS_BETWEEN = 30.0
+SAVE_INTERVAL = 30.0
 
 
 class CheckpointSaver(Protocol):
@@ -47,7 +47,7 @@ class ImmediateSaver:
         self._ema = ema
 
     def store(self, state: TrainingState, *, is_kept: bool) -> None:
-        """Write an epoch; see `Checkpoints.store`."""
+        """Write an epoch; see `CheckpointSaver.store`."""
         save_kept = partial(_save_kept, self._model, self._ema) if is_kept else None
         save_checkpoint(self._run, self._model, state, save_kept)
 
@@ -64,7 +64,7 @@ class _Copy:
 
 
 class BackgroundSaver:
-    """Copies the state after every epoch; a thread writes the newest copy every SECONDS_BETWEEN, and the last one.
+    """Copies the state after every epoch; a thread writes the newest copy every SAVE_INTERVAL, and the last one.
 
     The first epoch is on disk before the second begins: a run that has two epochs has a checkpoint.
     """
@@ -101,7 +101,7 @@ class BackgroundSaver:
         self._thread.start()
 
     def store(self, state: TrainingState, *, is_kept: bool) -> None:
-        """Copy an epoch; see `Checkpoints.store`.
+        """Copy an epoch; see `CheckpointSaver.store`.
 
         Raises:
             OSError: an earlier one could not be written.
@@ -117,7 +117,7 @@ class BackgroundSaver:
         self._raise()
 
     def close(self) -> None:
-        """Have the last copy written; see `Checkpoints.close`.
+        """Have the last copy written; see `CheckpointSaver.close`.
 
         Raises:
             OSError: it could not be written.
@@ -160,7 +160,7 @@ class BackgroundSaver:
                     return
                 if self._owns():
                     self._write(twin, ema, newest, kept)
-                due = time.monotonic() + SECONDS_BETWEEN
+                due = time.monotonic() + SAVE_INTERVAL
                 with self._changed:
                     self._has_written = True
                     self._changed.notify_all()

@@ -25,8 +25,8 @@ def check_files(configs: Sequence[TrainingConfig]) -> tuple[Problem, ...]:
         ConfigError: a file of weights or decisions can't be used.
         DatasetError: the data set can't be read, or there is nothing to train on.
     """
-    from core.data.splits import training_set
+    from core.data.splits import read_training_dataset
 
     for config in configs:
         check_weights_file(config.weights)
-    return training_set(configs[0]).problems
+    return read_training_dataset(configs[0]).problems

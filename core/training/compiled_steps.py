@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from core.training.program_cache import NOT_KEPT, ProgramCache, evenly_named
+from core.training.program_cache import NO_PROGRAM_CACHE, ProgramCache, with_stable_name
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -40,7 +40,7 @@ class CompiledSteps:
         many: bool,
         jit_compile: bool,
         loop_in_xla: bool,
-        programs: ProgramCache = NOT_KEPT,
+        programs: ProgramCache = NO_PROGRAM_CACHE,
     ) -> None:
         """Trace and compile nothing yet; the first call does.
 
@@ -77,11 +77,11 @@ class CompiledSteps:
         if not self._many and not self._jit_compile:
             return self._run_plain
         if self._jit_compile and not self._loop_in_xla:
-            step = tf.function(evenly_named(step), jit_compile=True)
+            step = tf.function(with_stable_name(step), jit_compile=True)
         # No loop on a CPU: XLA's convolutions are a hundred times slower in one.
         run = self._many_with(step) if self._many else self._one_with(step)
         if self._loop_in_xla:
-            return tf.function(evenly_named(run), jit_compile=True)
+            return tf.function(with_stable_name(run), jit_compile=True)
         if signature and self._many:
             signature = (tf.TensorSpec((), tf.int32), *signature)
         return tf.function(run, input_signature=signature)
@@ -138,7 +138,7 @@ class CompiledSteps:
         import tensorflow as tf
 
         try:
-            with self._programs.first_use():
+            with self._programs.guard_first_call():
                 return float(self._run_whole(*arguments))
         except tf.errors.OpError:
             if self._programs.folder is None or not self._loop_in_xla:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError
 from core.system.program import set_up_tensorflow
-from core.training.program_cache import NOT_KEPT, ProgramCache, keep_programs
+from core.training.program_cache import NO_PROGRAM_CACHE, ProgramCache, set_up_program_cache
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -37,7 +37,7 @@ class Devices:
     names: tuple[str, ...]
     description: str
     capability: tuple[int, int] | None = None
-    programs: ProgramCache = NOT_KEPT
+    programs: ProgramCache = NO_PROGRAM_CACHE
 
     @property
     def on_gpu(self) -> bool:
@@ -49,7 +49,7 @@ class Devices:
         """Whether the batch is shared out over several devices."""
         return len(self.names) > 1
 
-    def share_out(self, batches: tf.data.Dataset) -> Any:
+    def distribute(self, batches: tf.data.Dataset) -> Any:
         """The batches, each shared out over the devices of a mirrored run; inside `scope`."""
         import tensorflow as tf
 
@@ -80,7 +80,7 @@ def prepare(config: TrainingConfig) -> Devices:
         ConfigError: the devices asked for are not there, or can't be set up any more.
     """
     set_up_tensorflow()
-    programs = keep_programs(*(["deterministic"] if config.deterministic else []))
+    programs = set_up_program_cache(*(["deterministic"] if config.deterministic else []))
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

@@ -86,7 +86,7 @@ class EpochPolicy:
         """The epoch whose model is kept, counted from 1."""
         return self.state.epoch if self._config.keep == "last" else max(self.state.best_epoch, 1)
 
-    def explain_end(self) -> str:
+    def early_end_reason(self) -> str:
         """Why the run ended before its last epoch; empty if it did not."""
         done, wanted = self.state.epoch, self._config.epochs
         if done >= wanted:

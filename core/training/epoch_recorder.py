@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.config.training_config import TrainingConfig
-from core.export.tracking import Tracking
+from core.export.tracker_registry import TrackerList
 from core.runs.writer import RunWriter
 from core.training.checkpoint_saver import CheckpointSaver
 from core.training.epoch_policy import EpochPolicy
@@ -32,8 +32,8 @@ class EpochRecorder:
         stop: threading.Event,
         plan: Plan,
         policy: EpochPolicy,
-        tracking: Tracking,
-        checkpoints: CheckpointSaver,
+        tracking: TrackerList,
+        saver: CheckpointSaver,
     ) -> None:
         self.policy = policy
         self.diverged = False
@@ -42,7 +42,7 @@ class EpochRecorder:
         self._stop = stop
         self._plan = plan
         self._tracking = tracking
-        self._checkpoints = checkpoints
+        self._checkpoints = saver
         self._finished = False
         self._started = self._trained = time.monotonic()
         policy.state.base_rate = config.learning_rate
@@ -52,11 +52,11 @@ class EpochRecorder:
         self._started = time.monotonic()
         self._writer.update(epoch=epoch + 1, batch=0, message="")
 
-    def say(self, message: str) -> None:
+    def set_message(self, message: str) -> None:
         """Tell what the run is doing, besides training."""
         self._writer.update(message=message)
 
-    def end_call(self, batches: int, loss: float) -> None:
+    def record_progress(self, batches: int, loss: float) -> None:
         """So many batches of the epoch are done, with this mean loss."""
         self._writer.update(batch=batches)
         self.diverged = not math.isfinite(loss)
@@ -68,14 +68,14 @@ class EpochRecorder:
     def begin_validation(self) -> None:
         """The epoch's last batch is done."""
         self._trained = time.monotonic()
-        self._writer.update(batch=self._plan.steps, message="validating")
+        self._writer.update(batch=self._plan.steps_per_epoch, message="validating")
 
     def end_epoch(self, model: keras.Model, logs: Mapping[str, float]) -> None:
         """Store an epoch and decide whether there is another.
 
         A partial epoch, ended by a stop, is left out: the checkpoint before it stands.
         """
-        if self._stop.is_set() or not self._writer.owns():
+        if self._stop.is_set() or not self._writer.is_owner():
             return
         if not math.isfinite(logs.get("loss", math.nan)):
             self.diverged = True
@@ -84,13 +84,13 @@ class EpochRecorder:
         row = {
             **logs,
             "epoch": self.policy.state.epoch + 1,
-            "learning_rate": learning_rate(model),
+            "learning_rate": current_learning_rate(model),
             "seconds": round(seconds, 3),
             "images_per_second": round(self._plan.images(self.policy.state.epoch) / training_seconds, 1),
         }
         decision = self.policy.end_epoch(row, seconds)
         if decision.rate_factor != 1:
-            model.optimizer.learning_rate = learning_rate(model) * decision.rate_factor
+            model.optimizer.learning_rate = current_learning_rate(model) * decision.rate_factor
         self._writer.append_epoch(row)
         self._checkpoints.store(self.policy.state, is_kept=decision.is_kept)
         figures = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
@@ -99,7 +99,7 @@ class EpochRecorder:
         self._finished = self.policy.is_finished(seconds)
 
 
-def learning_rate(model: keras.Model) -> float:
+def current_learning_rate(model: keras.Model) -> float:
     """The rate of the next step; a variable of its own on every device in a mirrored run."""
     import tensorflow as tf
 

@@ -31,11 +31,11 @@ class Pace:
         basis: what it is read off.
     """
 
-    seconds: float
+    seconds_per_mac: float
     basis: str
 
 
-def epoch_work(config: TrainingConfig, train: int, validation: int) -> float:
+def epoch_macs(config: TrainingConfig, train: int, validation: int) -> float:
     """Multiply-accumulates of an epoch, validation included.
 
     They grow with the square of the image size and of the width, which is exact for convolutions alone.
@@ -49,8 +49,8 @@ def epoch_work(config: TrainingConfig, train: int, validation: int) -> float:
     images = min(train, config.limit or train)
     protocol, batch, divisor = PROTOCOLS[config.protocol], config.batch_size, spec.published_divisor
     if protocol.has_own_steps:
-        images = protocol.steps(images, batch, divisor) * batch
-    validation = protocol.validated(validation, batch, divisor)
+        images = protocol.steps_per_epoch(images, batch, divisor) * batch
+    validation = protocol.validation_image_count(validation, batch, divisor)
     an_image = spec.macs * (config.image_size / spec.image_size) ** 2 * config.width**2
     return an_image * (TRAINING_PASSES * images + validation)
 
@@ -63,10 +63,10 @@ def epoch_seconds(config: TrainingConfig, counts: Mapping[str, Mapping[str, int]
         counts: of its data set, split to class to images.
         pace: how fast the machine trains.
     """
-    return pace.seconds * epoch_work(config, *training_images(counts, config.validation_share))
+    return pace.seconds_per_mac * epoch_macs(config, *train_validation_counts(counts, config.validation_share))
 
 
-def training_images(counts: Mapping[str, Mapping[str, int]], validation_share: float) -> tuple[int, int]:
+def train_validation_counts(counts: Mapping[str, Mapping[str, int]], validation_share: float) -> tuple[int, int]:
     """Images to train and to validate on, from `core.data.dataset.counts_by_split`.
 
     Args:
@@ -109,10 +109,10 @@ def _pace_of(run: RunSnapshot) -> float | None:
         config = TrainingConfig.model_validate(dict(run.config))
     except ValueError:
         return None
-    return median(seconds) / epoch_work(config, train, validation)
+    return median(seconds) / epoch_macs(config, train, validation)
 
 
-def measured_pace() -> Pace:
+def measure_pace() -> Pace:
     """The pace that a matrix product on this machine's CPU suggests; takes a fifth of a second, outside the screen."""
     import numpy as np
 
@@ -127,7 +127,7 @@ def measured_pace() -> Pace:
     return Pace(seconds / SHARE_OF_PRODUCT, "from a short test of this CPU: no run here yet")
 
 
-def rough(seconds: float) -> str:
+def approximate_duration(seconds: float) -> str:
     """A duration as coarse as an estimate is: `~5 s`, `~3 min`, `~2 h`, `~4 days`."""
     for unit, size, limit in (("s", 1, 60), ("min", 60, 60), ("h", 3600, 24)):
         amount = seconds / size

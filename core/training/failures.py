@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 _SMALLER = "begin again with a lower batch size, image size or width"
 
 
-def explain(error: Exception, run: Path) -> str:
+def explain_error(error: Exception, run: Path) -> str:
     """The error as a run's message; what nobody foresaw goes to the log with its traceback (call it while handling)."""
     if isinstance(error, FerError):
         return str(error)

@@ -11,13 +11,13 @@ import numpy as np
 from core.config.protocol import PROTOCOLS
 from core.data.pipeline import (
     HOST,
-    augmented,
-    batches,
+    evaluation_batch_maker,
     evaluation_rows,
+    make_batches,
     published_validation_rows,
+    training_batch_maker,
     training_rows,
     training_stream,
-    unaugmented,
 )
 from core.data.training_data import class_weights
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from core.config.training_config import TrainingConfig
-    from core.data.pipeline import MakeBatch
+    from core.data.pipeline import BatchMaker
     from core.data.training_data import TrainingData
     from core.training.auto_settings import AutoSettings
     from core.training.devices import Devices
@@ -113,7 +113,7 @@ class DeviceFeed:
     Row numbers and the key are all that travels: a program holds for runs of any seed.
     """
 
-    def __init__(self, rows: tf.data.Dataset, make_batch: MakeBatch, seed: int = 0, first_step: int = 0) -> None:
+    def __init__(self, rows: tf.data.Dataset, make_batch: BatchMaker, seed: int = 0, first_step: int = 0) -> None:
         """Begin nothing yet.
 
         Args:
@@ -156,7 +156,7 @@ class EagerFeed:
     batches are to the bit those of a HostFeed.
     """
 
-    def __init__(self, rows: tf.data.Dataset, make_batch: MakeBatch, seed: int = 0, first_step: int = 0) -> None:
+    def __init__(self, rows: tf.data.Dataset, make_batch: BatchMaker, seed: int = 0, first_step: int = 0) -> None:
         """See `DeviceFeed`."""
         import tensorflow as tf
 
@@ -186,11 +186,11 @@ def training_feed(
     config: TrainingConfig, data: TrainingData, plan: Plan, used: Devices, auto: AutoSettings, epochs_done: int
 ) -> Feed:
     """What the epochs after `epochs_done` are trained on, without end."""
-    pixels, targets, stream = data.train.values, data.targets(data.train), plan.stream(epochs_done)
+    pixels, targets, stream = data.train.values, data.targets(data.train), plan.stream_arguments(epochs_done)
     weights = class_weights(config.class_weights, targets)
     if auto.feed == "host":
-        return HostFeed(used.share_out(training_stream(pixels, targets, config, class_weights=weights, **stream)))
-    make_batch = augmented(pixels, targets, config, weights, device=used.names[0], compiled=auto.jit_compile)
+        return HostFeed(used.distribute(training_stream(pixels, targets, config, class_weights=weights, **stream)))
+    make_batch = training_batch_maker(pixels, targets, config, weights, device=used.names[0], compiled=auto.jit_compile)
     own_feed = DeviceFeed if used.on_gpu or auto.jit_compile else EagerFeed
     return own_feed(training_rows(len(pixels), config, **stream), make_batch, config.seed, stream["first_step"])
 
@@ -211,17 +211,17 @@ def validation_feed(
     import tensorflow as tf
 
     pixels, targets, on_device = data.validation.values, data.validation_targets(), auto.feed == "device"
-    make_batch = unaugmented(
+    make_batch = evaluation_batch_maker(
         pixels, targets, config.image_size, config.channels, device=used.names[0] if on_device else HOST
     )
     if PROTOCOLS[config.protocol].has_own_steps:
-        rows = published_validation_rows(len(pixels), plan.val_images, config, epoch, plan.val_batch)
+        rows = published_validation_rows(len(pixels), plan.val_images, config, epoch, plan.val_batch_size)
     else:
-        rows = evaluation_rows(len(pixels), plan.val_batch)
+        rows = evaluation_rows(len(pixels), plan.val_batch_size)
     # It is iterated anew every epoch, and to end an iterator that tunes itself takes up to ten seconds.
     options = tf.data.Options()
     options.autotune.enabled = False
     rows = rows.with_options(options)
     if not on_device:
-        return HostFeed(used.share_out(batches(rows, make_batch)))
+        return HostFeed(used.distribute(make_batches(rows, make_batch)))
     return DeviceFeed(rows, make_batch) if used.on_gpu else EagerFeed(rows, make_batch)

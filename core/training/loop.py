@@ -103,18 +103,18 @@ class TrainingLoop:
     def _train(self, recorder: EpochRecorder, epoch: int) -> None:
         """Run an epoch's training steps, or those before an end."""
         self._model.reset_metrics()
-        steps, done = self._plan.steps, 0
+        steps, done = self._plan.steps_per_epoch, 0
         while done < steps and not recorder.is_ending():
             whole = min(self._plan.whole_batches(epoch * steps + done), steps - done)
             is_first, began = not self._training.is_compiled, time.monotonic()
             if is_first:
-                recorder.say("compiling the step; a stop waits until that is done")
+                recorder.set_message("compiling the step; a stop waits until that is done")
             run, loss = self._training.run(whole)
             if is_first and self._training.is_compiled:
-                recorder.say("")
+                recorder.set_message("")
                 logger.info("compiled the training step in %.1f s", time.monotonic() - began)
             done += run
-            recorder.end_call(done, loss)
+            recorder.record_progress(done, loss)
 
     def _validate(self, recorder: EpochRecorder) -> None:
         """Run a validation's steps, or those before an end."""
@@ -122,8 +122,8 @@ class TrainingLoop:
         self._validation.feed.begin()
         left = self._plan.val_images
         while left > 0 and not recorder.is_ending():
-            run, _ = self._validation.run(left // self._plan.val_batch)
-            left -= run * self._plan.val_batch
+            run, _ = self._validation.run(left // self._plan.val_batch_size)
+            left -= run * self._plan.val_batch_size
 
     def _figures(self) -> dict[str, float]:
         """The metrics since they were reset, by name."""

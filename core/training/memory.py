@@ -11,7 +11,7 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def released() -> Iterator[None]:
+def release_on_exit() -> Iterator[None]:
     """Free what was traced inside the block; the caller's own names for models must be gone by its end.
 
     Keras's optimizer sums gradients through `all_reduce`, which TensorFlow 2.21 wraps in `custom_gradient`; that

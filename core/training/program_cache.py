@@ -5,13 +5,13 @@ read from the source (tensorflow/compiler/jit: device_executable_persistor.h, de
 xla/parse_flags_from_env.cc):
 
 - A file's name says the program and the name of the compiled function. That ends in a count of all functions and
-  tensors made before: a resumed run, which reads a checkpoint first, compiles anew. Hence `evenly_named`.
+  tensors made before: a resumed run, which reads a checkpoint first, compiles anew. Hence `with_stable_name`.
 - The file's name says neither GPU, driver, libraries, `XLA_FLAGS` nor determinism, though the program depends on them.
-  The folder's name does: see `keep_programs`.
+  The folder's name does: see `set_up_program_cache`.
 - Files are written under a temporary name and renamed: processes may want one program at once.
 - A file that can't be read, and one that can't be written, ends the run with an error. Damaged machine code ends the
-  process (a segmentation fault). Hence `_is_whole`, the limit of free space, and `ProgramCache.first_use`.
-- An unknown flag ends the process too, hence `TRIED`. Of two flags of one name the last counts.
+  process (a segmentation fault). Hence `_is_whole`, the limit of free space, and `ProgramCache.guard_first_call`.
+- An unknown flag ends the process too, hence `TESTED_VERSIONS`. Of two flags of one name the last counts.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 # Versions of TensorFlow whose flags and files were tried.
-TRIED = ("2.20", "2.21")
+TESTED_VERSIONS = ("2.20", "2.21")
 # So much all folders may hold together, and so much must be free on the disk, bytes.
-LIMIT = 1024 * files.MIB
+MAX_CACHE_BYTES = 1024 * files.MIB
 # A file that was made or read in the last seconds is not removed to make room: TensorFlow may be about to read it.
 IN_USE = 600.0
 
@@ -58,7 +58,16 @@ _DEVICES = "--tf_xla_persistent_cache_device_types"
 # The device's own type counts for XLA's local client, the compiler's for a PjRt client.
 _GPUS = "GPU,XLA_GPU_JIT"
 # Variables that change what is compiled, or the libraries that a program is compiled for.
-_COUNTED = ("XLA_", "TF_CUDNN", "TF_CUBLAS", "TF_DETERMINISTIC", "NVIDIA_TF32", "CUDNN_", "CUBLAS", "LD_LIBRARY_PATH")
+_KEY_VARIABLES = (
+    "XLA_",
+    "TF_CUDNN",
+    "TF_CUBLAS",
+    "TF_DETERMINISTIC",
+    "NVIDIA_TF32",
+    "CUDNN_",
+    "CUBLAS",
+    "LD_LIBRARY_PATH",
+)
 # PREFIX__SIGNATURE__PROGRAM__DEVICE.pb, and what it is called while it is written.
 _PROGRAM = re.compile(r".+__\d+__\d+__\w+\.pb(?P<unfinished>.*\.tmp)?")
 # A file's fields: its key, the program before XLA's passes, the compiled program. Each is a tag, a length and bytes.
@@ -67,7 +76,7 @@ _FIELDS = (b"\x0a", b"\x12", b"\x1a")
 
 @dataclass(frozen=True)
 class ProgramCache:
-    """What `keep_programs` did.
+    """What `set_up_program_cache` did.
 
     Attributes:
         folder: where compiled programs are kept; None where they are not.
@@ -78,11 +87,11 @@ class ProgramCache:
     reason: str = ""
 
     @contextlib.contextmanager
-    def first_use(self) -> Iterator[None]:
+    def guard_first_call(self) -> Iterator[None]:
         """Call a compiled function for the first time inside: it is compiled, or loaded from the folder.
 
         Where that fails, or ends the process, a kept program may be why. They are all removed then: at once where an
-        error is raised, which goes on to the caller, else by the next process's `keep_programs`. In this process the
+        error is raised, else by the next process's `set_up_program_cache`. In this process the
         same compiled function gives the same error again; a new `tf.function` is compiled anew.
         """
         if self.folder is None:
@@ -102,10 +111,10 @@ class ProgramCache:
                 marker.unlink(missing_ok=True)
 
 
-NOT_KEPT = ProgramCache(None)
+NO_PROGRAM_CACHE = ProgramCache(None)
 
 
-def evenly_named(function: Callable[_P, _R]) -> Callable[_P, _R]:
+def with_stable_name(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """A function for `tf.function(..., jit_compile=True)` whose kept program other processes find.
 
     TensorFlow ends the name with its count of functions and tensors, and names loops inside likewise: this brings the
@@ -136,7 +145,7 @@ def _even_count() -> None:
 
 
 @functools.cache
-def keep_programs(*settings: str) -> ProgramCache:
+def set_up_program_cache(*settings: str) -> ProgramCache:
     """Have TensorFlow keep the programs that XLA compiles for GPUs; after `set_up_tensorflow`, before it is imported.
 
     Adds flags to `TF_XLA_FLAGS`, for this process and those that it starts. Nothing changes where there is no GPU,
@@ -156,7 +165,7 @@ def keep_programs(*settings: str) -> ProgramCache:
         version = importlib.metadata.version("tensorflow")
     except importlib.metadata.PackageNotFoundError:
         return ProgramCache(None, "TensorFlow is not installed")
-    if not any(version == tried or version.startswith(f"{tried}.") for tried in TRIED):
+    if not any(version == tried or version.startswith(f"{tried}.") for tried in TESTED_VERSIONS):
         return ProgramCache(None, f"TensorFlow {version} was not tried with it")
     kind = first_gpu()
     if kind is None:
@@ -166,7 +175,7 @@ def keep_programs(*settings: str) -> ProgramCache:
     if kind.is_divided:
         return ProgramCache(None, "the GPU is divided into partitions (MIG)")
     root = _root()
-    given = _withdraw(root)
+    given = _remove_own_flags(root)
     for variable, flags in ((_VARIABLE, given), ("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))):
         if flags.strip() and not flags.lstrip().startswith("-"):
             return ProgramCache(None, f"{variable} names a file of flags")
@@ -178,7 +187,7 @@ def keep_programs(*settings: str) -> ProgramCache:
         _make(folder)
         _check_writable(folder)
         _remove_untrusted(folder)
-        make_room(root)
+        evict_programs(root)
     except OSError as error:
         reason = f"{error.filename or folder}: {error.strerror or error}"
         logger.warning("compiled programs are not kept: %s", reason)
@@ -190,7 +199,7 @@ def keep_programs(*settings: str) -> ProgramCache:
     return ProgramCache(folder)
 
 
-def make_room(root: Path, limit: int = LIMIT) -> None:
+def evict_programs(root: Path, limit: int = MAX_CACHE_BYTES) -> None:
     """Remove the longest unused programs of all folders, so that at most `limit` bytes stay.
 
     Other processes may use, write and remove them meanwhile. What was used in the last ten minutes stays, whatever
@@ -234,7 +243,7 @@ def _root() -> Path:
     return user_cache_path("fer-tui") / "programs"
 
 
-def _withdraw(root: Path) -> str:
+def _remove_own_flags(root: Path) -> str:
     """Take back the flags that a process above this one has added, at the end; the user's own stay, and are told."""
     flags = os.environ.get(_VARIABLE, "")
     ours = _quoted(root).removesuffix('"') + os.sep
@@ -258,7 +267,7 @@ def _folder_name(version: str, kind: GpuKind, given: str, settings: tuple[str, .
 
 def _digest(given: str, settings: tuple[str, ...]) -> str:
     """Eight characters of what the folder depends on beside what its name says in words."""
-    told = {name: value for name, value in os.environ.items() if name.startswith(_COUNTED)}
+    told = {name: value for name, value in os.environ.items() if name.startswith(_KEY_VARIABLES)}
     told[_VARIABLE] = given
     for requirement in importlib.metadata.requires("tensorflow") or ():
         if name := re.match(r"nvidia-[\w-]+", requirement):
@@ -290,12 +299,12 @@ def _check_writable(folder: Path) -> None:
     """
     with tempfile.TemporaryFile(dir=folder):
         pass
-    if shutil.disk_usage(folder).free < LIMIT:
-        raise OSError(None, f"less than {LIMIT // files.MIB} MiB are free", str(folder))
+    if shutil.disk_usage(folder).free < MAX_CACHE_BYTES:
+        raise OSError(None, f"less than {MAX_CACHE_BYTES // files.MIB} MiB are free", str(folder))
 
 
 def _remove_untrusted(folder: Path) -> None:
-    """Remove damaged programs; all of them where a process that first used some ended in it, see `first_use`."""
+    """Remove damaged programs; all of them where a process that first used some ended in it, see `guard_first_call`."""
     for marker in folder.glob("*.trial"):
         try:
             owner = json.loads(files.read_bytes(marker))

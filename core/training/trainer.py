@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from core.config.protocol import PROTOCOLS
 from core.config.training_config import TrainingConfig
 from core.data.pipeline import published_rows, training_rows
-from core.data.training_data import TrainingData, load_data
+from core.data.training_data import TrainingData, load_training_data
 from core.errors import RunError
 from core.evaluation.inference import predict
-from core.evaluation.metrics import evaluate, evaluate_unseen, seen_in_training
-from core.export.tracking import Tracking
+from core.evaluation.metrics import evaluate, evaluate_leak_free, find_leaked_images
+from core.export.tracker_registry import TrackerList
 from core.models.pretrained import load_pretrained
 from core.runs.checkpoint import Checkpoint, TrainingState, find_checkpoint, restore_kept
 from core.runs.history import read_history
@@ -28,15 +28,15 @@ from core.runs.reader import read_run
 from core.runs.run_audit import audit_run, measure_batches
 from core.runs.schema import EvaluationFile, StoredProblem
 from core.runs.writer import RunWriter
-from core.system.log import output_to
+from core.system.log import log_to_file
 from core.training import devices, environment, memory
 from core.training.auto_settings import AutoSettings, choose_auto_settings
 from core.training.build import build_model, compile_model, pixel_statistics
 from core.training.checkpoint_saver import BackgroundSaver, CheckpointSaver, ImmediateSaver
 from core.training.ema import EmaWeights
 from core.training.epoch_policy import EpochPolicy
-from core.training.epoch_recorder import EpochRecorder, learning_rate
-from core.training.failures import explain
+from core.training.epoch_recorder import EpochRecorder, current_learning_rate
+from core.training.failures import explain_error
 from core.training.feed import training_feed, validation_feed
 from core.training.loop import TrainingLoop
 from core.training.plan import Plan, plan_epochs
@@ -63,14 +63,14 @@ def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
         RunError: another process works on this run, or took it over.
     """
     # A reader of the final status can resume at once: the lock is released with it, before memory is freed.
-    with memory.released(), RunWriter(run, stop) as writer, output_to(run / LOG):
+    with memory.release_on_exit(), RunWriter(run, stop) as writer, log_to_file(run / LOG):
         state, message, training = "failed", "", _Training(config, run, writer, stop)
         try:
             state, message = training.run()
         except Exception as error:
-            message = explain(error, run)
+            message = explain_error(error, run)
         logger.info("%s: %s", state, message)
-        if writer.owns():
+        if writer.is_owner():
             training.tracking.log_end(state)
         writer.update(state=state, message=message)
     if writer.is_lost:
@@ -86,12 +86,12 @@ class _Training:
         self.path = run
         self.writer = writer
         self.stop = stop
-        self.tracking = Tracking("none", run)
+        self.tracking = TrackerList("none", run)
 
     def run(self) -> tuple[str, str]:
         """Train and evaluate; returns the final state and its message."""
         self._say("reading the images")
-        data = load_data(self.config, self.stop)
+        data = load_training_data(self.config, self.stop)
         if data is None:
             return "stopped", "stopped before the first epoch"
         checkpoint = self._find_checkpoint(data)
@@ -108,8 +108,8 @@ class _Training:
         with devices.scope(used, auto.precision):
             self._say(f"building {self.config.model}")
             model = self._build(data, used, plan, checkpoint)
-            self._describe(data, used, auto, plan, model.count_params(), checkpoint)
-            self.tracking = Tracking(self.config.track, self.path)
+            self._write_environment(data, used, auto, plan, model.count_params(), checkpoint)
+            self.tracking = TrackerList(self.config.track, self.path)
             if not policy.is_finished():
                 diverged = self._fit(model, data, used, auto, plan, policy)
         if diverged:
@@ -117,7 +117,7 @@ class _Training:
         if self.stop.is_set():
             return "stopped", f"stopped after epoch {policy.state.epoch}"
         self._evaluate(data, plan, policy.kept_epoch, "completed")
-        return "completed", policy.explain_end()
+        return "completed", policy.early_end_reason()
 
     def _find_checkpoint(self, data: TrainingData) -> Checkpoint | None:
         """The checkpoint to resume from; None for a new run.
@@ -159,7 +159,7 @@ class _Training:
             names=data.classes,
             synchronized=used.mirrored,
         )
-        compile_model(model, config, plan.steps)
+        compile_model(model, config, plan.steps_per_epoch)
         model.optimizer.build(model.trainable_variables)
         if checkpoint:
             self._restore(model, checkpoint)
@@ -178,13 +178,13 @@ class _Training:
         before = state.base_rate or now
         # A schedule is the config's; a rate without one, lowered by a plateau perhaps, comes with the checkpoint.
         if before != now and self.config.schedule != "cosine":
-            model.optimizer.learning_rate = learning_rate(model) * now / before
+            model.optimizer.learning_rate = current_learning_rate(model) * now / before
         if checkpoint.is_older:
             self._say(_damaged(checkpoint))
-        exact = "" if self.config.goes_on_exactly else ", not bit for bit as if it had never ended"
+        exact = "" if self.config.can_resume_exactly else ", not bit for bit as if it had never ended"
         logger.info("going on after epoch %s%s", state.epoch, exact)
 
-    def _describe(
+    def _write_environment(
         self,
         data: TrainingData,
         used: devices.Devices,
@@ -195,7 +195,9 @@ class _Training:
     ) -> None:
         """Write environment.json, with the warnings that are known before the first step."""
         done = checkpoint.state.epoch if checkpoint else 0
-        rows = training_rows(len(data.train.values), self.config, **plan.stream(done)).take(plan.steps)
+        rows = training_rows(len(data.train.values), self.config, **plan.stream_arguments(done)).take(
+            plan.steps_per_epoch
+        )
         told = environment.describe(self.config, data, used, auto, parameters)
         if checkpoint and checkpoint.is_older:
             problem: StoredProblem = {
@@ -225,16 +227,16 @@ class _Training:
             Whether the loss became NaN.
         """
         config, done, ema = self.config, policy.state.epoch, EmaWeights(model)
-        self.writer.update(epoch=done, epochs=config.epochs, batches=plan.steps)
+        self.writer.update(epoch=done, epochs=config.epochs, batches=plan.steps_per_epoch)
         training = training_feed(config, data, plan, used, auto, done)
         validation = validation_feed(config, data, plan, used, auto, lambda: policy.state.epoch)
         loop = TrainingLoop(model, plan, used, auto, training, validation, ema)
-        with contextlib.closing(self._checkpoints(model, used, auto, plan, ema)) as checkpoints:
+        with contextlib.closing(self._make_saver(model, used, auto, plan, ema)) as checkpoints:
             recorder = EpochRecorder(config, self.writer, self.stop, plan, policy, self.tracking, checkpoints)
             loop.run(recorder, done, config.epochs, config.seed)
         return recorder.diverged
 
-    def _checkpoints(
+    def _make_saver(
         self, model: keras.Model, used: devices.Devices, auto: AutoSettings, plan: Plan, ema: EmaWeights
     ) -> CheckpointSaver:
         """What stores the epochs: beside a training on a GPU, which would wait for the disk, else in between."""
@@ -242,7 +244,11 @@ class _Training:
             return ImmediateSaver(self.path, model, ema)
         config = self.config
         return BackgroundSaver(
-            self.path, model, auto.precision, lambda twin: compile_model(twin, config, plan.steps), self.writer.owns
+            self.path,
+            model,
+            auto.precision,
+            lambda twin: compile_model(twin, config, plan.steps_per_epoch),
+            self.writer.is_owner,
         )
 
     def _evaluate(self, data: TrainingData, plan: Plan, epoch: int, state: str) -> None:
@@ -257,24 +263,24 @@ class _Training:
         self._say("evaluating the kept epoch")
         started, pixels = time.monotonic(), data.validation
         probabilities = predict(load_model(self.path), pixels.values, flip_average=self.config.flip_average)
-        if not self.writer.owns():
+        if not self.writer.is_owner():
             return
         labels, classes = pixels.frame["label"].tolist(), data.classes
         self.writer.write_predictions(pixels.frame["path"].tolist(), labels, probabilities, classes)
-        seen = seen_in_training(data.train.values, pixels.values)
+        seen = find_leaked_images(data.train.values, pixels.values)
         evaluation: EvaluationFile = {
             **evaluate(labels, probabilities, classes),
-            **evaluate_unseen(labels, probabilities, classes, seen),
+            **evaluate_leak_free(labels, probabilities, classes, seen),
             "split": "validation",
             "seconds": round(time.monotonic() - started, 3),
             "epoch": epoch,
             "val_images": plan.val_images,
-            "val_counts": self._validated(labels, plan, epoch),
+            "val_counts": self._count_validated(labels, plan, epoch),
         }
         evaluation["warnings"] = audit_run(replace(read_run(self.path), state=state, evaluation=evaluation))
         self.writer.write_evaluation(evaluation)
 
-    def _validated(self, labels: list[str], plan: Plan, epoch: int) -> dict[str, int]:
+    def _count_validated(self, labels: list[str], plan: Plan, epoch: int) -> dict[str, int]:
         """How many images of each class the val_* figures of an epoch, counted from 1, were taken over."""
         if PROTOCOLS[self.config.protocol].has_own_steps:
             rows = published_rows(len(labels), plan.val_images, self.config, epoch - 1)

@@ -13,11 +13,11 @@ import typer
 from core.config.training_config import resolve
 from core.errors import ConfigError, RunError
 from core.jobs.cluster.access import check_cluster, find_token
-from core.jobs.cluster.queue import ClusterQueue, Needs, check_fits_here, check_needs
+from core.jobs.cluster.cluster_queue import ClusterQueue, RunResources, check_fits_here, check_resources
 from core.runs.reader import read_run
-from fer_tui.commands.options import ConfigOption, JsonOption, PresetOption, RunsOption, folder
-from fer_tui.commands.run_json import result
-from fer_tui.commands.train import chosen_configs, exit_status, report, with_config_options
+from fer_tui.commands.options import ConfigOption, JsonOption, PresetOption, RunsOption, resolve_runs_folder
+from fer_tui.commands.run_json import run_result
+from fer_tui.commands.train import add_config_options, chosen_configs, exit_status, report
 from fer_tui.console import output
 from fer_tui.console.progress import follow
 
@@ -69,10 +69,10 @@ def run(
     **flags: Any,
 ) -> int:
     """Queue a run for every model and seed; a process in the background sees them trained."""
-    needs = Needs(cpus_per_run, gpus_per_run)
-    check_needs(needs)
+    needs = RunResources(cpus_per_run, gpus_per_run)
+    check_resources(needs)
     chosen = _seeds(seeds, flags)
-    queue = ClusterQueue(folder(context, runs))
+    queue = ClusterQueue(resolve_runs_folder(context, runs))
     address = _address(queue, address)
     if address is None:
         check_fits_here(needs)
@@ -84,11 +84,13 @@ def run(
     began = time.time()
     made = create_runs(configs, queue.runs)
     queue.add(made, needs)
-    output.say(f"queued {_count(made)}; 'fer-tui cluster status' tells of them, 'fer-tui runs' of what they do")
+    output.print_message(
+        f"queued {_count(made)}; 'fer-tui cluster status' tells of them, 'fer-tui runs' of what they do"
+    )
     return _drive(queue, address, made, began, wait=wait, json=json)
 
 
-with_config_options(run)
+add_config_options(run)
 app.command("run")(run)
 
 
@@ -101,21 +103,23 @@ def start(
     json: JsonOption = False,
 ) -> int:
     """Go on with what is unfinished, where it was stopped or the machine went down."""
-    queue = ClusterQueue(folder(context, runs))
+    queue = ClusterQueue(resolve_runs_folder(context, runs))
     address = _address(queue, address)
     left = list(queue.unfinished())
     if not left:
-        output.say(f"cluster: nothing is unfinished in {queue.folder}")
+        output.print_message(f"cluster: nothing is unfinished in {queue.folder}")
         return 0
-    output.say(f"cluster: goes on with {_count(left)} of {queue.runs}; 'fer-tui cluster status' tells of them")
+    output.print_message(
+        f"cluster: goes on with {_count(left)} of {queue.runs}; 'fer-tui cluster status' tells of them"
+    )
     return _drive(queue, address, left, time.time(), wait=wait, json=json)
 
 
 @app.command()
 def status(context: typer.Context, runs: RunsOption = None, json: JsonOption = False) -> int:
     """Tell whether the queue is worked on, and what is unfinished in it."""
-    queue = ClusterQueue(folder(context, runs))
-    driver = queue.driver()
+    queue = ClusterQueue(resolve_runs_folder(context, runs))
+    driver = queue.driver_snapshot()
     state = driver.state if driver.status else "none"
     left = [(read_run(path), needs) for path, needs in queue.unfinished().items()]
     if json:
@@ -144,17 +148,17 @@ def status(context: typer.Context, runs: RunsOption = None, json: JsonOption = F
             ],
         )
     if left and state != "running":
-        output.say(f"unfinished: {_count(left)}; 'fer-tui cluster start' goes on with them")
+        output.print_message(f"unfinished: {_count(left)}; 'fer-tui cluster start' goes on with them")
     return 0
 
 
 @app.command()
 def stop(context: typer.Context, runs: RunsOption = None) -> int:
     """End the runs under way after their batch and leave the queue for another day."""
-    queue = ClusterQueue(folder(context, runs))
+    queue = ClusterQueue(resolve_runs_folder(context, runs))
     queue.stop()
     left = _count(queue.unfinished())
-    output.say(f"cluster: stopped; unfinished: {left}; 'fer-tui cluster start' goes on with them")
+    output.print_message(f"cluster: stopped; unfinished: {left}; 'fer-tui cluster start' goes on with them")
     return 0
 
 
@@ -186,10 +190,10 @@ def _address(queue: ClusterQueue, wanted: str | None) -> str | None:
     """
     token = find_token()
     if wanted is None:
-        wanted = queue.address if queue.is_driven() or queue.unfinished() else None
+        wanted = queue.address if queue.has_driver() or queue.unfinished() else None
     elif wanted == LOCAL:
         wanted = None
-    if queue.is_driven() and wanted != queue.address:
+    if queue.has_driver() and wanted != queue.address:
         raise RunError(
             "address",
             f"the queue of {queue.runs} is worked on by way of {queue.address or 'this machine'}; "
@@ -203,18 +207,18 @@ def _address(queue: ClusterQueue, wanted: str | None) -> str | None:
 def _drive(queue: ClusterQueue, address: str | None, made: list[Path], began: float, *, wait: bool, json: bool) -> int:
     """See that there is a driver, and wait with it for the runs where that is asked; the exit status."""
     try:
-        if not queue.is_driven():
+        if not queue.has_driver():
             queue.start(address)
         if wait:
-            follow(made, queue.is_driven, began)
+            follow(made, queue.has_driver, began)
     except KeyboardInterrupt:
-        output.say("the runs go on in the background; 'fer-tui cluster stop' ends them")
+        output.print_message("the runs go on in the background; 'fer-tui cluster stop' ends them")
         raise
     if wait:
         ended = [read_run(path) for path in made]
         report(ended, json=json)
         return exit_status(ended)
     if json:
-        output.print_json([result(read_run(path)) for path in made])
+        output.print_json([run_result(read_run(path)) for path in made])
     sys.stdout.flush()
     return 0

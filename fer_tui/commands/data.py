@@ -10,7 +10,7 @@ import typer
 from core.errors import ConfigError
 from fer_tui.commands.options import JsonOption
 from fer_tui.console import output
-from fer_tui.console.progress import counting
+from fer_tui.console.progress import progress_bar
 
 app = typer.Typer(
     add_completion=False,
@@ -27,11 +27,11 @@ def check(
     """Count a data set's images and say what is wrong with them."""
     from core.data.audit import audit_dataset
     from core.data.dataset import counts_by_split
-    from core.data.readers.choose import read_dataset
+    from core.data.readers.reader_factory import read_dataset
 
     dataset = read_dataset(path)
     counts = counts_by_split(dataset.frame)
-    with counting("checking images", len(dataset.frame)) as progress:
+    with progress_bar("checking images", len(dataset.frame)) as progress:
         problems = audit_dataset(dataset, progress)
     if json:
         found = [{"kind": p.kind, "message": p.message, "paths": list(p.paths)} for p in problems]
@@ -68,7 +68,7 @@ def demo(
     if seed < 0:
         raise ConfigError("seed", f"must be at least 0 (got {seed})")
     write_faces(directory, per_class, seed)
-    output.say(f"drew {per_class * len(CLASSES):,} faces of {len(CLASSES)} classes into {directory}")
+    output.print_message(f"drew {per_class * len(CLASSES):,} faces of {len(CLASSES)} classes into {directory}")
     return 0
 
 
@@ -79,5 +79,5 @@ def download(
     """Download the article's data set from Kaggle (needs fer-tui[kaggle])."""
     from core.data.download import download_article
 
-    output.say(f"downloaded to {download_article(directory)}")
+    output.print_message(f"downloaded to {download_article(directory)}")
     return 0

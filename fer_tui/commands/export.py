@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from core.runs.reader import find_run
-from core.system.log import output_to
-from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
+from core.system.log import log_to_file
+from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, resolve_runs_folder
 from fer_tui.console import output
-from fer_tui.console.terminal import app_log
+from fer_tui.console.terminal import app_log_path
 
 
 def export(
@@ -20,7 +20,7 @@ def export(
     path: Annotated[
         Path, typer.Argument(metavar="OUTPUT", help="File to write; savedmodel writes a folder.", show_default=False)
     ],
-    form: Annotated[
+    file_format: Annotated[
         str, typer.Option("--format", help="keras, savedmodel, onnx or litert.", show_default=False, metavar="FORMAT")
     ],
     runs: RunsOption = None,
@@ -29,12 +29,12 @@ def export(
     """Write a run's kept model for other programs, checked against the original, with a model card."""
     from core.export.formats import export_run
 
-    found = find_run(run, folder(context, runs))
-    with output_to(app_log()):
-        done = export_run(found, form, path)
+    found = find_run(run, resolve_runs_folder(context, runs))
+    with log_to_file(app_log_path()):
+        done = export_run(found, file_format, path)
     if json:
         told = {"output": path, "card": done.card, "difference": done.difference, "images": done.images}
-        output.print_json({"run": found.name, "format": form, **told})
+        output.print_json({"run": found.name, "format": file_format, **told})
     else:
         output.console().print(
             f"{output.escape_control(str(path))}: differs from the original by up to {done.difference:.2g} on "
@@ -54,13 +54,13 @@ def log(
     json: JsonOption = False,
 ) -> int:
     """Log a run to TensorBoard or MLflow, as `train --track` does while it trains."""
-    from core.export.tracking import log_run
+    from core.export.tracker_registry import log_run
 
-    found = find_run(run, folder(context, runs))
-    with output_to(app_log()):
+    found = find_run(run, resolve_runs_folder(context, runs))
+    with log_to_file(app_log_path()):
         where = log_run(found, to)
     if json:
         output.print_json({"run": found.name, "to": to, "where": where})
     else:
-        output.say(f"{found.name}: logged to {where}")
+        output.print_message(f"{found.name}: logged to {where}")
     return 0

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from core.system.version import __version__
-from fer_tui.commands.options import Defaults
+from fer_tui.commands.options import GlobalOptions
 
 # Each command and where it stands: only the one that is called is imported, since the screens want none of them.
 COMMANDS = {
@@ -100,8 +100,8 @@ def root(
     ] = False,
 ) -> None:
     """Keep what stands before the command for the command to use."""
-    context.obj = Defaults(data=data, runs=runs, theme=theme, mouse=not no_mouse)
+    context.obj = GlobalOptions(data=data, runs=runs, theme=theme, mouse=not no_mouse)
     if context.invoked_subcommand is None:
-        from fer_tui.launch import run
+        from fer_tui.launch import run_app
 
-        raise typer.Exit(run(data, runs, theme=theme, mouse=not no_mouse))
+        raise typer.Exit(run_app(data, runs, theme=theme, mouse=not no_mouse))

@@ -11,10 +11,10 @@ import typer
 from core.errors import ConfigError, RunError
 from core.runs.reader import find_run
 from core.system import files
-from core.system.log import output_to
-from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
+from core.system.log import log_to_file
+from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, resolve_runs_folder
 from fer_tui.console import output
-from fer_tui.console.terminal import app_log
+from fer_tui.console.terminal import app_log_path
 
 if TYPE_CHECKING:
     from core.evaluation.inference import FacePrediction
@@ -46,18 +46,18 @@ def evaluate(
     json: JsonOption = False,
 ) -> int:
     """Evaluate a run's kept model on a split of any data set."""
-    from core.data.readers.choose import read_dataset
+    from core.data.readers.reader_factory import read_dataset
     from core.evaluation.inference import evaluate_run
 
     data = data or context.obj.data
     if data is None:
         raise ConfigError("data", "no data set given; name a folder of faces or a fer2013.csv")
-    path = find_run(run, folder(context, runs))
+    path = find_run(run, resolve_runs_folder(context, runs))
     dataset = read_dataset(data)
-    output.warn(dataset.problems)
-    with output_to(app_log()):
+    output.print_warnings(dataset.problems)
+    with log_to_file(app_log_path()):
         result, problems = evaluate_run(path, dataset, split, flip_average)
-    output.warn(problems)
+    output.print_warnings(problems)
     if json:
         output.print_json(result)
         return 0
@@ -105,14 +105,14 @@ def predict(
     """Say which expression a run's kept model sees on the faces in images."""
     from core.evaluation.inference import predict_images
 
-    path = find_run(run, folder(context, runs))
-    with output_to(app_log()):
+    path = find_run(run, resolve_runs_folder(context, runs))
+    with log_to_file(app_log_path()):
         answers = predict_images(path, images, flip_average=flip_average, whole=whole)
     for answer in answers:
         if answer.error:
-            output.fail(f"{answer.image}: {answer.error}; give a JPEG or PNG file")
+            output.print_error(f"{answer.image}: {answer.error}; give a JPEG or PNG file")
         elif answer.note:
-            output.say(f"{answer.image}: {answer.note}")
+            output.print_message(f"{answer.image}: {answer.note}")
     if json:
         output.print_json([answer.as_json() for answer in answers])
     elif shown := [answer for answer in answers if not answer.error]:
@@ -152,20 +152,20 @@ def explain(
 
     if target.suffix.lower() != ".png":
         raise ConfigError(f"{target}: a picture is written as PNG; name a file that ends in .png")
-    path = find_run(run, folder(context, runs))
-    with output_to(app_log()):
+    path = find_run(run, resolve_runs_folder(context, runs))
+    with log_to_file(app_log_path()):
         found = explain_image(path, image, explained, whole=whole)
     if found.note:
-        output.say(f"{image}: {found.note}")
+        output.print_message(f"{image}: {found.note}")
     content = BytesIO()
     found.picture().save(content, "PNG")
     try:
         files.write_output(target, content.getvalue())
     except OSError as error:
         raise RunError(f"{target}: {error.strerror}; name a file that can be written") from None
-    told = {"explained": found.explained, "probability": found.probability, "predicted": found.predicted}
+    told = {"explained": found.target_class, "probability": found.probability, "predicted": found.predicted}
     if json:
         output.print_json({"run": path.name, "image": image, "output": target, **told})
     else:
-        output.say(f"wrote {target}: what speaks for '{found.explained}' ({found.probability:.1%})")
+        output.print_message(f"wrote {target}: what speaks for '{found.target_class}' ({found.probability:.1%})")
     return 0

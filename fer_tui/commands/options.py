@@ -16,7 +16,7 @@ from core.runs.reader import list_runs, runs_folder
 
 
 @dataclass(frozen=True)
-class Defaults:
+class GlobalOptions:
     """What stood before the command: `fer-tui --runs A runs` counts like `fer-tui runs --runs A`."""
 
     data: Path | None = None
@@ -25,7 +25,7 @@ class Defaults:
     mouse: bool = True
 
 
-def folder(context: typer.Context, option: Path | None) -> Path:
+def resolve_runs_folder(context: typer.Context, option: Path | None) -> Path:
     """RUNS, from the command's option, the one before the command, the environment, the settings, or ./runs."""
     given = option or context.obj.runs
     if given is None and not os.environ.get("FER_TUI_RUNS"):

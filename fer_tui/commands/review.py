@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from core.data.corrections import EXCLUDE, ReviewDecision, write_decisions
+from core.data.corrections import EXCLUDE, ReviewDecision, decisions_to_csv
 from core.errors import RunError
 from core.runs.reader import find_run
 from core.system import files
-from core.system.log import output_to
-from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, folder
+from core.system.log import log_to_file
+from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, resolve_runs_folder
 from fer_tui.console import output
-from fer_tui.console.terminal import app_log
+from fer_tui.console.terminal import app_log_path
 
 SHOWN = 20
 
@@ -52,22 +52,24 @@ def review(
     """List the images whose label a run's model doubts most, of its validation split or of train."""
     from core.evaluation.label_review import find_label_issues
 
-    where = folder(context, runs)
+    where = resolve_runs_folder(context, runs)
     judged = [find_run(run, where)]
     if folds is not None:
-        status, judged = _folds(judged[0], folds, where)
+        status, judged = _train_folds(judged[0], folds, where)
         if status:
             return status
-    with output_to(app_log()):
+    with log_to_file(app_log_path()):
         found = find_label_issues(judged)
     shown = found[: first or (None if json and target is None else SHOWN)]
     if target is not None:
         decisions = [ReviewDecision(each.path, each.label, EXCLUDE, each.suggested) for each in shown]
         try:
-            files.write_output(target, write_decisions(decisions))
+            files.write_output(target, decisions_to_csv(decisions))
         except OSError as error:
             raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
-        output.say(f"wrote {target}: {len(shown):,} of {len(found):,} images; look at them, then train with --exclude")
+        output.print_message(
+            f"wrote {target}: {len(shown):,} of {len(found):,} images; look at them, then train with --exclude"
+        )
     if json:
         output.print_json([asdict(each) for each in shown])
     elif target is None:
@@ -78,29 +80,29 @@ def review(
     return 0
 
 
-def _folds(run: Path, folds: int, where: Path) -> tuple[int, list[Path]]:
+def _train_folds(run: Path, folds: int, where: Path) -> tuple[int, list[Path]]:
     """The run of every part, those trained that there are not yet; and the exit status of that training.
 
     Raises:
         RunError: a part was stopped before its end.
     """
-    from core.evaluation.label_review import fold_configs, runs_of
+    from core.evaluation.label_review import fold_configs, newest_run_per_config
     from core.runs.resume import load_config, requeue
     from core.runs.writer import create_runs
-    from fer_tui.commands.train import work
+    from fer_tui.commands.train import train_runs
 
     configs = fold_configs(load_config(run), folds)
-    known = runs_of(configs, where)
+    known = newest_run_per_config(configs, where)
     todo = [found.path for found in known if found and found.state != "completed"]
     for path in todo:
         requeue(path)
     todo += create_runs([config for config, found in zip(configs, known, strict=True) if not found], where)
     if todo:
-        output.say(f"training {len(todo)} of {folds} parts")
-        status = work(todo, json=False, is_told=False)
+        output.print_message(f"training {len(todo)} of {folds} parts")
+        status = train_runs(todo, json=False, is_reported=False)
         if status:
             return status, []
-    done = [found for found in runs_of(configs, where) if found and found.state == "completed"]
+    done = [found for found in newest_run_per_config(configs, where) if found and found.state == "completed"]
     if len(done) < folds:
         raise RunError(f"{len(done)} of {folds} parts are trained; the same command goes on with the others")
     return 0, [found.path for found in done]

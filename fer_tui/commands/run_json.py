@@ -8,7 +8,7 @@ from core.config.protocol import PUBLISHED
 from core.runs.reader import RunSnapshot
 
 
-def summary(run: RunSnapshot) -> dict[str, Any]:
+def run_summary(run: RunSnapshot) -> dict[str, Any]:
     """A run as `runs --json` lists it: `epoch` counts the epochs that are done, `epochs` those that it shall have."""
     return {
         **_name(run),
@@ -22,7 +22,7 @@ def summary(run: RunSnapshot) -> dict[str, Any]:
     }
 
 
-def result(run: RunSnapshot) -> dict[str, Any]:
+def run_result(run: RunSnapshot) -> dict[str, Any]:
     """What came of a run, as the commands that train print it: `epochs` counts the epochs that are done."""
     told = {
         **_name(run),
@@ -34,7 +34,7 @@ def result(run: RunSnapshot) -> dict[str, Any]:
         "message": run.message,
     }
     if run.config.get("protocol") == PUBLISHED.name:
-        told["val_accuracy_whole"] = run.figures.get("accuracy")
+        told["val_accuracy_whole"] = run.metrics.get("accuracy")
     return told
 
 

@@ -9,27 +9,27 @@ from typing import Annotated
 import typer
 
 from core.comparison.columns import COLUMNS, Row, is_reference
-from core.comparison.table_formats import cell, model_cell, write_table
+from core.comparison.table_formats import cell, format_table, model_cell
 from core.errors import ConfigError, RunError
 from core.runs.reader import RunSnapshot, find_run, list_runs, read_run
 from core.system import files
-from fer_tui.commands.options import JsonOption, RunsOption, complete_run, folder
-from fer_tui.commands.run_json import summary
+from fer_tui.commands.options import JsonOption, RunsOption, complete_run, resolve_runs_folder
+from fer_tui.commands.run_json import run_summary
 from fer_tui.console import output
-from fer_tui.console.states import terminal_style
+from fer_tui.console.state_colours import terminal_style
 
 FORMATS = ("table", "csv", "markdown", "latex", "json")
 
 
 def runs(context: typer.Context, runs: RunsOption = None, json: JsonOption = False) -> int:
     """List the runs, newest first."""
-    where = folder(context, runs)
+    where = resolve_runs_folder(context, runs)
     found = [read_run(path) for path in list_runs(where)]
     if json:
-        output.print_json([summary(run) for run in found])
+        output.print_json([run_summary(run) for run in found])
         return 0
     if not found:
-        output.say(f"no runs in {where}; start one with 'fer-tui train --data PATH --model compact'")
+        output.print_message(f"no runs in {where}; start one with 'fer-tui train --data PATH --model compact'")
         return 0
     output.print_table(
         {"run": "left", "state": "left", "epochs": "right", "val acc": "right", "message": "left"},
@@ -60,7 +60,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    form: Annotated[
+    table_format: Annotated[
         str,
         typer.Option("--format", metavar="|".join(FORMATS), help="How to print it.", autocompletion=lambda: FORMATS),
     ] = "table",
@@ -93,24 +93,26 @@ def compare(
     # Not for the list of runs: it imports the settings of a run, and with them pydantic.
     from core.comparison import table as comparison
 
-    if form not in FORMATS:
-        raise ConfigError("format", f"no format is called '{form}'; choose from {', '.join(FORMATS)}")
-    where = folder(context, runs)
+    if table_format not in FORMATS:
+        raise ConfigError("format", f"no format is called '{table_format}'; choose from {', '.join(FORMATS)}")
+    where = resolve_runs_folder(context, runs)
     if tested:
         if target is not None:
             raise ConfigError("target", "--test writes no table; its answer is on stdout, as JSON with --format json")
-        return _test(*(find_run(name, where) for name in tested), form=form)
+        return _test(*(find_run(name, where) for name in tested), form=table_format)
     paths = [find_run(name, where) for name in names] if names else list_runs(where)
     if not paths:
-        output.say(f"no runs in {where} to compare; start one with 'fer-tui train --data PATH --model compact'")
+        output.print_message(
+            f"no runs in {where} to compare; start one with 'fer-tui train --data PATH --model compact'"
+        )
     rows = comparison.compare([read_run(path) for path in paths], with_published=published, average_seeds=average_seeds)
-    if target is None and form == "table":
+    if target is None and table_format == "table":
         print_comparison(rows)
         return 0
-    if target is None and form == "json":
+    if target is None and table_format == "json":
         output.print_json(rows)
         return 0
-    text = write_table(rows, "csv" if form == "table" else form)
+    text = format_table(rows, "csv" if table_format == "table" else table_format)
     if target is None:
         output.print_lines(text)
         return 0
@@ -118,22 +120,22 @@ def compare(
         files.write_output(target, text.encode(errors="surrogateescape"))
     except OSError as error:
         raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
-    output.say(f"wrote {target}")
+    output.print_message(f"wrote {target}")
     return 0
 
 
 def _test(first: Path, second: Path, *, form: str) -> int:
     """Say whether two runs differ by more than chance."""
-    from core.evaluation.statistics import compare_two, in_words
+    from core.evaluation.statistics import compare_predictions, describe_difference
     from core.runs.predictions import read_predictions
 
     if form not in ("table", "json"):
         raise ConfigError("format", f"--test is told as table or json, not as {form}")
-    difference = compare_two(read_predictions(first), read_predictions(second))
+    difference = compare_predictions(read_predictions(first), read_predictions(second))
     if form == "json":
         output.print_json({"runs": [first.name, second.name], **asdict(difference)})
     else:
-        output.print_lines("".join(f"{line}\n" for line in in_words(difference, first.name, second.name)))
+        output.print_lines("".join(f"{line}\n" for line in describe_difference(difference, first.name, second.name)))
     return 0
 
 

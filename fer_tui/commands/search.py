@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.config import training_config as configs
-from core.config.command_line import command_line
+from core.config.command_line import train_command
 from core.errors import ConfigError
 from core.jobs.search_space import Space, first_values, read_space
 from core.models.registry import MODELS
 from core.runs.reader import read_run
 from core.training.checks import check_files
-from fer_tui.commands.options import JsonOption, RunsOption, folder
-from fer_tui.commands.run_json import result
-from fer_tui.commands.train import with_config_options
+from fer_tui.commands.options import JsonOption, RunsOption, resolve_runs_folder
+from fer_tui.commands.run_json import run_result
+from fer_tui.commands.train import add_config_options
 from fer_tui.console import output, terminal
 from fer_tui.console.progress import follow
-from fer_tui.console.states import terminal_style
+from fer_tui.console.state_colours import terminal_style
 
 if TYPE_CHECKING:
     from core.jobs.search import Search, TrialResult
@@ -88,31 +88,31 @@ def search(
     given = {name: value for name, value in flags.items() if value not in (None, [])}
     if context.obj.data:
         given.setdefault("data", context.obj.data)
-    settings, chosen = _settings(config, given, space or [])
-    where = folder(context, runs)
+    settings, chosen = _resolve_search(config, given, space or [])
+    where = resolve_runs_folder(context, runs)
     seconds = math.inf if time_budget is None else _seconds(time_budget)
     first = configs.resolve({**settings, **first_values(chosen)})
-    output.warn(check_files([first]))
+    output.print_warnings(check_files([first]))
     _quieten_optuna()
     work = Search(settings, chosen, where, study or study_file(where), prune=prune)
     work.deadline = time.monotonic() + seconds
-    with terminal.own_messages(), terminal.signals_to(work.stop, work.kill) as signals:
+    with terminal.keep_messages_on_terminal(), terminal.signals_to(work.stop, work.kill) as signals:
         _work(work, trials)
         try:
             _report(work, json=json)
         except OSError:
             if not signals:
                 raise
-            output.give_up_stdout()
+            output.discard_stdout()
     if signals:
         return 128 + signals[0]
     return 1 if work.best() is None and "failed" in {trial.state for trial in work.results()} else 0
 
 
-with_config_options(search)
+add_config_options(search)
 
 
-def _settings(file: Path | None, given: dict[str, Any], told: list[str]) -> tuple[dict[str, Any], Space]:
+def _resolve_search(file: Path | None, given: dict[str, Any], told: list[str]) -> tuple[dict[str, Any], Space]:
     """What all trials share, and what they choose from: the file's, and the flags' over it.
 
     Raises:
@@ -179,7 +179,7 @@ def _work(work: Search, trials: int | None) -> None:
     """Train trial after trial, each shown as it goes."""
     while (begun := work.begin(trials)) is not None:
         trial, run = begun
-        output.say(f"trial {trial.number}: {parameters(trial.params)}")
+        output.print_message(f"trial {trial.number}: {parameters(trial.params)}")
         began = time.time()
         worker = threading.Thread(target=work.train, args=(trial, run), name="search", daemon=True)
         worker.start()
@@ -189,7 +189,7 @@ def _work(work: Search, trials: int | None) -> None:
         told = work.tell(trial, run)
         figure = "" if told.value is None else f": {work.monitor} {told.value:.4f}"
         why = f"; {told.message}" if told.message else ""
-        output.say(f"trial {told.number}: {told.state}{figure}{why}")
+        output.print_message(f"trial {told.number}: {told.state}{figure}{why}")
 
 
 def parameters(chosen: Any) -> str:
@@ -204,11 +204,15 @@ def _report(work: Search, *, json: bool) -> None:
     """Every trial, then the best one's figures and the command that trains it again."""
     found, best = work.results(), work.best()
     run = read_run(best.run) if best and best.run else None
-    command = command_line(work.config(best.parameters)) if best else None
+    command = train_command(work.config(best.parameters)) if best else None
     if json:
-        told = {"number": best.number, "value": best.value, **result(run), "command": command} if best and run else None
+        told = (
+            {"number": best.number, "value": best.value, **run_result(run), "command": command}
+            if best and run
+            else None
+        )
         output.print_json(
-            {"study": work.name, "monitor": work.monitor, "trials": list(map(_told, found)), "best": told}
+            {"study": work.name, "monitor": work.monitor, "trials": list(map(_trial_json, found)), "best": told}
         )
     else:
         output.print_table(
@@ -222,7 +226,7 @@ def _report(work: Search, *, json: bool) -> None:
     sys.stdout.flush()
 
 
-def _told(trial: TrialResult) -> dict[str, Any]:
+def _trial_json(trial: TrialResult) -> dict[str, Any]:
     return {
         "number": trial.number,
         "state": trial.state,

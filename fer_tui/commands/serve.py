@@ -13,7 +13,7 @@ import typer
 
 from core.errors import ConfigError, FerError
 from core.system import extras
-from fer_tui.commands.options import Defaults, RunsOption
+from fer_tui.commands.options import GlobalOptions, RunsOption
 from fer_tui.console import output
 
 
@@ -48,11 +48,11 @@ def serve(
     from fer_tui.web.server import serve_app
 
     if expose:
-        output.say(
+        output.print_message(
             f"warning: --expose: whoever reaches port {port} of {host} can run trainings, and read, write and delete "
             f"files, as {getpass.getuser()}; there is no password"
         )
-    before: Defaults = context.obj
+    before: GlobalOptions = context.obj
     return serve_app(screens_command(before, data or before.data, runs or before.runs), host, port, is_exposed=expose)
 
 
@@ -64,7 +64,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def screens_command(before: Defaults, data: Path | None, runs: Path | None) -> str:
+def screens_command(before: GlobalOptions, data: Path | None, runs: Path | None) -> str:
     """The shell's command line that opens the screens with the same options."""
     options = {"--data": data, "--runs": runs, "--theme": before.theme}
     given = [word for option, value in options.items() if value is not None for word in (option, str(value))]

@@ -17,7 +17,7 @@ from core.config import training_config as configs
 from core.config.presets import find_preset
 from core.config.training_config import TrainingConfig
 from core.errors import ConfigError, RunError
-from core.runs.reader import ENDED, RunSnapshot, find_run, read_run
+from core.runs.reader import FINAL_STATES, RunSnapshot, find_run, read_run
 from core.runs.writer import request_stop
 from core.training.checks import check_files
 from fer_tui.commands.options import (
@@ -27,12 +27,12 @@ from fer_tui.commands.options import (
     RunArgument,
     RunsOption,
     complete_model,
-    folder,
+    resolve_runs_folder,
 )
-from fer_tui.commands.run_json import result
+from fer_tui.commands.run_json import run_result
 from fer_tui.commands.runs import print_comparison
 from fer_tui.console import output, terminal
-from fer_tui.console.progress import ending, follow
+from fer_tui.console.progress import follow, format_ending
 
 
 def train(
@@ -47,7 +47,7 @@ def train(
     resolved = chosen_configs(context, config, preset, flags)
     from core.runs.writer import create_runs
 
-    return work(create_runs(resolved, folder(context, runs)), json=json)
+    return train_runs(create_runs(resolved, resolve_runs_folder(context, runs)), json=json)
 
 
 def chosen_configs(
@@ -59,7 +59,7 @@ def chosen_configs(
         context: of the command, for the options before it.
         file: --config.
         preset: --preset.
-        flags: the options of `with_config_options`.
+        flags: the options of `add_config_options`.
 
     Raises:
         ConfigError: a value is not allowed.
@@ -82,7 +82,7 @@ def chosen_configs(
             for name in chosen:
                 configs.resolve({**settings, "data": given["data"], "model": name}, source=file.name)
         raise
-    output.warn(check_files(resolved))
+    output.print_warnings(check_files(resolved))
     return resolved
 
 
@@ -90,7 +90,7 @@ def _option(name: str) -> inspect.Parameter:
     """A TrainingConfig field as an option of `train`: checked by the model itself, absent unless given."""
     field = TrainingConfig.model_fields[name]
     flag = f"--{name.replace('_', '-')}"
-    choices = [str(choice) for choice in configs.choices(name)]
+    choices = [str(choice) for choice in configs.allowed_values(name)]
     default = "" if field.is_required() else f" [{'none' if field.default is None else field.default}]"
     help_text = f"{field.description}{default}".replace(" [False]", "")
     if name == "model":
@@ -110,7 +110,7 @@ def _option(name: str) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def with_config_options(command: Any) -> None:
+def add_config_options(command: Any) -> None:
     """Give a command an option for every field of TrainingConfig that is no parameter of its own, for its `**flags`."""
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "flags"]
     options = [_option(name) for name in TrainingConfig.model_fields if name not in {p.name for p in own}]
@@ -118,7 +118,7 @@ def with_config_options(command: Any) -> None:
     command.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
 
 
-with_config_options(train)
+add_config_options(train)
 
 
 def resume(
@@ -135,49 +135,49 @@ def resume(
     json: JsonOption = False,
 ) -> int:
     """Go on with a run that was stopped, failed, diverged or interrupted, with its own settings."""
-    from core.runs.resume import how_exactly, requeue
+    from core.runs.resume import requeue, resume_caveat
 
-    path = find_run(run, folder(context, runs))
+    path = find_run(run, resolve_runs_folder(context, runs))
     snapshot = read_run(path)
     if learning_rate is not None:
         # Where nothing is left to do, a wrong flag is told all the same.
         configs.check_settings({"learning_rate": learning_rate})
     if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
-        output.say(f"{path.name}: already completed; --epochs N trains it further")
+        output.print_message(f"{path.name}: already completed; --epochs N trains it further")
         if json:
-            output.print_json([result(snapshot)])
+            output.print_json([run_result(snapshot)])
         return 0
     requeue(path, epochs, learning_rate)
-    note = how_exactly(path)
+    note = resume_caveat(path)
     if note:
-        output.say(f"{path.name}: {note}")
-    return work([path], json=json)
+        output.print_message(f"{path.name}: {note}")
+    return train_runs([path], json=json)
 
 
 def stop(context: typer.Context, run: RunArgument, runs: RunsOption = None) -> int:
     """Ask a run to stop after its batch, and wait until it has."""
-    path = find_run(run, folder(context, runs))
-    if read_run(path).state in ENDED:
+    path = find_run(run, resolve_runs_folder(context, runs))
+    if read_run(path).state in FINAL_STATES:
         raise RunError(f"{path.name}: is not running ({read_run(path).state})")
     request_stop(path)
-    while (state := read_run(path).state) not in ENDED:
+    while (state := read_run(path).state) not in FINAL_STATES:
         time.sleep(0.2)
-    output.say(f"{path.name}: {state}")
+    output.print_message(f"{path.name}: {state}")
     return 0
 
 
-def work(runs: Sequence[Path], *, json: bool, is_told: bool = True) -> int:
+def train_runs(runs: Sequence[Path], *, json: bool, is_reported: bool = True) -> int:
     """Train runs in a worker thread while this one shows how they go; the exit status.
 
     Args:
         runs: their directories.
         json: whether the results are a JSON document, or a table.
-        is_told: whether there are results on stdout.
+        is_reported: whether there are results on stdout.
     """
-    from core.jobs.queue import RunQueue
+    from core.jobs.run_queue import RunQueue
 
     queue = RunQueue(runs)
-    with terminal.own_messages(), terminal.signals_to(queue.stop, queue.kill) as signals:
+    with terminal.keep_messages_on_terminal(), terminal.signals_to(queue.stop, queue.kill) as signals:
         worker = threading.Thread(target=queue.work, name="trainer", daemon=True)
         began = time.time()
         worker.start()
@@ -191,13 +191,13 @@ def work(runs: Sequence[Path], *, json: bool, is_told: bool = True) -> int:
             raise error
         snapshots = [read_run(path) for path in runs]
         try:
-            if is_told:
+            if is_reported:
                 report(snapshots, json=json)
         except OSError:
             # A line that dropped took stdout with it; the status below still says so.
             if not signals:
                 raise
-            output.give_up_stdout()
+            output.discard_stdout()
     if signals:
         return 128 + signals[0]
     return exit_status(snapshots)
@@ -208,16 +208,16 @@ def report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:
     for run in snapshots:
         for problem in run.environment.get("problems", ()):
             if problem["kind"] in ("undecodable", "damaged_checkpoint"):
-                output.say(f"warning: {run.name}: {problem['message']}")
+                output.print_message(f"warning: {run.name}: {problem['message']}")
         if run.state == "interrupted":
-            output.say(ending(run))
+            output.print_message(format_ending(run))
     if json:
-        output.print_json([result(run) for run in snapshots])
+        output.print_json([run_result(run) for run in snapshots])
     else:
         print_comparison(compare(snapshots, with_published=False))
         for run in snapshots:
             for warning in run.warnings:
-                output.say(f"warning: {run.name}: {warning.get('message', '')}")
+                output.print_message(f"warning: {run.name}: {warning.get('message', '')}")
     sys.stdout.flush()
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 terminal_copy: TextIO | None = None
 
 
-def messages() -> TextIO:
+def message_stream() -> TextIO:
     """Where messages go: stderr as it is now, or the copy of the terminal."""
     return sys.stderr if terminal_copy is None else terminal_copy
 
@@ -31,27 +31,27 @@ def escape_control(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
-def say(message: str) -> None:
+def print_message(message: str) -> None:
     """One line on stderr; a reader that has left must not end the work."""
     line = escape_control(message) + "\n"
     with contextlib.suppress(OSError):
         try:
-            messages().write(line)
-            messages().flush()
+            message_stream().write(line)
+            message_stream().flush()
         except RuntimeError:
             # A signal's handler speaks in the middle of another message: past the buffer that is in use.
-            os.write(messages().fileno(), line.encode())
+            os.write(message_stream().fileno(), line.encode())
 
 
-def fail(message: str) -> None:
+def print_error(message: str) -> None:
     """One line on stderr that says what went wrong."""
-    say(f"fer-tui: {message}")
+    print_message(f"fer-tui: {message}")
 
 
-def warn(problems: Iterable[Problem]) -> None:
+def print_warnings(problems: Iterable[Problem]) -> None:
     """A line a problem on stderr."""
     for problem in problems:
-        say(f"warning: {problem.message}")
+        print_message(f"warning: {problem.message}")
 
 
 def print_json(value: Any) -> None:
@@ -65,7 +65,7 @@ def print_lines(text: str) -> None:
     sys.stdout.write("\n".join(escape_control(line) for line in text.split("\n")))
 
 
-def give_up_stdout() -> None:
+def discard_stdout() -> None:
     """Send nowhere what stdout still holds and can't be written, so that the interpreter's last flush is silent."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from core.runs.reader import ENDED, RunSnapshot, read_run
+from core.runs.reader import FINAL_STATES, RunSnapshot, read_run
 from fer_tui.console import output
 
 TICK = 0.25
@@ -49,12 +49,12 @@ def follow(runs: Sequence[Path], working: Callable[[], bool], began: float) -> N
 
 def _has_ended(run: RunSnapshot) -> bool:
     # An interrupted run has said nothing of its end; its worker may only just have begun with it.
-    return run.state in ENDED and run.state != "interrupted"
+    return run.state in FINAL_STATES and run.state != "interrupted"
 
 
 @contextlib.contextmanager
 def _display() -> Iterator[Display]:
-    if not output.on_terminal(output.messages()):
+    if not output.on_terminal(output.message_stream()):
         yield _Lines()
         return
     from rich.console import Console
@@ -66,7 +66,7 @@ def _display() -> Iterator[Display]:
         TextColumn("{task.fields[said]}", markup=False),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(file=output.messages(), highlight=False)) as progress:
+    with Progress(*columns, console=Console(file=output.message_stream(), highlight=False)) as progress:
         yield _Bars(progress)
 
 
@@ -80,10 +80,12 @@ class _Lines:
         # A resumed run's epochs from before are known; a checkpoint further back drops some of them.
         told = min(self._told.get(run.name, len(run.history)), len(run.history))
         for row in run.history[told:]:
-            output.say(f"{run.name}  epoch {row['epoch']:.0f}/{run.config.get('epochs')}  {figures(row)}")
+            output.print_message(
+                f"{run.name}  epoch {row['epoch']:.0f}/{run.config.get('epochs')}  {format_metrics(row)}"
+            )
         self._told[run.name] = len(run.history)
         if has_ended:
-            output.say(ending(run))
+            output.print_message(format_ending(run))
 
 
 class _Bars:
@@ -101,7 +103,7 @@ class _Bars:
             self._tasks[run.name] = self._progress.add_task(run.model, total=None, said="")
         epoch, epochs = run.status.get("epoch") or 0, run.config.get("epochs")
         batch, batches = run.status.get("batch") or 0, run.status.get("batches")
-        last = figures(run.history[-1]) if run.history else ""
+        last = format_metrics(run.history[-1]) if run.history else ""
         self._progress.update(
             self._tasks[run.name],
             description=f"{run.model}  epoch {epoch}/{epochs}",
@@ -112,10 +114,10 @@ class _Bars:
         if has_ended:
             self._progress.update(self._tasks[run.name], total=1, completed=1, said=run.state)
             self._progress.stop_task(self._tasks[run.name])
-            self._progress.console.print(output.escape_control(ending(run)), markup=False, soft_wrap=True)
+            self._progress.console.print(output.escape_control(format_ending(run)), markup=False, soft_wrap=True)
 
 
-def figures(row: Mapping[str, float]) -> str:
+def format_metrics(row: Mapping[str, float]) -> str:
     """An epoch's loss and accuracy, training and validation."""
     return (
         f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  val_loss {row['val_loss']:.4f}  "
@@ -123,7 +125,7 @@ def figures(row: Mapping[str, float]) -> str:
     )
 
 
-def ending(run: RunSnapshot) -> str:
+def format_ending(run: RunSnapshot) -> str:
     """How a run ended, with the advice that it left; as an error where it failed."""
     start = "fer-tui: " if run.state in ("failed", "diverged", "interrupted") else ""
     kept = run.kept_epoch()
@@ -135,15 +137,15 @@ def ending(run: RunSnapshot) -> str:
 
 
 @contextlib.contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar for a count that goes up to `total`; nothing where stderr is no terminal."""
-    if not output.on_terminal(output.messages()):
+    if not output.on_terminal(output.message_stream()):
         yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(file=output.messages()), transient=True) as progress:
+    with Progress(console=Console(file=output.message_stream()), transient=True) as progress:
         task = progress.add_task(what, total=total)
 
         def show(done: int) -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from core.system.log import records_to_descriptor
+from core.system.log import log_to_stderr
 from fer_tui.console import output
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def app_log() -> Path:
+def app_log_path() -> Path:
     """Where what is said outside a run goes; /dev/null where no folder can be made."""
     from platformdirs import user_log_path
 
@@ -58,11 +58,11 @@ class _Lasting(io.FileIO):
 
 
 @contextlib.contextmanager
-def own_messages() -> Iterator[None]:
+def keep_messages_on_terminal() -> Iterator[None]:
     """Messages go to a copy of the terminal inside the block, so that descriptor 2 can be sent to a log."""
     before = output.terminal_copy
     with contextlib.suppress(OSError):
-        output.messages().flush()
+        output.message_stream().flush()
     with io.TextIOWrapper(
         io.BufferedWriter(_Lasting(os.dup(2), "w")), encoding="utf-8", errors="backslashreplace"
     ) as copy:
@@ -74,14 +74,14 @@ def own_messages() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def own_screen() -> Iterator[None]:
+def reserve_terminal() -> Iterator[None]:
     """The terminal for Textual alone inside the block: what others write to descriptors 1 and 2 goes to the app's log.
 
     Textual draws on `sys.__stderr__`, where TensorFlow's C++ code writes too, and asks `sys.__stdout__` for the size.
     """
     names, before = ("__stdout__", "__stderr__"), (sys.__stdout__, sys.__stderr__, sys.stdout, sys.stderr)
     kept = [os.dup(number) for number in (1, 2)]
-    log = os.open(app_log(), os.O_WRONLY | os.O_APPEND)
+    log = os.open(app_log_path(), os.O_WRONLY | os.O_APPEND)
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, log)
         for number, name, descriptor in zip((1, 2), names, kept, strict=True):
@@ -90,7 +90,7 @@ def own_screen() -> Iterator[None]:
             )
             setattr(sys, name, copy)
             os.dup2(log, number)
-        stack.enter_context(records_to_descriptor())
+        stack.enter_context(log_to_stderr())
         sys.stdout, sys.stderr = (os.fdopen(os.dup(log), "w", buffering=1) for _ in names)
         try:
             yield
@@ -114,7 +114,7 @@ def signals_to(stop: Callable[[], None], force: Callable[[], None]) -> Iterator[
     def handle(number: int, frame: FrameType | None) -> None:
         came.append(number)
         if len(came) == 1:
-            output.say("stopping after this batch; once more to leave at once")
+            output.print_message("stopping after this batch; once more to leave at once")
             stop()
         else:
             force()

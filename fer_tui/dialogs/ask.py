@@ -39,7 +39,7 @@ class AskScreen(ModalScreen[T | None], Generic[T]):
         """Where it is typed."""
         raise NotImplementedError
 
-    def take(self, text: str) -> None:
+    def submit(self, text: str) -> None:
         """Dismiss with what was typed, or say what is wrong with it."""
         raise NotImplementedError
 
@@ -62,4 +62,4 @@ class AskScreen(ModalScreen[T | None], Generic[T]):
     @on(Button.Pressed, "#do")
     @on(Input.Submitted)
     def _answered(self) -> None:
-        self.take(self.query_one(Input).value)
+        self.submit(self.query_one(Input).value)

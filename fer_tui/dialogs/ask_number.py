@@ -51,7 +51,7 @@ class AskNumberScreen(AskScreen[float]):
         yield Input(self._suggested, id="asked-number", type=self._kind, compact=True)
         yield Static(id="number-problem", classes="problem", markup=False)
 
-    def take(self, text: str) -> None:
+    def submit(self, text: str) -> None:
         """Take a good number."""
         try:
             number = float(text)

@@ -29,6 +29,6 @@ class AskPathScreen(AskScreen[str]):
         """A path, completed as it is typed."""
         yield PathInput(self._value, id="asked-path", folders_only=True)
 
-    def take(self, text: str) -> None:
+    def submit(self, text: str) -> None:
         """Take the path; none is no answer."""
         self.dismiss(text.strip() or None)

@@ -16,19 +16,19 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 
 from core.comparison.table import Row
-from core.comparison.table_formats import write_table
+from core.comparison.table_formats import format_table
 from core.system.files import write_output
 from fer_tui.console.output import escape_control
 from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.key_labels import key_label
-from fer_tui.state.session import ExportChoice
+from fer_tui.state.app_state import ExportChoice
 from fer_tui.widgets.path_input import PathInput
 from fer_tui.widgets.safe_input import SafeInput
 
 if TYPE_CHECKING:
     from fer_tui.state.workbench import Workbench
 
-FORMS = {
+FORMATS = {
     "csv": ("CSV", ".csv", "text/csv"),
     "markdown": ("Markdown", ".md", "text/markdown"),
     "latex": ("LaTeX", ".tex", "application/x-tex"),
@@ -36,7 +36,7 @@ FORMS = {
 }
 
 
-class FormButton(RadioButton):
+class FormatButton(RadioButton):
     """A format; the mark, and not its colour alone, tells which one is chosen."""
 
     @property
@@ -61,7 +61,7 @@ class ExportScreen(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Path, format, what is wrong, buttons."""
-        choice = self.fer.memory.state.export
+        choice = self.fer.state_store.state.export
         verb = "Download" if self.app.is_web else "Export"
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"{verb} {len(self.rows)} rows"
@@ -73,8 +73,8 @@ class ExportScreen(ModalScreen[str | None]):
                 yield PathInput(choice.path, id="export-path")
             yield Static("Format")
             with RadioSet(id="export-form", compact=True):
-                for form, (title, *_) in FORMS.items():
-                    yield FormButton(title, value=form == choice.form, name=form, compact=True)
+                for form, (title, *_) in FORMATS.items():
+                    yield FormatButton(title, value=form == choice.form, name=form, compact=True)
             yield Static(id="export-problem", classes="problem", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button(verb, variant="primary", id="export", compact=True)
@@ -86,7 +86,7 @@ class ExportScreen(ModalScreen[str | None]):
         return cast("Workbench", self.app)
 
     @property
-    def form(self) -> str:
+    def chosen_format(self) -> str:
         """The chosen format."""
         pressed = self.query_one(RadioSet).pressed_button
         return str(pressed.name) if pressed else "csv"
@@ -96,8 +96,8 @@ class ExportScreen(ModalScreen[str | None]):
         """Let the file's ending follow the format, where it is one of ours."""
         field = self.query_one(Input)
         path = Path(field.value)
-        if path.suffix in {ending for _, ending, _ in FORMS.values()}:
-            field.value = str(path.with_suffix(FORMS[self.form][1]))
+        if path.suffix in {ending for _, ending, _ in FORMATS.values()}:
+            field.value = str(path.with_suffix(FORMATS[self.chosen_format][1]))
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
@@ -120,7 +120,7 @@ class ExportScreen(ModalScreen[str | None]):
             self._write(path)
 
     def _content(self) -> bytes:
-        return write_table(self.rows, self.form).encode(errors="surrogateescape")
+        return format_table(self.rows, self.chosen_format).encode(errors="surrogateescape")
 
     def _write(self, path: Path) -> None:
         try:
@@ -128,7 +128,9 @@ class ExportScreen(ModalScreen[str | None]):
         except OSError as error:
             self._tell(f"{path}: {error.strerror}; name a file that can be written")
             return
-        self.fer.memory.remember(export=ExportChoice(form=self.form, path=self.query_one(Input).value.strip()))
+        self.fer.state_store.update(
+            export=ExportChoice(form=self.chosen_format, path=self.query_one(Input).value.strip())
+        )
         self.dismiss(str(path.absolute()))
 
     def _download(self, name: str) -> None:
@@ -136,9 +138,9 @@ class ExportScreen(ModalScreen[str | None]):
         if not name:
             self._tell("name the file")
             return
-        mime_type = FORMS[self.form][2]
+        mime_type = FORMATS[self.chosen_format][2]
         self.app.deliver_binary(BytesIO(self._content()), save_filename=name, mime_type=mime_type)
-        self.fer.memory.remember(export=replace(self.fer.memory.state.export, form=self.form))
+        self.fer.state_store.update(export=replace(self.fer.state_store.state.export, form=self.chosen_format))
         self.dismiss(name)
 
     def _tell(self, problem: str) -> None:

@@ -45,4 +45,4 @@ class LeavingScreen(ModalScreen[None]):
 
     def action_force(self) -> None:
         """Leave at once."""
-        cast("Workbench", self.app).leave_at_once(130)
+        cast("Workbench", self.app).exit_now(130)

@@ -19,7 +19,7 @@ from core.errors import FerError
 from core.runs.reader import RunSnapshot
 from fer_tui.console.output import escape_control
 from fer_tui.key_labels import key_label
-from fer_tui.state.loaded_model import MODELS, model_at_work
+from fer_tui.state.loaded_model import MODEL_CACHE, model_access
 from fer_tui.widgets.face_grid import Face, FaceGrid
 from fer_tui.widgets.path_input import PathInput
 from fer_tui.widgets.probability_bars import ProbabilityBars
@@ -43,7 +43,7 @@ class PredictScreen(ModalScreen[None]):
     _predictor: ClassVar[Predictor | None] = None
     _last_path: ClassVar[str] = ""
 
-    class Told(Message):
+    class StatusReported(Message):
         """How far the worker is, or why it could not go on."""
 
         def __init__(self, job: int, text: str, *, is_problem: bool = False) -> None:
@@ -68,15 +68,15 @@ class PredictScreen(ModalScreen[None]):
     def __init__(self, run: RunSnapshot) -> None:
         """`run`: one that has a kept model."""
         super().__init__()
-        self.run_asked = run
+        self.run = run
         self.job = 0
 
     def compose(self) -> ComposeResult:
         """Field, what is going on, face and bars."""
-        folder = self.run_asked.environment.get("data")
+        folder = self.run.environment.get("data")
         begin = "" if folder is None else f"{folder}/"
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = escape(f"Predict with {model_and_name(self.run_asked)}")
+            dialog.border_title = escape(f"Predict with {model_and_name(self.run)}")
             yield PathInput(
                 PredictScreen._last_path or begin,
                 id="image-path",
@@ -107,7 +107,7 @@ class PredictScreen(ModalScreen[None]):
         self.query_one(FaceGrid).show([])
         self.query_one(ProbabilityBars).show({})
         # Its import takes seconds, and is somebody else's to wait for if a training has begun it.
-        self._tell("Predicting …" if PredictScreen._predictor else "Loading TensorFlow …")
+        self._show_status("Predicting …" if PredictScreen._predictor else "Loading TensorFlow …")
         self.run_worker(lambda: self._predict(job, path), thread=True, group="predict", name="predict")
 
     # In the worker thread: messages are all that leaves it
@@ -120,30 +120,32 @@ class PredictScreen(ModalScreen[None]):
             image = images.read_image(path)
             self.post_message(self.FaceRead(job, image))
         except images.ImageError as error:
-            self.post_message(self.Told(job, f"{path}: {error}; name a JPEG or PNG file", is_problem=True))
+            self.post_message(self.StatusReported(job, f"{path}: {error}; name a JPEG or PNG file", is_problem=True))
             return
         try:
-            with model_at_work("predict"):
+            with model_access("predict"):
                 if job != self.job:
                     return
-                PredictScreen._predictor = predictor = PredictScreen._predictor or Predictor(MODELS)
-                answer, *others = predictor.predict(self.run_asked.path, [path])
+                PredictScreen._predictor = predictor = PredictScreen._predictor or Predictor(MODEL_CACHE)
+                answer, *others = predictor.predict(self.run.path, [path])
         except FerError as error:
-            self.post_message(self.Told(job, str(error), is_problem=True))
+            self.post_message(self.StatusReported(job, str(error), is_problem=True))
             return
         if answer.error:
-            self.post_message(self.Told(job, f"{path}: {answer.error}; name a JPEG or PNG file", is_problem=True))
+            self.post_message(
+                self.StatusReported(job, f"{path}: {answer.error}; name a JPEG or PNG file", is_problem=True)
+            )
         else:
             if answer.box is not None:
-                self.post_message(self.FaceRead(job, answer.box.cut(image)))
+                self.post_message(self.FaceRead(job, answer.box.crop(image)))
             self.post_message(self.Predicted(job, answer, 1 + len(others)))
 
     # On the event loop
 
-    @on(Told)
-    def _on_told(self, message: Told) -> None:
+    @on(StatusReported)
+    def _on_status(self, message: StatusReported) -> None:
         if message.job == self.job:
-            self._tell(message.text, is_problem=message.is_problem)
+            self._show_status(message.text, is_problem=message.is_problem)
 
     @on(FaceRead)
     def _on_face(self, message: FaceRead) -> None:
@@ -157,8 +159,8 @@ class PredictScreen(ModalScreen[None]):
             said, share = next(iter(answer.probabilities.items()))
             self.query_one(ProbabilityBars).show(answer.probabilities)
             about = f"the largest of {message.faces} faces" if message.faces > 1 else answer.note
-            self._tell("   ".join(filter(None, (f"{said}, {share:.1%} sure", answer.image.name, about))))
+            self._show_status("   ".join(filter(None, (f"{said}, {share:.1%} sure", answer.image.name, about))))
 
-    def _tell(self, text: str, *, is_problem: bool = False) -> None:
+    def _show_status(self, text: str, *, is_problem: bool = False) -> None:
         style = self.app.theme_variables["error"] if is_problem else ""
         self.query_one("#predict-state", Static).update(Text(escape_control(text), style=style))

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from core.data.corrections import EXCLUDE, KEEP, RELABEL, ReviewDecision, read_decisions, write_decisions
+from core.data.corrections import EXCLUDE, KEEP, RELABEL, ReviewDecision, decisions_to_csv, read_decisions
 from core.errors import FerError
 from core.runs.predictions import matching_dataset
 from core.runs.reader import RunSnapshot
@@ -76,16 +76,16 @@ class ReviewScreen(ModalScreen[None]):
     def __init__(self, run: RunSnapshot) -> None:
         """`run`: one that has predictions."""
         super().__init__()
-        self.run_asked = run
+        self.run = run
         self.issues: Sequence[LabelIssue] = ()
         self.decisions: dict[str, ReviewDecision] = {}
         self.dataset: Dataset | None = None
-        self.at = 0
+        self.index = 0
 
     def compose(self) -> ComposeResult:
         """Which image, its face and what the model says, what can be decided."""
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = escape(f"Labels that {model_and_name(self.run_asked)} doubts")
+            dialog.border_title = escape(f"Labels that {model_and_name(self.run)} doubts")
             yield Static("Judging the labels …", id="review-state", markup=False)
             with Horizontal(id="reviewed"):
                 yield FaceGrid(id="reviewed-face")
@@ -103,13 +103,13 @@ class ReviewScreen(ModalScreen[None]):
     # In the worker threads: messages are all that leaves them
 
     def _read(self) -> None:
-        from core.evaluation.label_review import find_label_issues, with_other_parts
-        from core.runs.run_dataset import find_images
+        from core.evaluation.label_review import find_label_issues, k_fold_run_paths
+        from core.runs.run_dataset import read_run_dataset
 
-        run = self.run_asked
+        run = self.run
         try:
-            dataset = find_images(run)
-            found = matching_dataset(find_label_issues(with_other_parts(run, run.path.parent)), dataset)
+            dataset = read_run_dataset(run)
+            found = matching_dataset(find_label_issues(k_fold_run_paths(run, run.path.parent)), dataset)
             if not found:
                 raise FerError(f"{dataset.root}: has none of the images any more, or none in the same class")
             self.post_message(self.Read(found, read_decisions(run.path / FILE), dataset))
@@ -129,7 +129,7 @@ class ReviewScreen(ModalScreen[None]):
 
     @on(Failed)
     def _on_failed(self, message: Failed) -> None:
-        self._tell(message.text, "error")
+        self._show_status(message.text, "error")
 
     @on(Read)
     def _on_read(self, message: Read) -> None:
@@ -140,31 +140,31 @@ class ReviewScreen(ModalScreen[None]):
 
     @on(Decoded)
     def _on_decoded(self, message: Decoded) -> None:
-        if message.at == self.at:
+        if message.at == self.index:
             self.query_one(FaceGrid).show([message.face] if message.face else [])
 
     @property
-    def issue(self) -> LabelIssue | None:
+    def current_issue(self) -> LabelIssue | None:
         """The image that is shown."""
-        return self.issues[self.at] if self.issues else None
+        return self.issues[self.index] if self.issues else None
 
     def _show(self, at: int) -> None:
-        self.at = at
-        issue, dataset = self.issue, self.dataset
+        self.index = at
+        issue, dataset = self.current_issue, self.dataset
         if issue is None or dataset is None:
             return
         self.query_one(ProbabilityBars).show(issue.probabilities)
         self.run_worker(lambda: self._decode(at, issue, dataset), thread=True, group="review", name="face")
-        self._tell_state()
+        self._show_current_issue()
 
-    def _tell_state(self) -> None:
-        issue = self.issue
+    def _show_current_issue(self) -> None:
+        issue = self.current_issue
         if issue is None:
             return
         decision = self.decisions.get(issue.path)
         told = f"   {decision.decision} {decision.new_label}".rstrip() if decision else ""
         said = f"labelled {issue.label}, the model says {issue.suggested}"
-        self._tell(f"{self.at + 1:,} of {len(self.issues):,}   {said}{told}\n{issue.path}")
+        self._show_status(f"{self.index + 1:,} of {len(self.issues):,}   {said}{told}\n{issue.path}")
         self.query_one("#review-file", Static).update(escape_control(self._counted()))
 
     def _counted(self) -> str:
@@ -173,9 +173,9 @@ class ReviewScreen(ModalScreen[None]):
             return "Nothing is decided yet; every decision is saved at once."
         kinds = [each.decision for each in self.decisions.values()]
         counts = ", ".join(f"{kinds.count(kind):,} {kind}" for kind in (KEEP, EXCLUDE, RELABEL) if kind in kinds)
-        return f"{counts}: {self.run_asked.path / FILE}, for --exclude and --relabel"
+        return f"{counts}: {self.run.path / FILE}, for --exclude and --relabel"
 
-    def _tell(self, text: str, style: str = "foreground") -> None:
+    def _show_status(self, text: str, style: str = "foreground") -> None:
         colour = self.app.theme_variables[style]
         shown = "\n".join(map(escape_control, text.split("\n")))
         self.query_one("#review-state", Static).update(Text(shown, style=colour))
@@ -195,33 +195,35 @@ class ReviewScreen(ModalScreen[None]):
 
     def action_step(self, direction: int) -> None:
         """The next image, or the one before."""
-        self._show(min(max(self.at + direction, 0), len(self.issues) - 1))
+        self._show(min(max(self.index + direction, 0), len(self.issues) - 1))
 
     def action_decide(self, decision: str) -> None:
         """Keep the label, leave the image out, or give it the model's class."""
-        if self.issue:
-            self._decide(decision, self.issue.suggested if decision == RELABEL else "")
+        if self.current_issue:
+            self._decide(decision, self.current_issue.suggested if decision == RELABEL else "")
 
     def action_other(self) -> None:
         """Ask for a class."""
-        if self.issue:
-            classes = [(name, name) for name in sorted(self.issue.probabilities)]
-            self.app.push_screen(MenuScreen("It is", classes, self.issue.label), self._relabel)
+        if self.current_issue:
+            classes = [(name, name) for name in sorted(self.current_issue.probabilities)]
+            self.app.push_screen(MenuScreen("It is", classes, self.current_issue.label), self._relabel)
 
     def _relabel(self, name: str | None) -> None:
-        if name is not None and self.issue:
-            self._decide(KEEP if name == self.issue.label else RELABEL, "" if name == self.issue.label else name)
+        if name is not None and self.current_issue:
+            self._decide(
+                KEEP if name == self.current_issue.label else RELABEL, "" if name == self.current_issue.label else name
+            )
 
     def _decide(self, decision: str, new_label: str) -> None:
         """Save a decision, and go on to the next image."""
-        issue = self.issue
+        issue = self.current_issue
         if issue is None:
             return
         decisions = {**self.decisions, issue.path: ReviewDecision(issue.path, issue.label, decision, new_label)}
         try:
-            files.write_bytes(self.run_asked.path / FILE, write_decisions(list(decisions.values())))
+            files.write_bytes(self.run.path / FILE, decisions_to_csv(list(decisions.values())))
         except OSError as error:
-            self._tell(f"{self.run_asked.path / FILE}: {error.strerror}; it must be writable", "error")
+            self._show_status(f"{self.run.path / FILE}: {error.strerror}; it must be writable", "error")
             return
         self.decisions = decisions
         self.action_step(1)

@@ -10,13 +10,13 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Static
 
 from core.comparison import article
-from core.comparison.columns import BASELINES, PUBLISHED, Row, runs_of
+from core.comparison.columns import BASELINES, PUBLISHED_RUN, Row, run_names
 from core.comparison.table import compare
-from core.comparison.table_formats import write_table
+from core.comparison.table_formats import format_table
 from core.errors import FerError
-from core.runs.evaluated import evaluated
 from core.runs.predictions import read_predictions
 from core.runs.reader import RunSnapshot
+from core.runs.run_selection import evaluated_runs
 from fer_tui.console.output import escape_control
 from fer_tui.key_labels import tab_label
 from fer_tui.screens.mode_screen import RunsModeScreen
@@ -80,7 +80,7 @@ class CompareScreen(RunsModeScreen):
         self.averages_seeds = False
         self.tested: list[str] = []
         self.rows: list[Row] = []
-        self._of: tuple[object, ...] = ()
+        self._rendered_state: tuple[object, ...] = ()
 
     def compose_mode(self) -> ComposeResult:
         """What is compared, the table, and what there is to say of the cursor's row."""
@@ -92,25 +92,25 @@ class CompareScreen(RunsModeScreen):
 
     def forget(self) -> None:
         """Have the table's cells drawn anew."""
-        self._of = ()
+        self._rendered_state = ()
 
-    def compared(self) -> list[RunSnapshot]:
+    def compared_runs(self) -> list[RunSnapshot]:
         """The marked runs, else all that have an epoch."""
         runs = self.fer.runs or ()
         return [run for run in runs if run.name in self.fer.marked] or [run for run in runs if run.history]
 
     def render_runs(self, runs: tuple[RunSnapshot, ...]) -> None:
         """Compare the runs, where what stands in the table has changed."""
-        compared = self.compared()
+        compared = self.compared_runs()
         # A heartbeat changes a run's status, and nothing that stands in the table.
         shown = (
             self.with_article,
             self.averages_seeds,
             *((run.name, run.state, run.history, run.evaluation) for run in compared),
         )
-        if shown == self._of:
+        if shown == self._rendered_state:
             return
-        self._of = shown
+        self._rendered_state = shown
         self.rows = compare(compared, with_published=self.with_article, average_seeds=self.averages_seeds)
         which = "marked" if self.fer.marked else "with an epoch"
         with self.app.batch_update():
@@ -126,7 +126,7 @@ class CompareScreen(RunsModeScreen):
     def chosen(self) -> RunSnapshot | None:
         """The run in the cursor's row, the first of several; None where that is a baseline or the article's."""
         row = self.query_one(ComparisonTable).chosen_row
-        return next((run for run in self.fer.runs or () if row and run.name in runs_of(row)), None)
+        return next((run for run in self.fer.runs or () if row and run.name in run_names(row)), None)
 
     def action_inspect(self) -> None:
         """Open Inspect on the cursor's run."""
@@ -143,7 +143,7 @@ class CompareScreen(RunsModeScreen):
         """Ask which other run the cursor's is to be held against."""
         first = self.chosen
         if first:
-            others = [(run_line(run), run) for run in evaluated(self.fer.runs or ()) if run is not first]
+            others = [(run_line(run), run) for run in evaluated_runs(self.fer.runs or ()) if run is not first]
             menu = MenuScreen(f"Hold {model_and_digits(first)} against", others, None)
             self.app.push_screen(menu, lambda second: self._test(first, second))
 
@@ -153,11 +153,11 @@ class CompareScreen(RunsModeScreen):
 
     def _read_both(self, first: RunSnapshot, second: RunSnapshot) -> None:
         """Read both runs' predictions and say what the test does; in a thread."""
-        from core.evaluation.statistics import compare_two, in_words
+        from core.evaluation.statistics import compare_predictions, describe_difference
 
         try:
-            difference = compare_two(read_predictions(first.path), read_predictions(second.path))
-            told = in_words(difference, model_and_digits(first), model_and_digits(second))
+            difference = compare_predictions(read_predictions(first.path), read_predictions(second.path))
+            told = describe_difference(difference, model_and_digits(first), model_and_digits(second))
         except FerError as error:
             told = [str(error)]
         self.app.call_from_thread(self._tell_test, told)
@@ -179,7 +179,7 @@ class CompareScreen(RunsModeScreen):
 
     def _note(self, row: Row) -> str:
         """What the figures of a row mean, in words."""
-        if row["run"] == PUBLISHED:
+        if row["run"] == PUBLISHED_RUN:
             note = next(result.note for result in article.RESULTS if result.model == row["model"])
             return f"{row['model']} as printed in the article; {note}"
         if row["run"] in BASELINES:
@@ -210,7 +210,7 @@ class CompareScreen(RunsModeScreen):
         if action == "inspect":
             return self.chosen is not None
         if action == "test":
-            testable = evaluated(self.fer.runs or ())
+            testable = evaluated_runs(self.fer.runs or ())
             return self.chosen in testable and len(testable) > 1
         if action == "average_seeds":
             return bool(self.fer.runs)
@@ -232,7 +232,7 @@ class CompareScreen(RunsModeScreen):
         self.with_article = not self.with_article
         self.show_runs()
 
-    def exported(self) -> list[Row]:
+    def export_rows(self) -> list[Row]:
         """The rows as they stand in the table."""
         return list(self.query_one(ComparisonTable).rows_shown)
 
@@ -240,7 +240,7 @@ class CompareScreen(RunsModeScreen):
         """Ask where to, and write."""
         from fer_tui.dialogs.export import ExportScreen
 
-        self.app.push_screen(ExportScreen(self.exported()), self._exported)
+        self.app.push_screen(ExportScreen(self.export_rows()), self._exported)
 
     def _exported(self, path: str | None) -> None:
         if path:
@@ -248,5 +248,5 @@ class CompareScreen(RunsModeScreen):
 
     def action_copy(self) -> None:
         """Copy the table as CSV."""
-        self.app.copy_to_clipboard(write_table(self.exported(), "csv"))
-        self.notify(f"{len(self.exported())} rows as CSV", title="Copied", markup=False)
+        self.app.copy_to_clipboard(format_table(self.export_rows(), "csv"))
+        self.notify(f"{len(self.export_rows())} rows as CSV", title="Copied", markup=False)

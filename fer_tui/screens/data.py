@@ -59,7 +59,7 @@ class DataScreen(ModeScreen):
         Binding("escape", "leave_field", "Leave", show=False, id="data.leave", tooltip="Leave the text field"),
     ]
 
-    class Told(Message):
+    class StatusReported(Message):
         """How far the worker is, or why it could not go on."""
 
         def __init__(self, job: int, text: str, *, is_problem: bool = False) -> None:
@@ -101,7 +101,7 @@ class DataScreen(ModeScreen):
         self.counts: dict[str, dict[str, int]] = {}
         self.problems: Sequence[Problem] = ()
         self.chosen_class: str | None = None
-        self.draws = 0
+        self.sample_number = 0
         # Messages of an older job are of a data set that is no longer wanted.
         self.job = 0
 
@@ -132,7 +132,7 @@ class DataScreen(ModeScreen):
 
     def _last(self) -> Path | None:
         """The data set opened last, where it still is."""
-        last = self.fer.memory.state.data
+        last = self.fer.state_store.state.data
         return Path(last) if last and os.path.exists(last) else None  # noqa: PTH110
 
     def repaint(self) -> None:
@@ -182,7 +182,7 @@ class DataScreen(ModeScreen):
 
     def _begin(self, text: str) -> None:
         self.job += 1
-        self._tell(text)
+        self._show_status(text)
 
     # In the worker thread: messages are all that leaves it
 
@@ -192,14 +192,14 @@ class DataScreen(ModeScreen):
         try:
             write_faces(folder, PER_CLASS)
         except FerError as error:
-            self.post_message(self.Told(job, str(error), is_problem=True))
+            self.post_message(self.StatusReported(job, str(error), is_problem=True))
         else:
             self.post_message(self.FacesDrawn(job, folder))
 
     def _read(self, job: int, folder: Path) -> None:
         from core.data.audit import audit_dataset
         from core.data.dataset import counts_by_split
-        from core.data.readers.choose import read_dataset
+        from core.data.readers.reader_factory import read_dataset
 
         worker, told = get_current_worker(), time.monotonic()
         total = 0
@@ -210,7 +210,7 @@ class DataScreen(ModeScreen):
                 raise Superseded
             if time.monotonic() - told >= REPORT_INTERVAL:
                 told = time.monotonic()
-                self.post_message(self.Told(job, f"Checking the images: {done:,} of {total:,}"))
+                self.post_message(self.StatusReported(job, f"Checking the images: {done:,} of {total:,}"))
 
         try:
             dataset = read_dataset(folder)
@@ -218,7 +218,7 @@ class DataScreen(ModeScreen):
             self.post_message(self.DatasetRead(job, dataset, counts_by_split(dataset.frame)))
             self.post_message(self.Audited(job, audit_dataset(dataset, progress)))
         except FerError as error:
-            self.post_message(self.Told(job, str(error), is_problem=True))
+            self.post_message(self.StatusReported(job, str(error), is_problem=True))
         except Superseded:
             pass
 
@@ -230,10 +230,10 @@ class DataScreen(ModeScreen):
 
     # On the event loop
 
-    @on(Told)
-    def _on_told(self, message: Told) -> None:
+    @on(StatusReported)
+    def _on_status(self, message: StatusReported) -> None:
         if message.job == self.job:
-            self._tell(message.text, is_problem=message.is_problem)
+            self._show_status(message.text, is_problem=message.is_problem)
 
     @on(FacesDrawn)
     def _on_drawn(self, message: FacesDrawn) -> None:
@@ -245,8 +245,8 @@ class DataScreen(ModeScreen):
     def _on_read(self, message: DatasetRead) -> None:
         if message.job == self.job:
             self.dataset, self.counts, self.problems = message.dataset, message.counts, ()
-            self.chosen_class, self.draws = None, 0
-            self.fer.memory.remember(data=str(message.dataset.root.absolute()))
+            self.chosen_class, self.sample_number = None, 0
+            self.fer.state_store.update(data=str(message.dataset.root.absolute()))
             self.fer.data, self.fer.counts = message.dataset.root.absolute(), message.counts
             with self.app.batch_update():
                 self.remove_class("-empty")
@@ -267,10 +267,10 @@ class DataScreen(ModeScreen):
             images = sum(sum(split.values()) for split in self.counts.values())
             found = len(self.problems)
             said = "nothing found wrong" if not found else "1 finding" if found == 1 else f"{found} findings"
-            self._tell(f"{images:,} images   {len(self.query_one(ClassBars).class_names)} classes   {said}")
+            self._show_status(f"{images:,} images   {len(self.query_one(ClassBars).class_names)} classes   {said}")
             self._show_findings("Nothing was found wrong.")
 
-    def _tell(self, text: str, *, is_problem: bool = False) -> None:
+    def _show_status(self, text: str, *, is_problem: bool = False) -> None:
         state = self.query_one("#data-state", Static)
         state.set_class(is_problem, "-problem")
         state.update(escape_control(text))
@@ -286,13 +286,13 @@ class DataScreen(ModeScreen):
         )
 
     def _new_sample(self) -> None:
-        job, dataset, label, draw = self.job, self.dataset, self.chosen_class, self.draws
+        job, dataset, label, draw = self.job, self.dataset, self.chosen_class, self.sample_number
         if dataset is not None:
             self.run_worker(lambda: self._sample(job, dataset, label, draw), thread=True, group="faces", name="faces")
 
     def action_new_faces(self) -> None:
         """Show other faces."""
-        self.draws += 1
+        self.sample_number += 1
         self.query_one("#data-tabs", TabbedContent).active = "faces-pane"
         self._new_sample()
 

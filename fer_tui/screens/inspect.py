@@ -12,13 +12,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
-from core.runs.evaluated import evaluated, next_evaluated, run_to_inspect
-from core.runs.predictions import Cell, Evaluation, Prediction, most_telling_predictions, read_evaluation
+from core.runs.predictions import Evaluation, MatrixCell, Prediction, most_telling_predictions, parse_evaluation
 from core.runs.reader import RunSnapshot
+from core.runs.run_selection import evaluated_runs, next_evaluated, run_to_inspect
 from fer_tui.console.output import escape_control
 from fer_tui.key_labels import key_label, tab_label
-from fer_tui.screens.inspect_reading import InspectReading
 from fer_tui.screens.inspect_words import faces_title, run_title, without_figures
+from fer_tui.screens.inspect_workers import InspectWorkers
 from fer_tui.widgets.class_report import ClassReport
 from fer_tui.widgets.confusion_matrix import ConfusionMatrix
 from fer_tui.widgets.face_grid import FaceGrid
@@ -40,7 +40,7 @@ class RunTitle(Static):
         await self.app.run_action("screen.choose_run")
 
 
-class InspectScreen(InspectReading):
+class InspectScreen(InspectWorkers):
     """One run's confusion matrix, per-class report, and faces."""
 
     MODE = "inspect"
@@ -66,10 +66,10 @@ class InspectScreen(InspectReading):
         self.predictions: Sequence[Prediction] | None = None
         self.dataset: Dataset | None = None
         self.problem = ""
-        self.unread = 0
+        self.unreadable = 0
         self.first_face = 0
-        self.explained = self.are_heated = False
-        self._of: tuple[object, ...] = ()
+        self.is_explaining = self.has_heatmaps = False
+        self._rendered_state: tuple[object, ...] = ()
         self._read_of: tuple[object, ...] = ()
 
     def compose_mode(self) -> ComposeResult:
@@ -100,7 +100,7 @@ class InspectScreen(InspectReading):
 
     def repaint(self) -> None:
         """Show the run in the theme's colours."""
-        self._of = ()
+        self._rendered_state = ()
         self.show_run()
 
     # Which run
@@ -111,7 +111,7 @@ class InspectScreen(InspectReading):
         return run_to_inspect(self.fer.runs or (), self.fer.inspected)
 
     def _evaluated(self) -> list[RunSnapshot]:
-        return evaluated(self.fer.runs or ())
+        return evaluated_runs(self.fer.runs or ())
 
     def _beside(self, direction: int) -> RunSnapshot | None:
         run = self.run_shown
@@ -124,15 +124,15 @@ class InspectScreen(InspectReading):
         run = self.run_shown
         around = tuple(beside.name if beside else "" for beside in (self._beside(-1), self._beside(1)))
         shown = (self.fer.runs_problem, around, *((run.path, run.state, run.status, run.evaluation) if run else ()))
-        if shown == self._of:
+        if shown == self._rendered_state:
             return
-        self._of = shown
-        self.evaluation = read_evaluation(run.evaluation) if run else None
+        self._rendered_state = shown
+        self.evaluation = parse_evaluation(run.evaluation) if run else None
         is_other = self._read_of != ((run.path, run.evaluation) if run else ())
         with self.app.batch_update():
             if is_other:
                 self._begin(run)
-            for corner, name in zip(self.query(ActionLink).filter("#inspected-line Corner"), around, strict=True):
+            for corner, name in zip(self.query(ActionLink).filter("#inspected-line ActionLink"), around, strict=True):
                 corner.display = bool(name)
             self.set_class(self.evaluation is None, "-empty")
             self.query_one("#inspect-empty", Static).update(
@@ -151,7 +151,7 @@ class InspectScreen(InspectReading):
         self._read_of = (run.path, run.evaluation) if run else ()
         self.job += 1
         self.predictions = self.dataset = None
-        self.problem, self.unread, self.first_face = "", 0, 0
+        self.problem, self.unreadable, self.first_face = "", 0, 0
         matrix = self.query_one(ConfusionMatrix)
         matrix.choose(None)
         if run is not None and self.evaluation is not None:
@@ -161,14 +161,18 @@ class InspectScreen(InspectReading):
         self._show_faces()
 
     def _show_figures(self) -> None:
-        figures = self.evaluation.figures if self.evaluation else ()
+        figures = self.evaluation.per_class if self.evaluation else ()
         self.query_one(ClassReport).show(figures, frozenset(self.cell or ()))
         self.query_one(ConfusionMatrix).refresh()
 
     def _tell_note(self) -> None:
         """What stood in the way, else what the audit holds against the run's figures."""
         run, colours = self.run_shown, self.app.theme_variables
-        unread = f"{self.unread} of these faces can't be read; 'fer-tui data check' names them." if self.unread else ""
+        unread = (
+            f"{self.unreadable} of these faces can't be read; 'fer-tui data check' names them."
+            if self.unreadable
+            else ""
+        )
         warned = [warning.get("message", "") for warning in run.warnings] if run and self.evaluation else []
         text = " ".join(filter(None, (self.problem, unread))) or ". ".join(warned)
         style = colours["error" if self.problem or unread else "warning"]
@@ -178,44 +182,44 @@ class InspectScreen(InspectReading):
 
     # On the event loop
 
-    @on(InspectReading.Told)
-    def _on_told(self, message: InspectReading.Told) -> None:
+    @on(InspectWorkers.ProblemFound)
+    def _on_problem(self, message: InspectWorkers.ProblemFound) -> None:
         if message.job == self.job:
             self.problem = message.text
             self._tell_note()
             self._show_faces()
 
-    @on(InspectReading.PredictionsRead)
-    def _on_predictions(self, message: InspectReading.PredictionsRead) -> None:
+    @on(InspectWorkers.PredictionsRead)
+    def _on_predictions(self, message: InspectWorkers.PredictionsRead) -> None:
         if message.job == self.job:
             self.predictions = message.predictions
             self._show_faces()
 
-    @on(InspectReading.DatasetRead)
-    def _on_dataset(self, message: InspectReading.DatasetRead) -> None:
+    @on(InspectWorkers.DatasetRead)
+    def _on_dataset(self, message: InspectWorkers.DatasetRead) -> None:
         if message.job == self.job:
             self.dataset, self.predictions = message.dataset, message.predictions
             self._show_faces()
             self.refresh_bindings()
 
-    @on(InspectReading.FacesDecoded)
-    def _on_faces(self, message: InspectReading.FacesDecoded) -> None:
+    @on(InspectWorkers.FacesDecoded)
+    def _on_faces(self, message: InspectWorkers.FacesDecoded) -> None:
         if message.view == self.view:
-            self.unread, self.are_heated = message.unread, message.are_heated
+            self.unreadable, self.has_heatmaps = message.unreadable, message.has_heatmaps
             self.query_one(FaceGrid).show(message.faces)
             self._tell_note()
             self.call_after_refresh(self._tell_faces)
 
-    @on(InspectReading.Unexplained)
-    def _on_unexplained(self, message: InspectReading.Unexplained) -> None:
+    @on(InspectWorkers.ExplanationFailed)
+    def _on_unexplained(self, message: InspectWorkers.ExplanationFailed) -> None:
         if message.view == self.view:
-            self.explained = False
+            self.is_explaining = False
             self.problem = message.text
             self._tell_note()
             self._tell_faces()
 
     @property
-    def cell(self) -> Cell | None:
+    def cell(self) -> MatrixCell | None:
         """The chosen cell's true and predicted class."""
         chosen = self.query_one(ConfusionMatrix).cell
         if chosen is None or self.evaluation is None:
@@ -233,10 +237,10 @@ class InspectScreen(InspectReading):
         view, dataset, found = self.view, self.dataset, self.faces_found
         wanted = found[self.first_face : self.first_face + SAMPLE]
         if dataset is not None and wanted:
-            run = self.run_shown if self.explained else None
+            run = self.run_shown if self.is_explaining else None
             self.run_worker(lambda: self._decode(view, dataset, wanted, run), thread=True, group="faces", name="faces")
         else:
-            self.unread = 0
+            self.unreadable = 0
             self.query_one(FaceGrid).show([])
         self._tell_faces()
 
@@ -246,8 +250,8 @@ class InspectScreen(InspectReading):
             text = "" if self.problem else "Reading the predictions …"
         else:
             text = faces_title(self.cell, found)
-            if self.explained:
-                text += "   where it looked" if self.are_heated else "   looking where it looked …"
+            if self.is_explaining:
+                text += "   where it looked" if self.has_heatmaps else "   looking where it looked …"
             shown = self.query_one(FaceGrid).shown
             if 0 < shown < found:
                 text += f"   {self.first_face + 1}-{min(self.first_face + shown, found)}"
@@ -302,7 +306,7 @@ class InspectScreen(InspectReading):
     def action_shares(self) -> None:
         """Write shares, or counts."""
         matrix = self.query_one(ConfusionMatrix)
-        matrix.show_shares(not matrix.with_shares)
+        matrix.set_normalized(not matrix.is_normalized)
 
     def action_more(self) -> None:
         """Show the faces after these, after the last the first again."""
@@ -314,7 +318,7 @@ class InspectScreen(InspectReading):
 
     def action_explain(self) -> None:
         """Show what speaks for the class that the model gave, as heat on the faces; or the faces alone."""
-        self.explained = not self.explained
+        self.is_explaining = not self.is_explaining
         self.remove_class("-report")
         self._show_faces()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from core.runs.predictions import Cell
+from core.runs.predictions import MatrixCell
 from core.runs.reader import RunSnapshot
 from fer_tui.console.output import escape_control
 from fer_tui.widgets.run_names import short_name
@@ -56,13 +56,13 @@ def run_title(run: RunSnapshot) -> Text:
     )
     if run.state != "completed":
         text.append(f"{run.state}  ")
-    for heading, value in (("acc", run.figures.get("accuracy")), ("macro F1", run.figures.get("macro_f1"))):
+    for heading, value in (("acc", run.metrics.get("accuracy")), ("macro F1", run.metrics.get("macro_f1"))):
         if value is not None:
             text.append(f"{heading} {value:.4f}  ")
     return text
 
 
-def faces_title(cell: Cell | None, found: int) -> str:
+def faces_title(cell: MatrixCell | None, found: int) -> str:
     """What the faces below it are."""
     if cell is None:
         return f"{found:,} mistakes, the surest first" if found else "No mistakes: every image was told right"

@@ -8,7 +8,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from fer_tui.textual_private import keep_style_sheet
+from fer_tui.textual_private import mark_stylesheet_current
 from fer_tui.widgets.key_line import KeyLine
 from fer_tui.widgets.mode_tabs import ModeTabs
 
@@ -24,7 +24,7 @@ class ModeScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        keep_style_sheet(self)
+        mark_stylesheet_current(self)
 
     @property
     def fer(self) -> Workbench:

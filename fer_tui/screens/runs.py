@@ -14,14 +14,14 @@ from textual.widgets import Input, Static
 
 from core.errors import ConfigError, RunError
 from core.runs.delete import delete_run
-from core.runs.reader import ENDED, RunSnapshot
-from core.runs.resume import how_exactly
+from core.runs.reader import FINAL_STATES, RunSnapshot
+from core.runs.resume import resume_caveat
 from fer_tui.console.output import escape_control
 from fer_tui.dialogs.ask_number import ask_epochs, ask_rate
 from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.key_labels import tab_label
 from fer_tui.screens.mode_screen import RunsModeScreen
-from fer_tui.widgets.overlay import PLACES, Overlaid, hold_places
+from fer_tui.widgets.overlay import RUN_MARKERS, OverlaidRun, assign_slots
 from fer_tui.widgets.run_detail import RunDetail
 from fer_tui.widgets.run_table import RunTable, matches
 from fer_tui.widgets.safe_input import SafeInput
@@ -80,7 +80,7 @@ class RunsScreen(RunsModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.places: dict[str, int] = {}
+        self.slots: dict[str, int] = {}
 
     def on_mount(self) -> None:
         """Follow the machine's load."""
@@ -100,7 +100,7 @@ class RunsScreen(RunsModeScreen):
         """Show the runs that the filter lets through, and the chosen one."""
         words = self.query_one("#filter", Input).value
         found = [run for run in runs if matches(run, words)]
-        self.places = hold_places(self.places, self.fer.marked)
+        self.slots = assign_slots(self.slots, self.fer.marked)
         with self.app.batch_update():
             self.set_class(not runs, "-empty")
             tabs = {name: tab_label(self, name) for name in ("train", "data")}
@@ -114,7 +114,7 @@ class RunsScreen(RunsModeScreen):
 
     def _marks(self) -> dict[str, tuple[str, str]]:
         """Sign and colour of each marked run, as in the plot; those beyond its places share one."""
-        held = {name: (PLACES[place], f"series-{place + 1}") for name, place in self.places.items()}
+        held = {name: (RUN_MARKERS[place], f"series-{place + 1}") for name, place in self.slots.items()}
         return {name: held.get(name, ("·", "accent")) for name in self.fer.marked}
 
     @on(RunTable.Chosen)
@@ -123,14 +123,14 @@ class RunsScreen(RunsModeScreen):
         detail = self.query_one(RunDetail)
         detail.set_class(run is None, "-none")
         overlaid = [
-            Overlaid(marked.name, marked.model, self.places[marked.name], marked.history)
+            OverlaidRun(marked.name, marked.model, self.slots[marked.name], marked.history)
             for marked in self.fer.runs or ()
-            if marked.name in self.places
+            if marked.name in self.slots
         ]
-        overlaid.sort(key=lambda one: one.place)
+        overlaid.sort(key=lambda one: one.slot)
         detail.show(run, overlaid, len(self.fer.marked) - len(overlaid))
         self._show_load()
-        self.fer.follower.follow_log(run.path if run else None)
+        self.fer.poller.follow_log(run.path if run else None)
         self.refresh_bindings()
 
     def _show_load(self) -> None:
@@ -149,12 +149,12 @@ class RunsScreen(RunsModeScreen):
         return self.query_one(RunDetail).tabs
 
     @property
-    def completed(self) -> RunTabs:
+    def mounted_tabs(self) -> RunTabs:
         """The tabs, for actions on them: none of these is done, or told of, before they are there."""
         assert self.tabs is not None
         return self.tabs
 
-    @on(RunDetail.Completed)
+    @on(RunDetail.TabsMounted)
     def _detail_completed(self) -> None:
         self.refresh_bindings()
 
@@ -169,7 +169,7 @@ class RunsScreen(RunsModeScreen):
         if not self.is_mounted:
             return True
         chosen = self.chosen
-        has_ended = chosen is not None and chosen.state in ENDED
+        has_ended = chosen is not None and chosen.state in FINAL_STATES
         allowed = {
             "filter": bool(self.fer.runs),
             "clear_filter": bool(self.query_one("#filter-line").display),
@@ -214,27 +214,27 @@ class RunsScreen(RunsModeScreen):
 
     def action_metric(self) -> None:
         """Plot the next metric."""
-        self.completed.plot.next_metric()
+        self.mounted_tabs.plot.next_metric()
 
     def action_log_axis(self) -> None:
         """Change the axis."""
-        self.completed.plot.toggle_log()
+        self.mounted_tabs.plot.toggle_log()
 
     def action_smooth(self) -> None:
         """Smooth the series, or not."""
-        self.completed.plot.toggle_smooth()
+        self.mounted_tabs.plot.toggle_smooth()
 
     def action_output(self) -> None:
         """Show the log, or the plot again."""
-        self.completed.toggle("log-pane")
+        self.mounted_tabs.toggle("log-pane")
 
     def action_warnings(self) -> None:
         """Show what is wrong with the run, or the plot again."""
-        self.completed.toggle("warnings-pane")
+        self.mounted_tabs.toggle("warnings-pane")
 
     def action_split(self) -> None:
         """Compare the marked runs by their training figures, or by validation."""
-        self.completed.plot.toggle_split()
+        self.mounted_tabs.plot.toggle_split()
 
     async def action_resume(self) -> None:
         """Go on with the chosen run: a completed one on to more epochs, a diverged one at a lower rate."""
@@ -260,7 +260,7 @@ class RunsScreen(RunsModeScreen):
     async def _resume(self, run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
         try:
             await self.fer.resume_run(run, epochs, learning_rate)
-            note = await asyncio.to_thread(how_exactly, run)
+            note = await asyncio.to_thread(resume_caveat, run)
         except (RunError, ConfigError) as error:
             self.notify(escape_control(str(error)), severity="error", markup=False)
         else:
@@ -309,7 +309,7 @@ class RunsScreen(RunsModeScreen):
                     await asyncio.to_thread(delete_run, run.path)
                 except RunError as error:
                     self.notify(escape_control(str(error)), severity="error", markup=False)
-                self.fer.follower.look_now()
+                self.fer.poller.poll_now()
 
         question = f"Delete {escape_control(run.name)} with its model and figures?\nThis can't be taken back."
         self.app.push_screen(ConfirmScreen(question, "Delete"), answered)

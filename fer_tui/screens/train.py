@@ -13,7 +13,7 @@ from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.widgets import Button, Static
 
-from core.config.command_line import command_line
+from core.config.command_line import train_command
 from core.config.presets import PRESETS, Preset
 from core.config.training_config import TrainingConfig, resolve, validation_errors
 from core.errors import ConfigError, FerError
@@ -23,7 +23,7 @@ from fer_tui.console.output import escape_control
 from fer_tui.key_labels import tab_label
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.widgets.model_list import ModelList
-from fer_tui.widgets.settings_form import FAULT_SIGN, SettingsForm, title
+from fer_tui.widgets.settings_form import ERROR_SIGN, SettingsForm, setting_label
 
 
 class TrainScreen(ModeScreen):
@@ -54,7 +54,7 @@ class TrainScreen(ModeScreen):
         super().__init__()
         self.measured: estimate.Pace | None = None
         self._is_measuring = False
-        self.faults: dict[str, str] = {}
+        self.errors: dict[str, str] = {}
         self.problem = ""
         self.is_starting = False
         self._is_stale = False
@@ -91,8 +91,10 @@ class TrainScreen(ModeScreen):
 
     def _begin(self) -> None:
         """Begin with the form as it was at the last start, and over it with what the user's settings say."""
-        left, wanted = self.fer.memory.state.train, self.fer.settings.train
-        self.form.take({**{name: value for name, value in left.items() if isinstance(value, str | bool)}, **wanted})
+        left, wanted = self.fer.state_store.state.train, self.fer.settings.train
+        self.form.set_values(
+            {**{name: value for name, value in left.items() if isinstance(value, str | bool)}, **wanted}
+        )
         models = wanted.get("model", [])
         if models and not self.query_one(ModelList).chosen:
             self.query_one(ModelList).choose(*([models] if isinstance(models, str) else models))
@@ -146,8 +148,8 @@ class TrainScreen(ModeScreen):
         chosen = self.query_one(ModelList).chosen
         if self.data is None:
             return f"open a data set first: {tab_label(self, 'data')}"
-        if self.faults:
-            return f"{FAULT_SIGN} mend {', '.join(map(title, self.faults))}"
+        if self.errors:
+            return f"{ERROR_SIGN} mend {', '.join(map(setting_label, self.errors))}"
         return "" if chosen else "choose a model: space or a click on it"
 
     # What is shown
@@ -170,14 +172,14 @@ class TrainScreen(ModeScreen):
         if not self.is_mounted or not self.is_open:
             return
         values = self.form.values()
-        self.faults = {}
+        self.errors = {}
         for name in self.models:
-            self.faults |= {
+            self.errors |= {
                 key: text for key, text in validation_errors({**values, "model": name}).items() if key in values
             }
         with self.app.batch_update():
             self._show_defaults(values)
-            self.form.show_faults(self.faults)
+            self.form.show_errors(self.errors)
             self._show_times()
             self._show_command()
             self._show_help()
@@ -185,12 +187,12 @@ class TrainScreen(ModeScreen):
         self.refresh_bindings()
 
     def _show_defaults(self, values: dict[str, Any]) -> None:
-        protocol = {name: values[name] for name in ("protocol",) if name in values and name not in self.faults}
+        protocol = {name: values[name] for name in ("protocol",) if name in values and name not in self.errors}
         self.form.show_defaults(resolve({"data": "DATA", "model": self.models[0], **protocol}))
 
     def _show_command(self) -> None:
-        configs = [] if self.faults else [self._config(name) for name in self.models]
-        told = escape_control(command_line(*configs).replace("\n", " ; ")) if configs and self.data else ""
+        configs = [] if self.errors else [self._config(name) for name in self.models]
+        told = escape_control(train_command(*configs).replace("\n", " ; ")) if configs and self.data else ""
         self.query_one("#command", Static).update(f"$ {told}" if told else "")
         self.query_one("#command-scroll").display = bool(told)
 
@@ -201,25 +203,25 @@ class TrainScreen(ModeScreen):
         if self.is_starting:
             text = f"Starting {runs} …"
         else:
-            text = f"{FAULT_SIGN} {self.problem}" if self.problem else obstacle or f"{runs} on {self.data}"
+            text = f"{ERROR_SIGN} {self.problem}" if self.problem else obstacle or f"{runs} on {self.data}"
         state = self.query_one("#start-state", Static)
         state.update(escape_control(text))
-        state.styles.color = self.app.theme_variables["error"] if self.problem or self.faults else None
+        state.styles.color = self.app.theme_variables["error"] if self.problem or self.errors else None
         state.tooltip = escape_control(text)
         button = self.query_one("#start", Button)
         button.disabled = bool(obstacle) or self.is_starting
         button.label = f"Start {runs} (s)" if chosen else "Start (s)"
 
-    @on(SettingsForm.Visited)
+    @on(SettingsForm.FocusChanged)
     def _show_help(self) -> None:
         if not self.is_mounted:
             return
         self.form.show_visited()
-        name = self.form.visited
+        name = self.form.focused_setting
         line = self.query_one("#setting-help", Static)
-        line.set_class(name in self.faults, "-wrong")
-        if name in self.faults:
-            line.update(escape_control(f"{FAULT_SIGN} {self.faults[name]}"))
+        line.set_class(name in self.errors, "-wrong")
+        if name in self.errors:
+            line.update(escape_control(f"{ERROR_SIGN} {self.errors[name]}"))
         else:
             line.update(escape_control(self.form.help_of(name)) if name else "")
 
@@ -240,7 +242,7 @@ class TrainScreen(ModeScreen):
             if pace is None:
                 self._measure()
                 continue
-            times[name] = estimate.rough(estimate.epoch_seconds(config, self.fer.counts, pace))
+            times[name] = estimate.approximate_duration(estimate.epoch_seconds(config, self.fer.counts, pace))
             if name == spec.name:
                 basis = f"About {times[name][1:]} an epoch, {pace.basis}."
         models.show_times(times)
@@ -252,7 +254,7 @@ class TrainScreen(ModeScreen):
             self.run_worker(self._measure_pace, thread=True, group="pace", name="pace")
 
     def _measure_pace(self) -> None:
-        self.post_message(self.PaceMeasured(estimate.measured_pace()))
+        self.post_message(self.PaceMeasured(estimate.measure_pace()))
 
     @on(PaceMeasured)
     def _on_measured(self, message: PaceMeasured) -> None:
@@ -268,7 +270,7 @@ class TrainScreen(ModeScreen):
         if action == "start":
             return not self.obstacle and not self.is_starting
         if action == "copy":
-            return self.data is not None and not self.faults
+            return self.data is not None and not self.errors
         if action == "reset":
             return bool(self.form.values())
         if action == "leave_field":
@@ -277,12 +279,12 @@ class TrainScreen(ModeScreen):
 
     def action_edit(self) -> None:
         """Go to the first setting that is wrong, else to the first."""
-        wrong = next(iter(self.faults), "preset")
+        wrong = next(iter(self.errors), "preset")
         self.query_one(f"#set-{wrong}").focus()
 
     def action_reset(self) -> None:
         """Leave every setting to the recipes."""
-        self.form.take({})
+        self.form.set_values({})
 
     def action_leave_field(self) -> None:
         """Give the digits back to the modes."""
@@ -290,7 +292,7 @@ class TrainScreen(ModeScreen):
 
     def action_copy(self) -> None:
         """Copy the command."""
-        self.app.copy_to_clipboard(command_line(*(self._config(name) for name in self.models)))
+        self.app.copy_to_clipboard(train_command(*(self._config(name) for name in self.models)))
         self.notify("The command is in the clipboard, where the terminal allows it.", title="Copied", markup=False)
 
     @on(Button.Pressed, "#start")
@@ -306,11 +308,11 @@ class TrainScreen(ModeScreen):
             await asyncio.to_thread(check_files, configs)
             await self.fer.submit(configs, detached=self.form.is_detached)
         except FerError as error:
-            self.problem = f"{title(error.field)}: {error.message}" if error.field else str(error)
+            self.problem = f"{setting_label(error.field)}: {error.message}" if error.field else str(error)
         finally:
             self.is_starting = False
             self.show_later()
         if not self.problem:
-            self.fer.memory.remember(train=self.form.values())
+            self.fer.state_store.update(train=self.form.values())
             self.query_one(ModelList).choose()
             self.fer.action_mode("runs")

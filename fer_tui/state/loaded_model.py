@@ -12,12 +12,12 @@ from core.errors import FerError, RunError
 from core.runs.model_file import ModelCache
 
 # The last model is kept, so that the next question to the same run is quick.
-MODELS = ModelCache()
+MODEL_CACHE = ModelCache()
 _AT_WORK = threading.Lock()
 
 
 @contextlib.contextmanager
-def model_at_work(what: str) -> Iterator[None]:
+def model_access(what: str) -> Iterator[None]:
     """One model at work at a time, whichever screen asks; what TensorFlow can't do with it is one line.
 
     Args:

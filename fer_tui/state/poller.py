@@ -18,7 +18,7 @@ from core.system.hardware import SystemLoad
 from fer_tui.console import terminal
 from fer_tui.state.watchers import LoadMeter, LogTail, RunWatcher
 
-LOOK_INTERVAL = 0.5
+POLL_INTERVAL = 0.5
 
 
 class RunsChanged(Message):
@@ -52,8 +52,8 @@ class HungUp(Message):
     """The terminal is gone."""
 
 
-class Follower:
-    """Looks every LOOK_INTERVAL seconds, or at once when it is asked to."""
+class Poller:
+    """Looks every POLL_INTERVAL seconds, or at once when it is asked to."""
 
     def __init__(
         self, folder: Path, tell: Callable[[Message], object], prepare: Callable[[], None] = lambda: None
@@ -66,21 +66,21 @@ class Follower:
             prepare: called at each look after the first paint; what it does the first time must not hold that up.
         """
         self._prepare = prepare
-        self.log_of: Path | None = None
+        self.followed_run: Path | None = None
         self._tell = tell
         self._watcher = RunWatcher(folder)
-        self._told: tuple[tuple[RunSnapshot, ...], str] | None = None
+        self._last_runs: tuple[tuple[RunSnapshot, ...], str] | None = None
         self._tail: LogTail | None = None
         self._wake = threading.Event()
         self._is_ending = threading.Event()
 
     def follow_log(self, run: Path | None) -> None:
         """Read this run's log from now on, at once and not at the next look."""
-        if run != self.log_of:
-            self.log_of = run
+        if run != self.followed_run:
+            self.followed_run = run
             self._wake.set()
 
-    def look_now(self) -> None:
+    def poll_now(self) -> None:
         """Look at once."""
         self._wake.set()
 
@@ -97,25 +97,25 @@ class Follower:
             if terminal.has_hung_up():
                 self._tell(HungUp())
             self._look_at_runs()
-            self._look_at_log(self.log_of)
+            self._look_at_log(self.followed_run)
             # To import and to ask the driver for the first time would hold up the first paint.
-            if time.monotonic() - began >= LOOK_INTERVAL:
+            if time.monotonic() - began >= POLL_INTERVAL:
                 self._prepare()
-                _collect_garbage()
+                _enable_garbage_collection()
                 meter = meter or LoadMeter()
-                load = meter.look()
+                load = meter.poll()
                 if load is not None:
                     self._tell(LoadSampled(load))
-            self._wake.wait(LOOK_INTERVAL)
+            self._wake.wait(POLL_INTERVAL)
 
     def _look_at_runs(self) -> None:
         seen: tuple[tuple[RunSnapshot, ...], str]
         try:
-            seen = self._watcher.look(), ""
+            seen = self._watcher.poll(), ""
         except RunError as error:
             seen = (), str(error)
-        if seen != self._told:
-            self._told = seen
+        if seen != self._last_runs:
+            self._last_runs = seen
             self._tell(RunsChanged(*seen))
 
     def _look_at_log(self, run: Path | None) -> None:
@@ -124,12 +124,12 @@ class Follower:
         is_new = self._tail is None or self._tail.path.parent != run
         if self._tail is None or is_new:
             self._tail = LogTail(run / LOG)
-        lines = self._tail.look()
+        lines = self._tail.read_new_lines()
         if lines or is_new:
             self._tell(LogGrown(run, lines, is_new=is_new))
 
 
-def _collect_garbage() -> None:
+def _enable_garbage_collection() -> None:
     """Turn on what the command line left off for the first paint; what is there by now is there to stay."""
     if not gc.isenabled():
         gc.enable()

@@ -6,13 +6,13 @@ import time
 from pathlib import Path
 
 from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, STATUS
-from core.runs.reader import ENDED, RunSnapshot, list_runs, read_run
+from core.runs.reader import FINAL_STATES, RunSnapshot, list_runs, read_run
 from core.system.files import open_to_read
-from core.system.hardware import SystemLoad, sample
+from core.system.hardware import SystemLoad, sample_load
 
-_TOLD_IN = (STATUS, HISTORY, EVALUATION, ENVIRONMENT, CONFIG)
-_HISTORY_AT = _TOLD_IN.index(HISTORY)
-LOG_TAIL = 64 * 1024
+_WATCHED_FILES = (STATUS, HISTORY, EVALUATION, ENVIRONMENT, CONFIG)
+_HISTORY_AT = _WATCHED_FILES.index(HISTORY)
+MAX_LOG_BYTES = 64 * 1024
 LOAD_INTERVAL = 2.0
 Stamp = tuple[tuple[int, int], ...]
 
@@ -28,7 +28,7 @@ class RunWatcher:
         self.folder = folder
         self._known: dict[Path, tuple[Stamp, RunSnapshot]] = {}
 
-    def look(self) -> tuple[RunSnapshot, ...]:
+    def poll(self) -> tuple[RunSnapshot, ...]:
         """The runs as they are now, newest first.
 
         Raises:
@@ -44,7 +44,7 @@ class RunWatcher:
             # The same object says to the plots that no epoch was added.
             is_known = before is not None and before[0][_HISTORY_AT] == stamp[_HISTORY_AT]
             return stamp, read_run(path, before[1].history if before and is_known else None)
-        if before[1].state in ENDED:
+        if before[1].state in FINAL_STATES:
             return before
         # A run that goes on is read at each look: it may be interrupted without a file changing.
         now = read_run(path, before[1].history)
@@ -53,7 +53,7 @@ class RunWatcher:
 
 def _stamp(run: Path) -> Stamp:
     stamps = []
-    for name in _TOLD_IN:
+    for name in _WATCHED_FILES:
         try:
             status = (run / name).stat()
         except OSError:
@@ -64,24 +64,24 @@ def _stamp(run: Path) -> Stamp:
 
 
 class LogTail:
-    """The end of a growing text file, by whole lines; a look reads no more than LOG_TAIL bytes."""
+    """The end of a growing text file, by whole lines; a look reads no more than MAX_LOG_BYTES bytes."""
 
     def __init__(self, path: Path) -> None:
         """`path`: it may come into being later."""
         self.path = path
         self._offset = 0
 
-    def look(self) -> list[str]:
-        """The lines that were added since the last look; the last LOG_TAIL bytes of them where there are more."""
+    def read_new_lines(self) -> list[str]:
+        """The lines that were added since the last look; the last MAX_LOG_BYTES bytes of them where there are more."""
         try:
             with open_to_read(self.path) as file:
                 size = file.seek(0, 2)
                 # A file that shrank was written anew.
                 start = self._offset if self._offset <= size else 0
-                skipped = size - start > LOG_TAIL
-                start = max(start, size - LOG_TAIL)
+                skipped = size - start > MAX_LOG_BYTES
+                start = max(start, size - MAX_LOG_BYTES)
                 file.seek(start)
-                content = file.read(LOG_TAIL)
+                content = file.read(MAX_LOG_BYTES)
         except OSError:
             return []
         whole = content[: content.rfind(b"\n") + 1]
@@ -94,17 +94,17 @@ class LoadMeter:
     """The machine's load, looked at no more often than every LOAD_INTERVAL seconds."""
 
     def __init__(self) -> None:
-        sample()  # the first one only tells psutil from when on to count
+        sample_load()  # the first one only tells psutil from when on to count
         self._due = time.monotonic() + LOAD_INTERVAL / 4
-        self._told: SystemLoad | None = None
+        self._last_load: SystemLoad | None = None
 
-    def look(self) -> SystemLoad | None:
+    def poll(self) -> SystemLoad | None:
         """The load, where it is due and not as it was told last."""
         if time.monotonic() < self._due:
             return None
         self._due = time.monotonic() + LOAD_INTERVAL
-        load = sample()
-        if load == self._told:
+        load = sample_load()
+        if load == self._last_load:
             return None
-        self._told = load
+        self._last_load = load
         return load

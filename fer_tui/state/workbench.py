@@ -13,22 +13,22 @@ from textual.reactive import reactive
 from textual.worker import Worker
 
 from core.errors import RunError
-from core.jobs.queue import RunQueue, start_worker
-from core.runs.reader import ENDED, RunSnapshot, list_runs, runs_folder
+from core.jobs.run_queue import RunQueue, start_worker
+from core.runs.reader import FINAL_STATES, RunSnapshot, list_runs, runs_folder
 from core.runs.resume import requeue
 from core.runs.writer import create_runs, request_stop
 from core.system.hardware import SystemLoad
 from fer_tui.console import output
-from fer_tui.settings import Settings
-from fer_tui.state.poller import Follower, LoadSampled, RunsChanged
-from fer_tui.state.session import Memory, state_path
-from fer_tui.textual_private import PromptApp, give_terminal_back, open_mode
+from fer_tui.state.app_state import StateStore, state_path
+from fer_tui.state.poller import LoadSampled, Poller, RunsChanged
+from fer_tui.textual_private import FastSwitchApp, preload_mode, restore_terminal
+from fer_tui.user_settings import UserSettings
 
 if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
 
 
-class Workbench(PromptApp):
+class Workbench(FastSwitchApp):
     """The app as its screens and dialogs know it; `FerApp` adds the screens themselves."""
 
     runs: reactive[tuple[RunSnapshot, ...] | None] = reactive[tuple[RunSnapshot, ...] | None](None)
@@ -46,7 +46,7 @@ class Workbench(PromptApp):
         data: Path | None = None,
         runs: Path | None = None,
         *,
-        settings: Settings | None = None,
+        settings: UserSettings | None = None,
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
         """Keep the data set and the folder of runs to open.
@@ -58,18 +58,18 @@ class Workbench(PromptApp):
             prepare: called in a thread once the first screen is painted.
         """
         super().__init__()
-        self.settings = settings or Settings()
-        self.memory = Memory(state_path())
+        self.settings = settings or UserSettings()
+        self.state_store = StateStore(state_path())
         self.data = data
         self.folder = runs_folder(runs)
-        self.follower = Follower(self.folder, self.post_message, prepare)
+        self.poller = Poller(self.folder, self.post_message, prepare)
         self.queue = RunQueue(is_shared=True)
 
     def on_unmount(self) -> None:
         """End the threads with the app, however it ends."""
-        self.follower.end()
+        self.poller.end()
         self.queue.stop()
-        self.memory.close()
+        self.state_store.close()
 
     def has_runs(self) -> bool:
         """Whether there is something to watch, or a reason why nothing can be read."""
@@ -91,7 +91,7 @@ class Workbench(PromptApp):
         runs = await asyncio.to_thread(create_runs, configs, self.folder)
         # The first is under way while the others wait: it is the one to watch.
         self.wanted_run = runs[0].name
-        await self._begin(runs, detached=detached)
+        await self._start_runs(runs, detached=detached)
 
     async def resume_run(self, run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
         """Queue an ended run again, with more epochs or another rate where they are given.
@@ -101,7 +101,7 @@ class Workbench(PromptApp):
             ConfigError: it has more epochs already.
         """
         await asyncio.to_thread(requeue, run, epochs, learning_rate)
-        await self._begin([run], detached=False)
+        await self._start_runs([run], detached=False)
 
     async def stop_run(self, run: Path) -> None:
         """End a run after its batch, or take it out of the queue.
@@ -109,14 +109,14 @@ class Workbench(PromptApp):
         Raises:
             RunError: its directory can't be written.
         """
-        if not await asyncio.to_thread(self.queue.withdraw, run):
+        if not await asyncio.to_thread(self.queue.cancel, run):
             await asyncio.to_thread(request_stop, run)
-        self.follower.look_now()
+        self.poller.poll_now()
 
-    async def _begin(self, runs: Sequence[Path], *, detached: bool) -> None:
+    async def _start_runs(self, runs: Sequence[Path], *, detached: bool) -> None:
         # A screen's first opening takes a tenth of a second, and ten times that beside a training.
         for mode in self.MODES:
-            await open_mode(self, mode)
+            await preload_mode(self, mode)
         # A browser's tab closes without a word: what is trained there must not depend on it.
         if detached or self.is_web:
             process = await asyncio.to_thread(start_worker, runs)
@@ -124,7 +124,7 @@ class Workbench(PromptApp):
             threading.Thread(target=process.wait, name="reaper", daemon=True).start()
         elif self.queue.add(runs):
             self.run_worker(self.queue.work, thread=True, group="train", name="trainer", exit_on_error=False)
-        self.follower.look_now()
+        self.poller.poll_now()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Show what kept a run from beginning."""
@@ -134,23 +134,23 @@ class Workbench(PromptApp):
             run, error = self.queue.errors.popitem()
             self.notify(output.escape_control(f"{run.name}: {error}"), severity="error", markup=False)
 
-    def leave_at_once(self, status: int) -> None:
+    def exit_now(self, status: int) -> None:
         """End the process now; what the runs wrote up to their last epoch stands."""
         self.queue.kill()
-        give_terminal_back(self)
+        restore_terminal(self)
         os._exit(status)
 
     def on_runs_changed(self, message: RunsChanged) -> None:
         """Take the newest snapshots; the screens render from them."""
         before = {run.name: run.state for run in self.runs or ()}
         for run in message.runs:
-            if run.state in ENDED and before.get(run.name, run.state) not in ENDED:
-                self._tell_the_end(run)
+            if run.state in FINAL_STATES and before.get(run.name, run.state) not in FINAL_STATES:
+                self._notify_ended(run)
         self.marked &= frozenset(run.name for run in message.runs)
         self.runs_problem = message.problem
         self.runs = message.runs
 
-    def _tell_the_end(self, run: RunSnapshot) -> None:
+    def _notify_ended(self, run: RunSnapshot) -> None:
         kept = run.kept_epoch()
         figure = f", val accuracy {kept['val_accuracy']:.4f}" if kept else ""
         severity = "information" if run.state in ("completed", "stopped") else "error"

@@ -68,14 +68,14 @@ class LocalServer(Server):
 
     @web.middleware
     async def _refuse_strangers(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not self.is_ours(request.host):
+        if not self.is_this_machine(request.host):
             raise web.HTTPForbidden(text=f"Host {request.host!r} is not this machine.")
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
             raise web.HTTPForbidden(text=f"A page of {origin!r} may not use the screens.")
         return await handler(request)
 
-    def is_ours(self, host: str) -> bool:
+    def is_this_machine(self, host: str) -> bool:
         """Whether a Host header names this machine in a way that no name server had a say in.
 
         Args:
@@ -125,7 +125,7 @@ class LocalServer(Server):
             with contextlib.suppress(BrokenPipeError):
                 sys.stdout.write(f"http://{shown}:{port}\n")
                 sys.stdout.flush()
-            output.say("open this address in a browser; Ctrl+C ends it")
+            output.print_message("open this address in a browser; Ctrl+C ends it")
             return await came.get()
         finally:
             await runner.cleanup()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from core.comparison.columns import PUBLISHED, Row, is_reference
+from core.comparison.columns import PUBLISHED_RUN, Row, is_reference
 from core.comparison.table import best_of_models, models_in_order
 from fer_tui.console.output import escape_control
 from fer_tui.widgets.line_plot import LinePlot, Series
@@ -36,9 +36,9 @@ class AccuracyGraph(LinePlot):
     def series(self, models: Sequence[str]) -> list[Series]:
         """The lines over these models, at 1, 2, 3...; those without a point are left out."""
         ours = [row for row in self.rows if not is_reference(row)]
-        sound = best_of_models([row for row in ours if row["protocol"] != PUBLISHED])
-        as_published = best_of_models([row for row in ours if row["protocol"] == PUBLISHED])
-        article = {row["model"]: row for row in self.rows if row["run"] == PUBLISHED}
+        sound = best_of_models([row for row in ours if row["protocol"] != PUBLISHED_RUN])
+        as_published = best_of_models([row for row in ours if row["protocol"] == PUBLISHED_RUN])
+        article = {row["model"]: row for row in self.rows if row["run"] == PUBLISHED_RUN}
         lines = [
             *((line, article) for line in ARTICLE),
             (AS_PUBLISHED, as_published),

@@ -8,7 +8,7 @@ from textual.widgets import DataTable
 from fer_tui.console.output import escape_control
 
 
-class Cell(Text):
+class TableCell(Text):
     """One line of a table cell; too long a text ends in an ellipsis.
 
     Attributes:
@@ -22,7 +22,7 @@ class Cell(Text):
         self.order = order
 
 
-def update_cells(table: DataTable[Cell], key: str, columns: list[str], cells: list[Cell]) -> None:
+def update_cells(table: DataTable[TableCell], key: str, columns: list[str], cells: list[TableCell]) -> None:
     """Replace those cells of a row that changed."""
     for column, cell in zip(columns, cells, strict=True):
         before = table.get_cell(key, column)

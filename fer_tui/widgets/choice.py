@@ -12,7 +12,7 @@ from textual.visual import VisualType
 from textual.widgets import Static
 
 from fer_tui.console.output import escape_control
-from fer_tui.widgets.confusion_matrix import fitted
+from fer_tui.widgets.confusion_matrix import fit_to_width
 from fer_tui.widgets.menu import MenuScreen
 
 
@@ -66,7 +66,7 @@ class Choice(Control):
     def render(self) -> VisualType:
         """The line of the value, and a sign that there are more."""
         line = next((line for line, value in self._options if value == self.value), self.value)
-        return f"{fitted(escape_control(line), max(self.size.width - 2, 1))} ▾"
+        return f"{fit_to_width(escape_control(line), max(self.size.width - 2, 1))} ▾"
 
     def action_change(self) -> None:
         """Ask for another value."""

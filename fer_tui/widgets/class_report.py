@@ -10,10 +10,10 @@ from textual.app import RenderResult
 from textual.geometry import Size
 from textual.widget import Widget
 
-from core.runs.predictions import ClassFigures, mean_figures
+from core.runs.predictions import ClassReportRow, macro_average
 from fer_tui.console.output import escape_control
 from fer_tui.widgets.class_bars import BLOCK, LONGEST_NAME
-from fer_tui.widgets.confusion_matrix import fitted
+from fer_tui.widgets.confusion_matrix import fit_to_width
 
 FIGURES = {"precision": "primary", "recall": "series-validation", "f1": "secondary"}
 HEADINGS = {"precision": "precision", "recall": "recall", "f1": "F1"}
@@ -27,10 +27,10 @@ class ClassReport(Widget):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
-        self.figures: Sequence[ClassFigures] = ()
+        self.figures: Sequence[ClassReportRow] = ()
         self.chosen: frozenset[str] = frozenset()
 
-    def show(self, figures: Sequence[ClassFigures], chosen: frozenset[str]) -> None:
+    def show(self, figures: Sequence[ClassReportRow], chosen: frozenset[str]) -> None:
         """Take the figures, and the classes that are looked at."""
         self.figures, self.chosen = figures, chosen
         self.refresh(layout=True)
@@ -43,7 +43,7 @@ class ClassReport(Widget):
         """Draw the lines."""
         if not self.figures:
             return Text("")
-        rows = [*self.figures, mean_figures(self.figures, MEAN)]
+        rows = [*self.figures, macro_average(self.figures, MEAN)]
         label = min(max(*(cell_len(escape_control(row.name)) for row in rows), len(MEAN)), LONGEST_NAME)
         support = max(len(f"{rows[-1].support:,}"), len("images"))
         column = max((self.size.width - label - support - 2) // 3 - 2, len("precision"))
@@ -55,11 +55,11 @@ class ClassReport(Widget):
             lines.append(self._line(row, row is rows[-1], label, column).append(f"{row.support:>{support},}"))
         return Text("\n").join(lines)
 
-    def _line(self, row: ClassFigures, is_mean: bool, label: int, column: int) -> Text:
+    def _line(self, row: ClassReportRow, is_mean: bool, label: int, column: int) -> Text:
         is_chosen = row.name in self.chosen and not is_mean
         colours = self.app.theme_variables
         line = Text("▸ " if is_chosen else "  ", style="dim" if is_mean else "", no_wrap=True)
-        line.append(fitted(escape_control(row.name), label), style="bold" if is_chosen else "")
+        line.append(fit_to_width(escape_control(row.name), label), style="bold" if is_chosen else "")
         for figure, colour in FIGURES.items():
             share = getattr(row, figure)
             length = column - len("0.00 ")

@@ -9,11 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
-from core.comparison.columns import COLUMNS, PUBLISHED, Row, is_reference
-from core.comparison.table import best_figures, in_order, starts_descending
+from core.comparison.columns import COLUMNS, PUBLISHED_RUN, Row, is_reference
+from core.comparison.table import best_figures, is_higher_better, sort_rows
 from core.comparison.table_formats import cell, model_cell
-from fer_tui.textual_private import relabel
-from fer_tui.widgets.cells import Cell, update_cells
+from fer_tui.textual_private import set_column_labels
+from fer_tui.widgets.cells import TableCell, update_cells
 from fer_tui.widgets.run_names import short_name
 
 # What decides stands first; the rest is a few keys to the right.
@@ -29,7 +29,7 @@ def row_key(row: Row) -> str:
     return f"{row['run']}{told}"
 
 
-class ComparisonTable(DataTable[Cell]):
+class ComparisonTable(DataTable[TableCell]):
     """A row a run, baseline or article's row; updated in place."""
 
     BINDING_GROUP_TITLE = "Table"
@@ -47,12 +47,14 @@ class ComparisonTable(DataTable[Cell]):
     def on_mount(self) -> None:
         """Lay out the columns."""
         for column in ORDER:
-            self.add_column(Cell(""), key=column, width=WIDTHS.get(column, max(len(COLUMNS[column].heading) + 2, 9)))
+            self.add_column(
+                TableCell(""), key=column, width=WIDTHS.get(column, max(len(COLUMNS[column].heading) + 2, 9))
+            )
         self._label()
 
     def show(self, rows: Sequence[Row]) -> None:
         """Take the rows in the order of `core.comparison.table.compare`."""
-        self.rows_shown = in_order(rows, self.sorted_by, descending=self.descending)
+        self.rows_shown = sort_rows(rows, self.sorted_by, descending=self.descending)
         best, colours = best_figures(rows), self.app.theme_variables
         wanted = {row_key(row) for row in self.rows_shown}
         known = {str(row.key.value) for row in self.ordered_rows}
@@ -68,7 +70,7 @@ class ComparisonTable(DataTable[Cell]):
 
     def sort_by(self, column: str) -> None:
         """Sort by a column, the best first; by the same one again, the other way round; a third time, not at all."""
-        first = starts_descending(column)
+        first = is_higher_better(column)
         if self.sorted_by != column:
             self.sorted_by, self.descending = column, first
         elif self.descending == first:
@@ -82,8 +84,8 @@ class ComparisonTable(DataTable[Cell]):
         labels = {}
         for name in ORDER:
             arrow = (" ▼" if self.descending else " ▲") if name == self.sorted_by else ""
-            labels[name] = Cell(f"{COLUMNS[name].heading}{arrow}", right=COLUMNS[name].is_number)
-        relabel(self, labels)
+            labels[name] = TableCell(f"{COLUMNS[name].heading}{arrow}", right=COLUMNS[name].is_number)
+        set_column_labels(self, labels)
 
     @property
     def chosen_column(self) -> str:
@@ -101,15 +103,15 @@ class ComparisonTable(DataTable[Cell]):
 
 
 def _run_cell(row: Row) -> str:
-    if row["run"] == PUBLISHED:
+    if row["run"] == PUBLISHED_RUN:
         return "article"
     return f"{row['seeds']} runs" if (row["seeds"] or 1) > 1 else short_name(row["run"])
 
 
-def _cell(column: str, row: Row, best: Mapping[str, float], colours: Mapping[str, str], order: int) -> Cell:
+def _cell(column: str, row: Row, best: Mapping[str, float], colours: Mapping[str, str], order: int) -> TableCell:
     text = cell(column, row[column])
     is_ours = not is_reference(row)
-    style = "" if is_ours else "dim italic" if row["run"] == PUBLISHED else "dim"
+    style = "" if is_ours else "dim italic" if row["run"] == PUBLISHED_RUN else "dim"
     if column == "run":
         text = _run_cell(row)
     if column == "model":
@@ -119,4 +121,4 @@ def _cell(column: str, row: Row, best: Mapping[str, float], colours: Mapping[str
     if COLUMNS[column].is_judged:
         is_best = is_ours and not row["control"] and row[column] is not None and row[column] == best.get(column)
         text, style = f"{text} {BEST if is_best else ' '}", f"bold {colours['success']}" if is_best else style
-    return Cell(text, style, right=COLUMNS[column].is_number, order=order)
+    return TableCell(text, style, right=COLUMNS[column].is_number, order=order)

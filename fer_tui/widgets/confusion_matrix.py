@@ -25,14 +25,14 @@ TALLEST_CELL = 3
 NOTHING = "·"
 
 
-def fitted(name: str, room: int) -> str:
+def fit_to_width(name: str, room: int) -> str:
     """A name in so many cells, with an ellipsis where it is longer."""
     return set_cell_size(name if cell_len(name) <= room else set_cell_size(name, room - 1) + "…", room)
 
 
 def heading(name: str, room: int) -> str:
     """A name as `fitted`, to the right, where the figures stand."""
-    short = fitted(name, min(cell_len(name), room - 1))
+    short = fit_to_width(name, min(cell_len(name), room - 1))
     return " " * (room - 1 - cell_len(short)) + short + " "
 
 
@@ -61,7 +61,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.classes_shown: tuple[str, ...] = ()
         self.matrix: tuple[tuple[int, ...], ...] = ()
-        self.with_shares = False
+        self.is_normalized = False
         self.cell: tuple[int, int] | None = None
         self._label_width = self._cell_width = self._cell_height = 1
 
@@ -74,9 +74,9 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self._measure()
         self.refresh(layout=True)
 
-    def show_shares(self, with_shares: bool) -> None:
+    def set_normalized(self, is_normalized: bool) -> None:
         """Write shares of the row, in per cent, or counts."""
-        self.with_shares = with_shares
+        self.is_normalized = is_normalized
         self._measure()
         self.refresh(layout=True)
 
@@ -146,7 +146,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         count = self.matrix[row][column]
         if not count:
             return NOTHING
-        return f"{row_normalized(self.matrix[row : row + 1])[0][column]:.0%}" if self.with_shares else f"{count:,}"
+        return f"{row_normalized(self.matrix[row : row + 1])[0][column]:.0%}" if self.is_normalized else f"{count:,}"
 
     def _bring_into_sight(self, row: int, column: int) -> None:
         label, width, height = self._label_width, self._cell_width, self._cell_height
@@ -166,13 +166,13 @@ class ConfusionMatrix(ScrollView, can_focus=True):
                 Segment(heading(escape_control(name), width), self._name_style(column))
                 for column, name in enumerate(self.classes_shown)
             ]
-            corner = Segment(fitted(CORNER, label), plain + Style(dim=True))
+            corner = Segment(fit_to_width(CORNER, label), plain + Style(dim=True))
             return self._with_name(corner, Strip(names), label)
         row, line = divmod(y - 1 + self.scroll_offset.y, height)
         if row >= len(self.matrix):
             return Strip.blank(self.size.width, plain)
         is_middle = line == (height - 1) // 2
-        name = fitted(escape_control(self.classes_shown[row]), label - 2) if is_middle else ""
+        name = fit_to_width(escape_control(self.classes_shown[row]), label - 2) if is_middle else ""
         cells = Strip([self._segment(row, column, width, is_middle) for column in range(len(self.matrix))])
         return self._with_name(Segment(name.ljust(label), self._name_style(row, is_row=True)), cells, label)
 

@@ -6,26 +6,29 @@ import socket
 
 from textual.widgets import Static
 
-from core.runs.reader import ENDED, RunSnapshot
+from core.runs.reader import FINAL_STATES, RunSnapshot
 from core.system.hardware import SystemLoad
 from fer_tui.console.output import escape_control
 
 GIB = 1024**3
 
 
-def gib(used: int, total: int) -> str:
+def format_gib(used: int, total: int) -> str:
     """Memory as people read it."""
     return f"{used / GIB:.1f}/{total / GIB:.1f} GiB"
 
 
-def described(load: SystemLoad) -> str:
+def describe_load(load: SystemLoad) -> str:
     """Each GPU's load and memory, else that there is none and what the CPU does."""
     if not load.gpus:
-        return f"no GPU   CPU {load.cpu} %   memory {gib(load.used, load.total)}"
+        return f"no GPU   CPU {load.cpu} %   memory {format_gib(load.used, load.total)}"
     if len(load.gpus) == 1:
         gpu = load.gpus[0]
-        return f"{escape_control(gpu.name)} {_percent(gpu.busy)}   memory {gib(gpu.used, gpu.total)}   CPU {load.cpu} %"
-    return "   ".join(f"GPU {gpu.index} {_percent(gpu.busy)} {gib(gpu.used, gpu.total)}" for gpu in load.gpus)
+        memory = format_gib(gpu.used, gpu.total)
+        return f"{escape_control(gpu.name)} {_percent(gpu.utilization)}   memory {memory}   CPU {load.cpu} %"
+    return "   ".join(
+        f"GPU {gpu.index} {_percent(gpu.utilization)} {format_gib(gpu.used, gpu.total)}" for gpu in load.gpus
+    )
 
 
 def _percent(busy: int | None) -> str:
@@ -42,9 +45,9 @@ class DeviceStrip(Static):
         """Take the chosen run and the newest sample."""
         host = run.status.get("host") if run else None
         if run is not None and host and host != socket.gethostname():
-            verb = "ran" if run.state in ENDED else "runs"
+            verb = "ran" if run.state in FINAL_STATES else "runs"
             text = f"{verb} on {escape_control(host)}, whose load is not seen from here"
         else:
-            text = described(load) if load else ""
+            text = describe_load(load) if load else ""
         if text != self.content:
             self.update(text)

@@ -14,7 +14,7 @@ from textual.widget import Widget
 
 
 @dataclass(frozen=True)
-class ShownKey:
+class FooterKey:
     """A key as the line has it.
 
     Attributes:
@@ -47,8 +47,8 @@ class KeyLine(Widget):
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-line--key", "key-line--title", "key-line--hover"}
 
-    keys: reactive[tuple[ShownKey, ...]] = reactive[tuple[ShownKey, ...]](())
-    hovered: reactive[ShownKey | None] = reactive[ShownKey | None](None)
+    keys: reactive[tuple[FooterKey, ...]] = reactive[tuple[FooterKey, ...]](())
+    hovered: reactive[FooterKey | None] = reactive[FooterKey | None](None)
 
     def on_mount(self) -> None:
         """Follow what can be done."""
@@ -60,7 +60,7 @@ class KeyLine(Widget):
             shown = [binding for binding in screen.active_bindings.values() if binding.binding.show]
             first = {each.binding.action: each for each in reversed(shown)}
             self.keys = tuple(
-                ShownKey(
+                FooterKey(
                     each.binding.key,
                     self.app.get_key_display(each.binding),
                     each.binding.description,
@@ -71,7 +71,7 @@ class KeyLine(Widget):
                 if first[each.binding.action] is each
             )
 
-    def fitting(self) -> list[tuple[int, ShownKey]]:
+    def fitting(self) -> list[tuple[int, FooterKey]]:
         """The keys that there is room for, each with its first column."""
         column, placed = 0, []
         for key in self.keys:
@@ -94,7 +94,7 @@ class KeyLine(Widget):
             parts.append(part if key.is_enabled else part.stylize(Style(dim=True)))
         return Content("").join(parts)
 
-    def _at(self, column: int) -> ShownKey | None:
+    def _at(self, column: int) -> FooterKey | None:
         return next((key for start, key in self.fitting() if start <= column < start + key.width), None)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:

@@ -13,7 +13,7 @@ from core.runs.history import METRICS, Epochs, column
 from fer_tui.console.output import escape_control
 from fer_tui.key_labels import key_label
 from fer_tui.widgets.line_plot import GAP, LinePlot, Points, Series
-from fer_tui.widgets.overlay import PLACES, Overlaid
+from fer_tui.widgets.overlay import RUN_MARKERS, OverlaidRun
 from fer_tui.widgets.run_names import run_digits
 
 SMOOTHING = 0.6
@@ -51,11 +51,11 @@ class MetricPlot(LinePlot):
         self.view = View()
         self.history: Epochs = ()
         self.kept: float | None = None
-        self.overlaid: tuple[Overlaid, ...] = ()
+        self.overlaid: tuple[OverlaidRun, ...] = ()
         self.beyond = 0
         self._shown: tuple[object, ...] = ()
 
-    def show(self, history: Epochs, kept: float | None, overlaid: Sequence[Overlaid] = (), beyond: int = 0) -> None:
+    def show(self, history: Epochs, kept: float | None, overlaid: Sequence[OverlaidRun] = (), beyond: int = 0) -> None:
         """Take what is to be drawn.
 
         Args:
@@ -74,7 +74,7 @@ class MetricPlot(LinePlot):
     def _subject(self) -> tuple[object, ...]:
         """What is drawn; histories by identity, since one that did not change stays the same object."""
         if self.overlaid:
-            return self.beyond, *((one.name, one.place, id(one.history)) for one in self.overlaid)
+            return self.beyond, *((one.name, one.slot, id(one.history)) for one in self.overlaid)
         return id(self.history), self.kept
 
     def next_metric(self) -> None:
@@ -108,7 +108,7 @@ class MetricPlot(LinePlot):
         if self.overlaid:
             names = legend_names(self.overlaid, *self.size)
             found = [
-                Series(name, self._points(one.history, self.column), PLACES[one.place], f"series-{one.place + 1}")
+                Series(name, self._points(one.history, self.column), RUN_MARKERS[one.slot], f"series-{one.slot + 1}")
                 for name, one in zip(names, self.overlaid, strict=True)
             ]
         else:
@@ -128,7 +128,7 @@ class MetricPlot(LinePlot):
             points = smoothed(points)
         if self.view.log:
             points = [point for point in points if point[1] > 0]
-        return thinned(points, max(self.size.width, 10), self.kept)
+        return downsample(points, max(self.size.width, 10), self.kept)
 
     def draw(self) -> Content:
         """How it is looked at, which series there are, and the plot."""
@@ -171,7 +171,7 @@ class MetricPlot(LinePlot):
         return key_label(self.screen, f"runs.{action}")
 
 
-def legend_names(overlaid: Sequence[Overlaid], width: int, height: int) -> list[str]:
+def legend_names(overlaid: Sequence[OverlaidRun], width: int, height: int) -> list[str]:
     """Model and digits; the digits alone, which the list of runs shows too, where that would take more than a line."""
     short = [escape_control(run_digits(one.name)) for one in overlaid]
     full = [f"{_cut(escape_control(one.model), MODEL)} {digits}" for one, digits in zip(overlaid, short, strict=True)]
@@ -198,7 +198,7 @@ def smoothed(points: Points) -> Points:
     return made
 
 
-def thinned(points: Points, most: int, kept: float | None = None) -> Points:
+def downsample(points: Points, most: int, kept: float | None = None) -> Points:
     """At most so many points, evenly, the first, the last and the kept epoch's among them."""
     if len(points) <= most:
         return points

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from core.models.registry import MODELS, ModelSpec
-from fer_tui.widgets.cells import Cell, update_cells
+from fer_tui.widgets.cells import TableCell, update_cells
 
 COLUMNS = {"mark": ("   ", 3), "model": ("model", 13), "title": ("title", 27), "weights": ("weights", 7)} | {
     "input": ("input", 8),
@@ -20,7 +20,7 @@ COLUMNS = {"mark": ("   ", 3), "model": ("model", 13), "title": ("title", 27), "
 RIGHT = ("weights", "input", "epoch")
 
 
-class ModelList(DataTable[Cell]):
+class ModelList(DataTable[TableCell]):
     """A row a model; a sign marks those that are chosen."""
 
     BINDING_GROUP_TITLE = "Models"
@@ -48,7 +48,7 @@ class ModelList(DataTable[Cell]):
     def on_mount(self) -> None:
         """A row a model, in the registry's order."""
         for key, (title, width) in COLUMNS.items():
-            self.add_column(Cell(title, right=key in RIGHT), key=key, width=width)
+            self.add_column(TableCell(title, right=key in RIGHT), key=key, width=width)
         for spec in MODELS.values():
             self.add_row(*self._cells(spec), key=spec.name)
 
@@ -102,16 +102,16 @@ class ModelList(DataTable[Cell]):
         for spec in MODELS.values():
             update_cells(self, spec.name, list(COLUMNS), self._cells(spec))
 
-    def _cells(self, spec: ModelSpec) -> list[Cell]:
+    def _cells(self, spec: ModelSpec) -> list[TableCell]:
         is_chosen = spec.name in self._chosen
         side = spec.image_size
         return [
-            Cell("[x]" if is_chosen else "[ ]", self.app.theme_variables["accent"] if is_chosen else ""),
-            Cell(spec.name, "bold" if is_chosen else ""),
-            Cell(spec.title),
-            Cell(_in_thousands(spec.parameters), right=True),
-            Cell(f"{side}x{side}x{spec.channels}", right=True),
-            Cell(self._times.get(spec.name, ""), right=True),
+            TableCell("[x]" if is_chosen else "[ ]", self.app.theme_variables["accent"] if is_chosen else ""),
+            TableCell(spec.name, "bold" if is_chosen else ""),
+            TableCell(spec.title),
+            TableCell(_in_thousands(spec.parameters), right=True),
+            TableCell(f"{side}x{side}x{spec.channels}", right=True),
+            TableCell(self._times.get(spec.name, ""), right=True),
         ]
 
 

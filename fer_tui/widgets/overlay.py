@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from core.runs.history import Epochs
 from fer_tui.themes import SERIES
 
-PLACES = "●x○▲+■◇*"[:SERIES]
+RUN_MARKERS = "●x○▲+■◇*"[:SERIES]
 
 
 @dataclass(frozen=True, eq=False)
-class Overlaid:
+class OverlaidRun:
     """A marked run in the common plot.
 
     Attributes:
@@ -24,11 +24,11 @@ class Overlaid:
 
     name: str
     model: str
-    place: int
+    slot: int
     history: Epochs
 
 
-def hold_places(places: Mapping[str, int], marked: Collection[str]) -> dict[str, int]:
+def assign_slots(places: Mapping[str, int], marked: Collection[str]) -> dict[str, int]:
     """A place for each marked run: who has one keeps it, the others get what is free, by name, while any is."""
     held = {name: place for name, place in places.items() if name in marked}
     free = [place for place in range(SERIES) if place not in held.values()]

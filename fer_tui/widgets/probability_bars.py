@@ -12,7 +12,7 @@ from textual.widget import Widget
 
 from fer_tui.console.output import escape_control
 from fer_tui.widgets.class_bars import BLOCK, LONGEST_NAME
-from fer_tui.widgets.confusion_matrix import fitted
+from fer_tui.widgets.confusion_matrix import fit_to_width
 
 
 class ProbabilityBars(Widget):
@@ -40,7 +40,7 @@ class ProbabilityBars(Widget):
         colour = self.app.theme_variables["primary"]
         lines = []
         for place, (name, share) in enumerate(self.probabilities.items()):
-            line = Text(fitted(escape_control(name), label), style="" if place else "bold", no_wrap=True)
+            line = Text(fit_to_width(escape_control(name), label), style="" if place else "bold", no_wrap=True)
             line.append(f" {share:>6.1%} ").append(BLOCK * round(room * share), style=colour)
             lines.append(line)
         return Text("\n").join(lines)

@@ -15,9 +15,9 @@ from core.runs.progress import time_left
 from core.runs.reader import RunSnapshot
 from core.system.hardware import SystemLoad
 from fer_tui.console.output import escape_control
-from fer_tui.console.states import theme_colour
+from fer_tui.console.state_colours import theme_colour
 from fer_tui.widgets.device_strip import DeviceStrip
-from fer_tui.widgets.overlay import Overlaid
+from fer_tui.widgets.overlay import OverlaidRun
 
 if TYPE_CHECKING:
     from fer_tui.widgets.run_tabs import RunTabs
@@ -41,14 +41,14 @@ def bar(done: float, total: float, width: int = BAR) -> str:
 class RunDetail(Vertical):
     """State, progress and the machine's load; below them the tabs, which come right after the first paint."""
 
-    class Completed(Message):
+    class TabsMounted(Message):
         """The tabs are there."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.run: RunSnapshot | None = None
         self.tabs: RunTabs | None = None
-        self._overlaid: tuple[Sequence[Overlaid], int] = ((), 0)
+        self._overlaid: tuple[Sequence[OverlaidRun], int] = ((), 0)
         self._early_lines: list[str] = []
         self._is_shown = False
 
@@ -69,9 +69,9 @@ class RunDetail(Vertical):
             tabs.show(self.run, *self._overlaid)
         tabs.show_log(self._early_lines, is_new=True)
         self._early_lines = []
-        self.post_message(self.Completed())
+        self.post_message(self.TabsMounted())
 
-    def show(self, run: RunSnapshot | None, overlaid: Sequence[Overlaid] = (), beyond: int = 0) -> None:
+    def show(self, run: RunSnapshot | None, overlaid: Sequence[OverlaidRun] = (), beyond: int = 0) -> None:
         """Take the chosen run's newest snapshot, the marked runs, and how many of them have no place in the plot."""
         self.run, self._overlaid = run, (overlaid, beyond)
         if not self._is_shown:

@@ -34,6 +34,6 @@ def model_and_name(run: RunSnapshot) -> str:
 
 def run_line(run: RunSnapshot) -> str:
     """A run in one line, for a menu."""
-    accuracy = run.figures.get("accuracy")
+    accuracy = run.metrics.get("accuracy")
     figure = "" if accuracy is None else f"{accuracy:.4f}"
     return f"{short_name(run.name):<16}  {run.model:<12}  {run.state:<11}  {figure}"

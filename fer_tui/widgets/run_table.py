@@ -10,8 +10,8 @@ from textual.message import Message
 from textual.widgets import DataTable
 
 from core.runs.reader import RunSnapshot
-from fer_tui.console.states import theme_colour
-from fer_tui.widgets.cells import Cell, update_cells
+from fer_tui.console.state_colours import theme_colour
+from fer_tui.widgets.cells import TableCell, update_cells
 from fer_tui.widgets.run_names import short_name
 
 # Titles and widths, the gap to the next column included: one cell, so that 100 columns have room for a plot beside it.
@@ -27,7 +27,7 @@ def matches(run: RunSnapshot, words: str) -> bool:
     return all(word in text for word in words.casefold().split())
 
 
-class RunTable(DataTable[Cell]):
+class RunTable(DataTable[TableCell]):
     """A row a run, newest first; rows are updated in place, so that cursor and scrolling stay."""
 
     BINDING_GROUP_TITLE = "Runs"
@@ -54,7 +54,7 @@ class RunTable(DataTable[Cell]):
     def on_mount(self) -> None:
         """Lay out the columns."""
         for key, (title, width) in COLUMNS.items():
-            self.add_column(Cell(title, right=key in ("epochs", "val_accuracy")), key=key, width=width)
+            self.add_column(TableCell(title, right=key in ("epochs", "val_accuracy")), key=key, width=width)
 
     def show(self, runs: Sequence[RunSnapshot], marks: Mapping[str, tuple[str, str]]) -> None:
         """Take the runs, newest first, and the signs of the marked ones, each with its colour's variable."""
@@ -112,14 +112,14 @@ class RunTable(DataTable[Cell]):
             self.post_message(self.Chosen(chosen))
 
 
-def _cells(run: RunSnapshot, mark: tuple[str, str], colours: dict[str, str]) -> list[Cell]:
+def _cells(run: RunSnapshot, mark: tuple[str, str], colours: dict[str, str]) -> list[TableCell]:
     kept = run.kept_epoch() or {}
     accuracy = kept.get("val_accuracy", float("nan"))
     return [
-        Cell(f" {mark[0]}", colours[mark[1]]),
-        Cell(short_name(run.name), order=run.name),
-        Cell(run.model),
-        Cell(run.state, theme_colour(run.state, colours)),
-        Cell(f"{len(run.history)}/{run.config.get('epochs', '?')}", right=True),
-        Cell(f"{accuracy:.4f}" if accuracy == accuracy else "", right=True),
+        TableCell(f" {mark[0]}", colours[mark[1]]),
+        TableCell(short_name(run.name), order=run.name),
+        TableCell(run.model),
+        TableCell(run.state, theme_colour(run.state, colours)),
+        TableCell(f"{len(run.history)}/{run.config.get('epochs', '?')}", right=True),
+        TableCell(f"{accuracy:.4f}" if accuracy == accuracy else "", right=True),
     ]

@@ -11,7 +11,7 @@ from textual.widgets import Log, Static, TabbedContent, TabPane
 from core.runs.reader import RunSnapshot
 from fer_tui.console.output import escape_control
 from fer_tui.widgets.metric_plot import MetricPlot
-from fer_tui.widgets.overlay import Overlaid
+from fer_tui.widgets.overlay import OverlaidRun
 
 LOG_LINES = 2_000
 
@@ -38,7 +38,7 @@ class RunTabs(Vertical):
         """The plot."""
         return self.query_one(MetricPlot)
 
-    def show(self, run: RunSnapshot, overlaid: Sequence[Overlaid], beyond: int) -> None:
+    def show(self, run: RunSnapshot, overlaid: Sequence[OverlaidRun], beyond: int) -> None:
         """See `RunDetail.show`."""
         self.query_one("#warnings", Static).update(told_warnings(run))
         self._label("warnings-pane", f"Warnings ({len(run.warnings)})" if run.warnings else "Warnings")

@@ -13,9 +13,9 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from core.config.command_line import as_text
+from core.config.command_line import format_value
 from core.config.presets import Preset
-from core.config.training_config import TrainingConfig, choices
+from core.config.training_config import TrainingConfig, allowed_values
 from fer_tui.widgets.choice import Choice, Control, Toggle
 from fer_tui.widgets.safe_input import SafeInput
 
@@ -25,7 +25,7 @@ SETTINGS = {name: field for name, field in TrainingConfig.model_fields.items() i
 PRESET = "preset"
 DETACHED = "keep_training"
 OWN = "own settings"
-FAULT_SIGN = "✗"
+ERROR_SIGN = "✗"
 _HELP = {
     PRESET: "Settings to begin with; choosing one replaces what is set below.",
     DETACHED: "Keep training when I leave: a process of its own trains, which outlives the app and the terminal.",
@@ -44,7 +44,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
     class Changed(Message):
         """A setting was changed."""
 
-    class Visited(Message):
+    class FocusChanged(Message):
         """The focus came to a setting or left it."""
 
     def __init__(self, presets: Iterable[Preset], *, id: str) -> None:
@@ -70,14 +70,14 @@ class SettingsForm(VerticalScroll, can_focus=False):
     def _control(self, name: str) -> Widget:
         if SETTINGS[name].annotation is bool:
             return Toggle(bool(self._defaults[name]), id=f"set-{name}")
-        if choices(name):
-            return Choice(title(name), self._offers(name), id=f"set-{name}")
-        return SafeInput(placeholder=as_text(name, self._defaults[name]), compact=True, id=f"set-{name}")
+        if allowed_values(name):
+            return Choice(setting_label(name), self._offers(name), id=f"set-{name}")
+        return SafeInput(placeholder=format_value(name, self._defaults[name]), compact=True, id=f"set-{name}")
 
     def _offers(self, name: str) -> list[tuple[str, str]]:
         """What a menu offers: leaving it to the recipe, then every value."""
-        left = f"{as_text(name, self._defaults[name])} (recipe)"
-        return [(left, ""), *((str(choice), str(choice)) for choice in choices(name))]
+        left = f"{format_value(name, self._defaults[name])} (recipe)"
+        return [(left, ""), *((str(choice), str(choice)) for choice in allowed_values(name))]
 
     # What is set
 
@@ -95,7 +95,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
                     found[name] = text
         return found
 
-    def take(self, values: Mapping[str, Any]) -> None:
+    def set_values(self, values: Mapping[str, Any]) -> None:
         """Set these settings and leave all others to the recipe; names of no setting are passed over."""
         self._is_taking = True
         with self.prevent(Input.Changed, Control.Changed):
@@ -104,10 +104,10 @@ class SettingsForm(VerticalScroll, can_focus=False):
                 if isinstance(control, Toggle):
                     control.value = bool(values.get(name, self._defaults[name]))
                 elif isinstance(control, Input):
-                    control.value = as_text(name, values[name]) if name in values else ""
+                    control.value = format_value(name, values[name]) if name in values else ""
                 elif isinstance(control, Choice):
-                    text = as_text(name, values[name]) if name in values else ""
-                    control.value = text if text in map(str, choices(name)) else ""
+                    text = format_value(name, values[name]) if name in values else ""
+                    control.value = text if text in map(str, allowed_values(name)) else ""
         self._is_taking = False
         self._changed()
 
@@ -133,23 +133,23 @@ class SettingsForm(VerticalScroll, can_focus=False):
                 if isinstance(control, Toggle) and control.value == before:
                     control.value = default
                 elif isinstance(control, Input):
-                    control.placeholder = as_text(name, default)
+                    control.placeholder = format_value(name, default)
                 elif isinstance(control, Choice):
                     control.set_options(self._offers(name))
 
     # What is said of it
 
-    def show_faults(self, faults: Mapping[str, str]) -> None:
+    def show_errors(self, faults: Mapping[str, str]) -> None:
         """Mark the settings that can't be so."""
         for name in SETTINGS:
             label = self.query_one(f"#label-{name}", Static)
             is_wrong = name in faults
             if label.has_class("-wrong") != is_wrong:
                 label.set_class(is_wrong, "-wrong")
-                label.update(f"{FAULT_SIGN if is_wrong else ' '} {title(name)}")
+                label.update(f"{ERROR_SIGN if is_wrong else ' '} {setting_label(name)}")
 
     @property
-    def visited(self) -> str:
+    def focused_setting(self) -> str:
         """The setting that has the focus, by its field's name; empty where none has."""
         focused = self.screen.focused
         is_setting = focused is not None and focused.parent is self and focused.id
@@ -157,7 +157,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
 
     def show_visited(self) -> None:
         """Let the label of the setting with the focus stand out."""
-        visited = self.visited
+        visited = self.focused_setting
         for label in self.query(".label"):
             label.set_class(label.id == f"label-{visited}", "-visited")
 
@@ -165,15 +165,15 @@ class SettingsForm(VerticalScroll, can_focus=False):
         """What a setting is for, and its default."""
         if name in _HELP:
             return _HELP[name]
-        return f"{SETTINGS[name].description} [{as_text(name, self._defaults[name])}]"
+        return f"{SETTINGS[name].description} [{format_value(name, self._defaults[name])}]"
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Tell which setting it is."""
-        self.post_message(self.Visited())
+        self.post_message(self.FocusChanged())
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         """Tell that it was left."""
-        self.post_message(self.Visited())
+        self.post_message(self.FocusChanged())
 
     @on(Input.Changed)
     @on(Control.Changed)
@@ -182,17 +182,17 @@ class SettingsForm(VerticalScroll, can_focus=False):
         preset = self.query_one(f"#set-{PRESET}", Choice)
         if event.control is preset:
             for each in self.presets:
-                if each.name == preset.value and not self._is(each):
-                    self.take(each.settings)
+                if each.name == preset.value and not self._matches_preset(each):
+                    self.set_values(each.settings)
         elif not self._is_taking:
             self._changed()
 
-    def _is(self, preset: Preset) -> bool:
+    def _matches_preset(self, preset: Preset) -> bool:
         return self.values() == _as_typed(preset.settings)
 
     def _changed(self) -> None:
         with self.prevent(Control.Changed):
-            names = [preset.name for preset in self.presets if self._is(preset)]
+            names = [preset.name for preset in self.presets if self._matches_preset(preset)]
             self.query_one(f"#set-{PRESET}", Choice).value = names[0] if names else OWN
         self.post_message(self.Changed())
 
@@ -203,14 +203,14 @@ class SettingsForm(VerticalScroll, can_focus=False):
 
 
 def _as_typed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value if isinstance(value, bool) else as_text(name, value) for name, value in settings.items()}
+    return {name: value if isinstance(value, bool) else format_value(name, value) for name, value in settings.items()}
 
 
-def title(name: str) -> str:
+def setting_label(name: str) -> str:
     """A setting's label."""
     return name.replace("_", " ")
 
 
 def _row(name: str, control: Widget) -> ComposeResult:
-    yield Static(f"  {title(name)}", id=f"label-{name}", classes="label", markup=False)
+    yield Static(f"  {setting_label(name)}", id=f"label-{name}", classes="label", markup=False)
     yield control

@@ -13,10 +13,10 @@ pytest.register_assert_rewrite("installed")
 @pytest.fixture(scope="session", autouse=True)
 def closed() -> Iterator[None]:
     """Leave no process behind."""
-    from installed import Started
+    from installed import RunningCommand
 
     yield
-    for started in Started.every:
+    for started in RunningCommand.every:
         started.close()
 
 

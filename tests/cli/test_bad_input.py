@@ -10,12 +10,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from installed import COMMAND, Answer, environment, fer, is_refused, mounted, steers, strict_json
+from installed import (
+    COMMAND,
+    CommandResult,
+    assert_refused,
+    environment,
+    fer,
+    has_control_characters,
+    mounted,
+    strict_json,
+)
 from scenarios import (
     STEERING,
 )
 
-Train = Callable[..., Answer]
+Train = Callable[..., CommandResult]
 
 
 @pytest.fixture
@@ -29,7 +38,7 @@ def runs(tmp_path: Path) -> Iterator[Path]:
 def train(faces: Path, runs: Path) -> Train:
     """`fer-tui train` on drawn faces with `compact`, unless told otherwise; into `runs`."""
 
-    def run(*arguments: str | Path, data: Path | None = faces, model: str | None = "compact") -> Answer:
+    def run(*arguments: str | Path, data: Path | None = faces, model: str | None = "compact") -> CommandResult:
         given = [*(("--data", data) if data else ()), *(("--model", model) if model else ())]
         return fer("train", *given, "--runs", runs, *arguments)
 
@@ -40,21 +49,23 @@ def train(faces: Path, runs: Path) -> Train:
 
 
 def test_no_such_folder(train: Train, tmp_path: Path):
-    is_refused(train(data=tmp_path / "nowhere"), 1, str(tmp_path / "nowhere"), "no such folder; give the folder")
+    assert_refused(train(data=tmp_path / "nowhere"), 1, str(tmp_path / "nowhere"), "no such folder; give the folder")
 
 
 def test_an_empty_folder(train: Train, tmp_path: Path):
     (tmp_path / "empty").mkdir()
-    is_refused(train(data=tmp_path / "empty"), 1, f"{tmp_path / 'empty'}: no images found; expected ")
+    assert_refused(train(data=tmp_path / "empty"), 1, f"{tmp_path / 'empty'}: no images found; expected ")
 
 
 def test_a_home_that_nobody_has(train: Train):
-    is_refused(train(data=Path("~nobody-of-that-name/faces")), 2, "--data: names the home of a user whom nobody knows")
+    assert_refused(
+        train(data=Path("~nobody-of-that-name/faces")), 2, "--data: names the home of a user whom nobody knows"
+    )
 
 
 def test_one_class_is_nothing_to_learn(train: Train, faces: Path, tmp_path: Path):
     shutil.copytree(faces / "train" / "happy", tmp_path / "one" / "train" / "happy")
-    is_refused(train(data=tmp_path / "one"), 1, "one class only ('happy') in train; training needs two or more")
+    assert_refused(train(data=tmp_path / "one"), 1, "one class only ('happy') in train; training needs two or more")
 
 
 def test_a_broken_csv_row_is_named_and_left_out(train: Train, tmp_path: Path):
@@ -78,22 +89,22 @@ def test_a_broken_csv_row_is_named_and_left_out(train: Train, tmp_path: Path):
 
 def test_a_csv_of_something_else(train: Train, tmp_path: Path):
     (tmp_path / "people.csv").write_text("name,age\nAda,36\n")
-    is_refused(train(data=tmp_path / "people.csv"), 1, "people.csv: no column emotion, pixels, Usage; expected")
+    assert_refused(train(data=tmp_path / "people.csv"), 1, "people.csv: no column emotion, pixels, Usage; expected")
 
 
 # ---- the command line and the config file
 
 
 def test_an_unknown_model(train: Train):
-    is_refused(train(model="compakt"), 2, "--model: no model is called 'compakt'; did you mean 'compact'?")
+    assert_refused(train(model="compakt"), 2, "--model: no model is called 'compakt'; did you mean 'compact'?")
 
 
 def test_an_unknown_preset(train: Train):
-    is_refused(train("--preset", "quik"), 2, "--preset: no preset is called 'quik'; did you mean 'quick'?")
+    assert_refused(train("--preset", "quik"), 2, "--preset: no preset is called 'quik'; did you mean 'quick'?")
 
 
 def test_flags_are_checked_before_data(train: Train, tmp_path: Path):
-    is_refused(train("--epochs", "0", data=tmp_path / "nowhere"), 2, "--epochs: input should be greater than")
+    assert_refused(train("--epochs", "0", data=tmp_path / "nowhere"), 2, "--epochs: input should be greater than")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +120,7 @@ def test_flags_are_checked_before_data(train: Train, tmp_path: Path):
     ],
 )
 def test_a_wrong_flag(train: Train, flags: list[str], named: str):
-    is_refused(train(*flags), 2, named)
+    assert_refused(train(*flags), 2, named)
 
 
 @pytest.mark.parametrize(
@@ -124,31 +135,31 @@ def test_a_wrong_flag(train: Train, flags: list[str], named: str):
 )
 def test_a_wrong_config_file(train: Train, tmp_path: Path, content: str, named: str):
     (tmp_path / "settings.toml").write_text(content)
-    is_refused(train("--config", tmp_path / "settings.toml"), 2, named)
+    assert_refused(train("--config", tmp_path / "settings.toml"), 2, named)
 
 
 @pytest.mark.parametrize("model", ["'compakt'", "['compact', 'compakt']", "3", "[['compact']]", "[]"])
 def test_a_wrong_model_in_a_config_file(train: Train, tmp_path: Path, model: str):
     (tmp_path / "settings.toml").write_text(f"model = {model}")
     named = "--model: no model given" if model == "[]" else "settings.toml: model: no model is called"
-    is_refused(train("--config", tmp_path / "settings.toml", model=None), 2, named)
+    assert_refused(train("--config", tmp_path / "settings.toml", model=None), 2, named)
 
 
 def test_a_wrong_model_flag_beside_a_config_file_is_told_as_the_flag(train: Train, tmp_path: Path):
     (tmp_path / "settings.toml").write_text("model = 'compact'")
-    is_refused(train("--config", tmp_path / "settings.toml", model="compakt"), 2, "fer-tui: --model: ")
+    assert_refused(train("--config", tmp_path / "settings.toml", model="compakt"), 2, "fer-tui: --model: ")
 
 
 def test_nothing_to_train_on_or_with(train: Train):
-    is_refused(train(data=None), 2, "--data: no data set given; name a folder")
-    is_refused(train(model=None), 2, "--model: no model given; choose from compact, ")
+    assert_refused(train(data=None), 2, "--data: no data set given; name a folder")
+    assert_refused(train(model=None), 2, "--model: no model given; choose from compact, ")
 
 
 @pytest.mark.parametrize(
     "arguments", [["nonsense"], ["data"], ["evaluate"], ["predict", "latest"], ["compare", "--format", "nonsense"]]
 )
 def test_a_wrong_command_line(arguments: list[str]):
-    is_refused(fer(*arguments), 2)
+    assert_refused(fer(*arguments), 2)
 
 
 # ---- a cluster's queue
@@ -173,20 +184,22 @@ def test_what_a_queue_cannot_take(faces: Path, runs: Path, arguments: list[str],
     pytest.importorskip("ray", reason="Ray is missing: pip install 'fer-tui[cluster]'")
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "secret"}
     given = ["--data", faces, "--model", "compact", "--runs", runs]
-    is_refused(fer("cluster", "run", *given, *arguments, env=token), 2, said)
+    assert_refused(fer("cluster", "run", *given, *arguments, env=token), 2, said)
     assert not runs.with_name("runs.cluster").exists()
 
 
 def test_a_queue_without_a_token(faces: Path, runs: Path, tmp_path: Path):
     pytest.importorskip("ray", reason="Ray is missing: pip install 'fer-tui[cluster]'")
     given = ["cluster", "run", "--data", faces, "--model", "compact", "--runs", runs]
-    is_refused(fer(*given, env={"RAY_AUTH_MODE": ""}), 2, "RAY_AUTH_MODE must be 'token'", "export RAY_AUTH_MODE=token")
+    assert_refused(
+        fer(*given, env={"RAY_AUTH_MODE": ""}), 2, "RAY_AUTH_MODE must be 'token'", "export RAY_AUTH_MODE=token"
+    )
     nobody = {"RAY_AUTH_MODE": "token", "HOME": str(tmp_path), "RAY_AUTH_TOKEN": "", "RAY_AUTH_TOKEN_PATH": ""}
-    is_refused(fer(*given, env=nobody), 2, f"no token in {tmp_path}", "'ray get-auth-token --generate' makes one")
+    assert_refused(fer(*given, env=nobody), 2, f"no token in {tmp_path}", "'ray get-auth-token --generate' makes one")
 
 
 def test_a_queue_that_there_is_not(runs: Path):
-    is_refused(fer("cluster", "stop", "--runs", runs), 1, f"nothing is running for {runs}")
+    assert_refused(fer("cluster", "stop", "--runs", runs), 1, f"nothing is running for {runs}")
 
 
 # ---- the runs folder
@@ -195,14 +208,14 @@ def test_a_queue_that_there_is_not(runs: Path):
 def test_a_runs_folder_below_a_file(train: Train, tmp_path: Path):
     (tmp_path / "file").touch()
     named = f"--runs: {tmp_path / 'file' / 'runs'}: Not a directory; name a folder that can be written"
-    is_refused(train("--runs", tmp_path / "file" / "runs"), 1, named)
+    assert_refused(train("--runs", tmp_path / "file" / "runs"), 1, named)
 
 
 def test_a_runs_folder_that_is_read_only(train: Train, tmp_path: Path):
     place = tmp_path / "read-only"
     with mounted(place, "ro"):
         answer = train("--runs", place)
-    is_refused(answer, 1, f"--runs: {place}: Read-only file system; name a folder that can be written")
+    assert_refused(answer, 1, f"--runs: {place}: Read-only file system; name a folder that can be written")
 
 
 def test_a_queue_that_cannot_be_made_whole_leaves_nothing(train: Train, tmp_path: Path):
@@ -211,7 +224,7 @@ def test_a_queue_that_cannot_be_made_whole_leaves_nothing(train: Train, tmp_path
     with mounted(place, "nr_inodes=6"):
         answer = train("--model", "model2", "--runs", place)
         assert list(place.iterdir()) == []
-    is_refused(answer, 1, f"--runs: {place}: No space left on device; free some space")
+    assert_refused(answer, 1, f"--runs: {place}: No space left on device; free some space")
 
 
 # ---- runs that are none, or not enough
@@ -222,26 +235,28 @@ def test_a_wrong_run_name(command: str, write_run: Callable[..., Path], faces: P
     run = write_run()
     rest = {"evaluate": ["--data", faces], "predict": [faces / "train" / "happy" / "0001.png"]}.get(command, [])
     answer = fer(command, "nowhere", *rest, "--runs", run.parent)
-    is_refused(answer, 1, f"nowhere: no such run in {run.parent}; 'fer-tui runs' lists them")
+    assert_refused(answer, 1, f"nowhere: no such run in {run.parent}; 'fer-tui runs' lists them")
 
 
 @pytest.mark.parametrize("name", ["", "x" * 300, "../escape", "esc\x1b[2J"])
 def test_what_is_no_run_name(name: str, write_run: Callable[..., Path]):
-    is_refused(fer("stop", name, "--runs", write_run().parent), 1, ": no such run in ")
+    assert_refused(fer("stop", name, "--runs", write_run().parent), 1, ": no such run in ")
 
 
 def test_a_prefix_that_several_runs_have(write_run: Callable[..., Path]):
     one, other = write_run("20260101-compact-aaaa"), write_run("20260101-compact-bbbb")
-    is_refused(fer("resume", "2026", "--runs", one.parent), 1, "2026: 2 runs begin so; ", other.name)
+    assert_refused(fer("resume", "2026", "--runs", one.parent), 1, "2026: 2 runs begin so; ", other.name)
 
 
 def test_no_runs_at_all(tmp_path: Path):
-    is_refused(fer("resume", "latest", "--runs", tmp_path), 1, f"latest: there are no runs in {tmp_path}; start one")
+    assert_refused(
+        fer("resume", "latest", "--runs", tmp_path), 1, f"latest: there are no runs in {tmp_path}; start one"
+    )
 
 
 def test_stopping_what_does_not_run(write_run: Callable[..., Path]):
     run = write_run()
-    is_refused(fer("stop", "latest", "--runs", run.parent), 1, f"{run.name}: is not running (completed)")
+    assert_refused(fer("stop", "latest", "--runs", run.parent), 1, f"{run.name}: is not running (completed)")
     assert not (run / "stop").exists()
 
 
@@ -250,13 +265,13 @@ def test_resume_at_a_rate_that_cannot_be(write_run: Callable[..., Path], rate: s
     for name, state in (("20260101-compact-aaaa", "completed"), ("20260102-compact-bbbb", "diverged")):
         run = write_run(name, status={"state": state}, evaluation={"accuracy": 0.5})
         before = (run / "config.json").read_bytes()
-        is_refused(fer("resume", run, "--learning-rate", rate), 2, "--learning-rate: ", "(got ")
+        assert_refused(fer("resume", run, "--learning-rate", rate), 2, "--learning-rate: ", "(got ")
         assert (run / "config.json").read_bytes() == before
 
 
 def test_resume_of_a_run_whose_config_is_damaged(write_run: Callable[..., Path]):
     run = write_run(status={"state": "stopped"}, config={"epochs": "many"})
-    is_refused(fer("resume", "latest", "--runs", run.parent), 1, f"{run / 'config.json'}: ", "another version?")
+    assert_refused(fer("resume", "latest", "--runs", run.parent), 1, f"{run / 'config.json'}: ", "another version?")
 
 
 # ---- evaluate and predict
@@ -265,17 +280,19 @@ def test_resume_of_a_run_whose_config_is_damaged(write_run: Callable[..., Path])
 def test_evaluate_a_run_without_a_model(write_run: Callable[..., Path], faces: Path):
     run = write_run("20260101-compact-aaaa", environment={"classes": ["happy", "sad"]})
     answer = fer("evaluate", run, "--data", faces)
-    is_refused(answer, 1, f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'")
+    assert_refused(
+        answer, 1, f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'"
+    )
     queued = write_run("20260101-compact-bbbb")
-    is_refused(fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: names no classes")
+    assert_refused(fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: names no classes")
 
 
 def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_path: Path):
     one, other = write_run("20260101-compact-aaaa"), write_run("20260101-compact-bbbb")
     test = ("compare", "--test", one, other)
-    is_refused(fer(*test, "--output", tmp_path / "table.csv"), 2, "--output: --test writes no table")
-    is_refused(fer(*test, "--format", "csv"), 2, "--format: --test is told as table or json, not as csv")
-    is_refused(fer(*test), 1, f"{one / 'predictions.csv'}: is missing; ")
+    assert_refused(fer(*test, "--output", tmp_path / "table.csv"), 2, "--output: --test writes no table")
+    assert_refused(fer(*test, "--format", "csv"), 2, "--format: --test is told as table or json, not as csv")
+    assert_refused(fer(*test), 1, f"{one / 'predictions.csv'}: is missing; ")
     assert not (tmp_path / "table.csv").exists()
 
 
@@ -290,13 +307,13 @@ def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_
 )
 def test_decisions_parts_and_trackers_that_cannot_be(faces: Path, tmp_path: Path, flags: list[str], named: str):
     answer = fer("train", "--data", faces, "--model", "compact", *flags, "--runs", tmp_path / "runs", cwd=tmp_path)
-    is_refused(answer, 2, named.format(tmp_path))
+    assert_refused(answer, 2, named.format(tmp_path))
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_that_cannot_be_logged(write_run: Callable[..., Path]):
     run = write_run()
-    is_refused(
+    assert_refused(
         fer("log", run, "--to", "wandb"), 2, "--to: nothing is logged to 'wandb'; choose from tensorboard, mlflow"
     )
 
@@ -309,7 +326,7 @@ def test_compare_into_what_cannot_be_written(write_run: Callable[..., Path], tmp
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     answer = fer("compare", "--runs", write_run().parent, "--output", tmp_path / place)
-    is_refused(answer, 1, f"--output: {tmp_path / place}: ", "; name a file that can be written")
+    assert_refused(answer, 1, f"--output: {tmp_path / place}: ", "; name a file that can be written")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -368,4 +385,4 @@ def test_damaged_runs_are_listed(write_run: Callable[..., Path]):
     assert strict_json(fer("runs", "--json", "--runs", run.parent).out)[0]["model"] == STEERING
     compared = fer("compare", "--runs", run.parent)
     assert compared.status == 0
-    assert not steers(compared.out + answer.out)
+    assert not has_control_characters(compared.out + answer.out)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from installed import CHATTER, environment, fer
+from installed import LIBRARY_OUTPUT, environment, fer
 from scenarios import Queue
 
 import core
@@ -226,10 +226,10 @@ def test_a_bar_that_is_redrawn_on_a_terminal(queue: Queue):
 
 def test_the_terminal_shows_nothing_that_tensorflow_says(queue: Queue):
     screen = queue.answer.out.replace("loading TensorFlow", "")
-    assert not CHATTER.search(screen), screen
+    assert not LIBRARY_OUTPUT.search(screen), screen
     # It says something: the run's own log has it.
-    assert CHATTER.search((queue.runs[0] / "log.txt").read_text())
-    assert CHATTER.search((queue.runs[1] / "log.txt").read_text())
+    assert LIBRARY_OUTPUT.search((queue.runs[0] / "log.txt").read_text())
+    assert LIBRARY_OUTPUT.search((queue.runs[1] / "log.txt").read_text())
 
 
 # ---- the rest

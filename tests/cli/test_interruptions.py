@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from installed import is_refused, steers
+from installed import assert_refused, has_control_characters
 from scenarios import FullDisk, Interruptions, epochs_told
 
 
@@ -34,7 +34,7 @@ def test_stop_from_another_process(interruptions: Interruptions):
 
 
 def test_a_second_process_on_a_run_is_refused(interruptions: Interruptions):
-    is_refused(interruptions.intruder, 1, "is running; watch it with 'fer-tui runs', or stop it first")
+    assert_refused(interruptions.intruder, 1, "is running; watch it with 'fer-tui runs', or stop it first")
 
 
 def test_one_of_two_that_resume_at_the_same_moment_is_refused(interruptions: Interruptions):
@@ -64,7 +64,7 @@ def test_a_killed_run_reads_as_interrupted(interruptions: Interruptions):
 def test_nothing_is_redrawn_where_no_terminal_is(interruptions: Interruptions):
     for answer in (interruptions.stopped.answer, interruptions.finished):
         assert epochs_told(answer.err)
-        assert not steers(answer.err)
+        assert not has_control_characters(answer.err)
 
 
 def test_resume_tells_its_own_epochs_alone(interruptions: Interruptions):
@@ -92,7 +92,7 @@ def test_a_full_disk_ends_the_run_as_failed(full_disk: FullDisk):
 
 
 def test_no_run_begins_on_a_full_disk(full_disk: FullDisk):
-    is_refused(full_disk.refused, 1, f"--runs: {full_disk.run.parent}: No space left on device; free some space")
+    assert_refused(full_disk.refused, 1, f"--runs: {full_disk.run.parent}: No space left on device; free some space")
     assert full_disk.refused_left == ()
 
 

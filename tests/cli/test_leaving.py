@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from installed import COMMAND, DEADLINE, Seen, environment, fer, look, only_run, state, wait_until
-from screen import CHATTER, Screen
+from installed import COMMAND, DEADLINE, RunFiles, environment, fer, listed_state, only_run, read_run_files, wait_until
+from terminal_app import FOREIGN_OUTPUT, TerminalApp
 
 from core.data.demo import write_faces
 
@@ -29,7 +29,7 @@ UNDER_WAY = re.compile(r"epoch (\d+)/9999 .* images/s")
 QUESTION = "A training is under way."
 
 
-class Witness(Screen):
+class Witness(TerminalApp):
     """Looks at every state of the screen, and keeps those that are not the app's alone."""
 
     def __init__(self, *arguments: str | Path, env: Mapping[str, str]) -> None:
@@ -42,7 +42,7 @@ class Witness(Screen):
         text = self.text
         is_whole = text.startswith(" fer-tui ") and "q Quit" in text.partition("\n")[0]
         self.is_painted |= is_whole
-        if CHATTER.search(text) or (self.is_painted and not is_whole):
+        if FOREIGN_OUTPUT.search(text) or (self.is_painted and not is_whole):
             self.spoilt.append(text)
 
 
@@ -62,21 +62,21 @@ def training(tmp_path: Path) -> tuple[Witness, Path]:
     return screen, only_run(tmp_path / "runs")
 
 
-def in_mid_epoch(run: Path) -> Seen:
+def in_mid_epoch(run: Path) -> RunFiles:
     """The run, some batches after the end of an epoch and many before the next one's."""
-    done = len(look(run).history)
+    done = len(read_run_files(run).history)
 
-    def seen() -> Seen | None:
-        now = look(run)
+    def seen() -> RunFiles | None:
+        now = read_run_files(run)
         return now if len(now.history) > done and 1 < now.batch < 300 else None
 
     return wait_until(seen, f"{run}: no epoch came")
 
 
-def is_stopped_whole(run: Path, before: Seen) -> Seen:
+def is_stopped_whole(run: Path, before: RunFiles) -> RunFiles:
     """The run afterwards: stopped, with every epoch that it had done, and no part of another."""
-    after = look(run)
-    assert state(run) == after.state == "stopped"
+    after = read_run_files(run)
+    assert listed_state(run) == after.state == "stopped"
     assert after.history[: len(before.history)] == before.history
     # The epoch that was under way may have come to its end before the wish was heard, another may not.
     assert len(after.history) <= len(before.history) + 1
@@ -87,14 +87,14 @@ def is_stopped_whole(run: Path, before: Seen) -> Seen:
 def test_a_dropped_line_ends_the_app_and_its_run_can_be_resumed(training: tuple[Witness, Path]):
     screen, run = training
     before = in_mid_epoch(run)
-    screen.leave()
+    screen.disconnect()
     assert screen.wait().status == 129
     after = is_stopped_whole(run, before)
     assert screen.spoilt == []
 
     epochs = len(after.history) + 1
     assert fer("resume", run.name, "--epochs", str(epochs), "--runs", run.parent).status == 0
-    end = look(run)
+    end = read_run_files(run)
     assert end.state == "completed"
     assert end.history[: epochs - 1] == after.history
     assert [row.partition(",")[0] for row in end.history] == [str(number) for number in range(1, epochs + 1)]
@@ -106,7 +106,7 @@ def test_quitting_asks_once_and_ends_within_the_batch(training: tuple[Witness, P
     screen.wait_for(QUESTION)
     screen.press("q", "q", "n")
     screen.wait_for(lambda text: QUESTION not in text)
-    done = len(look(run).history)
+    done = len(read_run_files(run).history)
     screen.wait_for(lambda text: (found := UNDER_WAY.search(text)) and int(found[1]) > done + 1)
     assert QUESTION not in screen.text
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from installed import Answer, Started, fer, is_refused, look, only_run, wait_until
+from installed import CommandResult, RunningCommand, assert_refused, fer, only_run, read_run_files, wait_until
 from scenarios import ENDLESS, SMALL
 
 from core.data.demo import write_faces
@@ -23,11 +23,11 @@ class Searches:
     """A study of three trials shared by two processes, its best trial's command, and a search that was interrupted."""
 
     folder: Path
-    shared: tuple[Answer, Answer]
-    table: Answer
+    shared: tuple[CommandResult, CommandResult]
+    table: CommandResult
     again: Path
-    interrupted: Answer
-    resumed: Answer
+    interrupted: CommandResult
+    resumed: CommandResult
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +36,17 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
     write_faces(folder / "faces", per_class=5, seed=0)
     common = ("search", "--data", folder / "faces", *SMALL, *SPACE)
     short = (*common, "--epochs", "2", "--trials", "3", "--runs", folder / "runs")
-    pair = Started(*short, "--json"), Started(*short, "--json")
+    pair = RunningCommand(*short, "--json"), RunningCommand(*short, "--json")
     shared = pair[0].wait(), pair[1].wait()
     table = fer(*short)
     command = shlex.split(shared[0].json()["best"]["command"])
     fer(*command[1:], "--runs", folder / "again")
 
     endless = (*common, *ENDLESS, "--trials", "1", "--runs", folder / "endless", "--json")
-    process = Started(*endless)
+    process = RunningCommand(*endless)
     wait_until(lambda: (folder / "endless").is_dir() and any((folder / "endless").iterdir()), "no run came")
     run = only_run(folder / "endless")
-    wait_until(lambda: len(look(run).history) > 1, f"{run}: no epoch came")
+    wait_until(lambda: len(read_run_files(run).history) > 1, f"{run}: no epoch came")
     process.signal(signal.SIGINT)
     interrupted = process.wait()
     resumed = fer(*endless, "--time-budget", "1s")
@@ -125,21 +125,23 @@ def test_runs_holds_runs_only(searches: Searches):
 )
 def test_bad_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], named: str):
     answer = fer("search", "--data", tmp_path, "--model", "model2", *arguments, "--runs", tmp_path / "runs")
-    is_refused(answer, 2, named)
+    assert_refused(answer, 2, named)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_space_in_a_file(tmp_path: Path):
     file = tmp_path / "s.toml"
     file.write_text('model = "model2"\nwidth = 0.5\n[search]\nlearning_rate = "1e-4..1e-2:lag"\n')
-    is_refused(fer("search", "--data", tmp_path, "--config", file), 2, "s.toml: [search]: learning_rate: must be LOW..")
+    assert_refused(
+        fer("search", "--data", tmp_path, "--config", file), 2, "s.toml: [search]: learning_rate: must be LOW.."
+    )
     file.write_text('model = "model2"\nepochs = 0\n[search]\nlearning_rate = "1e-4..1e-2:log"\n')
-    is_refused(fer("search", "--data", tmp_path, "--config", file), 2, "s.toml: epochs: ")
+    assert_refused(fer("search", "--data", tmp_path, "--config", file), 2, "s.toml: epochs: ")
     file.write_text('model = "model2"\nsearch = 3\n')
-    is_refused(fer("search", "--data", tmp_path, "--config", file), 2, "s.toml: search: must be a table")
+    assert_refused(fer("search", "--data", tmp_path, "--config", file), 2, "s.toml: search: must be a table")
 
 
 def test_no_data_is_told_before_there_is_a_study(tmp_path: Path):
     answer = fer("search", "--data", tmp_path / "none", "--model", "model2", *SPACE, "--runs", tmp_path / "runs")
-    is_refused(answer, 1, "none")
+    assert_refused(answer, 1, "none")
     assert list(tmp_path.iterdir()) == []

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from core.comparison.table import compare
-from core.comparison.table_formats import write_table
+from core.comparison.table_formats import format_table
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.reader import list_runs, read_run
 from fer_tui import cli
@@ -142,7 +142,7 @@ def test_a_browser_shows_the_screens_and_downloads_the_table(
     shown.press("4", "best of our runs")
     picture = Image.open(io.BytesIO(shown.page.screenshot())).convert("RGB")
     shown.until(lambda: picture.getpixel((500, 4)) == TABS)
-    table = write_table(compare([read_run(path) for path in list_runs(tmp_path / "runs")]), "csv")
+    table = format_table(compare([read_run(path) for path in list_runs(tmp_path / "runs")]), "csv")
     shown.press("c", "Copied")
     shown.until(lambda: shown.page.evaluate("navigator.clipboard.readText()") == table)
     shown.press("e", "Download")
@@ -270,10 +270,10 @@ def test_bad_settings_are_told_at_the_start(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_screens_get_the_options_that_stood_before(tmp_path: Path):
-    from fer_tui.commands.options import Defaults
+    from fer_tui.commands.options import GlobalOptions
     from fer_tui.commands.serve import screens_command
 
-    before = Defaults(data=None, runs=None, theme="nord", mouse=False)
+    before = GlobalOptions(data=None, runs=None, theme="nord", mouse=False)
     command = screens_command(before, tmp_path / "it's; ls", None)
     printing = command.replace(sys.executable, "printf '%s\\n'", 1)
     words = subprocess.run(["sh", "-c", printing], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from installed import CHATTER, Answer, fer, is_refused, steers
+from installed import LIBRARY_OUTPUT, CommandResult, assert_refused, fer, has_control_characters
 from PIL import Image
 from scenarios import (
     BROKEN,
@@ -27,7 +27,7 @@ from core.comparison.columns import COLUMNS
 
 
 @pytest.fixture(scope="module")
-def checked(tmp_path_factory: pytest.TempPathFactory) -> Answer:
+def checked(tmp_path_factory: pytest.TempPathFactory) -> CommandResult:
     """`data check` of broken and unusual images in classes with names that would steer a terminal."""
     root = tmp_path_factory.mktemp("odd") / "[red]x[" / "]"
     for name in (MARKUP, STEERING):
@@ -38,7 +38,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Answer:
     (root / "train" / MARKUP / os.fsdecode(b"l\xff.png")).write_bytes(b"")
     answer = fer("data", "check", root, "--json", env={"PYTHONIOENCODING": "utf-8:strict"})
     text = fer("data", "check", root)
-    assert not steers(text.out + text.err)
+    assert not has_control_characters(text.out + text.err)
     assert SHOWN in text.out
     assert MARKUP in text.out
     assert text.status == answer.status == 0
@@ -46,15 +46,15 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Answer:
     return answer
 
 
-def test_data_check_names_every_image_that_cannot_be_read(checked: Answer):
-    assert not steers(checked.out)
+def test_data_check_names_every_image_that_cannot_be_read(checked: CommandResult):
+    assert not has_control_characters(checked.out)
     problems = {problem["kind"]: problem for problem in checked.json()["problems"]}
     unreadable = problems["undecodable"]["paths"]
     assert sorted(unreadable) == sorted(f"train/{MARKUP}/{name}" for name in (*BROKEN, os.fsdecode(b"l\xff.png")))
     assert problems["undecodable"]["message"].startswith("5 images can't be read and will be skipped: ")
 
 
-def test_16_bit_png_and_cmyk_jpeg_are_read_as_what_they_show(checked: Answer):
+def test_16_bit_png_and_cmyk_jpeg_are_read_as_what_they_show(checked: CommandResult):
     problems = {problem["kind"]: problem for problem in checked.json()["problems"]}
     # Each has an ordinary twin beside it: the same pixels, and so a duplicate.
     twins = {path.rpartition("/")[2] for path in problems["duplicate"]["paths"]}
@@ -93,7 +93,7 @@ def test_a_class_in_one_split_alone_is_a_warning(bad_images: BadImages):
 
 def test_names_cannot_steer_the_terminal(bad_images: BadImages):
     for answer in (bad_images.trained, bad_images.evaluated, bad_images.elsewhere, bad_images.predicted):
-        assert not steers(answer.out + answer.err)
+        assert not has_control_characters(answer.out + answer.err)
     assert SHOWN in bad_images.evaluated.out
     assert MARKUP in bad_images.evaluated.out
     assert STEERING in bad_images.predicted.json()[0]["probabilities"]
@@ -105,7 +105,7 @@ def test_names_cannot_steer_the_terminal_in_a_comparison(bad_images: BadImages, 
     assert answer.status == 0
     assert bad_images.run.name in answer.out
     assert "2Jape'" in answer.out
-    assert not steers(answer.out + answer.err)
+    assert not has_control_characters(answer.out + answer.err)
 
 
 def test_predictions_hold_the_names_as_they_are(bad_images: BadImages):
@@ -134,7 +134,7 @@ def test_a_class_whose_images_are_all_broken_ends_the_run_as_failed(faces: Path,
 @pytest.mark.parametrize("epochs", ["0", "-3", "100001"])
 def test_resume_to_a_number_of_epochs_that_cannot_be(bad_images: BadImages, epochs: str):
     before = (bad_images.run / "config.json").read_bytes()
-    is_refused(fer("resume", bad_images.run, "--epochs", epochs), 2, "--epochs: ")
+    assert_refused(fer("resume", bad_images.run, "--epochs", epochs), 2, "--epochs: ")
     assert (bad_images.run / "config.json").read_bytes() == before
 
 
@@ -151,23 +151,27 @@ def test_evaluate_on_data_without_a_known_class(bad_images: BadImages, faces: Pa
     for name in ("angry", "sad"):
         shutil.copytree(faces / "validation" / name, tmp_path / "unknown" / "validation" / name)
     answer = fer("evaluate", bad_images.run, "--data", tmp_path / "unknown")
-    is_refused(answer, 1, f"{tmp_path / 'unknown'}: no image of 'validation' has a class that the run knows: ")
+    assert_refused(answer, 1, f"{tmp_path / 'unknown'}: no image of 'validation' has a class that the run knows: ")
 
 
 def test_evaluate_on_a_split_that_is_missing(bad_images: BadImages, faces: Path):
     answer = fer("evaluate", bad_images.run, "--data", faces, "--split", "test")
-    is_refused(answer, 1, f"--split: {faces} has no split 'test'; it has train, validation")
+    assert_refused(answer, 1, f"--split: {faces} has no split 'test'; it has train, validation")
 
 
 def test_evaluate_without_data(bad_images: BadImages):
-    is_refused(fer("evaluate", bad_images.run), 2, "--data: no data set given; name a folder")
+    assert_refused(fer("evaluate", bad_images.run), 2, "--data: no data set given; name a folder")
 
 
 def test_explain_what_cannot_be_explained(bad_images: BadImages, faces: Path, tmp_path: Path):
     image, picture = faces / "train" / "happy" / "0001.png", tmp_path / "looked.png"
-    is_refused(fer("explain", bad_images.run, image, tmp_path / "x.jpg"), 2, "x.jpg: a picture is written as PNG; ")
-    is_refused(fer("explain", bad_images.run, image, picture, "--class", "bored"), 2, "--class: ", "no class 'bored'")
-    is_refused(fer("explain", bad_images.run, "missing.png", picture), 1, "missing.png: No such file or directory; ")
+    assert_refused(fer("explain", bad_images.run, image, tmp_path / "x.jpg"), 2, "x.jpg: a picture is written as PNG; ")
+    assert_refused(
+        fer("explain", bad_images.run, image, picture, "--class", "bored"), 2, "--class: ", "no class 'bored'"
+    )
+    assert_refused(
+        fer("explain", bad_images.run, "missing.png", picture), 1, "missing.png: No such file or directory; "
+    )
     assert not picture.exists()
 
 
@@ -261,9 +265,9 @@ def test_compare_json_and_csv_say_the_same(bad_images: BadImages):
 
 def test_a_line_an_epoch_where_nobody_redraws(bad_images: BadImages):
     assert epochs_told(bad_images.trained.err) == ["1/2", "2/2"]
-    assert not steers(bad_images.trained.err)
+    assert not has_control_characters(bad_images.trained.err)
 
 
 def test_nothing_of_what_tensorflow_says_is_told(bad_images: BadImages):
     for answer in (bad_images.trained, bad_images.evaluated, bad_images.elsewhere, bad_images.predicted):
-        assert not CHATTER.search(answer.err), answer.err
+        assert not LIBRARY_OUTPUT.search(answer.err), answer.err

@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 
 import pytest
-from hands import Pointer, Typist
-from screen import SIZES, Screen
+from hands import KeyboardUser, MouseUser
+from terminal_app import SIZES, TerminalApp
 
 from core.comparison.columns import COLUMNS
 
@@ -21,11 +21,13 @@ IMAGES = 280  # a fifth of the 1,400 that are drawn
 
 
 # Two minutes each: the keyboard at the one size, the mouse at the other.
-@pytest.mark.parametrize(("hand", "size"), zip((Typist, Pointer), SIZES, strict=True))
-def test_from_an_empty_folder_to_a_table_on_disk(tmp_path: Path, hand: type[Typist | Pointer], size: tuple[int, int]):
+@pytest.mark.parametrize(("hand", "size"), zip((KeyboardUser, MouseUser), SIZES, strict=True))
+def test_from_an_empty_folder_to_a_table_on_disk(
+    tmp_path: Path, hand: type[KeyboardUser | MouseUser], size: tuple[int, int]
+):
     (tmp_path / "empty").mkdir()
     places = {f"XDG_{name.upper()}_HOME": str(tmp_path / name) for name in ("config", "state", "data", "cache")}
-    screen = Screen(size=size, cwd=tmp_path / "empty", env=places)
+    screen = TerminalApp(size=size, cwd=tmp_path / "empty", env=places)
     person = hand(screen, tmp_path / "config")
 
     person.choose("Draw faces")
@@ -36,7 +38,7 @@ def test_from_an_empty_folder_to_a_table_on_disk(tmp_path: Path, hand: type[Typi
     for model in MODELS:
         person.mark(model)
         screen.wait_for(f"[x]  {model}")
-    person.hasten()
+    person.set_fast_settings()
     person.choose("Start")
     screen.wait_for(lambda text: all(re.search(rf"{model} +completed +2/2 ", text) for model in MODELS))
 

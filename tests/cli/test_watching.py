@@ -6,9 +6,9 @@ import re
 import signal
 from pathlib import Path
 
-from installed import Started, look, only_run
+from installed import RunningCommand, only_run, read_run_files
 from scenarios import SMALL
-from screen import Screen
+from terminal_app import TerminalApp
 
 from core.data.demo import write_faces
 
@@ -21,11 +21,11 @@ TOLD_BY = 15.0
 def test_a_run_of_another_process_is_watched_until_it_is_killed(tmp_path: Path):
     write_faces(tmp_path / "faces", per_class=60, seed=0)
     runs = tmp_path / "runs"
-    screen = Screen("--runs", runs)
+    screen = TerminalApp("--runs", runs)
     screen.click("Runs")
     screen.wait_for("No runs yet in")
 
-    trainer = Started("train", "--data", tmp_path / "faces", *SMALL, *LONG, "--runs", runs)
+    trainer = RunningCommand("train", "--data", tmp_path / "faces", *SMALL, *LONG, "--runs", runs)
     screen.wait_for("model2 ")
     run = only_run(runs)
     done = re.compile(r"model2 +running +(\d+)/9999 ")
@@ -38,11 +38,11 @@ def test_a_run_of_another_process_is_watched_until_it_is_killed(tmp_path: Path):
         assert found
         shown.append(int(found[1]))
         # It can't know more than the files tell.
-        assert shown[-1] <= len(look(run).history)
+        assert shown[-1] <= len(read_run_files(run).history)
 
     trainer.signal(signal.SIGKILL)
     assert trainer.wait().status == -signal.SIGKILL
-    epochs = len(look(run).history)
+    epochs = len(read_run_files(run).history)
     told = re.compile(rf"model2 +interrupted +{epochs}/9999 ")
     text = screen.wait_for(told.search, TOLD_BY)
     assert f" interrupted  {run.name}" in text

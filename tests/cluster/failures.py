@@ -21,64 +21,66 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 
-from machines import ADDRESS, Machines, machines, move_to_own_network
-from undisturbed import SETTINGS, outcome
+from machines import ADDRESS, RayCluster, move_to_own_network, ray_cluster
+from reference_run import SETTINGS, outcome
 
-from core.config.command_line import command_line
+from core.config.command_line import train_command
 from core.config.training_config import resolve
 from core.data.demo import write_faces
-from core.jobs.cluster.queue import ClusterQueue
+from core.jobs.cluster.cluster_queue import ClusterQueue
 from core.runs.reader import RunSnapshot, list_runs, read_run
 
 # Long enough for an epoch to be cut in its middle.
 WISHES = {**SETTINGS, "width": 0.5, "patience": None}
 
 
-def fer(*words: str, status: int = 0) -> str:
+def cli_output(*words: str, status: int = 0) -> str:
     """What a command says on stdout, and on stderr where it must fail."""
     done = subprocess.run([sys.executable, "-P", "-m", "fer_tui", *words], capture_output=True, text=True, check=False)
     assert done.returncode == status, f"{words}: status {done.returncode}: {done.stderr}"
     return done.stderr if status else done.stdout
 
 
-class Campaign:
+class RecoveryCheck:
     """The same runs in one folder after another."""
 
-    def __init__(self, place: Path, cluster: Machines, count: int) -> None:
+    def __init__(self, place: Path, cluster: RayCluster, count: int) -> None:
         self.place = place
         self.cluster = cluster
         # Enough for everything to be lost while there is a run in its middle.
         self.epochs = max(6, 60 // count)
         write_faces(place / "faces", per_class=30, seed=0)
-        line = command_line(resolve({**WISHES, "epochs": self.epochs, "data": place / "faces"})).split()[2:]
+        line = train_command(resolve({**WISHES, "epochs": self.epochs, "data": place / "faces"})).split()[2:]
         seeds = ",".join(str(seed) for seed in range(1, count + 1))
         self.words = ("run", *line, "--seeds", seeds, "--address", ADDRESS)
-        self.lost: dict[str, float] = {}
+        self.recovery_seconds: dict[str, float] = {}
 
     def undisturbed(self) -> dict[int, dict[str, Any]]:
         """How the run of each seed ends where nothing happens."""
         began = time.monotonic()
-        fer("cluster", *self.words, "--runs", str(self.place / "calm"), "--wait")
-        self.lost["nothing"] = time.monotonic() - began
+        cli_output("cluster", *self.words, "--runs", str(self.place / "calm"), "--wait")
+        self.recovery_seconds["nothing"] = time.monotonic() - began
         return outcomes(self.place / "calm", self.epochs)
 
     def disturbed(self) -> dict[int, dict[str, Any]]:
         """How it ends where everything does."""
         self.runs = self.place / "runs"
         began = time.monotonic()
-        fer("cluster", *self.words, "--runs", str(self.runs))
+        cli_output("cluster", *self.words, "--runs", str(self.runs))
         queue = ClusterQueue(self.runs)
         self._lose("a child", lambda run: _process(run).kill())
         self._lose("a worker", lambda run: _parent(run).kill())
         node = self.cluster.nodes[1]
         self._lose("a machine", lambda run: self.cluster.lose(node), of=node)
         self.cluster.add()
-        self._lose("the driver", lambda run: psutil.Process(queue.driver().status["pid"]).kill(), then=self._start)
+        self._lose(
+            "the driver", lambda run: psutil.Process(queue.driver_snapshot().status["pid"]).kill(), then=self._start
+        )
         self._lose("nothing: stopped and started", self._stop, then=self._start)
-        while queue.is_driven():
+        while queue.has_driver():
             time.sleep(0.2)
         assert not queue.unfinished(), "what is done is still in the queue"
-        self.lost["all of that"] = time.monotonic() - began
+        self.recovery_seconds["all of that"] = time.monotonic() - began
         return outcomes(self.runs, self.epochs)
 
     def _lose(
@@ -100,7 +102,7 @@ class Campaign:
             if now.state == "completed" or (now.state == "running" and now.status.get("pid") != run.status["pid"]):
                 break
             time.sleep(0.05)
-        self.lost[what] = time.monotonic() - began
+        self.recovery_seconds[what] = time.monotonic() - began
         # An epoch's row is written before its checkpoint, which is what counts.
         assert len(now.history) >= done - 1, f"{run.path}: of {done} epochs {len(now.history)} are left"
 
@@ -116,11 +118,11 @@ class Campaign:
             time.sleep(0.01)
 
     def _start(self) -> None:
-        fer("cluster", "start", "--runs", str(self.runs))
+        cli_output("cluster", "start", "--runs", str(self.runs))
 
     def _stop(self, run: RunSnapshot) -> None:
-        fer("cluster", "stop", "--runs", str(self.runs))
-        told = json.loads(fer("cluster", "status", "--runs", str(self.runs), "--json"))
+        cli_output("cluster", "stop", "--runs", str(self.runs))
+        told = json.loads(cli_output("cluster", "status", "--runs", str(self.runs), "--json"))
         assert told["driver"]["state"] == "stopped", (
             f"{told}\n{(ClusterQueue(self.runs).folder / 'log.txt').read_text()}"
         )
@@ -158,22 +160,22 @@ def refusals(words: Sequence[str], place: Path) -> None:
     said = {}
     for variable, value in (("RAY_AUTH_MODE", "disabled"), ("RAY_AUTH_TOKEN", "0" * 32)):
         kept, os.environ[variable] = os.environ[variable], value
-        said[variable] = fer("cluster", *words, "--runs", str(place / "none"), status=2)
+        said[variable] = cli_output("cluster", *words, "--runs", str(place / "none"), status=2)
         os.environ[variable] = kept
     assert "RAY_AUTH_MODE must be 'token'" in said["RAY_AUTH_MODE"], said
     assert "has another token" in said["RAY_AUTH_TOKEN"], said
     assert not list_runs(place / "none")
 
 
-def campaign(place: Path, count: int) -> Campaign:
+def check_recovery(place: Path, count: int) -> RecoveryCheck:
     """All of it.
 
     Raises:
         AssertionError: something was lost.
     """
-    with machines() as cluster:
+    with ray_cluster() as cluster:
         cluster.add()
-        told = Campaign(place, cluster, count)
+        told = RecoveryCheck(place, cluster, count)
         refusals(told.words, place)
         calm = told.undisturbed()
         assert len(calm) == count
@@ -185,7 +187,7 @@ if __name__ == "__main__":
     move_to_own_network()
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 8
     with tempfile.TemporaryDirectory() as folder:
-        told = campaign(Path(folder), count)
-    for what, seconds in told.lost.items():
+        told = check_recovery(Path(folder), count)
+    for what, seconds in told.recovery_seconds.items():
         print(f"{what}: {seconds:.1f} s")
     print(f"{count} runs of {told.epochs} epochs each ended as the undisturbed ones")

@@ -41,7 +41,7 @@ def move_to_own_network() -> None:
         ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
-class Machines:
+class RayCluster:
     """A cluster: a head, and machines that come and go, each with one processor."""
 
     def __init__(self) -> None:
@@ -102,9 +102,9 @@ class Machines:
 
 
 @contextlib.contextmanager
-def machines() -> Iterator[Machines]:
+def ray_cluster() -> Iterator[RayCluster]:
     """A cluster of one machine, for as long as the block lasts."""
-    cluster = Machines()
+    cluster = RayCluster()
     try:
         yield cluster
     finally:

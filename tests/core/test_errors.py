@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import core.errors
-from core.errors import ConfigError, DatasetError, FerError, RunError, WeightsError, nearest
+from core.errors import ConfigError, DatasetError, FerError, RunError, WeightsError, suggest_name
 
 CORE = Path(core.errors.__file__).parent
 # A whole command line, which may name its options.
@@ -98,15 +98,15 @@ def test_a_flag_would_be_found(code: str):
 
 
 def test_the_known_name_that_is_nearest_is_named():
-    assert nearest("thme", ["theme", "them_all", "keys"], "see the list") == "did you mean 'theme'?"
+    assert suggest_name("thme", ["theme", "them_all", "keys"], "see the list") == "did you mean 'theme'?"
 
 
 def test_a_name_that_is_near_none_gets_the_other_hint():
-    assert nearest("zzz", ["theme", "keys"], "see the list") == "see the list"
-    assert nearest("", {}, "see the list") == "see the list"
+    assert suggest_name("zzz", ["theme", "keys"], "see the list") == "see the list"
+    assert suggest_name("", {}, "see the list") == "see the list"
 
 
 def test_a_lower_cutoff_calls_names_near_that_are_less_alike():
     known = ["runs.stop"]
-    assert nearest("stop", known, "see the list", cutoff=0.7) == "see the list"
-    assert nearest("stop", known, "see the list", cutoff=0.4) == "did you mean 'runs.stop'?"
+    assert suggest_name("stop", known, "see the list", cutoff=0.7) == "see the list"
+    assert suggest_name("stop", known, "see the list", cutoff=0.4) == "did you mean 'runs.stop'?"

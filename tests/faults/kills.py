@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from nursery import Nursery, wait_for, works
-from undisturbed import Reader, Undisturbed
+from nursery import Nursery, is_alive, wait_for
+from reference_run import ReferenceRun, RunDirectoryChecker
 
 from core.runs.reader import read_run
 
@@ -35,7 +35,7 @@ WRITTEN = (
 
 
 @dataclass
-class Campaign:
+class KillCounts:
     """What came of it.
 
     Attributes:
@@ -53,20 +53,20 @@ class Campaign:
     most: int = 0
 
 
-def campaign(place: Path, kills: int, seed: int = 0, *, as_gpu: bool = False) -> Campaign:
+def kill_at_random(place: Path, kills: int, seed: int = 0, *, as_gpu: bool = False) -> KillCounts:
     """Kill so many processes; the last run is let go to its end.
 
     Raises:
         AssertionError: a directory could not be read at some moment, or a run ended as no undisturbed one does.
     """
-    draw, told, nursery = random.Random(seed), Campaign(), Nursery(as_gpu=as_gpu)
+    draw, told, nursery = random.Random(seed), KillCounts(), Nursery(as_gpu=as_gpu)
     try:
         began = time.monotonic()
-        undisturbed = Undisturbed(place, nursery)
+        undisturbed = ReferenceRun(place, nursery)
         life = time.monotonic() - began
         while told.kills < kills:
             run, before = undisturbed.new_run(), told.kills
-            with Reader(run, undisturbed.config, as_gpu=as_gpu) as reader:
+            with RunDirectoryChecker(run, undisturbed.config, as_gpu=as_gpu) as reader:
                 while read_run(run).state != "completed":
                     process = nursery.start(run)
                     if told.kills < kills:
@@ -77,7 +77,7 @@ def campaign(place: Path, kills: int, seed: int = 0, *, as_gpu: bool = False) ->
                             told.writing += is_writing
                     wait_for(process)
                     assert not reader.faults, f"{run}: {reader.faults[0]}"
-            told.looks += reader.looks
+            told.looks += reader.check_count
             undisturbed.check(run)
             told.runs += 1
             told.most = max(told.most, told.kills - before)
@@ -114,7 +114,7 @@ def _stamp(path: Path) -> int | None:
 
 def _kill(process: psutil.Process, moment: Callable[[], bool]) -> bool:
     """Kill a process at a moment; false where it ended before."""
-    while works(process):
+    while is_alive(process):
         if moment():
             process.kill()
             return True
@@ -125,7 +125,7 @@ def _kill(process: psutil.Process, moment: Callable[[], bool]) -> bool:
 if __name__ == "__main__":
     asked = [int(argument) for argument in sys.argv[1:] if argument != "gpu"]
     with tempfile.TemporaryDirectory() as folder:
-        told = campaign(Path(folder), *(asked or [100]), as_gpu="gpu" in sys.argv)
+        told = kill_at_random(Path(folder), *(asked or [100]), as_gpu="gpu" in sys.argv)
     print(
         f"{told.kills} kills, {told.writing} of them within 20 ms of a write; {told.runs} runs, one of them killed "
         f"{told.most} times, ended with the weights, predictions and figures of the undisturbed one; "

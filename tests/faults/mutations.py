@@ -17,7 +17,7 @@ JUNK = (
 )
 
 
-def damaged(content: bytes, draw: random.Random) -> bytes:
+def damage_bytes(content: bytes, draw: random.Random) -> bytes:
     """The bytes after a few accidents."""
     found = bytearray(content)
     for _ in range(draw.choice((1, 1, 1, 2, 3, 8))):
@@ -48,7 +48,7 @@ ODD: tuple[Any, ...] = (
 )
 
 
-def another_shape(content: bytes, draw: random.Random) -> bytes:
+def damage_json(content: bytes, draw: random.Random) -> bytes:
     """A JSON file with values of other types in places, or without them; what is none stays as it is."""
     try:
         value = json.loads(content)
@@ -99,9 +99,9 @@ def damage_folder(folder: Path, names: Sequence[str], canary: Path, draw: random
         elif kind == 4:
             path.write_bytes(draw.choice(JUNK))
         elif kind > 7 and name.endswith(".json"):
-            path.write_bytes(another_shape(content, draw))
+            path.write_bytes(damage_json(content, draw))
         else:
-            path.write_bytes(damaged(content, draw))
+            path.write_bytes(damage_bytes(content, draw))
         done.append(f"{name} {('', 'a folder', 'a link', 'a pipe', 'junk')[kind] if kind < 5 else 'damaged'}")
     return done
 

@@ -65,7 +65,7 @@ class Nursery:
         self._parent.wait()
 
 
-def works(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
     """Whether a process has not ended."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -75,7 +75,7 @@ def works(process: psutil.Process) -> bool:
 
 def wait_for(process: psutil.Process) -> None:
     """Wait until a process has ended."""
-    while works(process):
+    while is_alive(process):
         time.sleep(0.005)
 
 
@@ -105,13 +105,13 @@ def _count_steps(run: Path, at: int | None) -> None:
     sys.addaudithook(look)
 
 
-def _train_as_a_gpu_does() -> None:
+def _simulate_gpu() -> None:
     from core.training import auto_settings, checkpoint_saver, devices
 
     devices.Devices.on_gpu = property(lambda self: True)  # pyright: ignore[reportAttributeAccessIssue]
     auto_settings.free_gpu_memory = lambda: 10**12
     # In the time of an epoch or two of so small a run.
-    checkpoint_saver.SECONDS_BETWEEN = 0.2
+    checkpoint_saver.SAVE_INTERVAL = 0.2
 
 
 def _live(run: Path, at: int | None) -> int:
@@ -132,7 +132,7 @@ def _serve() -> None:
     for module in (keras, sklearn.metrics, tf, trainer, build):
         assert module
     if sys.argv[1:] == ["gpu"]:
-        _train_as_a_gpu_does()
+        _simulate_gpu()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print("ready", flush=True)
     for line in sys.stdin:

@@ -20,9 +20,9 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from hands import Typist
+from hands import KeyboardUser
 from installed import fer
-from screen import Screen
+from terminal_app import TerminalApp
 
 from core.runs.reader import list_runs, read_run
 
@@ -59,8 +59,8 @@ def soak(place: Path, runs: int) -> dict[str, list[Sample]]:
     settings.write_text(SETTINGS)
     assert fer("data", "demo", faces, "--per-class", "10").status == 0
     env = {"FER_TUI_CONFIG": str(settings), "XDG_STATE_HOME": str(place / "state")}
-    app = Screen("--data", faces, "--runs", folder, env=env)
-    watcher = Screen("--runs", folder, env={**env, "XDG_STATE_HOME": str(place / "other")})
+    app = TerminalApp("--data", faces, "--runs", folder, env=env)
+    watcher = TerminalApp("--runs", folder, env={**env, "XDG_STATE_HOME": str(place / "other")})
     try:
         watcher.press("3")
         queue(app, folder, runs)
@@ -85,9 +85,9 @@ def soak(place: Path, runs: int) -> dict[str, list[Sample]]:
         watcher.close()
 
 
-def queue(app: Screen, folder: Path, runs: int) -> None:
+def queue(app: TerminalApp, folder: Path, runs: int) -> None:
     """Start a run again and again, as somebody does who does not wait for it."""
-    person = Typist(app, folder.parent)
+    person = KeyboardUser(app, folder.parent)
     for number in range(runs):
         app.press("2")
         person.mark("model2")

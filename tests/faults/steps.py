@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from nursery import Nursery
-from undisturbed import Reader, Undisturbed
+from reference_run import ReferenceRun, RunDirectoryChecker
 
 from core.runs.reader import read_run
 
@@ -24,7 +24,7 @@ def every_step(place: Path, every: int = 1, *, as_gpu: bool = False) -> tuple[in
     """
     nursery, killed = Nursery(as_gpu=as_gpu), 0
     try:
-        undisturbed = Undisturbed(place, nursery, epochs=2)
+        undisturbed = ReferenceRun(place, nursery, epochs=2)
         for at in range(0, undisturbed.steps, every):
             run = undisturbed.new_run()
             nursery.finish(run, at)
@@ -34,7 +34,7 @@ def every_step(place: Path, every: int = 1, *, as_gpu: bool = False) -> tuple[in
                 undisturbed.check(run)
             else:
                 assert read_run(run).state == "interrupted", f"step {at}: {read_run(run).state}"
-            Reader(run, undisturbed.config, as_gpu=as_gpu).look()
+            RunDirectoryChecker(run, undisturbed.config, as_gpu=as_gpu).check_once()
             nursery.finish(run)
             undisturbed.check(run)
     finally:

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutations import contents, damage_folder, damaged
+from mutations import contents, damage_bytes, damage_folder
 from PIL import Image
 from whole_run import NAMES, save
 
 from core.data import images
 from core.data.images import ImageError
 from core.data.pixels import load_pixels
-from core.data.readers.choose import read_dataset
+from core.data.readers.reader_factory import read_dataset
 from core.errors import FerError
 from core.runs.checkpoint import find_checkpoint, restore_kept
-from core.runs.reader import ENDED, read_run
+from core.runs.reader import FINAL_STATES, read_run
 from core.runs.resume import load_config, requeue
 from core.runs.writer import RunWriter, request_stop
 from fer_tui import cli
@@ -80,13 +80,13 @@ def test_damaged_images(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     draw, whole = random.Random(0), whole_images()
     refused = 0
     for number in range(IMAGES):
-        content = damaged(draw.choice(whole), draw)
+        content = damage_bytes(draw.choice(whole), draw)
         label = ("happy", "sad")[number % 2]
         path = tmp_path / "faces" / "train" / label / f"{number:05d}.{draw.choice(('png', 'jpg'))}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         try:
-            shape = images.to_pixels(images.open_image(content), 1).shape
+            shape = images.to_pixels(images.decode_image(content), 1).shape
         except ImageError as error:
             refused += 1
             assert str(error)
@@ -130,7 +130,7 @@ def test_damaged_run_directories(
     for run in list(folder.iterdir())[:: FOLDERS // 20]:
         command(capsys, monkeypatch, "evaluate", run, "--data", whole_run)
         # One that could not be begun with waits for this process, and `stop` for it.
-        if read_run(run).state in ENDED:
+        if read_run(run).state in FINAL_STATES:
             command(capsys, monkeypatch, "stop", run)
     assert contents(canary) == before
 
@@ -200,8 +200,8 @@ def test_damaged_configs(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
     draw, path, own = random.Random(0), tmp_path / "config.toml", tmp_path / "own.toml"
     monkeypatch.setenv("FER_TUI_CONFIG", str(own))
     for _ in range(TEXTS // 2):
-        path.write_bytes(damaged(CONFIG, draw))
-        own.write_bytes(damaged(OWN_SETTINGS, draw))
+        path.write_bytes(damage_bytes(CONFIG, draw))
+        own.write_bytes(damage_bytes(OWN_SETTINGS, draw))
         # There are no data, so that nothing is trained whatever the settings are.
         command(capsys, monkeypatch, "train", "--config", path, "--data", tmp_path / "none", "--model", "compact")
         command(capsys, monkeypatch, "settings")
@@ -212,5 +212,5 @@ def test_damaged_csvs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkey
     rows = [f'{number % 7},"{" ".join(["7"] * 2304)}",{("Training", "PublicTest")[number % 2]}' for number in range(14)]
     whole = "\n".join(["emotion,pixels,Usage", *rows, ""]).encode()
     for _ in range(TEXTS // 2):
-        path.write_bytes(damaged(whole, draw))
+        path.write_bytes(damage_bytes(whole, draw))
         command(capsys, monkeypatch, "data", "check", path, "--json")

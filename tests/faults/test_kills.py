@@ -11,9 +11,9 @@ AS_GPU = pytest.mark.parametrize("as_gpu", [False, True], ids=["cpu", "as a gpu"
 
 @AS_GPU
 def test_killed_runs_end_as_undisturbed_ones(tmp_path: Path, as_gpu: bool):
-    from kills import campaign
+    from kills import kill_at_random
 
-    told = campaign(tmp_path, kills=4, seed=1, as_gpu=as_gpu)
+    told = kill_at_random(tmp_path, kills=4, seed=1, as_gpu=as_gpu)
     assert told.kills == 4
     assert told.runs >= 1
     assert told.looks > 100

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from core.config.training_config import resolve
 from core.data.dataset import fingerprint
-from core.data.readers.choose import read_dataset
+from core.data.readers.reader_factory import read_dataset
 from core.data.splits import with_validation_split
 from core.evaluation.metrics import evaluate
 from core.runs.history import HISTORY_COLUMNS
@@ -26,8 +26,8 @@ from core.system.hardware import SystemLoad
 from core.training import estimate
 from fer_tui.app import FerApp
 from fer_tui.screens.runs import RunsScreen
-from fer_tui.settings import Settings
 from fer_tui.state import watchers as watcher
+from fer_tui.user_settings import UserSettings
 
 pytest.register_assert_rewrite("picture")
 GIB = 1024**3
@@ -118,7 +118,9 @@ async def wait_for(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
 
 
 @pytest.fixture
-def judge(write_run: Callable[..., Path], epochs: Callable[[int], list[dict[str, float]]]) -> Callable[..., Path]:
+def write_evaluated_run(
+    write_run: Callable[..., Path], epochs: Callable[[int], list[dict[str, float]]]
+) -> Callable[..., Path]:
     """Writes a completed run whose model said something at random to the validation images of a data set."""
 
     def write(root: Path, name: str = JUDGED, seed: int = 0, **given: Any) -> Path:
@@ -161,11 +163,11 @@ def hostile() -> tuple[str, ...]:
 
 
 @pytest.fixture
-def same_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def deterministic_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What differs from machine to machine is the same: the folder's name, the load, the speed, the terminal."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(watcher, "sample", lambda: SystemLoad(37, 5 * GIB, 16 * GIB))
-    monkeypatch.setattr(estimate, "measured_pace", lambda: estimate.Pace(4e-12, "from a short test of this CPU"))
+    monkeypatch.setattr(estimate, "measure_pace", lambda: estimate.Pace(4e-12, "from a short test of this CPU"))
     for name in ("FORCE_COLOR", "FER_TUI_RUNS", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
@@ -173,17 +175,17 @@ def same_everywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def open_scene(same_everywhere: None, write_run: Callable[..., Path], alive: Mapping[str, Any]) -> Open:
+def open_scene(deterministic_environment: None, write_run: Callable[..., Path], alive: Mapping[str, Any]) -> Open:
     """Opens the app at 80x24 and goes to a scene of scenes.py, by its name."""
     import worlds
-    from picture import taken, text_of
+    from picture import capture_screen, text_of
     from scenes import SCENES
 
     async def see(pilot: Pilot[Any], words: str) -> None:
         try:
-            await wait_for(pilot, lambda: words in text_of(taken(pilot.app)))
+            await wait_for(pilot, lambda: words in text_of(capture_screen(pilot.app)))
         except AssertionError as error:
-            raise AssertionError(f"'{words}' never came:\n{text_of(taken(pilot.app))}") from error
+            raise AssertionError(f"'{words}' never came:\n{text_of(capture_screen(pilot.app))}") from error
 
     @asynccontextmanager
     async def opened(name: str) -> AsyncIterator[Pilot[Any]]:
@@ -191,10 +193,10 @@ def open_scene(same_everywhere: None, write_run: Callable[..., Path], alive: Map
             shutil.rmtree(folder, ignore_errors=True)
         scene = next(scene for scene in SCENES if scene.name == name)
         faces = worlds.write_faces(Path("faces"))
-        if scene.spoilt:
-            worlds.spoil(faces)
+        if scene.has_damaged_faces:
+            worlds.damage_faces(faces)
         scene.world(write_run, alive)
-        app = FerApp(Path(scene.data) if scene.data else None, Path("runs"), settings=Settings(theme="fer-dark"))
+        app = FerApp(Path(scene.data) if scene.data else None, Path("runs"), settings=UserSettings(theme="fer-dark"))
         app.animation_level = "none"
         async with app.run_test(size=SIZES[0]) as pilot:
             await wait_for(pilot, lambda: app.runs is not None and is_whole(app))

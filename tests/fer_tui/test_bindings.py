@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from picture import taken, text_of
+from picture import capture_screen, text_of
 from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
@@ -62,7 +62,7 @@ async def reach(pilot: Pilot[Any], until: Callable[..., Any], condition: Callabl
     try:
         await until(pilot, condition)
     except AssertionError as error:
-        raise AssertionError(f"{otherwise}:\n{text_of(taken(pilot.app))}") from error
+        raise AssertionError(f"{otherwise}:\n{text_of(capture_screen(pilot.app))}") from error
 
 
 def doing(app: FerApp, key: str) -> set[str | None]:
@@ -84,7 +84,7 @@ async def test_a_key_does_what_it_says(
     keys: dict[str, str] = {} if are_ours else remapped()
     left: list[int] = []
     monkeypatch.setattr(FerApp, "left", left, raising=False)
-    monkeypatch.setattr(FerApp, "leave_at_once", lambda app, status: left.append(status))
+    monkeypatch.setattr(FerApp, "exit_now", lambda app, status: left.append(status))
     async with open_scene(walk.scene) as pilot:
         app: Any = pilot.app
         app.set_keymap(keys)
@@ -122,11 +122,11 @@ async def test_without_colours_everything_is_told_by_signs_and_words(
     with_colours = {}
     for name in NO_COLOUR:
         async with open_scene(name) as pilot:
-            with_colours[name] = text_of(taken(pilot.app))
+            with_colours[name] = text_of(capture_screen(pilot.app))
     for name in NO_COLOUR:
         monkeypatch.setenv("NO_COLOR", "1")
         async with open_scene(name) as pilot:
-            screen = taken(pilot.app)
+            screen = capture_screen(pilot.app)
             assert text_of(screen) == with_colours[name]
             colours = {word for line in screen for cell in line for word in cell.style.split() if word[0] == "#"}
             assert colours and all(colour[1:3] == colour[3:5] == colour[5:7] for colour in colours)

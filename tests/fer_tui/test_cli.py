@@ -12,7 +12,7 @@ import typer
 from core.config.training_config import resolve
 from core.errors import ConfigError, RunError
 from fer_tui import launch
-from fer_tui.cli import COMPLETION, _run_command, main, screen_options, told, with_values
+from fer_tui.cli import COMPLETION, _run_command, expand_former_flags, format_error, main, parse_screen_options
 from fer_tui.commands.group import app
 
 SCREENS = (
@@ -32,7 +32,7 @@ OTHERS = (["--dat", "faces"], ["--no-m"], ["--data"], ["--mouse"], ["runs"], ["-
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What the screens were opened with, each time."""
     calls: list[dict[str, Any]] = []
-    signature = inspect.signature(launch.run)
+    signature = inspect.signature(launch.run_app)
 
     def run(*values: Any, **named: Any) -> int:
         call = signature.bind(*values, **named)
@@ -47,7 +47,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("arguments", SCREENS, ids=" ".join)
 def test_the_short_way_to_the_screens_gives_what_typer_gives(arguments: list[str], opened: list[dict[str, Any]]):
-    assert screen_options(arguments) is not None
+    assert parse_screen_options(arguments) is not None
     assert main(arguments) == 0
     _run_command(arguments)
     short, typers = opened
@@ -56,12 +56,12 @@ def test_the_short_way_to_the_screens_gives_what_typer_gives(arguments: list[str
 
 @pytest.mark.parametrize("arguments", OTHERS, ids=" ".join)
 def test_everything_else_is_left_to_typer(arguments: list[str]):
-    assert screen_options(arguments) is None
+    assert parse_screen_options(arguments) is None
 
 
 def test_a_shell_that_asks_for_completions_gets_them_from_typer(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(COMPLETION, "complete_bash")
-    assert screen_options([]) is None
+    assert parse_screen_options([]) is None
 
 
 # The names of what is wrong
@@ -90,20 +90,20 @@ def fields() -> dict[str, str]:
 
 
 def test_every_error_names_an_option_or_an_argument_that_there_is():
-    named = {field: told(ConfigError(field, "")).removesuffix(": ") for field in fields()}
+    named = {field: format_error(ConfigError(field, "")).removesuffix(": ") for field in fields()}
     assert {"epochs", "runs", "output", "target", "kind", "cpus_per_run"} <= set(named)
     known = set(words(typer.main.get_command(app)))
     assert {field: word for field, word in named.items() if word not in known} == {}
 
 
 def test_a_setting_is_told_by_its_flag_and_a_files_key_as_it_stands_there():
-    assert told(RunError("runs/a: is running")) == "runs/a: is running"
+    assert format_error(RunError("runs/a: is running")) == "runs/a: is running"
     with pytest.raises(ConfigError) as flag:
         resolve({"data": "faces", "model": "compact", "batch_size": 0})
-    assert told(flag.value) == "--batch-size: input should be greater than or equal to 1 (got 0)"
+    assert format_error(flag.value) == "--batch-size: input should be greater than or equal to 1 (got 0)"
     with pytest.raises(ConfigError) as key:
         resolve({"data": "faces", "model": "compact", "batch_size": 0}, source="my.toml")
-    assert told(key.value) == "my.toml: batch_size: input should be greater than or equal to 1 (got 0)"
+    assert format_error(key.value) == "my.toml: batch_size: input should be greater than or equal to 1 (got 0)"
 
 
 @pytest.mark.parametrize(
@@ -119,4 +119,4 @@ def test_a_setting_is_told_by_its_flag_and_a_files_key_as_it_stands_there():
     ],
 )
 def test_what_was_a_flag_once_may_stand_without_a_value(said: str, meant: str):
-    assert with_values(said.split()) == meant.split()
+    assert expand_former_flags(said.split()) == meant.split()

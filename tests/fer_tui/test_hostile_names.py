@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import worlds
-from picture import taken, text_of
+from picture import capture_screen, text_of
 from textual.pilot import Pilot
 
 from fer_tui.app import FerApp
@@ -71,7 +71,7 @@ def check(pilot: Pilot[Any]) -> str:
     """What is on the screen, where every line fits and nothing in it steers the terminal; `taken` sees to both."""
     app: Any = pilot.app
     assert not app._exit
-    return text_of(taken(app))
+    return text_of(capture_screen(app))
 
 
 def unmarked(text: str) -> str:

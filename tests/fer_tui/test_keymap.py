@@ -8,7 +8,7 @@ from typing import Any
 from fer_tui.app import FerApp
 from fer_tui.dialogs.help import HelpScreen
 from fer_tui.keymap import _classes, _modules, _own_bindings, actions
-from fer_tui.settings import Settings
+from fer_tui.user_settings import UserSettings
 
 KEYS = {"app.runs": "f3", "app.help": "f9", "app.quit": "ctrl+x,ctrl+w", "runs.metric": "T", "confirm.no": "z"}
 
@@ -27,7 +27,7 @@ async def test_the_users_keys_work_in_place_of_ours_and_are_shown(
     epochs: Callable[[int], list[dict[str, float]]],
 ):
     write_run(history=epochs(2))
-    app: Any = FerApp(None, tmp_path / "runs", settings=Settings(keys=KEYS))
+    app: Any = FerApp(None, tmp_path / "runs", settings=UserSettings(keys=KEYS))
     async with app.run_test(size=(132, 43)) as pilot:
         await until(pilot, lambda: app.runs is not None and app.mode_screen is not None)
         await pilot.press("1")

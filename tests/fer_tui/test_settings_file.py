@@ -11,8 +11,8 @@ from core.config.training_config import TrainingConfig
 from core.errors import ConfigError
 from fer_tui import cli
 from fer_tui.keymap import actions
-from fer_tui.settings import FIELDS, Settings
 from fer_tui.settings_file import example, load_settings
+from fer_tui.user_settings import FIELDS, UserSettings
 
 BAD = {
     'thme = "x"': ("unknown key 'thme'", "did you mean 'theme'?"),
@@ -50,11 +50,11 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
 
 
 def test_without_a_file_the_defaults_stand():
-    assert load_settings() == Settings()
+    assert load_settings() == UserSettings()
 
 
-def test_the_file_in_the_users_folder_is_read(no_own_settings: Path):
-    path = no_own_settings / "config" / "fer-tui" / "config.toml"
+def test_the_file_in_the_users_folder_is_read(isolated_home: Path):
+    path = isolated_home / "config" / "fer-tui" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text('theme = "nord"\nruns = "~/runs"\n[presets.quick]\nepochs = 3')
     settings = load_settings()
@@ -95,7 +95,7 @@ def test_the_example_is_all_comments_and_names_everything(write: Callable[[str],
     text = example()
     assert all(not line or line.startswith("#") for line in text.splitlines())
     write(text)
-    assert load_settings() == Settings()
+    assert load_settings() == UserSettings()
     for name, field in FIELDS.items():
         assert f"# {field.metadata['description']}" in text and re.search(rf"(?m)^#\[?{name}\b", text)
     assert all(f"\n#{name} = " in text for name in actions())
@@ -151,6 +151,6 @@ def test_a_folder_of_runs_in_the_settings_counts_for_the_commands(
 
 def test_a_theme_that_is_none_is_refused(capfd: pytest.CaptureFixture[str]):
     with pytest.raises(ConfigError, match=r"^theme: unknown theme 'fer-lite'; did you mean 'fer-light'\?"):
-        from fer_tui.launch import run
+        from fer_tui.launch import run_app
 
-        run(theme="fer-lite")
+        run_app(theme="fer-lite")

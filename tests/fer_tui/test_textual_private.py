@@ -57,10 +57,10 @@ class Stale(Screen[None]):
 class New(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
-        private.keep_style_sheet(self)
+        private.mark_stylesheet_current(self)
 
 
-class Modes(private.PromptApp):
+class Modes(private.FastSwitchApp):
     MODES: ClassVar = {"first": First, "stale": Stale, "new": New}
     DEFAULT_MODE = "first"
     BINDINGS: ClassVar[list[BindingType]] = [Binding(mode[0], f"switch_mode('{mode}')") for mode in MODES]
@@ -90,8 +90,8 @@ async def test_only_a_switch_to_a_screen_that_is_made_paints_at_once(monkeypatch
     monkeypatch.setattr(App, "delay_update", lambda app, delay: (held.append(delay), real(app, delay))[1])
     async with Modes().run_test() as pilot:
         await pilot.press("s", "f", "s")
-    assert len(held) == 3, f"{UPGRADE}App.switch_mode no longer calls delay_update once; PromptApp does nothing"
-    assert held[0] > held[1] == held[2] == private.AT_ONCE, f"{UPGRADE}PromptApp holds the paint back by {held}"
+    assert len(held) == 3, f"{UPGRADE}App.switch_mode no longer calls delay_update once; FastSwitchApp does nothing"
+    assert held[0] > held[1] == held[2] == private.AT_ONCE, f"{UPGRADE}FastSwitchApp holds the paint back by {held}"
 
 
 async def test_a_screen_that_keeps_the_style_sheet_is_opened_without_reading_it(monkeypatch: pytest.MonkeyPatch):
@@ -100,34 +100,36 @@ async def test_a_screen_that_keeps_the_style_sheet_is_opened_without_reading_it(
         real = Stylesheet.reparse
         monkeypatch.setattr(Stylesheet, "reparse", lambda sheet: (read.append(pilot.app.current_mode), real(sheet))[1])
         await pilot.press("n")
-        assert not read, f"{UPGRADE}keep_style_sheet no longer keeps it from being read for a new screen"
+        assert not read, f"{UPGRADE}mark_stylesheet_current no longer keeps it from being read for a new screen"
         styles, others = (pilot.app.get_screen_stack(mode)[0].styles for mode in ("new", "first"))
-        assert styles.background == others.background, f"{UPGRADE}keep_style_sheet leaves a new screen without styles"
+        assert styles.background == others.background, (
+            f"{UPGRADE}mark_stylesheet_current leaves a new screen without styles"
+        )
         await pilot.press("s")
-        assert read, f"{UPGRADE}a new screen is up to date by itself; drop keep_style_sheet"
+        assert read, f"{UPGRADE}a new screen is up to date by itself; drop mark_stylesheet_current"
 
 
 async def test_a_mode_is_made_while_another_one_stays():
     app = Modes()
     async with app.run_test() as pilot:
-        assert app.is_made("first") and not app.is_made("new")
-        await private.open_mode(pilot.app, "new")
-        told = f"{UPGRADE}open_mode (App._init_mode) "
-        assert app.is_made("new"), f"{told}makes no screen"
+        assert app.is_mode_loaded("first") and not app.is_mode_loaded("new")
+        await private.preload_mode(pilot.app, "new")
+        told = f"{UPGRADE}preload_mode (App._init_mode) "
+        assert app.is_mode_loaded("new"), f"{told}makes no screen"
         (made,) = pilot.app.get_screen_stack("new")
         assert isinstance(made, New) and made.is_mounted, f"{told}did not wait until the screen was mounted"
         assert pilot.app.current_mode == "first", f"{told}switches to the mode"
-        await private.open_mode(pilot.app, "new")
+        await private.preload_mode(pilot.app, "new")
         assert pilot.app.get_screen_stack("new") == [made], f"{told}makes a second screen"
 
 
 def test_the_terminal_is_given_back_before_the_process_ends():
     code = (
-        "import os\nfrom textual.app import App\nfrom fer_tui.textual_private import give_terminal_back\n"
+        "import os\nfrom textual.app import App\nfrom fer_tui.textual_private import restore_terminal\n"
         "class Ending(App):\n"
         "    def on_mount(self): self.set_timer(0.2, self.end)\n"
-        "    def end(self):\n        give_terminal_back(self)\n        os._exit(7)\n"
-        "give_terminal_back(Ending())\nEnding().run()"
+        "    def end(self):\n        restore_terminal(self)\n        os._exit(7)\n"
+        "restore_terminal(Ending())\nEnding().run()"
     )
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color"}
@@ -141,7 +143,7 @@ def test_the_terminal_is_given_back_before_the_process_ends():
         while chunk := os.read(ours, 65536):
             written += chunk
     os.close(ours)
-    told = f"{UPGRADE}give_terminal_back (App._driver) leaves the terminal to the app: {written[-300:]!r}"
+    told = f"{UPGRADE}restore_terminal (App._driver) leaves the terminal to the app: {written[-300:]!r}"
     assert process.wait(60) == 7, told
     assert 0 <= written.find(b"\x1b[?1049h") < written.find(b"\x1b[?1049l"), told
     assert b"Traceback" not in written, told
@@ -155,16 +157,16 @@ async def test_the_bindings_of_a_node_are_its_classs_and_what_that_inherits():
         BINDINGS: ClassVar[list[BindingType]] = [Binding("z", "one", id="one")]
 
     async with opened(Below) as pilot:
-        found = {(binding.key, binding.id) for binding in private.bindings_of(pilot.app.query_one(Below))}
-    assert found == {("x", "two"), ("y", "two"), ("z", "one")}, f"{UPGRADE}bindings_of (DOMNode._bindings) has others"
+        found = {(binding.key, binding.id) for binding in private.all_bindings(pilot.app.query_one(Below))}
+    assert found == {("x", "two"), ("y", "two"), ("z", "one")}, f"{UPGRADE}all_bindings (DOMNode._bindings) has others"
 
 
 def test_the_users_keys_are_told():
     app = App[None]()
     app.set_keymap({"two": "f2,?"})
-    told = f"{UPGRADE}users_keys (App._keymap) tells others than set_keymap took"
-    assert private.users_keys(app, "two") == "f2,question_mark", told
-    assert private.users_keys(app, "one") is None, told
+    told = f"{UPGRADE}keymap_override (App._keymap) tells others than set_keymap took"
+    assert private.keymap_override(app, "two") == "f2,question_mark", told
+    assert private.keymap_override(app, "one") is None, told
 
 
 async def test_a_new_heading_is_drawn(screen_text: Callable[[Pilot[Any]], str]):
@@ -173,7 +175,7 @@ async def test_a_new_heading_is_drawn(screen_text: Callable[[Pilot[Any]], str]):
         table.add_column("", key="first", width=10)
         table.add_column("stays", key="second", width=10)
         for heading in ("once", "twice", "again"):
-            private.relabel(table, {"first": Text(heading)})
+            private.set_column_labels(table, {"first": Text(heading)})
             await pilot.pause()
             shown = screen_text(pilot)
             told = f"{UPGRADE}relabel (DataTable._update_count) draws no new heading"
@@ -186,7 +188,7 @@ async def test_a_new_heading_is_drawn(screen_text: Callable[[Pilot[Any]], str]):
 
 
 async def test_a_field_draws_what_it_is_told_to(screen_text: Callable[[Pilot[Any]], str]):
-    class Shouting(private.DrawnInput):
+    class Shouting(private.DisplayTextInput):
         def drawn(self) -> str:
             return self.value.replace("\x07", "!").upper()
 
@@ -194,9 +196,13 @@ async def test_a_field_draws_what_it_is_told_to(screen_text: Callable[[Pilot[Any
         field = pilot.app.query_one(Input)
         await pilot.press("end", "c")
         await pilot.pause()
-        assert "A!BC" in screen_text(pilot), f"{UPGRADE}Input draws something else than DrawnInput.drawn (Input._value)"
+        assert "A!BC" in screen_text(pilot), (
+            f"{UPGRADE}Input draws something else than DisplayTextInput.drawn (Input._value)"
+        )
         assert field.value == "a\x07bc"
-        assert field.content_width == 5, f"{UPGRADE}Input measures something else than DrawnInput.drawn (Input._value)"
+        assert field.content_width == 5, (
+            f"{UPGRADE}Input measures something else than DisplayTextInput.drawn (Input._value)"
+        )
 
 
 async def test_a_plot_is_larger_than_the_terminal_that_plotext_knows():
@@ -322,7 +328,7 @@ def test_a_private_name_is_found():
     assert set(private_imports(tree)) == {"textual._context.active_app", "textual._log", "textual._x"}
     assert set(private_attributes(tree)) == {"self.app._driver", "super()._make", "x._y"}
     assert {"_driver", "_css_update_count", "_init_mode", "_keymap", "_screen_stacks"} <= inherited_names(
-        private.PromptApp
+        private.FastSwitchApp
     )
     assert {"_update_count"} <= inherited_names(DataTable)
-    assert {"_value", "_suggestion"} <= inherited_names(private.DrawnInput)
+    assert {"_value", "_suggestion"} <= inherited_names(private.DisplayTextInput)

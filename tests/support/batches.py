@@ -23,7 +23,7 @@ def blobs(count: int, size: int = 48) -> tf.Tensor:
     return tf.constant(np.repeat(image[None, :, :, None], count, axis=0).astype("float32"))
 
 
-def difference(ours: tf.Tensor, theirs: tf.Tensor) -> float:
+def max_abs_difference(ours: tf.Tensor, theirs: tf.Tensor) -> float:
     """The largest difference of any pixel, in grey levels."""
     assert ours.shape == theirs.shape
     return float(tf.reduce_max(tf.abs(ours - theirs)))

@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 from installed import wait_until
-from screen import Screen
+from terminal_app import TerminalApp
 
 PRESET = "[presets.hasty]\nepochs = 2\nimage_size = 32\nwidth = 0.1\n"
 
 
-class Typist:
+class KeyboardUser:
     """Presses the keys that the screen names, and has no mouse."""
 
     # What the line below the form says of a setting, and what to type there so that a training takes seconds.
@@ -21,14 +21,14 @@ class Typist:
         ("Factor on the model's filters", "0.1"),
     )
 
-    def __init__(self, screen: Screen, configs: Path) -> None:
+    def __init__(self, screen: TerminalApp, configs: Path) -> None:
         self.screen = screen
 
     def choose(self, title: str) -> None:
         """Do what a tab or the footer names beside its key."""
         named = re.compile(rf"(\S+) {title}\b")
         self.screen.wait_for(named.search)
-        self.screen.rest()
+        self.screen.wait_until_stable()
         found = named.search(self.screen.text)
         assert found
         self.screen.press({"esc": "escape"}.get(found[1], found[1]))
@@ -41,11 +41,11 @@ class Typist:
     def mark(self, model: str) -> None:
         """Go down the list to a model and choose it."""
         self.screen.wait_for(f"[ ]  {model}")
-        self.screen.rest()
+        self.screen.wait_until_stable()
         models, at = wait_until(self._list, "a list with one row marked by the cursor")
         self.screen.press(*["down"] * (models.index(model) - at), "space")
 
-    def hasten(self) -> None:
+    def set_fast_settings(self) -> None:
         """Fill in the form."""
         self.choose("Settings")
         self.screen.wait_for("Settings to begin with")
@@ -54,7 +54,7 @@ class Typist:
                 self.screen.press("down")
                 self.screen.wait_for(lambda _, before=before: self._help() not in (before, ""))
                 # The line may have moved alone, while the command above it came to be.
-                self.screen.rest()
+                self.screen.wait_until_stable()
             self.screen.press(value)
         self.choose("Models")
         self.screen.wait_for("space Choose")
@@ -73,10 +73,10 @@ class Typist:
         return rows[command - 2].strip() or rows[command - 3].strip()
 
 
-class Pointer:
+class MouseUser:
     """Clicks what the screen shows, and touches no key."""
 
-    def __init__(self, screen: Screen, configs: Path) -> None:
+    def __init__(self, screen: TerminalApp, configs: Path) -> None:
         self.screen = screen
         # Figures can't be clicked: there is a preset for them.
         (configs / "fer-tui").mkdir(parents=True)
@@ -85,7 +85,7 @@ class Pointer:
     def choose(self, title: str) -> None:
         """Do what a tab, the footer or a button names, or take what a list offers, once it stays where it is."""
         self.screen.wait_for(title)
-        self.screen.rest()
+        self.screen.wait_until_stable()
         self.screen.click(title)
 
     def accept(self, button: str) -> None:
@@ -99,7 +99,7 @@ class Pointer:
         """Choose a model of the list."""
         self.choose(f"[ ]  {model}")
 
-    def hasten(self) -> None:
+    def set_fast_settings(self) -> None:
         """Take the preset that is made for it."""
         self.choose("recipe: ")
         self.choose("hasty: ")

@@ -27,7 +27,7 @@ import pytest
 COMMAND = Path(sys.executable).with_name("fer-tui")
 # Seconds after which a test fails rather than waits; far more than a busy machine needs.
 DEADLINE = 600.0
-CHATTER = re.compile(r"tensorflow|keras|cuda|absl|onednn|xla|[IWEF]0000 |UserWarning", re.IGNORECASE)
+LIBRARY_OUTPUT = re.compile(r"tensorflow|keras|cuda|absl|onednn|xla|[IWEF]0000 |UserWarning", re.IGNORECASE)
 _STATE = tempfile.TemporaryDirectory(prefix="fer-tui-state-")
 # Makes stdin the controlling terminal, whose hang-up is a signal, and becomes the command.
 _TAKE_TERMINAL = (
@@ -48,7 +48,7 @@ _NOT_OURS = (
 
 
 @dataclass(frozen=True)
-class Answer:
+class CommandResult:
     """What a command left: its exit status (minus the signal that killed it), stdout and stderr."""
 
     status: int
@@ -65,7 +65,7 @@ class Answer:
         return strict_json(self.out)
 
 
-def is_refused(answer: Answer, status: int, *named: str) -> None:
+def assert_refused(answer: CommandResult, status: int, *named: str) -> None:
     """One line on stderr that names what is wrong, nothing on stdout."""
     assert answer.out == ""
     (line,) = answer.lines
@@ -75,7 +75,7 @@ def is_refused(answer: Answer, status: int, *named: str) -> None:
     assert answer.status == status
 
 
-def steers(text: str) -> bool:
+def has_control_characters(text: str) -> bool:
     """Whether a text holds what a terminal would obey, line ends apart."""
     return any(not (c.isprintable() or c == "\n") for c in text)
 
@@ -95,7 +95,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**ours, "XDG_STATE_HOME": _STATE.name, **(more or {})}
 
 
-def fer(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Answer:
+def fer(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> CommandResult:
     """Run the command to its end, with no terminal."""
     done = subprocess.run(
         [COMMAND, *arguments],
@@ -106,7 +106,7 @@ def fer(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path 
         timeout=DEADLINE,
         check=False,
     )
-    return Answer(done.returncode, _text(done.stdout), _text(done.stderr))
+    return CommandResult(done.returncode, _text(done.stdout), _text(done.stderr))
 
 
 @contextlib.contextmanager
@@ -140,10 +140,10 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLIN
     raise TimeoutError(what)
 
 
-class Started:
+class RunningCommand:
     """The command under way, its stdout and stderr read as they come."""
 
-    every: ClassVar[list[Started]] = []
+    every: ClassVar[list[RunningCommand]] = []
 
     def __init__(
         self,
@@ -197,7 +197,7 @@ class Started:
         self._readers = [threading.Thread(target=self._follow, args=item, daemon=True) for item in sources.items()]
         for reader in self._readers:
             reader.start()
-        Started.every.append(self)
+        RunningCommand.every.append(self)
 
     @property
     def has_ended(self) -> bool:
@@ -218,7 +218,7 @@ class Started:
         assert self._master is not None
         os.write(self._master, content)
 
-    def leave(self) -> None:
+    def disconnect(self) -> None:
         """Stop reading, for good: the pipes break, or the line of the terminal drops."""
         self._left.set()
         for reader in self._readers:
@@ -229,20 +229,20 @@ class Started:
             os.close(self._master)
             self._master = None
 
-    def wait(self) -> Answer:
+    def wait(self) -> CommandResult:
         """Its end."""
         status = self.process.wait(DEADLINE)
         for reader in self._readers:
             reader.join()
         self.close()
-        return Answer(status, _text(self._read["out"]), _text(self._read["err"]))
+        return CommandResult(status, _text(self._read["out"]), _text(self._read["err"]))
 
     def close(self) -> None:
         """Give back the descriptors, and end the process if it still works."""
         if not self.has_ended:
             self.process.kill()
             self.process.wait()
-        self.leave()
+        self.disconnect()
 
     def _follow(self, name: str, source: IO[bytes]) -> None:
         # A terminal whose other side has closed reads as an error.
@@ -266,7 +266,7 @@ def _text(content: bytes) -> str:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RunFiles:
     """A run as its files tell it."""
 
     state: str
@@ -277,7 +277,7 @@ class Seen:
     history: tuple[str, ...]
 
 
-def look(run: Path) -> Seen:
+def read_run_files(run: Path) -> RunFiles:
     """Read `status.json` and `history.csv`, the state as it is written there."""
     try:
         status = json.loads((run / "status.json").read_text())
@@ -287,7 +287,7 @@ def look(run: Path) -> Seen:
         history = tuple((run / "history.csv").read_text().splitlines()[1:])
     except FileNotFoundError:
         history = ()
-    return Seen(
+    return RunFiles(
         status.get("state", ""),
         status.get("message") or "",
         status.get("epoch") or 0,
@@ -303,7 +303,7 @@ def only_run(folder: Path) -> Path:
     return run
 
 
-def state(run: Path) -> str:
+def listed_state(run: Path) -> str:
     """The state as `fer-tui runs` tells it."""
     (told,) = [one for one in fer("runs", "--json", "--runs", run.parent).json() if one["run"] == run.name]
     return told["state"]

@@ -25,10 +25,10 @@ class Cell(NamedTuple):
     style: str
 
 
-Screen = list[list[Cell]]
+CellGrid = list[list[Cell]]
 
 
-def taken(app: App[Any]) -> Screen:
+def capture_screen(app: App[Any]) -> CellGrid:
     """The screen as it is now, a line of cells for each line, dialogs over what is below them; empty while it opens."""
     width, height = app.size
     lines = [list(_cells(strip)) for strip in app.screen._compositor.render_strips()]
@@ -56,12 +56,12 @@ def _described(style: Style) -> str:
     return " ".join(words)
 
 
-def text_of(screen: Screen) -> str:
+def text_of(screen: CellGrid) -> str:
     """What a person reads."""
     return "\n".join("".join(cell.text for cell in line).rstrip() for line in screen)
 
 
-def described(screens: Sequence[Screen]) -> str:
+def format_snapshot(screens: Sequence[CellGrid]) -> str:
     """The text of a screen, then the styles of each line, first to last cell, in the themes in turn.
 
     Args:

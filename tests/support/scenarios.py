@@ -17,7 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from installed import Answer, Seen, Started, fer, look, mounted, only_run, state, wait_until
+from installed import (
+    CommandResult,
+    RunFiles,
+    RunningCommand,
+    fer,
+    listed_state,
+    mounted,
+    only_run,
+    read_run_files,
+    wait_until,
+)
 from PIL import Image
 
 from core.data.demo import write_faces
@@ -99,11 +109,11 @@ class BadImages:
 
     data: Path
     run: Path
-    trained: Answer
+    trained: CommandResult
     environment: Mapping[str, Any]
-    evaluated: Answer
-    elsewhere: Answer
-    predicted: Answer
+    evaluated: CommandResult
+    elsewhere: CommandResult
+    predicted: CommandResult
 
 
 def bad_images(place: Path) -> BadImages:
@@ -132,11 +142,11 @@ def bad_images(place: Path) -> BadImages:
 class Queue:
     """Two models trained one after another, on a terminal."""
 
-    answer: Answer
+    answer: CommandResult
     pid: int
     runs: tuple[Path, ...]
     configs: tuple[Mapping[str, Any], ...]
-    seen: tuple[Seen, ...]
+    seen: tuple[RunFiles, ...]
 
 
 def queue(place: Path) -> Queue:
@@ -146,13 +156,13 @@ def queue(place: Path) -> Queue:
         f'data = "{place / "faces"}"\nmodel = ["compact", "model2"]\n'
         'epochs = 1\nwidth = 0.1\nimage_size = 32\naugmentation = "none"\n'
     )
-    started = Started(
+    started = RunningCommand(
         "--runs", place / "runs", "train", "--config", place / "two.toml", "--epochs", "2", on_terminal=True
     )
     answer = started.wait()
     runs = tuple(sorted((place / "runs").iterdir()))
     configs = tuple(json.loads((run / "config.json").read_text()) for run in runs)
-    return Queue(answer, started.process.pid, runs, configs, tuple(look(run) for run in runs))
+    return Queue(answer, started.process.pid, runs, configs, tuple(read_run_files(run) for run in runs))
 
 
 @dataclass(frozen=True)
@@ -166,9 +176,9 @@ class Interruption:
         state: the state that `fer-tui runs` then told.
     """
 
-    answer: Answer
-    before: Seen
-    after: Seen
+    answer: CommandResult
+    before: RunFiles
+    after: RunFiles
     state: str
 
 
@@ -177,16 +187,16 @@ class Interruptions:
     """One run, ended in every way, and gone on with after each."""
 
     stopped: Interruption
-    stopper: Answer
-    intruder: Answer
+    stopper: CommandResult
+    intruder: CommandResult
     sigint: Interruption
     sigterm: Interruption
     sighup: Interruption
     twice: Interruption
-    loser: Answer
+    loser: CommandResult
     killed: Interruption
-    finished: Answer
-    end: Seen
+    finished: CommandResult
+    end: RunFiles
     files: frozenset[str]
 
 
@@ -194,9 +204,9 @@ def interruptions(place: Path) -> Interruptions:
     """Train without an end; stop, interrupt, hang up and kill, and resume after each."""
     write_faces(place / "faces", per_class=20, seed=0)
     runs = place / "runs"
-    started = Started("train", "--data", place / "faces", *SMALL, *ENDLESS, "--runs", runs)
+    started = RunningCommand("train", "--data", place / "faces", *SMALL, *ENDLESS, "--runs", runs)
     run = wait_until(lambda: runs.is_dir() and any(runs.iterdir()) and only_run(runs), "no run directory came")
-    answers: list[Answer] = []
+    answers: list[CommandResult] = []
 
     def ask() -> None:
         answers.append(fer("resume", run.name, "--runs", runs))
@@ -204,7 +214,7 @@ def interruptions(place: Path) -> Interruptions:
 
     def leave_and_terminate() -> None:
         """Training outlives whoever read its messages."""
-        process.leave()
+        process.disconnect()
         _train_on(run, 2)
         process.signal(signal.SIGTERM)
 
@@ -214,7 +224,7 @@ def interruptions(place: Path) -> Interruptions:
     process = _resumed(run)
     sigterm = _interrupted(process, run, leave_and_terminate)
     process = _resumed(run, on_terminal=True)
-    sighup = _interrupted(process, run, process.leave)
+    sighup = _interrupted(process, run, process.disconnect)
     twice = _interrupted_twice(run)
     process, loser = _resumed_by_two(run)
     killed = _interrupted(process, run, lambda: process.signal(signal.SIGKILL))
@@ -230,16 +240,16 @@ def interruptions(place: Path) -> Interruptions:
         loser=loser,
         killed=killed,
         finished=finished,
-        end=look(run),
+        end=read_run_files(run),
         files=frozenset(path.name for path in run.iterdir()),
     )
 
 
-def _resumed(run: Path, *, on_terminal: bool = False) -> Started:
-    return Started("resume", run.name, "--runs", run.parent, on_terminal=on_terminal)
+def _resumed(run: Path, *, on_terminal: bool = False) -> RunningCommand:
+    return RunningCommand("resume", run.name, "--runs", run.parent, on_terminal=on_terminal)
 
 
-def _resumed_by_two(run: Path) -> tuple[Started, Answer]:
+def _resumed_by_two(run: Path) -> tuple[RunningCommand, CommandResult]:
     """Resume in two processes at the same moment; the one that works, and what the other left."""
     both = [_resumed(run), _resumed(run)]
     wait_until(lambda: any(process.has_ended for process in both), f"{run}: both go on with it")
@@ -247,34 +257,36 @@ def _resumed_by_two(run: Path) -> tuple[Started, Answer]:
     return winner, loser.wait()
 
 
-def _train_on(run: Path, epochs: int) -> Seen:
+def _train_on(run: Path, epochs: int) -> RunFiles:
     """Wait for more epochs, and then for the middle of the next."""
-    done = len(look(run).history)
+    done = len(read_run_files(run).history)
 
-    def is_in_mid_epoch() -> Seen | None:
-        seen = look(run)
+    def is_in_mid_epoch() -> RunFiles | None:
+        seen = read_run_files(run)
         return seen if len(seen.history) >= done + epochs and seen.batch > 1 and not seen.message else None
 
     return wait_until(is_in_mid_epoch, f"{run}: no epoch came")
 
 
-def _interrupted(process: Started, run: Path, end: Callable[[], None]) -> Interruption:
+def _interrupted(process: RunningCommand, run: Path, end: Callable[[], None]) -> Interruption:
     """Let a process train an epoch and a part of the next, end it, and look."""
     before = _train_on(run, 1)
     end()
     answer = process.wait()
-    return Interruption(answer, before, look(run), state(run))
+    return Interruption(answer, before, read_run_files(run), listed_state(run))
 
 
 def _interrupted_twice(run: Path) -> Interruption:
     """Interrupt while TensorFlow is imported, which no first signal can cut short."""
     process = _resumed(run)
-    before = wait_until(lambda: (seen := look(run)).message == "loading TensorFlow" and seen, f"{run}: did not begin")
+    before = wait_until(
+        lambda: (seen := read_run_files(run)).message == "loading TensorFlow" and seen, f"{run}: did not begin"
+    )
     process.signal(signal.SIGINT)
     wait_until(lambda: "once more" in process.err, "no answer to the signal")
     process.signal(signal.SIGINT)
     answer = process.wait()
-    return Interruption(answer, before, look(run), state(run))
+    return Interruption(answer, before, read_run_files(run), listed_state(run))
 
 
 @dataclass(frozen=True)
@@ -282,13 +294,13 @@ class FullDisk:
     """A training that filled its disk, another that could not begin, and the first one's resumption."""
 
     run: Path
-    failed: Answer
+    failed: CommandResult
     failed_state: str
-    left: Seen
-    refused: Answer
+    left: RunFiles
+    refused: CommandResult
     refused_left: tuple[str, ...]
-    resumed: Answer
-    end: Seen
+    resumed: CommandResult
+    end: RunFiles
 
 
 def full_disk(place: Path) -> FullDisk:
@@ -299,7 +311,7 @@ def full_disk(place: Path) -> FullDisk:
 
 def _fill(runs: Path, data: Path) -> FullDisk:
     write_faces(data, per_class=5, seed=0)
-    process = Started("train", "--data", data, *SMALL, *ENDLESS, "--runs", runs)
+    process = RunningCommand("train", "--data", data, *SMALL, *ENDLESS, "--runs", runs)
     run = wait_until(lambda: next(runs.iterdir(), None), "no run directory came")
     _train_on(run, 1)
     filler = runs / ".filler"
@@ -307,13 +319,13 @@ def _fill(runs: Path, data: Path) -> FullDisk:
     room = wait_until(lambda: _size(run / "checkpoint" / "model.weights.h5"), "no checkpoint came") // 2
     wait_until(lambda: process.has_ended or _fill_up(filler, room), "the full disk was not met")
     failed = process.wait()
-    left, failed_state = look(run), state(run)
+    left, failed_state = read_run_files(run), listed_state(run)
     _fill_up(filler, 0)
     refused = fer("train", "--data", data, *SMALL, "--runs", runs)
     refused_left = tuple(sorted(path.name for path in runs.iterdir() if path not in (run, filler)))
     subprocess.run(["mount", "-o", "remount,size=8m", runs], check=True)
     resumed = fer("resume", run.name, "--epochs", str(len(left.history) + 1), "--runs", runs)
-    return FullDisk(run, failed, failed_state, left, refused, refused_left, resumed, look(run))
+    return FullDisk(run, failed, failed_state, left, refused, refused_left, resumed, read_run_files(run))
 
 
 def _size(path: Path) -> int | None:

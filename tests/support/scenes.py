@@ -30,7 +30,7 @@ class Scene:
     steps: tuple[Step, ...]
     world: Callable[..., None] = worlds.nothing
     data: str | None = None
-    spoilt: bool = False
+    has_damaged_faces: bool = False
 
 
 def open_data(pilot: Pilot[Any]) -> None:
@@ -48,10 +48,10 @@ def be_busy(pilot: Pilot[Any]) -> None:
 def damage_export(pilot: Pilot[Any]) -> None:
     """As though a folder had been named for the export."""
     app: Any = pilot.app
-    app.memory.remember(export=replace(app.memory.state.export, path="runs"))
+    app.state_store.update(export=replace(app.state_store.state.export, path="runs"))
 
 
-def prefer(settings: str) -> Callable[[Pilot[Any]], None]:
+def fill_form(settings: str) -> Callable[[Pilot[Any]], None]:
     """Fill in the Train form."""
 
     def fill(pilot: Pilot[Any]) -> None:
@@ -68,57 +68,85 @@ TO_COMPACT = ("3", "see:waits", "see:no GPU", *"jjjj", f"see:completed  {worlds.
 SCENES = (
     Scene("data-empty", ("1", "see:No data set is open")),
     Scene("data-full", ("1", "see:nothing found"), data="faces"),
-    Scene("data-findings", ("1", "see:findings", "f", "see:undecodable"), data="faces", spoilt=True),
+    Scene("data-findings", ("1", "see:findings", "f", "see:undecodable"), data="faces", has_damaged_faces=True),
     Scene("data-missing", ("1", "see:missing"), data="missing"),
     Scene("train-empty", ("2", "see:open a data set first")),
-    Scene("train-full", ("2", open_data, "see:/data/faces", "space", "j", "space", prefer(TYPED), "see:Start 2 runs")),
-    Scene("train-failed", ("2", open_data, "see:/data/faces", "space", prefer(WRONG), "see:✗ mend", "e")),
+    Scene(
+        "train-full", ("2", open_data, "see:/data/faces", "space", "j", "space", fill_form(TYPED), "see:Start 2 runs")
+    ),
+    Scene("train-failed", ("2", open_data, "see:/data/faces", "space", fill_form(WRONG), "see:✗ mend", "e")),
     Scene("train-menu", ("2", open_data, "see:/data/faces", "e", "enter", "see:enter chooses")),
     Scene("runs-empty", ("3", "see:No runs yet in")),
-    Scene("runs-full", ("3", "see:waits", "see:no GPU", "j", "see:310/450"), worlds.full),
-    Scene("runs-log", ("3", "see:waits", "see:no GPU", "j", "see:310/450", "o", "see:epoch 5:"), worlds.full),
-    Scene("runs-warned", ("3", "see:waits", "see:no GPU", *"jjj", "w", "see:nearly pure"), worlds.full),
+    Scene("runs-full", ("3", "see:waits", "see:no GPU", "j", "see:310/450"), worlds.write_typical_runs),
+    Scene(
+        "runs-log", ("3", "see:waits", "see:no GPU", "j", "see:310/450", "o", "see:epoch 5:"), worlds.write_typical_runs
+    ),
+    Scene("runs-warned", ("3", "see:waits", "see:no GPU", *"jjj", "w", "see:nearly pure"), worlds.write_typical_runs),
     Scene(
         "runs-overlay",
         ("3", "see:waits", "see:no GPU", "j", "space", "j", "space", *"jj", "space", "see:v validation"),
-        worlds.full,
+        worlds.write_typical_runs,
     ),
-    Scene("runs-filter", ("3", "see:waits", "see:no GPU", "slash", *"compact", "see:2 of 5"), worlds.full),
-    Scene("runs-failed", ("3", *"jjjj", "see:out of memory", "see:no GPU"), worlds.failed),
-    Scene("runs-diverged", ("3", *"jjj", "see:not a number", "see:no GPU"), worlds.failed),
-    Scene("runs-damaged", ("3", "j", f"see:interrupted  {worlds.DAMAGED}", "see:no GPU"), worlds.failed),
-    Scene("compare-empty", ("4", "see:Nothing to compare yet")),
-    Scene("compare-full", ("4", "see:always"), worlds.full),
-    Scene("compare-graph", ("4", "see:always", "g"), worlds.full),
-    Scene("compare-failed", ("4", "see:always"), worlds.failed),
-    Scene("inspect-empty", ("5", "see:nothing to inspect")),
-    Scene("inspect-full", (*TO_COMPACT, "see:7 mistakes"), worlds.full),
-    Scene("inspect-cell", (*TO_COMPACT, "see:7 mistakes", "s", "down", "see:taken for"), worlds.full),
-    Scene("inspect-failed", ("3", *"jjjj", "see:out of memory", "i", "see:It failed"), worlds.failed),
-    Scene("inspect-damaged", ("3", "j", "i", "see:missing or damaged"), worlds.failed),
-    Scene("inspect-missing", ("5", "see:predictions.csv"), worlds.failed),
-    Scene("dialog-export", ("4", "see:always", "e", "see:LaTeX"), worlds.full),
-    Scene("dialog-export-failed", ("4", "see:always", damage_export, "e", "enter", "see:is a folder"), worlds.full),
-    Scene("dialog-quit", ("3", "see:waits", "see:no GPU", be_busy, "q", "see:Stop it after its batch"), worlds.full),
     Scene(
-        "dialog-leaving", ("3", "see:waits", "see:no GPU", be_busy, "q", "y", "see:traces the first step"), worlds.full
+        "runs-filter", ("3", "see:waits", "see:no GPU", "slash", *"compact", "see:2 of 5"), worlds.write_typical_runs
+    ),
+    Scene("runs-failed", ("3", *"jjjj", "see:out of memory", "see:no GPU"), worlds.write_failed_runs),
+    Scene("runs-diverged", ("3", *"jjj", "see:not a number", "see:no GPU"), worlds.write_failed_runs),
+    Scene("runs-damaged", ("3", "j", f"see:interrupted  {worlds.DAMAGED}", "see:no GPU"), worlds.write_failed_runs),
+    Scene("compare-empty", ("4", "see:Nothing to compare yet")),
+    Scene("compare-full", ("4", "see:always"), worlds.write_typical_runs),
+    Scene("compare-graph", ("4", "see:always", "g"), worlds.write_typical_runs),
+    Scene("compare-failed", ("4", "see:always"), worlds.write_failed_runs),
+    Scene("inspect-empty", ("5", "see:nothing to inspect")),
+    Scene("inspect-full", (*TO_COMPACT, "see:7 mistakes"), worlds.write_typical_runs),
+    Scene("inspect-cell", (*TO_COMPACT, "see:7 mistakes", "s", "down", "see:taken for"), worlds.write_typical_runs),
+    Scene("inspect-failed", ("3", *"jjjj", "see:out of memory", "i", "see:It failed"), worlds.write_failed_runs),
+    Scene("inspect-damaged", ("3", "j", "i", "see:missing or damaged"), worlds.write_failed_runs),
+    Scene("inspect-missing", ("5", "see:predictions.csv"), worlds.write_failed_runs),
+    Scene("dialog-export", ("4", "see:always", "e", "see:LaTeX"), worlds.write_typical_runs),
+    Scene(
+        "dialog-export-failed",
+        ("4", "see:always", damage_export, "e", "enter", "see:is a folder"),
+        worlds.write_typical_runs,
+    ),
+    Scene(
+        "dialog-quit",
+        ("3", "see:waits", "see:no GPU", be_busy, "q", "see:Stop it after its batch"),
+        worlds.write_typical_runs,
+    ),
+    Scene(
+        "dialog-leaving",
+        ("3", "see:waits", "see:no GPU", be_busy, "q", "y", "see:traces the first step"),
+        worlds.write_typical_runs,
     ),
     Scene(
         "dialog-delete",
         ("3", "see:waits", "see:no GPU", *"jjjj", "delete", "see:This can't be taken back"),
-        worlds.full,
+        worlds.write_typical_runs,
     ),
-    Scene("dialog-epochs", ("3", "see:waits", "see:no GPU", *"jjjj", "r", "see:Train on to how many"), worlds.full),
+    Scene(
+        "dialog-epochs",
+        ("3", "see:waits", "see:no GPU", *"jjjj", "r", "see:Train on to how many"),
+        worlds.write_typical_runs,
+    ),
     Scene("dialog-draw", ("1", "see:No data set", "d", "see:expressions into", "backspace", "s", "see:faces/")),
-    Scene("dialog-run", (*TO_COMPACT, "see:7 mistakes", "r", "see:enter chooses"), worlds.full),
-    Scene("dialog-review", (*TO_COMPACT, "see:7 mistakes", "d", "see:labelled", "x", "see:2 of"), worlds.full),
-    Scene("dialog-predict", (*TO_COMPACT, "see:7 mistakes", "p", "see:or of a face, then Enter"), worlds.full),
+    Scene("dialog-run", (*TO_COMPACT, "see:7 mistakes", "r", "see:enter chooses"), worlds.write_typical_runs),
+    Scene(
+        "dialog-review",
+        (*TO_COMPACT, "see:7 mistakes", "d", "see:labelled", "x", "see:2 of"),
+        worlds.write_typical_runs,
+    ),
+    Scene(
+        "dialog-predict",
+        (*TO_COMPACT, "see:7 mistakes", "p", "see:or of a face, then Enter"),
+        worlds.write_typical_runs,
+    ),
     Scene("help-train", ("2", "see:open a data set", "question_mark", "see:closes")),
-    Scene("help-runs", ("3", "see:waits", "see:no GPU", "question_mark", "see:closes"), worlds.full),
-    Scene("palette", ("3", "see:waits", "see:no GPU", "ctrl+p", "see:Search for commands"), worlds.full),
+    Scene("help-runs", ("3", "see:waits", "see:no GPU", "question_mark", "see:closes"), worlds.write_typical_runs),
+    Scene("palette", ("3", "see:waits", "see:no GPU", "ctrl+p", "see:Search for commands"), worlds.write_typical_runs),
     Scene(
         "palette-found",
         ("3", "see:waits", "see:no GPU", "ctrl+p", "see:Search for commands", *"b2c4", "see:Run 2026"),
-        worlds.full,
+        worlds.write_typical_runs,
     ),
 )

@@ -22,12 +22,12 @@ FAST: dict[str, Any] = {
 }
 
 
-def trained(config: TrainingConfig, folder: Path, stop: threading.Event | None = None) -> RunSnapshot:
+def train_run(config: TrainingConfig, folder: Path, stop: threading.Event | None = None) -> RunSnapshot:
     """A run from its start to its end."""
-    return gone_on(create_run(config, folder), config, stop)
+    return resume_run(create_run(config, folder), config, stop)
 
 
-def gone_on(run: Path, config: TrainingConfig, stop: threading.Event | None = None) -> RunSnapshot:
+def resume_run(run: Path, config: TrainingConfig, stop: threading.Event | None = None) -> RunSnapshot:
     """A run after it was gone on with."""
     train(config, run, stop or threading.Event())
     return read_run(run)
@@ -44,6 +44,6 @@ class StopAfter(threading.Event):
         return len(read_run(self._run).history) >= self._epochs
 
 
-def losses(run: RunSnapshot, name: str = "loss") -> list[float]:
+def history_values(run: RunSnapshot, name: str = "loss") -> list[float]:
     """A figure of every epoch."""
     return [row[name] for row in run.history]

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import worlds
-from picture import taken, text_of
+from picture import capture_screen, text_of
 from textual.widgets import Input
 
-Seen = Callable[[Any], object]
+Condition = Callable[[Any], object]
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Press:
 
     action: str
     key: str
-    seen: Seen
+    seen: Condition
 
 
 @dataclass(frozen=True)
 class Until:
     """Something to wait for, before the next key."""
 
-    seen: Seen
+    seen: Condition
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,19 @@ class Walk:
     steps: tuple[Press | Until | str | Callable[[Any], None], ...]
 
 
-def words(text: str) -> Seen:
-    return lambda app: text in text_of(taken(app))
+def words(text: str) -> Condition:
+    return lambda app: text in text_of(capture_screen(app))
 
 
-def mode(name: str) -> Seen:
+def mode(name: str) -> Condition:
     return lambda app: app.current_mode == name and app.screen is app.mode_screen
 
 
-def dialog(kind: str) -> Seen:
+def dialog(kind: str) -> Condition:
     return lambda app: type(app.screen).__name__ == kind
 
 
-def plain(app: Any) -> bool:
+def has_no_dialog(app: Any) -> bool:
     """No dialog is open."""
     return app.screen is app.mode_screen
 
@@ -66,27 +66,27 @@ def ended(app: Any) -> bool:
     return app._exit
 
 
-def at(name: str) -> Seen:
+def at(name: str) -> Condition:
     return lambda app: app.screen.chosen is not None and app.screen.chosen.name == name
 
 
-def pane(name: str) -> Seen:
+def pane(name: str) -> Condition:
     return lambda app: app.screen.query_one("#run-tabs").active == name
 
 
-def view(setting: str, value: object) -> Seen:
+def view(setting: str, value: object) -> Condition:
     return lambda app: getattr(app.screen.tabs.plot.view, setting) == value
 
 
-def cell(row: int, column: int) -> Seen:
+def cell(row: int, column: int) -> Condition:
     return lambda app: app.screen.query_one("#matrix").cell == (row, column)
 
 
-def focused(selector: str) -> Seen:
+def focused(selector: str) -> Condition:
     return lambda app: app.screen.focused is not None and app.screen.focused in app.screen.query(selector)
 
 
-def visited(name: str) -> Seen:
+def visited(name: str) -> Condition:
     return lambda app: app.screen.form.visited == name
 
 
@@ -94,11 +94,11 @@ def choices(app: Any) -> int:
     return app.screen.query_one("#menu").highlighted
 
 
-def at_doubt(place: int) -> Seen:
+def at_issue(place: int) -> Condition:
     return lambda app: app.screen.at == place
 
 
-def cursor(row: int) -> Seen:
+def cursor(row: int) -> Condition:
     return lambda app: app.screen.query_one("DataTable").cursor_row == row
 
 
@@ -118,11 +118,11 @@ def choose_run(name: str) -> Callable[[Any], None]:
     return lambda app: app.screen.query_one("#run-table").choose(name)
 
 
-def chosen_models(*names: str) -> Seen:
+def chosen_models(*names: str) -> Condition:
     return lambda app: app.screen.query_one("ModelList").chosen == list(names)
 
 
-def is_marked(count: int) -> Seen:
+def is_marked(count: int) -> Condition:
     return lambda app: len(app.marked) == count
 
 
@@ -137,11 +137,11 @@ WALKS = (
             Press("app.inspect", "5", mode("inspect")),
             Press("app.runs", "3", mode("runs")),
             Press("app.help", "question_mark", dialog("HelpScreen")),
-            Press("help.close", "escape", plain),
+            Press("help.close", "escape", has_no_dialog),
             Press("app.help", "question_mark", dialog("HelpScreen")),
-            Press("help.close", "question_mark", plain),
+            Press("help.close", "question_mark", has_no_dialog),
             Press("app.help", "question_mark", dialog("HelpScreen")),
-            Press("help.close", "q", plain),
+            Press("help.close", "q", has_no_dialog),
             Press("app.palette", "ctrl+p", words("Search for commands")),
             lambda app: app.screen.dismiss(),
             Press("app.quit", "q", ended),
@@ -162,7 +162,7 @@ WALKS = (
             Press("data.next_class", "c", words("▸ angry")),
             Press("data.findings", "f", words("Nothing was found wrong.")),
             Press("data.draw", "d", dialog("AskPathScreen")),
-            Press("ask.cancel", "escape", plain),
+            Press("ask.cancel", "escape", has_no_dialog),
         ),
     ),
     Walk(
@@ -181,9 +181,9 @@ WALKS = (
             Press("form.toggle", "space", words("[ ] off")),
             focus("#set-preset"),
             Press("form.menu", "enter", dialog("MenuScreen")),
-            Press("menu.cancel", "escape", plain),
+            Press("menu.cancel", "escape", has_no_dialog),
             Press("form.menu", "space", dialog("MenuScreen")),
-            Press("menu.cancel", "escape", plain),
+            Press("menu.cancel", "escape", has_no_dialog),
             focus("#set-epochs"),
             Press("form.down", "down", lambda app: app.screen.form.visited not in ("epochs", "")),
             focus("#set-epochs"),
@@ -213,14 +213,14 @@ WALKS = (
             Press("runs.filter", "slash", focused("#filter")),
             Press("runs.clear_filter", "escape", focused("RunTable")),
             Press("runs.resume", "r", dialog("AskNumberScreen")),
-            Press("ask.cancel", "escape", plain),
+            Press("ask.cancel", "escape", has_no_dialog),
             Press("runs.delete", "delete", dialog("ConfirmScreen")),
             Press("confirm.right", "right", focused("#yes")),
             Press("confirm.left", "left", focused("#no")),
-            Press("confirm.no", "n", plain),
+            Press("confirm.no", "n", has_no_dialog),
             choose_run(worlds.RUNNING),
             Press("runs.stop", "x", dialog("ConfirmScreen")),
-            Press("confirm.no", "escape", plain),
+            Press("confirm.no", "escape", has_no_dialog),
             Press("runs.stop", "x", dialog("ConfirmScreen")),
             Press("confirm.yes", "y", lambda app: (Path("runs") / worlds.RUNNING / "stop").exists()),
             Press("runs.inspect", "i", mode("inspect")),
@@ -240,12 +240,12 @@ WALKS = (
             lambda app: app.screen.query_one("DataTable").move_cursor(row=2),
             Until(cursor(2)),
             Press("compare.test", "t", dialog("MenuScreen")),
-            Press("menu.cancel", "escape", plain),
+            Press("menu.cancel", "escape", has_no_dialog),
             Press("compare.article", "a", lambda app: not app.screen.with_article),
             Press("compare.graph", "g", words("Accuracy by model")),
             Press("compare.copy", "c", lambda app: app.clipboard.startswith("model,protocol,")),
             Press("compare.export", "e", dialog("ExportScreen")),
-            Press("export.cancel", "escape", plain),
+            Press("export.cancel", "escape", has_no_dialog),
         ),
     ),
     Walk(
@@ -268,22 +268,22 @@ WALKS = (
             Press("inspect.classes", "c", words("precision")),
             Press("inspect.review", "d", dialog("ReviewScreen")),
             Until(lambda app: bool(app.screen.issues)),
-            Press("review.keep", "k", at_doubt(1)),
-            Press("review.exclude", "x", at_doubt(2)),
-            Press("review.relabel", "r", at_doubt(3)),
+            Press("review.keep", "k", at_issue(1)),
+            Press("review.exclude", "x", at_issue(2)),
+            Press("review.relabel", "r", at_issue(3)),
             Press("review.other", "o", dialog("MenuScreen")),
             Press("menu.cancel", "escape", dialog("ReviewScreen")),
-            Press("review.next", "right", at_doubt(4)),
-            Press("review.next", "n", at_doubt(5)),
-            Press("review.previous", "left", at_doubt(4)),
-            Press("review.previous", "p", at_doubt(3)),
-            Press("review.close", "escape", plain),
+            Press("review.next", "right", at_issue(4)),
+            Press("review.next", "n", at_issue(5)),
+            Press("review.previous", "left", at_issue(4)),
+            Press("review.previous", "p", at_issue(3)),
+            Press("review.close", "escape", has_no_dialog),
             Press("inspect.predict", "p", dialog("PredictScreen")),
-            Press("predict.close", "escape", plain),
+            Press("predict.close", "escape", has_no_dialog),
             Press("inspect.run", "r", dialog("MenuScreen")),
             Press("menu.up", "k", lambda app: choices(app) == 0),
             Press("menu.down", "j", lambda app: choices(app) == 1),
-            Press("menu.cancel", "escape", plain),
+            Press("menu.cancel", "escape", has_no_dialog),
             Press("inspect.newer", "left_square_bracket", words("b2c4  model2")),
             Press("inspect.older", "right_square_bracket", words("a1f3  compact")),
         ),

@@ -63,7 +63,7 @@ def write_faces(root: Path) -> Path:
     return root
 
 
-def spoil(root: Path) -> None:
+def damage_faces(root: Path) -> None:
     """Give a data set something to find: a file that is no image, a blank one, and one face under two classes."""
     (root / "train" / "angry" / "broken.png").write_bytes(b"no image")
     Image.new("L", (SIDE, SIDE), 128).save(root / "train" / "sad" / "blank.png")
@@ -128,7 +128,7 @@ def nothing(write_run: Callable[..., Path], alive: Mapping[str, Any]) -> None:
     """No run at all."""
 
 
-def full(write_run: Callable[..., Path], alive: Mapping[str, Any]) -> None:
+def write_typical_runs(write_run: Callable[..., Path], alive: Mapping[str, Any]) -> None:
     """Two completed runs, a stopped one, one under way and one that waits for it."""
     done = {"environment": environment(), "config": {"epochs": 12}}
     run = write_run(COMPACT, history=history(12), evaluation=evaluation([]), **done)
@@ -147,7 +147,7 @@ def full(write_run: Callable[..., Path], alive: Mapping[str, Any]) -> None:
     write_run(QUEUED, config={"model": "model1", "epochs": 5}, status={**alive, "state": "queued"})
 
 
-def failed(write_run: Callable[..., Path], alive: Mapping[str, Any]) -> None:
+def write_failed_runs(write_run: Callable[..., Path], alive: Mapping[str, Any]) -> None:
     """A run for every way to come to nothing, two of them with damaged files."""
     message = "ResourceExhaustedError: out of memory while allocating 1,024 filters of 1,024 channels; --width 0.5"
     config = {"model": "model3", "epochs": 5}

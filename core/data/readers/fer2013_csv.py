@@ -48,7 +48,7 @@ class CsvSource:
         return Image.frombytes("L", (_SIZE, _SIZE), content)
 
 
-def read_csv(path: Path) -> Dataset:
+def read_fer2013_csv(path: Path) -> Dataset:
     """Read fer2013.csv; rows that are broken are named and left out.
 
     Raises:

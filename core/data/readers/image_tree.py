@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.data import images
 from core.data.dataset import UNSPLIT, Dataset, Problem, make_dataset
-from core.data.images import SUFFIXES, ImageError
+from core.data.images import IMAGE_SUFFIXES, ImageError
 from core.errors import DatasetError
 from core.system import files
 
@@ -43,10 +43,10 @@ class FolderSource:
 
     def decode(self, content: bytes) -> Image.Image:
         """The image that a file's bytes are of."""
-        return images.open_image(content)
+        return images.decode_image(content)
 
 
-def read(root: Path) -> Dataset:
+def read_image_tree(root: Path) -> Dataset:
     """Read the tree; names alone decide what is an image.
 
     Raises:
@@ -71,7 +71,7 @@ def read(root: Path) -> Dataset:
         raise DatasetError(
             f"{root}: no images found; expected {root}/<split>/<class>/*.jpg or {root}/<class>/*.jpg (jpg, jpeg, png)"
         )
-    return make_dataset(root, rows, _merged(problems), FolderSource(root))
+    return make_dataset(root, rows, _merge_problems(problems), FolderSource(root))
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -79,7 +79,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return sorted(entries, key=lambda entry: entry.name)
 
 
-def _leads(is_kind: Callable[[], bool]) -> bool:
+def _check_kind(is_kind: Callable[[], bool]) -> bool:
     """What `is_dir` or `is_file` of an entry says; a link that leads back to itself is neither."""
     try:
         return is_kind()
@@ -92,7 +92,7 @@ def _split_folders(base: Path) -> dict[str, os.DirEntry[str]]:
     found: dict[str, os.DirEntry[str]] = {}
     for entry in _entries(base):
         split = SPLIT_ALIASES.get(entry.name.lower())
-        if split is None or not _leads(entry.is_dir):
+        if split is None or not _check_kind(entry.is_dir):
             continue
         if split in found:
             raise DatasetError(
@@ -113,7 +113,7 @@ def _name_foreign(root: Path, base: Path, splits: set[str], problems: list[Probl
 def _read_split(root: Path, folder: Path, split: str, rows: Rows, problems: list[Problem]) -> None:
     """Add the images of ROOT/<split>/<class>."""
     for entry in _entries(folder):
-        if entry.name.startswith(".") or not _leads(entry.is_dir):
+        if entry.name.startswith(".") or not _check_kind(entry.is_dir):
             problems.append(_foreign(root, entry))
             continue
         found = list(_read_class(root, Path(entry.path), problems))
@@ -128,7 +128,7 @@ def _read_class(root: Path, folder: Path, problems: list[Problem]) -> Iterator[s
     """The images of one class, relative to root."""
     for entry in _entries(folder):
         name = entry.name
-        if name.startswith(".") or not name.lower().endswith(SUFFIXES) or not _leads(entry.is_file):
+        if name.startswith(".") or not name.lower().endswith(IMAGE_SUFFIXES) or not _check_kind(entry.is_file):
             problems.append(_foreign(root, entry))
         else:
             yield _relative(root, entry.path)
@@ -144,7 +144,7 @@ def _relative(root: Path, path: str) -> str:
     return Path(path).relative_to(root).as_posix()
 
 
-def _merged(problems: list[Problem]) -> list[Problem]:
+def _merge_problems(problems: list[Problem]) -> list[Problem]:
     """One problem a kind, with the paths of all."""
     merged: dict[str, Problem] = {}
     for problem in problems:
@@ -152,10 +152,10 @@ def _merged(problems: list[Problem]) -> list[Problem]:
         merged[problem.kind] = Problem(
             problem.kind, problem.message, (*(before.paths if before else ()), *problem.paths)
         )
-    return [_counted(problem) for problem in merged.values()]
+    return [_with_count(problem) for problem in merged.values()]
 
 
-def _counted(problem: Problem) -> Problem:
+def _with_count(problem: Problem) -> Problem:
     """The problem with its count and first path in the message."""
     first = problem.paths[0]
     more = f" and {len(problem.paths) - 1:,} more" if len(problem.paths) > 1 else ""

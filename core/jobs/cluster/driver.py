@@ -14,11 +14,11 @@ from typing import Any
 
 from core.errors import FerError, RunError, first_line
 from core.jobs.cluster.access import RETRIES, check_cluster, find_token
-from core.jobs.cluster.queue import STARTING, ClusterQueue, Needs
-from core.jobs.cluster.task import FINAL, ChildLostError, train_run
-from core.jobs.queue import BEAT_INTERVAL, LISTEN_INTERVAL
+from core.jobs.cluster.cluster_queue import STARTING, ClusterQueue, RunResources
+from core.jobs.cluster.task import REPORTED_STATES, ChildLostError, train_run
+from core.jobs.run_queue import BEAT_INTERVAL, LISTEN_INTERVAL
 from core.runs.names import STATUS, STOP
-from core.runs.reader import ENDED, read_json, read_state
+from core.runs.reader import FINAL_STATES, read_json, read_state
 from core.runs.resume import set_final_state
 from core.runs.writer import RunWriter, enqueue, request_stop
 from core.system import files, log
@@ -27,7 +27,7 @@ from core.system.program import set_up_program
 
 logger = logging.getLogger(__name__)
 
-DONE = ("completed", "failed", "diverged")
+FINISHED_STATES = ("completed", "failed", "diverged")
 # Bytes: nothing but names goes through Ray's shared memory, of which it takes a third of the machine's unless told.
 OBJECT_STORE = 100 * files.MIB
 
@@ -70,16 +70,16 @@ class Driver:
         """Train what is in the queue, and what comes meanwhile; returns when nothing is left, or all have stopped."""
         import ray
 
-        while self._writer.owns():
+        while self._writer.is_owner():
             if not self._stop.is_set():
                 self._submit()
             if self._tasks:
                 ended, _ = ray.wait(list(self._tasks), timeout=LISTEN_INTERVAL)
                 for task in ended:
-                    self._settle(self._tasks.pop(task), task)
-            self._tend()
+                    self._record_result(self._tasks.pop(task), task)
+            self._refresh_runs()
             if self._stop.is_set():
-                if all(read_state(run) in FINAL for run in self._tasks.values()):
+                if all(read_state(run) in REPORTED_STATES for run in self._tasks.values()):
                     return
             elif not self._tasks and not self._queue.unfinished():
                 return
@@ -91,12 +91,12 @@ class Driver:
             if run in known:
                 continue
             state = read_state(run)
-            if state in DONE:
+            if state in FINISHED_STATES:
                 # A driver before this one was killed when it had not noted that yet.
                 self._queue.remove(run)
                 continue
             try:
-                if state in ENDED:
+                if state in FINAL_STATES:
                     (run / STOP).unlink(missing_ok=True)
                 if state != "running":
                     enqueue(run)
@@ -113,14 +113,14 @@ class Driver:
             )
             self._tasks[task.remote(str(run), needs.cpus)] = run
         if set(self._tasks.values()) != known:
-            self._tell()
+            self._report_resources()
 
-    def _gpus(self, needs: Needs) -> float:
+    def _gpus(self, needs: RunResources) -> float:
         import ray
 
         return float(ray.cluster_resources().get("GPU", 0) > 0) if needs.gpus is None else needs.gpus
 
-    def _tell(self) -> None:
+    def _report_resources(self) -> None:
         """Say what there is, and what a run asks for that no machine has."""
         import ray
 
@@ -134,7 +134,7 @@ class Driver:
                 break
         self._writer.update(message=message)
 
-    def _settle(self, run: Path, task: Any) -> None:
+    def _record_result(self, run: Path, task: Any) -> None:
         """Note what came of a run; one that stopped because we stop stays in the queue."""
         import ray
         from ray.exceptions import RayError
@@ -143,25 +143,25 @@ class Driver:
             state = ray.get(task)
         except RayError as error:
             state = read_state(run)
-            if state not in FINAL:
+            if state not in REPORTED_STATES:
                 # Where somebody else works on it after all, it stays in the queue, and is waited for.
                 with contextlib.suppress(OSError, RunError):
                     set_final_state(run, "failed", _why(error))
                 state = read_state(run)
-        if state in DONE or (state == "stopped" and not self._stop.is_set()):
+        if state in FINISHED_STATES or (state == "stopped" and not self._stop.is_set()):
             self._queue.remove(run)
 
-    def _tend(self) -> None:
+    def _refresh_runs(self) -> None:
         """Keep the hearts of waiting runs beating, and see which shall stop."""
         is_due = time.monotonic() - self._beaten > BEAT_INTERVAL
         for run in self._tasks.values():
             with contextlib.suppress(OSError, RunError):
-                self._tend_run(run, is_due=is_due)
+                self._refresh_run(run, is_due=is_due)
         if is_due:
             self._beaten = time.monotonic()
-            self._tell()
+            self._report_resources()
 
-    def _tend_run(self, run: Path, *, is_due: bool) -> None:
+    def _refresh_run(self, run: Path, *, is_due: bool) -> None:
         state = read_state(run)
         is_ours = state == "queued" and self._waits_for_us(run)
         if self._stop.is_set():
@@ -179,7 +179,7 @@ class Driver:
 
     def _stop_run(self, run: Path, state: str, *, is_ours: bool) -> None:
         """Stop a run that nobody works on, and ask who works on it to."""
-        if state in FINAL:
+        if state in REPORTED_STATES:
             return
         if is_ours or state == "interrupted":
             # One that is worked on after all is refused: only its clock is wrong.
@@ -241,5 +241,5 @@ def _drive(queue: ClusterQueue, address: str | None, stop: threading.Event, ask:
 
 if __name__ == "__main__":
     set_up_program()
-    with log.records_to_descriptor():
+    with log.log_to_stderr():
         sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from core.errors import RunError
 from core.runs.names import LOG
-from core.runs.reader import ENDED, is_run, read_state
+from core.runs.reader import FINAL_STATES, is_run, read_state
 from core.runs.writer import enqueue
 from core.system.processes import start_detached
 
 # Interrupted is no end here: that is what a task is for.
-FINAL = tuple(state for state in ENDED if state != "interrupted")
+REPORTED_STATES = tuple(state for state in FINAL_STATES if state != "interrupted")
 PAUSE = 1.0
 
 
@@ -50,7 +50,7 @@ def _train(path: Path, cpus: float) -> str:
     run = str(path)
     if not is_run(path):
         raise RunError(f"{run}: is not seen on {os.uname().nodename}; every machine needs RUNS under the same path")
-    while (state := read_state(path)) not in FINAL:
+    while (state := read_state(path)) not in REPORTED_STATES:
         if state == "running":
             # A worker that Ray took for lost may still be at work, behind a broken line: its run goes on there.
             time.sleep(PAUSE)
@@ -65,7 +65,7 @@ def _train(path: Path, cpus: float) -> str:
         finally:
             assert child.stdin
             child.stdin.close()
-        if read_state(path) in (*FINAL, "running"):
+        if read_state(path) in (*REPORTED_STATES, "running"):
             continue
         if status < 0:
             raise ChildLostError(f"its process was killed by signal {-status}")

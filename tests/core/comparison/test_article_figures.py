@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.comparison import article_figures as published_figures
-from core.comparison.article_figures import COUNTS, constant_answer, listed, shuffled_with_buffer
+from core.comparison.article_figures import COUNTS, article_labels, constant_answer, shuffled_with_buffer
 from core.config.protocol import PUBLISHED
 from core.config.training_config import resolve
 
@@ -19,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_the_counts_are_the_articles():
     assert [sum(COUNTS[split].values()) for split in ("train", "validation")] == [28_829, 7_066]
-    assert [PUBLISHED.validated(7_066, 64, divisor) for divisor in (64, 128)] == [7_040, 3_520]
+    assert [PUBLISHED.validation_image_count(7_066, 64, divisor) for divisor in (64, 128)] == [7_040, 3_520]
 
 
 @pytest.mark.parametrize(("split", "first", "last"), [("train", "neutral", "fear"), ("validation", "happy", "fear")])
 def test_images_are_listed_class_by_class(split: str, first: str, last: str):
-    labels = listed(split)
+    labels = article_labels(split)
     assert (labels[0], labels[-1]) == (first, last)
     assert (labels[1:] != labels[:-1]).sum() == 6
     assert {name: int((labels == name).sum()) for name in COUNTS[split]} == COUNTS[split]
@@ -55,7 +55,7 @@ def test_one_answer_scores_what_the_article_prints(
     for accuracy in printed:
         assert abs(accuracy - spread.mean) < 3 * spread.deviation + 5e-5
     # It is not one in seven, nor the class's share of the split.
-    for other in (1 / 7, published_figures.whole_split_share(name)):
+    for other in (1 / 7, published_figures.whole_split_accuracy(name)):
         assert abs(other - spread.mean) > spread.deviation
 
 
@@ -63,7 +63,7 @@ def test_one_answer_scores_what_the_article_prints(
 def test_the_pipeline_validates_on_what_is_simulated(name: str, divisor: int):
     from core.data.pipeline import published_rows
 
-    labels, taken = listed("validation"), PUBLISHED.validated(7_066, 64, divisor)
+    labels, taken = article_labels("validation"), PUBLISHED.validation_image_count(7_066, 64, divisor)
     config = resolve({"data": "x", "model": "model2", "protocol": "published"})
     rows = [list(published_rows(7_066, taken, config, epoch).as_numpy_iterator()) for epoch in range(30)]
     shares = [(labels[drawn] == name).mean() for drawn in rows]
@@ -73,7 +73,7 @@ def test_the_pipeline_validates_on_what_is_simulated(name: str, divisor: int):
 
 
 def test_the_class_of_the_batch_before_is_a_good_guess():
-    assert published_figures.previous_class(seeds=3).mean == pytest.approx(0.87, abs=0.01)
+    assert published_figures.previous_class_accuracy(seeds=3).mean == pytest.approx(0.87, abs=0.01)
 
 
 def test_batches_are_nearly_pure():
@@ -90,10 +90,10 @@ def test_refitting_the_encoding_did_the_article_no_harm():
 
 def test_steps_are_the_articles():
     # 450 and 225 are in the article's logs.
-    assert PUBLISHED.steps(28_829, 64, 64) == 450
-    assert PUBLISHED.steps(28_829, 64, 128) == 225
-    assert PUBLISHED.steps(28_829, 32, 64) == 900
-    assert PUBLISHED.steps(5, 64, 128) == 1
+    assert PUBLISHED.steps_per_epoch(28_829, 64, 64) == 450
+    assert PUBLISHED.steps_per_epoch(28_829, 64, 128) == 225
+    assert PUBLISHED.steps_per_epoch(28_829, 32, 64) == 900
+    assert PUBLISHED.steps_per_epoch(5, 64, 128) == 1
 
 
 def test_the_benchmark_prints_them():

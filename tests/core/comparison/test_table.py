@@ -14,9 +14,9 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from core.comparison import table as comparison
 from core.comparison import table_formats
-from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED
+from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED_RUN
 from core.comparison.table import Row, best_of_models, compare, models_in_order, run_row
-from core.comparison.table_formats import cell, write_table
+from core.comparison.table_formats import cell, format_table
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.reader import RunSnapshot, read_run
 
@@ -300,8 +300,8 @@ def parsed(text: str) -> list[dict[str, str]]:
 
 
 def test_the_csv_header_is_that_of_the_design_to_the_letter(snapshot: Snapshot):
-    assert write_table([], "csv") == HEADER + "\n"
-    assert write_table(compare([snapshot()]), "csv").splitlines()[0] == HEADER
+    assert format_table([], "csv") == HEADER + "\n"
+    assert format_table(compare([snapshot()]), "csv").splitlines()[0] == HEADER
 
 
 def test_an_evaluation_of_before_the_run_went_on_is_left_out(snapshot: Snapshot):
@@ -315,7 +315,7 @@ def test_an_evaluation_of_before_the_run_went_on_is_left_out(snapshot: Snapshot)
 
 def test_a_csv_row_to_the_letter(snapshot: Snapshot):
     evaluation = {**EVALUATION, "warnings": [{"code": "one"}, {"code": "two"}]}
-    text = write_table(compare([snapshot(evaluation=evaluation)]), "csv")
+    text = format_table(compare([snapshot(evaluation=evaluation)]), "csv")
     assert text.splitlines()[1] == (
         "compact,sound,label,basic,3,1234,0.7,0.65,1.0,0.55,0.5,10,3.8,run-1,one;two,,,0.625,0.5,0.75,0.375,0.625,0.5625,1,,"
     )
@@ -325,7 +325,7 @@ def test_a_csv_row_to_the_letter(snapshot: Snapshot):
 
 
 def test_the_articles_rows_are_the_last_of_the_csv(snapshot: Snapshot):
-    assert [found["run"] for found in parsed(write_table(compare([snapshot()]), "csv"))][-5:] == [
+    assert [found["run"] for found in parsed(format_table(compare([snapshot()]), "csv"))][-5:] == [
         "chance",
         *["published"] * 4,
     ]
@@ -334,13 +334,13 @@ def test_the_articles_rows_are_the_last_of_the_csv(snapshot: Snapshot):
 @pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", '=HYPERLINK("x";"y")'])
 @pytest.mark.parametrize("column", ["model", "protocol", "run", "warnings"])
 def test_what_a_spreadsheet_would_run_is_made_harmless(formula: str, column: str):
-    [found] = parsed(write_table([row(**{column: [formula, "b"] if column == "warnings" else formula})], "csv"))
+    [found] = parsed(format_table([row(**{column: [formula, "b"] if column == "warnings" else formula})], "csv"))
     shown = formula.replace("\r", " ")
     assert found[column] == f"'{shown}" + (";b" if column == "warnings" else "")
 
 
 def test_numbers_stay_numbers_in_the_csv():
-    [found] = parsed(write_table([row(val_loss=-0.5, epochs=0, seconds=None)], "csv"))
+    [found] = parsed(format_table([row(val_loss=-0.5, epochs=0, seconds=None)], "csv"))
     assert (found["val_loss"], found["epochs"], found["seconds"]) == ("-0.5", "0", "")
 
 
@@ -349,12 +349,12 @@ AWKWARD = ["a,b", 'quo"te', "line\nbreak", "[red]x", "高兴", "\x1b[31m", "a|b"
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_any_name_comes_back_from_csv_and_json(name: str):
-    assert parsed(write_table([row(model=name)], "csv"))[0]["model"] == name
-    assert json.loads(write_table([row(model=name)], "json"))[0]["model"] == name
+    assert parsed(format_table([row(model=name)], "csv"))[0]["model"] == name
+    assert json.loads(format_table([row(model=name)], "json"))[0]["model"] == name
 
 
 def test_a_carriage_return_in_a_name_ends_no_row():
-    assert parsed(write_table([row(model="a\rb"), row()], "csv"))[0]["model"] == "a b"
+    assert parsed(format_table([row(model="a\rb"), row()], "csv"))[0]["model"] == "a b"
 
 
 # JSON
@@ -364,11 +364,11 @@ def test_json_is_strict_and_has_every_column(snapshot: Snapshot):
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    rows = json.loads(write_table(compare([snapshot()]), "json"), parse_constant=refuse)
+    rows = json.loads(format_table(compare([snapshot()]), "json"), parse_constant=refuse)
     assert [tuple(found) for found in rows] == [tuple(COLUMNS)] * 7
     assert rows[0]["warnings"] == []
     assert rows[-1]["params"] is None
-    [found] = json.loads(write_table([row(val_loss=math.nan, val_macro_f1=math.inf)], "json"), parse_constant=refuse)
+    [found] = json.loads(format_table([row(val_loss=math.nan, val_macro_f1=math.inf)], "json"), parse_constant=refuse)
     assert (found["val_loss"], found["val_macro_f1"]) == (None, None)
 
 
@@ -384,7 +384,7 @@ def split_markdown(line: str) -> list[str]:
 
 @pytest.mark.parametrize("name", [*AWKWARD, "|", "\\|", "\\", "a\r\nb"])
 def test_a_markdown_table_is_whole_whatever_the_names(name: str):
-    lines = write_table([row(model=name, run=name), row()], "markdown").split("\n")
+    lines = format_table([row(model=name, run=name), row()], "markdown").split("\n")
     assert len(lines) == 5
     assert lines[-1] == ""
     assert split_markdown(lines[0]) == list(COLUMNS)
@@ -397,11 +397,11 @@ def test_a_markdown_table_is_whole_whatever_the_names(name: str):
 
 @pytest.mark.parametrize(("name", "shown"), [("<b>", r"\<b>"), ("*a*", r"\*a\*"), ("`a`", r"\`a\`"), ("a_b", "a_b")])
 def test_markdown_shows_a_name_and_does_not_render_it(name: str, shown: str):
-    assert split_markdown(write_table([row(model=name)], "markdown").splitlines()[2])[0] == shown
+    assert split_markdown(format_table([row(model=name)], "markdown").splitlines()[2])[0] == shown
 
 
 def test_markdown_aligns_numbers_right(snapshot: Snapshot):
-    lines = write_table(compare([snapshot()]), "markdown").splitlines()
+    lines = format_table(compare([snapshot()]), "markdown").splitlines()
     alignment = dict(zip(COLUMNS, split_markdown(lines[1]), strict=True))
     assert alignment["val_accuracy"] == alignment["params"] == "--:"
     assert alignment["model"] == alignment["run"] == alignment["warnings"] == "---"
@@ -427,7 +427,7 @@ def test_markdown_aligns_numbers_right(snapshot: Snapshot):
     ],
 )
 def test_latex_shows_a_name_and_does_not_obey_it(name: str, shown: str):
-    text = write_table([row(model=name)], "latex")
+    text = format_table([row(model=name)], "latex")
     [line] = [line for line in text.splitlines() if "run-1" in line]
     assert line.startswith(f"{shown} & ")
     assert line.count(" & ") == len(COLUMNS) - 1
@@ -435,7 +435,7 @@ def test_latex_shows_a_name_and_does_not_obey_it(name: str, shown: str):
 
 
 def test_latex_is_a_whole_booktabs_table(snapshot: Snapshot):
-    lines = write_table(compare([snapshot()]), "latex").splitlines()
+    lines = format_table(compare([snapshot()]), "latex").splitlines()
     assert lines[0] == r"\begin{tabular}{llllrrrrrrrrrlllrrrrrrrrrr}"
     assert lines[1] == r"\toprule"
     assert lines[2] == HEADER.replace("_", " ").replace(",", " & ") + r" \\"
@@ -449,7 +449,7 @@ def test_latex_is_a_whole_booktabs_table(snapshot: Snapshot):
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_ends_its_last_line(form: str):
-    assert write_table([row()], form).endswith("\n")
+    assert format_table([row()], form).endswith("\n")
 
 
 @pytest.mark.parametrize(
@@ -471,7 +471,7 @@ def test_cells_are_shown_for_people(column: str, value: Any, shown: str):
 
 
 def test_baselines_are_marked_by_their_run():
-    assert (BASELINES, comparison.PUBLISHED) == (("majority", "chance"), "published")
+    assert (BASELINES, comparison.PUBLISHED_RUN) == (("majority", "chance"), "published")
 
 
 # By model
@@ -495,7 +495,7 @@ def test_the_first_of_equal_runs_is_the_best():
 def test_the_articles_models_come_in_its_order_and_then_the_others_by_name():
     models = ("vgg", "model3", "compact", "model1")
     rows = [*(row(model=name) for name in models), row(model="always 'a'", run="majority")]
-    assert models_in_order([*rows, row(model="model2", run=PUBLISHED)]) == [
+    assert models_in_order([*rows, row(model="model2", run=PUBLISHED_RUN)]) == [
         *("model1", "model2", "model3"),
         *("compact", "vgg"),
     ]

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config import training_config as configs
-from core.config.command_line import command_line
+from core.config.command_line import train_command
 from core.config.protocol import PROTOCOLS
-from core.config.training_config import TrainingConfig, choices, read_toml, resolve
+from core.config.training_config import TrainingConfig, allowed_values, read_toml, resolve
 from core.data.augmentation import POLICIES
 from core.data.encoding import ENCODINGS
 from core.errors import ConfigError
@@ -120,12 +120,12 @@ def test_fields_of_a_group_stand_together():
     ],
 )
 def test_choices_are_those_that_the_code_has(field: str, names: Any):
-    assert choices(field) == tuple(names)
+    assert allowed_values(field) == tuple(names)
 
 
 def test_fields_without_fixed_values_have_no_choices():
-    assert choices("channels") == (1, 3)
-    assert choices("epochs") == choices("data") == choices("patience") == ()
+    assert allowed_values("channels") == (1, 3)
+    assert allowed_values("epochs") == allowed_values("data") == allowed_values("patience") == ()
 
 
 # Refusals: one line that names the field, or the file and the key
@@ -264,7 +264,7 @@ def test_none_means_nothing(name: str, none: str | None):
 
 @pytest.mark.parametrize("name", sorted(set(FIELDS) - OPTIONAL))
 def test_none_means_nothing_special_elsewhere(name: str):
-    if "none" in choices(name):
+    if "none" in allowed_values(name):
         assert getattr(resolve(ASKED | {name: "none"}), name) == "none"
     elif name != "data":
         assert refusal({name: "none"}).startswith(f"{name}: ")
@@ -351,9 +351,9 @@ def read_back(line: str) -> TrainingConfig:
 
 def test_a_command_line_has_only_what_is_not_usual():
     usual = resolve(ASKED | {"data": "/a folder/faces"})
-    assert command_line(usual) == "fer-tui train --data '/a folder/faces' --model compact"
+    assert train_command(usual) == "fer-tui train --data '/a folder/faces' --model compact"
     published = resolve(ASKED | {"data": "/faces", "model": "model2", "protocol": "published", "learning_rate": 0.01})
-    assert command_line(published) == (
+    assert train_command(published) == (
         "fer-tui train --data /faces --model model2 --protocol published --learning-rate 0.01"
     )
 
@@ -380,17 +380,17 @@ def test_a_command_line_gives_the_config_again(settings: dict[str, Any]):
         # The weights that its recipe names fit one input alone.
         settings = {"weights": "none"} | settings
     config = resolve(ASKED | settings)
-    assert read_back(command_line(config)) == config
+    assert read_back(train_command(config)) == config
 
 
 def test_several_configs_share_a_command_line_where_they_can():
     first, second = (
         resolve({"data": "/faces", "model": name, "learning_rate": 1e-4}) for name in ("compact", "model2")
     )
-    line = command_line(first, second)
+    line = train_command(first, second)
     assert line == "fer-tui train --data /faces --model compact --model model2 --learning-rate 0.0001"
     other = resolve({"data": "/faces", "model": "model2", "epochs": 5})
-    assert command_line(first, other) == f"{command_line(first)}\n{command_line(other)}"
+    assert train_command(first, other) == f"{train_command(first)}\n{train_command(other)}"
 
 
 # A form that is being filled in

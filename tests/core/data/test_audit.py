@@ -9,7 +9,7 @@ from PIL import Image
 
 from core.data.audit import audit_dataset
 from core.data.dataset import Problem
-from core.data.readers.choose import read_dataset
+from core.data.readers.reader_factory import read_dataset
 
 WriteTree = Callable[..., Path]
 CLEAN = {"train/a": 5, "train/b": 5, "val/a": 2, "val/b": 2}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from core.data.augmentation import POLICIES, Policy
+from core.data.augmentation import POLICIES, AugmentationPolicy
 from core.data.augmentation_layers import augmentation_layers
 
 EXTENDED = POLICIES["extended"]
@@ -17,12 +17,12 @@ def noise(size: int = 48) -> np.ndarray:
 
 
 @every_policy
-def test_outside_training_images_pass_as_they_are(policy: Policy) -> None:
+def test_outside_training_images_pass_as_they_are(policy: AugmentationPolicy) -> None:
     np.testing.assert_array_equal(np.asarray(augmentation_layers(policy, 48)(noise(), training=False)), noise())
 
 
 @every_policy
-def test_in_training_shape_and_range_stay(policy: Policy) -> None:
+def test_in_training_shape_and_range_stay(policy: AugmentationPolicy) -> None:
     changed = np.asarray(augmentation_layers(policy, 48)(noise(), training=True))
     assert changed.shape == (6, 48, 48, 1)
     assert -1e-3 < changed.min() < changed.max() < 255 + 1e-3
@@ -35,7 +35,7 @@ def test_each_image_of_a_batch_is_changed_on_its_own() -> None:
 
 
 def test_the_published_crop_does_nothing() -> None:
-    published = augmentation_layers(Policy("", "", crop=1.0), 48)
+    published = augmentation_layers(AugmentationPolicy("", "", crop=1.0), 48)
     assert [type(layer).__name__ for layer in published.layers] == ["RandomCrop"]
     np.testing.assert_array_equal(np.asarray(published(noise(), training=True)), noise())
 
@@ -43,7 +43,7 @@ def test_the_published_crop_does_nothing() -> None:
 def test_the_crop_shows_a_window_of_the_enlarged_image() -> None:
     """On a ramp a window's first and last pixel tell its place and scale; nothing from outside the image is seen."""
     ramp = np.broadcast_to(np.arange(96, dtype="float32")[:, None, None], (64, 96, 96, 1)).copy()
-    crop = augmentation_layers(Policy("", "", crop=1.08, fill="constant"), 96)
+    crop = augmentation_layers(AugmentationPolicy("", "", crop=1.08, fill="constant"), 96)
     windows = np.asarray(crop(ramp, training=True))[:, :, 48, 0]
     np.testing.assert_allclose(np.diff(windows)[:, 8:-8], 96 / 104, atol=1e-3)
     # The window's middle is off the image's by four pixels of the canvas of 104 at the most.

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from core.config.training_config import resolve
-from core.data.corrections import ReviewDecision, corrected, read_exclusions, read_relabels, write_decisions
+from core.data.corrections import ReviewDecision, apply_decisions, decisions_to_csv, read_exclusions, read_relabels
 from core.data.dataset import Dataset, fingerprint
-from core.data.readers.choose import read_dataset
-from core.data.splits import k_fold_split, training_set
-from core.data.training_data import load_data
+from core.data.readers.reader_factory import read_dataset
+from core.data.splits import k_fold_split, read_training_dataset
+from core.data.training_data import load_training_data
 from core.errors import ConfigError, DatasetError
 
 DECISIONS = [
@@ -29,7 +29,7 @@ def dataset(faces: Path) -> Dataset:
 
 @pytest.fixture
 def decisions(tmp_path: Path) -> Path:
-    (tmp_path / "decisions.csv").write_bytes(write_decisions(DECISIONS))
+    (tmp_path / "decisions.csv").write_bytes(decisions_to_csv(DECISIONS))
     return tmp_path / "decisions.csv"
 
 
@@ -38,7 +38,7 @@ def label_of(dataset: Dataset, path: str) -> list[str]:
 
 
 def test_one_file_serves_both_flags(dataset: Dataset, decisions: Path):
-    found = corrected(dataset, decisions, decisions)
+    found = apply_decisions(dataset, decisions, decisions)
     assert len(found.frame) == len(dataset.frame) - 1
     assert [label_of(found, each.path) for each in DECISIONS] == [[], ["angry"], ["fear"]]
     assert dataset.frame["path"].isin(["train/happy/0001.png"]).any()
@@ -51,20 +51,22 @@ def test_one_file_serves_both_flags(dataset: Dataset, decisions: Path):
 
 def test_without_a_decision_every_row_counts(dataset: Dataset, tmp_path: Path):
     (tmp_path / "list.csv").write_text("path,why\ntrain/happy/0001.png,blurred\ntrain/happy/0002.png,twice\n")
-    assert len(corrected(dataset, tmp_path / "list.csv", None).frame) == len(dataset.frame) - 2
+    assert len(apply_decisions(dataset, tmp_path / "list.csv", None).frame) == len(dataset.frame) - 2
     (tmp_path / "new.csv").write_text("new_label,path\nsad,train/happy/0001.png\n")
-    assert label_of(corrected(dataset, None, tmp_path / "new.csv"), "train/happy/0001.png") == ["sad"]
+    assert label_of(apply_decisions(dataset, None, tmp_path / "new.csv"), "train/happy/0001.png") == ["sad"]
 
 
 def test_a_path_that_is_gone_is_told_of(dataset: Dataset, tmp_path: Path):
     (tmp_path / "list.csv").write_text("path\ntrain/happy/0001.png\ntrain/happy/gone.png\n")
-    (told,) = [p.message for p in corrected(dataset, tmp_path / "list.csv", None).problems if p.kind == "corrected"]
+    (told,) = [
+        p.message for p in apply_decisions(dataset, tmp_path / "list.csv", None).problems if p.kind == "corrected"
+    ]
     assert told.endswith("; 1 more of its paths are not in the data set")
 
 
 def test_names_that_are_not_utf8_survive(tmp_path: Path):
     odd = ReviewDecision(f"train/happy/{os.fsdecode(b'caf' + bytes([233]))}.png", "happy", "exclude")
-    (tmp_path / "odd.csv").write_bytes(write_decisions([odd]))
+    (tmp_path / "odd.csv").write_bytes(decisions_to_csv([odd]))
     assert list(read_exclusions(tmp_path / "odd.csv")) == [odd.path]
 
 
@@ -88,7 +90,7 @@ def test_a_file_that_cannot_be_used_is_one_line(
     if content is not None:
         file.write_text(content)
     with pytest.raises(ConfigError) as error:
-        corrected(dataset, *((file, None) if flag == "exclude" else (None, file)))
+        apply_decisions(dataset, *((file, None) if flag == "exclude" else (None, file)))
     assert str(error.value).startswith(f"{flag}: {file}: ")
     assert said in str(error.value)
     assert "\n" not in str(error.value)
@@ -133,7 +135,7 @@ def test_a_part_that_cannot_be(faces: Path, fold: str):
 def test_a_run_trains_on_what_is_left(faces: Path, decisions: Path):
     plain = resolve({"data": faces, "model": "compact"})
     config = resolve({"data": faces, "model": "compact", "exclude": decisions, "relabel": str(decisions)})
-    loaded, whole = load_data(config, threading.Event()), load_data(plain, threading.Event())
+    loaded, whole = load_training_data(config, threading.Event()), load_training_data(plain, threading.Event())
     assert loaded is not None and whole is not None
     assert len(loaded.train.values) == len(whole.train.values) - 1
     assert (loaded.train.frame["label"] == "angry").sum() == (whole.train.frame["label"] == "angry").sum() + 1
@@ -142,7 +144,7 @@ def test_a_run_trains_on_what_is_left(faces: Path, decisions: Path):
 
 
 def test_a_run_validates_on_its_part(faces: Path):
-    found = training_set(resolve({"data": faces, "model": "compact", "fold": "1/4"}))
+    found = read_training_dataset(resolve({"data": faces, "model": "compact", "fold": "1/4"}))
     assert found.splits == ["train", "validation"] or tuple(found.splits) == ("train", "validation")
     assert len(found.split("validation")) == 14
     assert any("part 1 of 4" in problem.message for problem in found.problems)
@@ -151,4 +153,4 @@ def test_a_run_validates_on_its_part(faces: Path):
 def test_too_few_images_for_a_part(faces: Path, write_tree: Callable[..., Path], tmp_path: Path):
     root = write_tree(tmp_path / "small", {"train/happy": 3})
     with pytest.raises(DatasetError, match="one class only"):
-        training_set(resolve({"data": root, "model": "compact", "fold": "1/3"}))
+        read_training_dataset(resolve({"data": root, "model": "compact", "fold": "1/3"}))

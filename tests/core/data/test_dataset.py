@@ -15,7 +15,7 @@ from PIL import Image
 from core.data.dataset import Dataset, class_counts, counts_by_split, fingerprint
 from core.data.demo import CLASSES
 from core.data.pixels import load_pixels
-from core.data.readers.choose import read_dataset
+from core.data.readers.reader_factory import read_dataset
 from core.data.splits import stratified_subsample, with_validation_split
 from core.errors import DatasetError
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from core.data.images import ImageError, fit, in_threads, open_image, read_image, shape, to_pixels
+from core.data.images import ImageError, decode_image, map_in_threads, pixel_shape, read_image, resize_image, to_pixels
 
 # pytest undoes the filter that core.data.images sets.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.*")
@@ -30,7 +30,7 @@ def file_of(image: Image.Image, form: str, **options: Any) -> bytes:
 
 
 def pixels_of(content: bytes) -> np.ndarray:
-    return np.asarray(open_image(content)).astype(int)
+    return np.asarray(decode_image(content)).astype(int)
 
 
 def gradient(width: int = 24, height: int = 16) -> Image.Image:
@@ -68,21 +68,21 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def test_a_grey_png_keeps_every_pixel():
-    image = open_image(file_of(gradient(), "PNG"))
+    image = decode_image(file_of(gradient(), "PNG"))
     assert (image.mode, image.size) == ("L", (24, 16))
     assert np.array_equal(np.asarray(image), np.asarray(gradient()))
 
 
 def test_a_16_bit_png_keeps_its_greys():
     greys = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
-    image = open_image(file_of(Image.fromarray(greys), "PNG"))
+    image = decode_image(file_of(Image.fromarray(greys), "PNG"))
     assert image.mode == "L"
     assert np.asarray(image).ravel().tolist() == list(range(256))
 
 
 def test_a_1_bit_png_is_black_and_white():
     white = np.asarray(gradient()) > 99
-    image = open_image(file_of(Image.fromarray(white), "PNG"))
+    image = decode_image(file_of(Image.fromarray(white), "PNG"))
     assert image.mode == "L"
     assert np.array_equal(np.asarray(image), np.where(white, 255, 0))
 
@@ -93,7 +93,7 @@ def test_a_palette_png_has_the_colours_of_its_palette_transparent_or_not():
     image.putdata([0, 1, 2])
     for transparency in (0, bytes([0, 128, 255]), None):
         options = {} if transparency is None else {"transparency": transparency}
-        opened = open_image(file_of(image, "PNG", **options))
+        opened = decode_image(file_of(image, "PNG", **options))
         assert opened.mode == "RGB"
         assert np.asarray(opened).tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
 
@@ -102,7 +102,7 @@ def test_a_palette_png_has_the_colours_of_its_palette_transparent_or_not():
 def test_an_alpha_channel_is_dropped(mode: str, opened: str):
     image = gradient().convert(mode)
     image.putalpha(0)
-    back = open_image(file_of(image, "PNG"))
+    back = decode_image(file_of(image, "PNG"))
     assert back.mode == opened
     assert np.array_equal(np.asarray(back.convert("L")), np.asarray(gradient()))
 
@@ -111,7 +111,7 @@ def test_an_alpha_channel_is_dropped(mode: str, opened: str):
 @pytest.mark.parametrize("mode", ["RGB", "CMYK", "L"])
 def test_a_jpeg_is_close_to_what_was_saved(mode: str, options: dict[str, Any]):
     image = colours().convert(mode)
-    opened = open_image(file_of(image, "JPEG", **{"quality": 90, **options}))
+    opened = decode_image(file_of(image, "JPEG", **{"quality": 90, **options}))
     assert opened.mode == ("L" if mode == "L" else "RGB")
     expected = np.asarray(image.convert(opened.mode)).astype(int)
     assert np.abs(np.asarray(opened) - expected).max() < 24
@@ -149,7 +149,7 @@ def test_a_camera_that_gets_a_tag_wrong_costs_no_image():
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + orientation + description + struct.pack("<III", 0, 1, 2)
     with pytest.raises(AttributeError):
         ImageOps.exif_transpose(Image.open(BytesIO(file_of(gradient(), "JPEG", exif=exif))))
-    assert open_image(file_of(gradient(), "JPEG", exif=exif)).size == (16, 24)
+    assert decode_image(file_of(gradient(), "JPEG", exif=exif)).size == (16, 24)
 
 
 @pytest.mark.parametrize("data", [b"", b"junk", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff"])
@@ -191,7 +191,7 @@ def truncated(form: str, share: float, **options: Any) -> bytes:
 )
 def test_what_is_no_whole_jpeg_or_png_is_refused_with_the_reason(content: bytes, reason: str):
     with pytest.raises(ImageError, match=f"^(?:{reason})"):
-        open_image(content)
+        decode_image(content)
 
 
 _IMAGES = [
@@ -213,7 +213,7 @@ def test_damage_anywhere_gives_an_image_or_an_image_error(content: bytes, data: 
         damaged[place] = value
     damaged = damaged[: data.draw(st.one_of(st.just(len(content)), places))]
     try:
-        image = open_image(bytes(damaged))
+        image = decode_image(bytes(damaged))
     except ImageError as error:
         assert str(error)
     else:
@@ -223,8 +223,8 @@ def test_damage_anywhere_gives_an_image_or_an_image_error(content: bytes, data: 
 def test_pillow_says_nothing_on_stderr_of_a_program():
     transparent = file_of(colours().quantize(8), "PNG", transparency=bytes([0, 128]))
     code = (
-        "import sys; from core.data.images import open_image; from core.system.program import set_up_program\n"
-        "set_up_program(); open_image(sys.stdin.buffer.read())"
+        "import sys; from core.data.images import decode_image; from core.system.program import set_up_program\n"
+        "set_up_program(); decode_image(sys.stdin.buffer.read())"
     )
     for content in (transparent, file_of(gradient(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff")):
         done = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, check=True)
@@ -252,17 +252,17 @@ def test_pixels_have_the_channels_that_are_wanted():
     assert to_pixels(red, 1)[0, 0].tolist() == [60]
     assert to_pixels(grey, 3)[0, 0].tolist() == [7, 7, 7]
     assert to_pixels(grey, 1).dtype == np.uint8
-    assert shape(grey, 1) == shape(grey, 3) == shape(red, 1)
-    assert shape(Image.new("RGB", (5, 3)), 3) == (3, 5, 3)
+    assert pixel_shape(grey, 1) == pixel_shape(grey, 3) == pixel_shape(red, 1)
+    assert pixel_shape(Image.new("RGB", (5, 3)), 3) == (3, 5, 3)
 
 
 def test_fit_reduces_antialiased_and_leaves_what_fits():
     stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (48, 24)))
-    assert fit(stripes, 48) is stripes
-    reduced = np.asarray(fit(stripes, 12)).astype(int)
+    assert resize_image(stripes, 48) is stripes
+    reduced = np.asarray(resize_image(stripes, 12)).astype(int)
     assert reduced.shape == (12, 12)
     assert np.abs(reduced[:, 1:-1] - 127).max() <= 8, "every second column was taken, instead of their mean"
-    assert fit(gradient(), 30).size == (30, 30)
+    assert resize_image(gradient(), 30).size == (30, 30)
 
 
 # Threads
@@ -270,7 +270,7 @@ def test_fit_reduces_antialiased_and_leaves_what_fits():
 
 @pytest.mark.parametrize("count", [0, 1, 63, 64, 65, 1000])
 def test_threads_keep_the_order(count: int):
-    assert list(in_threads(lambda item: item * 2, range(count), group=7)) == [item * 2 for item in range(count)]
+    assert list(map_in_threads(lambda item: item * 2, range(count), group=7)) == [item * 2 for item in range(count)]
 
 
 def test_threads_work_at_the_same_time_and_still_keep_the_order(monkeypatch: pytest.MonkeyPatch):
@@ -284,13 +284,13 @@ def test_threads_work_at_the_same_time_and_still_keep_the_order(monkeypatch: pyt
             second_done.set()
         return item
 
-    assert list(in_threads(work, [0, 1, 2], group=1)) == [0, 1, 2]
+    assert list(map_in_threads(work, [0, 1, 2], group=1)) == [0, 1, 2]
 
 
 def test_leaving_early_ends_the_work(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     done: list[int] = []
-    results = in_threads(lambda item: done.append(item) or item, range(10_000), group=4)
+    results = map_in_threads(lambda item: done.append(item) or item, range(10_000), group=4)
     assert [next(results), next(results)] == [0, 1]
     results.close()  # pyright: ignore[reportAttributeAccessIssue]
     before = len(done)
@@ -302,7 +302,7 @@ def test_leaving_early_ends_the_work(monkeypatch: pytest.MonkeyPatch):
 def test_no_more_is_under_way_than_a_few_groups(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     started: list[int] = []
-    for taken, _ in enumerate(in_threads(started.append, range(400), group=4)):
+    for taken, _ in enumerate(map_in_threads(started.append, range(400), group=4)):
         assert len(started) - taken <= 4 * 6
     assert sorted(started) == list(range(400))
 
@@ -313,7 +313,7 @@ def test_an_error_in_a_thread_reaches_the_caller():
             raise KeyError("seventy")
         return item
 
-    results = in_threads(work, range(500))
+    results = map_in_threads(work, range(500))
     taken: list[int] = []
     with pytest.raises(KeyError, match="seventy"):
         taken.extend(results)

@@ -10,11 +10,11 @@ import pytest
 
 from core.config.protocol import SHUFFLE_BUFFER
 from core.config.training_config import TrainingConfig, resolve
-from core.data.augmentation import policy_of
+from core.data.augmentation import augmentation_policy
 from core.data.encoding import LabelEncoding
 from core.data.pipeline import (
-    EVALUATION_BATCH,
-    evaluation_batch,
+    EVALUATION_BATCH_SIZE,
+    evaluation_batch_size,
     evaluation_batches,
     published_rows,
     published_validation_rows,
@@ -164,18 +164,18 @@ def test_published_validation_is_drawn_anew_every_epoch() -> None:
 
 @pytest.mark.parametrize(("protocol", "told"), [("sound", 1.08), ("published", 1.0)])
 def test_the_published_crop_crops_nothing(protocol: str, told: float) -> None:
-    assert policy_of(config(augmentation="extended", protocol=protocol)).crop == told
+    assert augmentation_policy(config(augmentation="extended", protocol=protocol)).crop == told
 
 
 @pytest.mark.parametrize("replicas", [2, 3, 8])
 def test_no_replica_is_left_without_an_image(replicas: int) -> None:
     for images in range(3 * replicas, 1500):
-        batch = evaluation_batch(images, replicas)
-        assert batch <= EVALUATION_BATCH
+        batch = evaluation_batch_size(images, replicas)
+        assert batch <= EVALUATION_BATCH_SIZE
         assert batch % replicas == 0
         assert images % batch == 0 or images % batch >= replicas
 
 
 def test_too_few_images_for_the_devices_are_told() -> None:
     with pytest.raises(DatasetError, match="5 validation images can't be shared out over 2 devices"):
-        evaluation_batch(5, 2)
+        evaluation_batch_size(5, 2)

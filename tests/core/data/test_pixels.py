@@ -17,7 +17,7 @@ from PIL import Image
 from core.config.training_config import resolve
 from core.data.pipeline import evaluation_batches, training_stream
 from core.data.pixels import MIB, PixelStore, load_pixels, read_rows
-from core.data.readers.choose import read_dataset
+from core.data.readers.reader_factory import read_dataset
 from core.errors import DatasetError
 from core.runs.reader import read_run
 from core.runs.writer import create_run
@@ -49,12 +49,12 @@ def test_images_lie_in_memory_up_to_the_limit_and_in_a_file_beyond() -> None:
     assert np.array_equal(read_rows(beyond, np.array([1, 0, 1])), mebibyte[[1, 0, 1]])
 
 
-def test_no_file_is_left_in_the_cache_folder_even_while_it_is_read(no_own_settings: Path, pixels: np.ndarray) -> None:
+def test_no_file_is_left_in_the_cache_folder_even_while_it_is_read(isolated_home: Path, pixels: np.ndarray) -> None:
     store = PixelStore(1, (48, 48, 1), 0)
     store.append(pixels[0])
     values = store.values()
     assert len(mapped_files()) >= 1
-    assert list((no_own_settings / "cache" / "fer-tui").iterdir()) == []
+    assert list((isolated_home / "cache" / "fer-tui").iterdir()) == []
     assert np.array_equal(values, pixels[:1])
 
 
@@ -73,7 +73,7 @@ def resident() -> int:
     return int(found[1]) * 1024
 
 
-def test_a_full_disk_is_told_before_the_first_image(monkeypatch: pytest.MonkeyPatch, no_own_settings: Path) -> None:
+def test_a_full_disk_is_told_before_the_first_image(monkeypatch: pytest.MonkeyPatch, isolated_home: Path) -> None:
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -81,7 +81,7 @@ def test_a_full_disk_is_told_before_the_first_image(monkeypatch: pytest.MonkeyPa
     with pytest.raises(DatasetError) as caught:
         PixelStore(3, (1024, 1024, 1), 2)
     assert str(caught.value) == (
-        f"{no_own_settings / 'cache' / 'fer-tui'}: No space left on device; 3 MiB of decoded images need room there, "
+        f"{isolated_home / 'cache' / 'fer-tui'}: No space left on device; 3 MiB of decoded images need room there, "
         "or in memory: set image memory higher"
     )
 
@@ -122,7 +122,7 @@ def test_batches_and_statistics_are_those_of_images_in_memory(pixels: np.ndarray
     for make in (
         lambda values: training_stream(values, targets, config).take(5),
         lambda values: evaluation_batches(values, targets, 64, 3, batch=16),
-        lambda values: evaluation_batches(values, targets, 48, 1, batch=16, mirrored=True),
+        lambda values: evaluation_batches(values, targets, 48, 1, batch=16, flip=True),
     ):
         ours, theirs = (list(make(values).as_numpy_iterator()) for values in (mapped, pixels))
         assert len(ours) == len(theirs) > 2

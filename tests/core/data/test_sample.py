@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from core.data.dataset import Dataset
-from core.data.readers.choose import read_dataset
+from core.data.readers.reader_factory import read_dataset
 from core.data.sample import sample_images
 
 

@@ -12,8 +12,8 @@ import pytest
 from core.config.training_config import resolve
 from core.data.dataset import fingerprint
 from core.data.readers.image_tree import FolderSource
-from core.data.splits import training_set
-from core.data.training_data import load_data
+from core.data.splits import read_training_dataset
+from core.data.training_data import load_training_data
 
 WriteTree = Callable[..., Path]
 
@@ -32,9 +32,9 @@ class StopAt(threading.Event):
 
 def test_a_stop_at_any_moment_of_decoding_leaves_nothing(faces: Path) -> None:
     config = resolve({"data": faces, "model": "compact"})
-    whole = load_data(config, threading.Event())
+    whole = load_training_data(config, threading.Event())
     assert whole
-    stopped = [load_data(config, StopAt(asked)) for asked in range(1, 6)]
+    stopped = [load_training_data(config, StopAt(asked)) for asked in range(1, 6)]
     # Asked in the middle and at the end of train, then of validation; never again after that.
     assert stopped[:4] == [None] * 4
     assert stopped[4]
@@ -43,7 +43,7 @@ def test_a_stop_at_any_moment_of_decoding_leaves_nothing(faces: Path) -> None:
 
 def test_validation_images_of_a_class_that_train_lacks_are_left_out(tmp_path: Path, write_tree: WriteTree) -> None:
     root = write_tree(tmp_path, {"train/a": 4, "train/b": 4, "validation/a": 2, "validation/b": 1, "validation/odd": 3})
-    data = load_data(resolve({"data": root, "model": "compact"}), threading.Event())
+    data = load_training_data(resolve({"data": root, "model": "compact"}), threading.Event())
     assert data
     assert data.classes == ["a", "b"]
     assert data.validation.frame["label"].tolist() == ["a", "a", "b"]
@@ -54,7 +54,7 @@ def test_validation_images_of_a_class_that_train_lacks_are_left_out(tmp_path: Pa
 @pytest.mark.parametrize("control", ["none", "noise"])
 def test_images_over_the_limit_lie_in_a_file(faces: Path, control: str) -> None:
     held, mapped = (
-        load_data(
+        load_training_data(
             resolve({"data": faces, "model": "compact", "control": control, "image_memory": limit}), threading.Event()
         )
         for limit in (2048, 0)
@@ -77,8 +77,8 @@ def test_a_run_reads_each_image_file_once(faces: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(FolderSource, "content", count)
     config = resolve({"data": faces, "model": "compact", "limit": 20})
-    data = load_data(config, threading.Event())
+    data = load_training_data(config, threading.Event())
     assert data is not None
     # Those that the limit leaves out are a part of the data set too, and of its fingerprint.
     assert sorted(read) == sorted(data.dataset.frame["path"])
-    assert data.fingerprint == fingerprint(training_set(config))
+    assert data.fingerprint == fingerprint(read_training_dataset(config))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.evaluation.face_detection import SEARCHED, Box, find_faces, is_cropped
+from core.evaluation.face_detection import MAX_SEARCH_SIZE, Box, find_faces, is_cropped
 
 Place = tuple[int, int, int]
 Photograph = Callable[..., Image.Image]
@@ -56,9 +56,9 @@ def test_every_face_is_found_the_largest_first(photograph: Photograph):
 def test_boxes_are_in_pixels_of_the_whole_photograph(photograph: Photograph):
     """A photograph is searched at a smaller size; its faces are where they are."""
     place = (2400, 900, 900)
-    (box,) = find_faces(photograph((4 * SEARCHED, 2400), place))
+    (box,) = find_faces(photograph((4 * MAX_SEARCH_SIZE, 2400), place))
     assert lies_on(box, place)
-    assert box.cut(photograph((4 * SEARCHED, 2400), place)).size == (box.width, box.height)
+    assert box.crop(photograph((4 * MAX_SEARCH_SIZE, 2400), place)).size == (box.width, box.height)
 
 
 def test_no_face_is_found_on_nothing():

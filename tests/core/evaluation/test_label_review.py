@@ -10,7 +10,7 @@ import pytest
 from core.config.training_config import resolve
 from core.data.corrections import read_exclusions
 from core.errors import RunError
-from core.evaluation.label_review import find_label_issues, fold_configs, runs_of, with_other_parts
+from core.evaluation.label_review import find_label_issues, fold_configs, k_fold_run_paths, newest_run_per_config
 from core.runs.predictions import predictions_table
 from core.runs.reader import read_run
 from core.runs.writer import create_run
@@ -92,7 +92,7 @@ def test_every_part_has_the_runs_own_settings(faces: Path, tmp_path: Path):
     assert [part.fold for part in parts] == ["1/3", "2/3", "3/3"]
     assert all(part.model_copy(update={"fold": None}) == config for part in parts)
     run = create_run(parts[1], tmp_path / "runs")
-    found = runs_of(parts, tmp_path / "runs")
+    found = newest_run_per_config(parts, tmp_path / "runs")
     assert [each.path if each else None for each in found] == [None, run, None]
 
 
@@ -109,16 +109,16 @@ def parts(tmp_path: Path) -> list[Path]:
 
 def test_a_completed_run_comes_before_a_newer_one(parts: list[Path], tmp_path: Path):
     configs = fold_configs(resolve({"data": tmp_path, "model": "compact"}), 3)
-    found = runs_of(configs, tmp_path / "runs")
+    found = newest_run_per_config(configs, tmp_path / "runs")
     assert [each.path if each else None for each in found] == [parts[0], parts[1], parts[3]]
 
 
 def test_a_part_is_reviewed_with_the_others_that_are_done(parts: list[Path], tmp_path: Path):
     folder = tmp_path / "runs"
-    assert with_other_parts(read_run(parts[0]), folder) == [parts[0], parts[1]]
-    assert with_other_parts(read_run(parts[3]), folder) == [parts[3], parts[0], parts[1]]
+    assert k_fold_run_paths(read_run(parts[0]), folder) == [parts[0], parts[1]]
+    assert k_fold_run_paths(read_run(parts[3]), folder) == [parts[3], parts[0], parts[1]]
     whole = create_run(resolve({"data": tmp_path, "model": "compact"}), folder)
-    assert with_other_parts(read_run(whole), folder) == [whole]
+    assert k_fold_run_paths(read_run(whole), folder) == [whole]
 
 
 def review(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:

@@ -7,16 +7,16 @@ import pytest
 from sklearn.metrics import f1_score
 
 from core.errors import RunError
-from core.evaluation.metrics import evaluate, evaluate_unseen, seen_in_training
+from core.evaluation.metrics import evaluate, evaluate_leak_free, find_leaked_images
 from core.evaluation.statistics import (
     LEVEL,
     RESAMPLES,
-    Difference,
+    McNemarResult,
     bootstrap_intervals,
-    compare_two,
-    in_words,
+    compare_predictions,
+    describe_difference,
+    format_p_value,
     mcnemar,
-    p_value,
 )
 from core.runs.predictions import Prediction
 
@@ -108,38 +108,40 @@ def test_two_runs_are_held_against_each_other_image_by_image():
     ]
     second = [*(said(f"b{n}.png", right=True) for n in range(2)), *(said(f"a{n}.png", right=False) for n in range(10))]
     second += [*reversed(both), said("of the second alone.png", right=True)]
-    found = compare_two(first, second)
+    found = compare_predictions(first, second)
     assert found.p == pytest.approx(158 / 4096)
-    assert found == Difference(32, 1, 10, 2, (30 / 32, 22 / 32), found.p)
+    assert found == McNemarResult(32, 1, 10, 2, (30 / 32, 22 / 32), found.p)
     assert found.is_significant
 
 
 def test_an_image_that_has_another_label_is_another():
     first = [said("1.png", right=True), Prediction("2.png", "sad", "sad", 1.0)]
     second = [said("1.png", right=False), said("2.png", right=True)]
-    for found in (compare_two(first, second), compare_two(second, first)):
+    for found in (compare_predictions(first, second), compare_predictions(second, first)):
         assert (found.images, found.apart) == (1, 2)
 
 
 def test_runs_on_other_data_are_refused():
     with pytest.raises(RunError, match="no validation image in common; compare runs on the same data"):
-        compare_two([said("1.png", right=True)], [said("2.png", right=True)])
+        compare_predictions([said("1.png", right=True)], [said("2.png", right=True)])
 
 
 def test_a_difference_in_words():
-    sure = Difference(32, 1, 10, 2, (30 / 32, 22 / 32), 158 / 4096)
-    assert in_words(sure, "A", "B") == [
+    sure = McNemarResult(32, 1, 10, 2, (30 / 32, 22 / 32), 158 / 4096)
+    assert describe_difference(sure, "A", "B") == [
         "A tells 0.9375 right, B 0.6875, of the same 32 images",
         "10 only A tells right, 2 only B",
         "McNemar's exact test: p = 0.039: A is better",
         "1 image that only one of them has is left out",
     ]
-    unsure = Difference(32, 0, 1, 5, (0.5, 0.625), 14 / 64)
-    assert in_words(unsure, "A", "B")[2:] == ["McNemar's exact test: p = 0.22: no more apart than chance has them"]
+    unsure = McNemarResult(32, 0, 1, 5, (0.5, 0.625), 14 / 64)
+    assert describe_difference(unsure, "A", "B")[2:] == [
+        "McNemar's exact test: p = 0.22: no more apart than chance has them"
+    ]
 
 
 def test_a_p_value_in_two_digits():
-    assert [p_value(p) for p in (1.0, 0.049, 0.0012, 3.2e-17)] == ["1", "0.049", "0.0012", "3e-17"]
+    assert [format_p_value(p) for p in (1.0, 0.049, 0.0012, 3.2e-17)] == ["1", "0.049", "0.0012", "3e-17"]
 
 
 # Leaks
@@ -150,14 +152,14 @@ def test_images_with_the_pixels_of_a_trained_one_are_found():
     nearly = train[2].copy()
     nearly[2, 2] += 1
     images = np.stack([train[2], nearly, train[0], train[0] + 1])
-    assert seen_in_training(train, images).tolist() == [True, False, True, False]
+    assert find_leaked_images(train, images).tolist() == [True, False, True, False]
     # A view with strides of its own is the same picture.
-    assert seen_in_training(train[:, ::-1], images[:, ::-1]).tolist() == [True, False, True, False]
+    assert find_leaked_images(train[:, ::-1], images[:, ::-1]).tolist() == [True, False, True, False]
 
 
 def test_accuracy_without_what_was_trained_on():
     labels, shares = ["a", "a", "b", "b", "b"], np.eye(2)[[0, 1, 1, 1, 0]]
     seen = np.array([True, False, True, False, False])
     # Of the three that are left, the first `a` is told wrong, one `b` right and one wrong.
-    assert evaluate_unseen(labels, shares, ["a", "b"], seen) == {"leaked_images": 2, "leak_free_accuracy": 1 / 3}
-    assert evaluate_unseen(labels, shares, ["a", "b"], np.ones(5, dtype=bool))["leak_free_accuracy"] is None
+    assert evaluate_leak_free(labels, shares, ["a", "b"], seen) == {"leaked_images": 2, "leak_free_accuracy": 1 / 3}
+    assert evaluate_leak_free(labels, shares, ["a", "b"], np.ones(5, dtype=bool))["leak_free_accuracy"] is None

@@ -37,7 +37,7 @@ def test_a_format_says_what_the_original_says(name: str, run: Path, tmp_path: Pa
     assert done.difference < 1e-5
     # Other images than those of the check, and another number of them.
     pixels = np.random.default_rng(1).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
-    told = FORMATS[name].ask(output, pixels)
+    told = FORMATS[name].predict(output, pixels)
     np.testing.assert_allclose(told, np.asarray(load_model(run)([pixels], training=False)), atol=1e-5)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([output.name, done.card.name])
 
@@ -76,7 +76,7 @@ def test_without_its_data_set_a_model_is_checked_on_noise(run: Path, tmp_path: P
     def gone(_: object) -> None:
         raise RunError("gone")
 
-    monkeypatch.setattr(export, "find_images", gone)
+    monkeypatch.setattr(export, "read_run_dataset", gone)
     assert "noise" in export_run(run, "keras", tmp_path / "model.keras").origin
 
 

@@ -25,9 +25,11 @@ DETAILS = ("kernel_size", "activation", "pool_size", "padding", "groups", "rate"
 
 
 def outlined(name: str, variant: str, **settings: Any) -> Any:
-    from core.training.build import outline
+    from core.training.build import build_symbolic_model
 
-    return outline(resolve({"data": "x", "model": name, "variant": variant, "protocol": "published", **settings}), 7)
+    return build_symbolic_model(
+        resolve({"data": "x", "model": name, "variant": variant, "protocol": "published", **settings}), 7
+    )
 
 
 def described(model: Any) -> list[str]:

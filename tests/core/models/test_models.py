@@ -46,7 +46,7 @@ def test_one_step_changes_every_trainable_weight(name: str) -> None:
 
     settings = config(name, image_size=48, learning_rate=0.05, dropout=0.0, schedule="constant")
     model = build_model(settings, 3)
-    compile_model(model, settings, steps=1)
+    compile_model(model, settings, steps_per_epoch=1)
     # Tracing would be most of the time.
     model.run_eagerly = True
     rng = np.random.default_rng(0)
@@ -112,9 +112,9 @@ def test_saved_model_takes_raw_pixels_in_a_fresh_process(case: str, answers: Any
 
 @pytest.mark.parametrize("name", MODELS)
 def test_registry_tells_weights_and_work(name: str) -> None:
-    from core.training.build import count_macs, outline
+    from core.training.build import build_symbolic_model, count_macs
 
-    model = outline(resolve({"data": "unused", "model": name}), classes=7)
+    model = build_symbolic_model(resolve({"data": "unused", "model": name}), classes=7)
     assert (model.count_params(), count_macs(model)) == (MODELS[name].parameters, MODELS[name].macs)
 
 
@@ -131,15 +131,15 @@ def test_macs_by_hand() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_too_small_an_image_is_refused_and_the_smallest_is_built(name: str) -> None:
-    from core.training.build import outline
+    from core.training.build import build_symbolic_model
 
-    smallest = MODELS[name].smallest_image
-    assert outline(config(name, image_size=smallest), 2).output.shape == (None, 2)
+    smallest = MODELS[name].min_image_size
+    assert build_symbolic_model(config(name, image_size=smallest), 2).output.shape == (None, 2)
     if smallest > 16:
         with pytest.raises(ConfigError, match=f"^image_size: {name} needs {smallest} or more"):
             config(name, image_size=smallest - 1)
         with pytest.raises(ValueError, match=r"[Nn]egative|at least"):
-            outline(config(name).model_copy(update={"image_size": smallest - 1}), 2)
+            build_symbolic_model(config(name).model_copy(update={"image_size": smallest - 1}), 2)
 
 
 def test_random_layers_within_layers_draw_by_seed_and_epoch() -> None:
@@ -240,7 +240,7 @@ def test_l2_of_every_kernel_is_in_the_loss(name: str) -> None:
     model.set_weights(plain.get_weights())
     losses = []
     for each, its in ((plain, plain_settings), (model, settings)):
-        compile_model(each, its, steps=1)
+        compile_model(each, its, steps_per_epoch=1)
         losses.append(each.evaluate(pixels, targets, verbose=0, return_dict=True)["loss"])
     kernels = [weight for weight in model.trainable_weights if "kernel" in weight.name]
     assert len(kernels) > 3

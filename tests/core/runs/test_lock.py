@@ -207,7 +207,7 @@ def test_a_claim_that_its_maker_left_is_taken_away(run: Path, monkeypatch: pytes
         patch.setattr(run_lock.files, "write_bytes", dies)
         patch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
         with pytest.raises(KeyboardInterrupt):
-            RunLock(run).take()
+            RunLock(run).acquire()
     assert list(run.glob("lock.*"))
     take(run)
     assert not list(run.glob("lock*"))
@@ -231,7 +231,7 @@ def test_a_lock_that_was_removed_by_hand_is_taken_again(run: Path):
     stop = threading.Event()
     with RunWriter(run, stop) as writer:
         (run / "lock").unlink()
-        assert writer.owns()
+        assert writer.is_owner()
         assert json.loads((run / "lock").read_text())["pid"] == os.getpid()
     assert not stop.is_set()
     assert not (run / "lock").exists()
@@ -243,7 +243,7 @@ def test_a_run_that_was_deleted_is_ours_no_more(run: Path):
         for path in run.iterdir():
             path.unlink()
         run.rmdir()
-        assert not writer.owns()
+        assert not writer.is_owner()
     assert stop.is_set()
     assert not run.exists()
 
@@ -258,4 +258,4 @@ def test_what_a_killed_writer_left_is_swept(run: Path):
 def test_who_waits_for_a_run_is_no_sign_of_its_owners_life(run: Path):
     lock(run, host="elsewhere", heartbeat=time.time() - 3600)
     enqueue(run)
-    RunLock(run).take()
+    RunLock(run).acquire()

@@ -16,20 +16,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.data.training_data import load_data
+from core.data.training_data import load_training_data
 from core.evaluation.inference import predict
 from core.evaluation.metrics import evaluate
-from core.jobs.queue import RunQueue
+from core.jobs.run_queue import RunQueue
 from core.jobs.search import Search, study_file
 from core.jobs.search_space import Categorical, Range
 from core.runs.checkpoint import find_checkpoint
 from core.runs.model_file import load_model
-from core.runs.predictions import read_evaluation, read_predictions
+from core.runs.predictions import parse_evaluation, read_predictions
 from core.runs.reader import find_run, list_runs, read_run
-from core.runs.resume import how_exactly, load_config, requeue
+from core.runs.resume import load_config, requeue, resume_caveat
 from fer_tui.cli import main
-from fer_tui.settings import Settings
 from fer_tui.settings_file import load_settings
+from fer_tui.user_settings import UserSettings
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "0.1.0"
 # Where the data and the runs lay; the files name it.
@@ -244,13 +244,13 @@ def test_runs_are_tested_against_each_other(old: Path, capfd: pytest.CaptureFixt
 @COMPLETED
 def test_predictions_and_evaluation_are_read(old: Path, what: str):
     run = read_run(run_of(old, what))
-    said, evaluation = read_predictions(run.path), read_evaluation(run.evaluation)
+    said, evaluation = read_predictions(run.path), parse_evaluation(run.evaluation)
     assert evaluation is not None and run.evaluation is not None
     assert [list(row) for row in evaluation.matrix] == OLD[what].matrix
     assert list(evaluation.classes) == sorted(OLD[what].classes)
     assert len(said) == sum(map(sum, evaluation.matrix)) == run.environment["validation_images"]
-    assert sum(each.is_right for each in said) / len(said) == run.evaluation["accuracy"]
-    assert [row.support for row in evaluation.figures] == [sum(row) for row in evaluation.matrix]
+    assert sum(each.is_correct for each in said) / len(said) == run.evaluation["accuracy"]
+    assert [row.support for row in evaluation.per_class] == [sum(row) for row in evaluation.matrix]
     assert run.evaluation["epoch"] == OLD[what].kept
 
 
@@ -259,7 +259,7 @@ def test_a_runs_model_says_what_it_said(old: Path, what: str):
     """The data are read as they were, held-out part and order of the classes, and the model answers as it did."""
     run = read_run(run_of(old, what))
     config = load_config(run.path)
-    data = load_data(config, threading.Event())
+    data = load_training_data(config, threading.Event())
     assert data is not None and run.evaluation is not None
     assert (data.fingerprint, data.classes) == (run.environment["fingerprint"], run.environment["classes"])
     assert data.validation_classes == run.environment["validation_classes"]
@@ -323,7 +323,7 @@ def test_a_deterministic_run_goes_on_as_if_it_had_never_ended(own: Path):
     # Six seconds less: nobody of another host has to be watched.
     (run / "lock").unlink()
     requeue(run)
-    assert how_exactly(run) == ""
+    assert resume_caveat(run) == ""
     # Determinism is a switch of the whole process.
     RunQueue([run], in_children=True).work()
     went_on(run, OLD["exact"], 5)
@@ -373,7 +373,7 @@ def test_a_study_takes_another_trial(own: Path, capfd: pytest.CaptureFixture[str
 def test_the_settings_of_a_user_are_read(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):
     monkeypatch.setenv("FER_TUI_CONFIG", str(FIXTURES / "config.toml"))
     settings = load_settings()
-    assert settings == Settings(
+    assert settings == UserSettings(
         theme="fer-okabe-ito",
         mouse=False,
         runs=Path(DATA, "runs"),

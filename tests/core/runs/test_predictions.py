@@ -6,23 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.data.readers.choose import read_dataset
+from core.data.readers.reader_factory import read_dataset
 from core.errors import DatasetError, RunError
 from core.evaluation.metrics import evaluate
 from core.runs.predictions import (
-    ClassFigures,
+    ClassReportRow,
     Prediction,
+    macro_average,
     matching_dataset,
-    mean_figures,
     most_confused_pair,
     most_telling_predictions,
+    parse_evaluation,
     predictions_table,
-    read_evaluation,
     read_predictions,
     row_normalized,
 )
 from core.runs.reader import read_run
-from core.runs.run_dataset import find_images, has_changed
+from core.runs.run_dataset import has_changed, read_run_dataset
 from core.runs.schema import EvaluationFile, valid_fields
 
 HOSTILE = ("[red]x", "a,b", 'quo"te', "line\nbreak", "高兴", "back\\slash")
@@ -89,9 +89,9 @@ def test_the_commonest_mistake_is_beside_the_diagonal():
 
 def test_an_evaluation_is_read_as_it_was_made():
     shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
-    read = read_evaluation({**evaluate(["a", "b", "b"], shares, ["a", "b"])})
+    read = parse_evaluation({**evaluate(["a", "b", "b"], shares, ["a", "b"])})
     assert read is not None and read.classes == ("a", "b") and read.matrix == ((1, 0), (1, 1))
-    assert [(each.name, each.precision, each.recall, each.support) for each in read.figures] == [
+    assert [(each.name, each.precision, each.recall, each.support) for each in read.per_class] == [
         ("a", 0.5, 1.0, 1),
         ("b", 1.0, 0.5, 2),
     ]
@@ -100,9 +100,9 @@ def test_an_evaluation_is_read_as_it_was_made():
 @pytest.mark.parametrize("damage", [{"classes": ["a"]}, {"confusion_matrix": [[1]]}, {"per_class": []}, {"classes": 3}])
 def test_a_damaged_evaluation_is_none(damage: dict[str, object]):
     whole = evaluate(["a", "b"], np.eye(2), ["a", "b"])
-    assert read_evaluation({**whole})
-    assert read_evaluation(valid_fields(whole | damage, EvaluationFile)) is None
-    assert read_evaluation(None) is None
+    assert parse_evaluation({**whole})
+    assert parse_evaluation(valid_fields(whole | damage, EvaluationFile)) is None
+    assert parse_evaluation(None) is None
 
 
 def test_images_that_went_or_changed_class_are_left_out(write_tree: Callable[..., Path], tmp_path: Path):
@@ -121,9 +121,9 @@ def test_a_changed_data_set_is_known_by_its_fingerprint(
     was = fingerprint(with_validation_split(read_dataset(root), 0.2))
     path = write_run(config={"validation_share": 0.2}, environment={"data": str(root), "fingerprint": was})
     run, read = read_run(path), []
-    assert has_changed(run, find_images(run), lambda: read.append(1)) is False and len(read) == 40
+    assert has_changed(run, read_run_dataset(run), lambda: read.append(1)) is False and len(read) == 40
     (root / "train/a/000.png").write_bytes((root / "train/b/000.png").read_bytes())
-    assert has_changed(run, find_images(run), lambda: None) is True
+    assert has_changed(run, read_run_dataset(run), lambda: None) is True
 
     class EndedError(Exception):
         pass
@@ -132,7 +132,7 @@ def test_a_changed_data_set_is_known_by_its_fingerprint(
         raise EndedError
 
     with pytest.raises(EndedError):
-        has_changed(run, find_images(run), end)
+        has_changed(run, read_run_dataset(run), end)
 
 
 def test_a_data_set_is_found_as_the_run_divided_and_corrected_it(
@@ -140,33 +140,33 @@ def test_a_data_set_is_found_as_the_run_divided_and_corrected_it(
 ):
     from core.config.training_config import resolve
     from core.data.dataset import fingerprint
-    from core.data.splits import training_set
+    from core.data.splits import read_training_dataset
 
     root = write_tree(tmp_path / "set", {"train/a": 20, "train/b": 20})
     (tmp_path / "decisions.csv").write_text("path,decision\ntrain/a/000.png,exclude\n")
     config = resolve({"data": root, "model": "compact", "exclude": tmp_path / "decisions.csv", "fold": "2/4"})
-    was = fingerprint(training_set(config))
+    was = fingerprint(read_training_dataset(config))
     run = read_run(
         write_run(config=config.model_dump(mode="json"), environment={"data": str(root), "fingerprint": was})
     )
-    found = find_images(run)
+    found = read_run_dataset(run)
     assert "train/a/000.png" not in set(found.frame["path"]) and len(found.frame) == 39
     assert has_changed(run, found, lambda: None) is False
 
 
 def test_a_data_set_that_is_gone_or_was_never_named_is_one_line(write_run: Callable[..., Path], tmp_path: Path):
     with pytest.raises(DatasetError, match=r"faces can't be shown: .*no such folder"):
-        find_images(read_run(write_run(environment={"data": str(tmp_path / "none")})))
+        read_run_dataset(read_run(write_run(environment={"data": str(tmp_path / "none")})))
     with pytest.raises(RunError, match=r"environment\.json: names no data set"):
-        find_images(read_run(write_run("20260102-030405-006-compact-ffff")))
+        read_run_dataset(read_run(write_run("20260102-030405-006-compact-ffff")))
 
 
 def test_means_are_over_the_classes_that_have_images():
     figures = [
-        ClassFigures("a", 1.0, 0.5, 0.6, 30),
-        ClassFigures("b", 0.5, 0.7, 0.4, 10),
-        ClassFigures("c", 0, 0, 0, 0),
+        ClassReportRow("a", 1.0, 0.5, 0.6, 30),
+        ClassReportRow("b", 0.5, 0.7, 0.4, 10),
+        ClassReportRow("c", 0, 0, 0, 0),
     ]
-    mean = mean_figures(figures, "mean")
+    mean = macro_average(figures, "mean")
     assert (mean.name, mean.precision, mean.recall, mean.f1, mean.support) == ("mean", 0.75, 0.6, 0.5, 40)
-    assert mean_figures([], "mean") == ClassFigures("mean", 0, 0, 0, 0)
+    assert macro_average([], "mean") == ClassReportRow("mean", 0, 0, 0, 0)

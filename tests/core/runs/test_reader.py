@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from core.errors import RunError
 from core.runs.history import HISTORY_COLUMNS, read_history
 from core.runs.reader import (
-    ENDED,
+    FINAL_STATES,
     STATES,
     find_run,
     is_improvement,
@@ -71,7 +71,7 @@ def test_an_ended_state_stands_whoever_wrote_it(write_run: WriteRun, ended_pid: 
     run = write_run(status={"state": state, "pid": ended_pid, "host": socket.gethostname(), "message": "why"})
     assert read_run(run).state == state
     assert read_run(run).message == "why"
-    assert state in ENDED
+    assert state in FINAL_STATES
 
 
 @pytest.mark.parametrize("state", ["queued", "running"])

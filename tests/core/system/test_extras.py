@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from core.export.formats import FORMATS
-from core.export.tracking import TRACKERS
+from core.export.tracker_registry import TRACKERS
 from core.system import extras
-from core.system.extras import EXTRAS, install_command, is_installed, missing
+from core.system.extras import EXTRAS, install_command, is_installed, missing_packages
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
@@ -32,7 +32,7 @@ def test_what_needs_an_extra_finds_its_packages_there():
 def test_an_extra_is_installed_when_all_its_packages_are(monkeypatch: pytest.MonkeyPatch):
     there = {"ray", "optuna"}
     monkeypatch.setattr(extras, "find_spec", lambda name: name if name in there else None)
-    assert missing(["ray", "grpc", "numpy"]) == ["grpc", "numpy"]
+    assert missing_packages(["ray", "grpc", "numpy"]) == ["grpc", "numpy"]
     assert is_installed("search")
     assert not is_installed("cluster")
     there.add("grpc")

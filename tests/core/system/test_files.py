@@ -47,7 +47,7 @@ def test_a_file_is_replaced_by_the_new_one_alone(tmp_path: Path):
 def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path):
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with files.replacing(path) as temporary:
+    with files.atomic_replace(path) as temporary:
         temporary.write_bytes(b"ne")
         assert path.read_bytes() == b"old"
         temporary.write_bytes(b"new")
@@ -95,7 +95,7 @@ def test_a_failure_leaves_the_old_file_and_no_temporary(
 def test_a_failure_inside_the_block_leaves_the_old_file(tmp_path: Path):
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with pytest.raises(KeyError), files.replacing(path) as temporary:
+    with pytest.raises(KeyError), files.atomic_replace(path) as temporary:
         temporary.write_bytes(b"half")
         raise KeyError
     assert path.read_bytes() == b"old"
@@ -398,7 +398,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_value_is_written_and_read_back_but_for_what_is_not_finite(value: Any):
-    assert strict(files.to_json(value)) == files.finite(value)
+    assert strict(files.to_json(value)) == files.replace_non_finite(value)
 
 
 def test_json_files_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -54,7 +54,7 @@ def nvml_error(code: int) -> pynvml.NVMLError:
 
 def test_every_gpu_is_listed(fake_nvml: Callable[..., None]):
     fake_nvml({0: 87, 1: 3})
-    assert load.sample().gpus == (
+    assert load.sample_load().gpus == (
         load.GpuLoad(0, "Card 0", 87, 1 * GIB, 24 * GIB),
         load.GpuLoad(1, "Card 1", 3, 2 * GIB, 24 * GIB),
     )
@@ -62,13 +62,13 @@ def test_every_gpu_is_listed(fake_nvml: Callable[..., None]):
 
 def test_a_lost_gpu_leaves_the_others(fake_nvml: Callable[..., None]):
     fake_nvml({0: nvml_error(pynvml.NVML_ERROR_GPU_IS_LOST), 1: 3})
-    assert [gpu.index for gpu in load.sample().gpus] == [1]
+    assert [gpu.index for gpu in load.sample_load().gpus] == [1]
 
 
 def test_a_gpu_that_tells_no_load_tells_its_memory(fake_nvml: Callable[..., None]):
     fake_nvml({0: 1}, nvml_error(pynvml.NVML_ERROR_NOT_SUPPORTED))
-    [gpu] = load.sample().gpus
-    assert gpu.busy is None and gpu.used == GIB
+    [gpu] = load.sample_load().gpus
+    assert gpu.utilization is None and gpu.used == GIB
 
 
 def test_no_driver_is_no_gpu_and_asked_for_once(monkeypatch: pytest.MonkeyPatch):
@@ -79,7 +79,7 @@ def test_no_driver_is_no_gpu_and_asked_for_once(monkeypatch: pytest.MonkeyPatch)
         raise nvml_error(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
 
     monkeypatch.setattr(pynvml, "nvmlInit", missing)
-    assert load.sample().gpus == load.sample().gpus == ()
+    assert load.sample_load().gpus == load.sample_load().gpus == ()
     assert len(asked) == 1
 
 
@@ -90,7 +90,7 @@ def test_a_driver_that_goes_away_is_no_gpu(fake_nvml: Callable[..., None], monke
         raise nvml_error(pynvml.NVML_ERROR_UNKNOWN)
 
     monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", gone)
-    assert load.sample().gpus == ()
+    assert load.sample_load().gpus == ()
 
 
 @pytest.fixture
@@ -146,6 +146,6 @@ def test_no_driver_is_no_first_gpu(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_cpu_and_memory():
-    seen = load.sample()
+    seen = load.sample_load()
     assert 0 <= seen.cpu <= 100
     assert 0 < seen.used < seen.total

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.system.log import CORE, output_to, records_to_descriptor
+from core.system.log import CORE, log_to_file, log_to_stderr
 
 logger = logging.getLogger(f"{CORE}.a_test")
 
@@ -27,7 +27,7 @@ def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_records_and_descriptor_2_go_to_the_file(tmp_path: Path):
-    with output_to(tmp_path / "log.txt"):
+    with log_to_file(tmp_path / "log.txt"):
         logger.info("epoch %s", 3)
         os.write(2, b"from C++\n")
     logger.info("too late")
@@ -37,8 +37,8 @@ def test_records_and_descriptor_2_go_to_the_file(tmp_path: Path):
 
 
 def test_a_record_is_written_once_in_blocks_within_blocks(tmp_path: Path):
-    with output_to(tmp_path / "app.txt"), records_to_descriptor():
-        with output_to(tmp_path / "run.txt"):
+    with log_to_file(tmp_path / "app.txt"), log_to_stderr():
+        with log_to_file(tmp_path / "run.txt"):
             logger.info("inner")
         logger.info("outer")
     assert (tmp_path / "run.txt").read_text().count("inner") == 1
@@ -49,15 +49,15 @@ def test_blocks_of_several_threads_share_the_handler(tmp_path: Path):
     is_open, may_end = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with records_to_descriptor():
+        with log_to_stderr():
             is_open.set()
             may_end.wait(30)
 
-    with output_to(tmp_path / "log.txt"):
+    with log_to_file(tmp_path / "log.txt"):
         thread = threading.Thread(target=hold)
         thread.start()
         assert is_open.wait(30)
-    with output_to(tmp_path / "second.txt"):
+    with log_to_file(tmp_path / "second.txt"):
         logger.info("still once")
     may_end.set()
     thread.join(30)
@@ -67,7 +67,7 @@ def test_blocks_of_several_threads_share_the_handler(tmp_path: Path):
 def test_a_level_that_the_user_has_set_is_obeyed(tmp_path: Path):
     logging.getLogger(CORE).setLevel(logging.ERROR)
     try:
-        with output_to(tmp_path / "log.txt"):
+        with log_to_file(tmp_path / "log.txt"):
             logger.info("quiet")
             logger.error("loud")
     finally:
@@ -77,6 +77,6 @@ def test_a_level_that_the_user_has_set_is_obeyed(tmp_path: Path):
 
 
 def test_a_name_that_is_not_utf8_is_written(tmp_path: Path):
-    with output_to(tmp_path / "log.txt"):
+    with log_to_file(tmp_path / "log.txt"):
         logger.info("%s", os.fsdecode(b"caf\xe9.png"))
     assert r"caf\udce9.png" in (tmp_path / "log.txt").read_text()

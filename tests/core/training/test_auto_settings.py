@@ -11,13 +11,13 @@ import pytest
 
 from core.config.training_config import resolve
 from core.training import auto_settings
-from core.training.auto_settings import WORTH_COMPILING, AutoSettings, choose_auto_settings
+from core.training.auto_settings import MIN_STEPS_FOR_XLA, AutoSettings, choose_auto_settings
 from core.training.devices import Devices
 
 CPU = Devices(("CPU:0",), "CPU")
 GPU = Devices(("GPU:0",), "Test GPU", (9, 0))
 TWO = Devices(("GPU:0", "GPU:1"), "Test GPU x 2", (7, 0))
-LONG = {"epochs": WORTH_COMPILING}
+LONG = {"epochs": MIN_STEPS_FOR_XLA}
 MIB = 2**20
 
 
@@ -41,7 +41,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (CPU, LONG, "host", False),
         (GPU, LONG, "device", True),
-        (GPU, {"epochs": WORTH_COMPILING - 1}, "device", False),
+        (GPU, {"epochs": MIN_STEPS_FOR_XLA - 1}, "device", False),
         (GPU, LONG | {"deterministic": True}, "device", False),
         (GPU, LONG | {"model": "model4"}, "device", False),
         (TWO, LONG | {"devices": "all"}, "host", False),
@@ -56,8 +56,8 @@ def test_auto(used: Devices, settings: dict[str, Any], feed: str, jit: bool) -> 
 
 
 def test_the_steps_of_all_epochs_count() -> None:
-    assert chosen(GPU, epochs=30, steps=WORTH_COMPILING // 30).jit_compile
-    assert not chosen(GPU, epochs=30, steps=WORTH_COMPILING // 30 - 1).jit_compile
+    assert chosen(GPU, epochs=30, steps=MIN_STEPS_FOR_XLA // 30).jit_compile
+    assert not chosen(GPU, epochs=30, steps=MIN_STEPS_FOR_XLA // 30 - 1).jit_compile
 
 
 def test_images_go_where_there_is_room(

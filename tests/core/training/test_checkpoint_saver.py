@@ -91,7 +91,7 @@ def test_what_is_on_disk_is_of_one_moment(
         train_a_step(model)
         better = averages(model) if epoch == 3 else better
         background.store(TrainingState(epoch=epoch), is_kept=epoch in (2, 3))
-    # Within SECONDS_BETWEEN nothing is written: what is there is whole, and of the first epoch.
+    # Within SAVE_INTERVAL nothing is written: what is there is whole, and of the first epoch.
     assert find_checkpoint(tmp_path) == found
     assert all(map(np.array_equal, weights_of(tmp_path / "best.keras"), kept))
     train_a_step(model)
@@ -105,7 +105,7 @@ def test_what_is_on_disk_is_of_one_moment(
 def test_a_copy_is_written_when_its_time_has_come(
     model: Any, background: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint_saver, "SECONDS_BETWEEN", 0.2)
+    monkeypatch.setattr(checkpoint_saver, "SAVE_INTERVAL", 0.2)
     for epoch in (1, 2):
         background.store(TrainingState(epoch=epoch), is_kept=epoch == 1)
     until = time.monotonic() + 30

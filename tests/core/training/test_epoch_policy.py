@@ -49,7 +49,7 @@ def test_without_patience_nothing_stops_early():
     found = after([0.1] * 29, patience=None, epochs=30)
     assert not found.is_finished()
     found.end_epoch({"val_loss": 0.1}, 1.0)
-    assert found.is_finished() and found.explain_end() == ""
+    assert found.is_finished() and found.early_end_reason() == ""
 
 
 @pytest.mark.parametrize(("patience", "waited"), [(0, 1), (1, 1), (3, 3)])
@@ -57,7 +57,7 @@ def test_a_run_stops_after_its_patience(patience: int, waited: int):
     assert not after([0.5] * waited, patience=patience, epochs=30).is_finished()
     found = after([0.5] * (waited + 1), patience=patience, epochs=30)
     assert found.is_finished()
-    assert found.explain_end() == f"ended after {waited + 1} of 30 epochs: no better val_loss"
+    assert found.early_end_reason() == f"ended after {waited + 1} of 30 epochs: no better val_loss"
 
 
 def test_a_change_below_min_delta_is_the_best_one_and_stops_early_all_the_same():
@@ -76,7 +76,7 @@ def test_no_epoch_begins_that_would_end_after_the_time_budget():
     found = after([0.5, 0.4], seconds=10.0, time_budget="25s", epochs=30)
     assert not found.is_finished(next_epoch=5.0)
     assert found.is_finished(next_epoch=10.0)
-    assert found.explain_end() == "ended after 2 of 30 epochs: time budget"
+    assert found.early_end_reason() == "ended after 2 of 30 epochs: time budget"
 
 
 def test_a_policy_goes_on_from_a_state_as_if_it_had_never_ended():

@@ -11,7 +11,15 @@ from core.config.training_config import resolve
 from core.models.registry import MODELS
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.reader import read_run
-from core.training.estimate import Pace, epoch_seconds, epoch_work, measured_pace, past_pace, rough, training_images
+from core.training.estimate import (
+    Pace,
+    approximate_duration,
+    epoch_macs,
+    epoch_seconds,
+    measure_pace,
+    past_pace,
+    train_validation_counts,
+)
 
 
 def config(model: str = "compact", **settings: Any):
@@ -36,18 +44,18 @@ def past(write_run: Callable[..., Path]):
 
 def test_work_grows_with_images_size_and_width():
     macs = MODELS["compact"].macs
-    assert epoch_work(config(), 1000, 100) == macs * 3100
-    assert epoch_work(config(image_size=96), 1000, 100) == 4 * macs * 3100
-    assert epoch_work(config(width=0.5), 1000, 100) == macs * 3100 / 4
+    assert epoch_macs(config(), 1000, 100) == macs * 3100
+    assert epoch_macs(config(image_size=96), 1000, 100) == 4 * macs * 3100
+    assert epoch_macs(config(width=0.5), 1000, 100) == macs * 3100 / 4
 
 
 def test_work_respects_the_limit_and_the_articles_steps():
     macs = MODELS["compact"].macs
-    assert epoch_work(config(limit=200), 1000, 100) == macs * 700
-    assert epoch_work(config(limit=5000), 1000, 100) == macs * 3100
+    assert epoch_macs(config(limit=200), 1000, 100) == macs * 700
+    assert epoch_macs(config(limit=5000), 1000, 100) == macs * 3100
     # 1,000 // 64 and 100 // 64 steps of 64 images; Model 3 counts its steps by 128.
-    assert epoch_work(config(protocol="published"), 1000, 100) == macs * (3 * 15 * 64 + 64)
-    model3 = epoch_work(config("model3", protocol="published"), 1000, 200)
+    assert epoch_macs(config(protocol="published"), 1000, 100) == macs * (3 * 15 * 64 + 64)
+    model3 = epoch_macs(config("model3", protocol="published"), 1000, 200)
     assert model3 == MODELS["model3"].macs * (3 * 7 * 64 + 64)
 
 
@@ -61,14 +69,14 @@ def test_work_respects_the_limit_and_the_articles_steps():
     ],
 )
 def test_images_of_a_data_set(counts: dict[str, dict[str, int]], images: tuple[int, int]):
-    assert training_images(counts, 0.1) == images
+    assert train_validation_counts(counts, 0.1) == images
 
 
 def test_a_past_run_gives_its_own_time_again(past: Callable[..., Any]):
     pace = past_pace(config(), [past("a")])
     assert pace is not None and "this model" in pace.basis
     # The first epoch, which traces, does not count where there are others.
-    assert pace.seconds * epoch_work(config(), 1000, 100) == pytest.approx(11)
+    assert pace.seconds_per_mac * epoch_macs(config(), 1000, 100) == pytest.approx(11)
 
 
 def test_a_run_of_the_model_wins_over_a_newer_one_of_another(past: Callable[..., Any]):
@@ -98,8 +106,8 @@ def test_runs_on_other_devices_and_damaged_ones_are_passed_over(
 
 
 def test_a_machine_is_measured():
-    pace = measured_pace()
-    assert 0 < pace.seconds < 1e-6 and "test" in pace.basis
+    pace = measure_pace()
+    assert 0 < pace.seconds_per_mac < 1e-6 and "test" in pace.basis
 
 
 @pytest.mark.parametrize(
@@ -118,7 +126,7 @@ def test_a_machine_is_measured():
     ],
 )
 def test_durations_are_told_coarsely(seconds: float, told: str):
-    assert rough(seconds) == told
+    assert approximate_duration(seconds) == told
 
 
 def test_an_epoch_takes_its_work_at_the_pace():

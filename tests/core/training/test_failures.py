@@ -8,7 +8,7 @@ import pytest
 
 from core.errors import DatasetError
 from core.system import log
-from core.training.failures import explain
+from core.training.failures import explain_error
 
 
 class ResourceExhaustedError(Exception):
@@ -38,11 +38,11 @@ def system(number: int, place: str | None = "/runs/a/history.csv") -> OSError:
     ],
 )
 def test_an_error_is_one_line_that_says_what_to_do(error: Exception, told: str, tmp_path: Path):
-    with log.output_to(tmp_path / "log.txt"):
+    with log.log_to_file(tmp_path / "log.txt"):
         try:
             raise error
         except Exception as caught:
-            message = explain(caught, Path("/runs/a"))
+            message = explain_error(caught, Path("/runs/a"))
     assert message.startswith(told)
     assert "\n" not in message
     has_traceback = "Traceback" in (tmp_path / "log.txt").read_text()

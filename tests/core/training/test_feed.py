@@ -16,7 +16,7 @@ import pytest
 
 from core.config.training_config import TrainingConfig, resolve
 from core.data.demo import write_faces
-from core.data.training_data import TrainingData, load_data
+from core.data.training_data import TrainingData, load_training_data
 from core.training.auto_settings import AutoSettings
 from core.training.devices import Devices
 from core.training.feed import DeviceFeed, EagerFeed, Feed, HostFeed, training_feed, validation_feed
@@ -43,7 +43,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def prepared(faces: Path, **settings: Any) -> tuple[TrainingConfig, TrainingData, Plan]:
     config = resolve({"data": faces, "model": "compact", "batch_size": 8, "augmentation": "strong", **settings})
-    data = load_data(config, threading.Event())
+    data = load_training_data(config, threading.Event())
     assert data is not None
     return config, data, plan_epochs(config, data, CPU)
 
@@ -80,8 +80,8 @@ def test_every_feed_has_the_same_batches(faces: Path, settings: dict[str, Any]) 
     for feed in feeds:
         feed.begin()
     # Over the end of a pass.
-    host, eager, device = (drawn(feed, 2 * plan.pass_steps) for feed in feeds)
-    assert len({batch[0].shape for batch in host}) == (1 if not plan.last_batch else 2)
+    host, eager, device = (drawn(feed, 2 * plan.steps_per_pass) for feed in feeds)
+    assert len({batch[0].shape for batch in host}) == (1 if not plan.last_batch_size else 2)
     assert largest_difference(host, eager) == 0.0
     assert largest_difference(host, device) < 0.01
 
@@ -110,7 +110,7 @@ def test_validation_is_the_same_from_every_feed_whenever_it_begins(faces: Path, 
         feed = validation_feed(config, data, plan, used, auto, lambda: epoch[0])
         for epoch[0] in (0, 1, 1):
             feed.begin()
-            told.append(drawn(feed, -(-plan.val_images // plan.val_batch)))
+            told.append(drawn(feed, -(-plan.val_images // plan.val_batch_size)))
             assert sum(len(batch[0]) for batch in told[-1]) == plan.val_images
     for first, second, again in (told[0:3], told[3:6], told[6:9]):
         assert largest_difference(second, again) == 0.0

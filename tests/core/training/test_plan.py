@@ -5,18 +5,18 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.config.protocol import pass_steps
+from core.config.protocol import steps_per_pass
 from core.training.plan import Plan
 
 
 def plan(images: int, batch: int, steps: int, *, drop_remainder: bool = False) -> Plan:
     return Plan(
-        batch=batch,
-        steps=steps,
-        pass_steps=pass_steps(images, batch, drop_remainder=drop_remainder),
-        last_batch=0 if drop_remainder else images % batch,
+        batch_size=batch,
+        steps_per_epoch=steps,
+        steps_per_pass=steps_per_pass(images, batch, drop_remainder=drop_remainder),
+        last_batch_size=0 if drop_remainder else images % batch,
         val_images=10,
-        val_batch=5,
+        val_batch_size=5,
         shuffle_buffer=None,
         drop_remainder=drop_remainder,
     )
@@ -32,7 +32,7 @@ def test_whole_and_smaller_batches_are_those_of_the_stream(images: int, batch: i
     for epoch in range(3):
         assert counted.images(epoch) == sum(stream[epoch * steps : (epoch + 1) * steps])
     for step in range(3 * steps):
-        if counted.last_batch:
+        if counted.last_batch_size:
             until = next(i for i, size in enumerate(stream[step:]) if size < batch)
             assert counted.whole_batches(step) == until
         else:

@@ -20,7 +20,7 @@ import pytest
 from core.system import hardware
 from core.system.processes import this_process
 from core.training import program_cache
-from core.training.program_cache import keep_programs, make_room
+from core.training.program_cache import evict_programs, set_up_program_cache
 
 NAME = "xla_compile_cache__{}__2__XLA_GPU_JIT.pb"
 # As TensorFlow writes one: key, program, compiled program.
@@ -39,15 +39,15 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     hardware._nvml.cache_clear()
-    keep_programs.cache_clear()
+    set_up_program_cache.cache_clear()
     yield
     hardware._nvml.cache_clear()
-    keep_programs.cache_clear()
+    set_up_program_cache.cache_clear()
 
 
 @pytest.fixture
-def root(no_own_settings: Path) -> Path:
-    return no_own_settings / "cache" / "fer-tui" / "programs"
+def root(isolated_home: Path) -> Path:
+    return isolated_home / "cache" / "fer-tui" / "programs"
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ def version(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str]) -> None:
 
 def keep(*settings: str) -> program_cache.ProgramCache:
     """As a process of its own would, with the flags that are set now."""
-    keep_programs.cache_clear()
-    return keep_programs(*settings)
+    set_up_program_cache.cache_clear()
+    return set_up_program_cache(*settings)
 
 
 def kept_folder(*settings: str) -> Path:
@@ -107,7 +107,7 @@ def test_the_flags_name_a_folder_of_this_user_for_this_gpu(root: Path, gpus: Cal
     assert cache.folder.name.startswith(f"{installed}-580.65.06-NVIDIA_H200_NVL-9.0-")
     assert [folder.stat().st_mode & 0o777 for folder in (root, cache.folder)] == [0o700, 0o700]
     assert os.environ["TF_XLA_FLAGS"] == f'{DIRECTORY}="{cache.folder}" {DEVICES}=GPU,XLA_GPU_JIT'
-    assert keep_programs() is cache
+    assert set_up_program_cache() is cache
 
 
 def test_a_folder_that_others_may_read_is_closed(gpus: Callable[..., None]) -> None:
@@ -212,7 +212,7 @@ def test_nothing_is_kept_where(
     cache = keep()
     assert cache.folder is None and cache.reason.endswith(reason.format(root=root))
     assert dict(os.environ) == before
-    with cache.first_use():
+    with cache.guard_first_call():
         pass  # does nothing, and asks for no folder
 
 
@@ -309,14 +309,14 @@ def test_the_longest_unused_programs_make_room(tmp_path: Path) -> None:
         write(tmp_path / NAME.format(9), age=9000),
         write(tmp_path / "b" / "deeper" / NAME.format(10), age=9000),
     ]
-    make_room(tmp_path, 9 * len(WHOLE))
+    evict_programs(tmp_path, 9 * len(WHOLE))
     assert old.exists() and not unfinished.exists()
-    make_room(tmp_path, 4 * len(WHOLE))
+    evict_programs(tmp_path, 4 * len(WHOLE))
     assert not old.parent.exists()
     assert all(path.exists() for path in (read, second, fresh, being_written, outside, *others))
-    make_room(tmp_path, 3 * len(WHOLE))
+    evict_programs(tmp_path, 3 * len(WHOLE))
     assert not second.exists() and read.exists()
-    make_room(tmp_path, 0)
+    evict_programs(tmp_path, 0)
     assert not read.exists()
     assert all(path.exists() for path in (fresh, being_written, outside, *others))
     assert (tmp_path / "linked").is_symlink() and (tmp_path / "b" / NAME.format(8)).is_symlink()
@@ -324,7 +324,7 @@ def test_the_longest_unused_programs_make_room(tmp_path: Path) -> None:
 
 def test_room_is_made_before_programs_are_kept(root: Path, gpus: Callable[..., None]) -> None:
     large = write(root / "other" / NAME.format(1))
-    os.truncate(large, program_cache.LIMIT + 1)
+    os.truncate(large, program_cache.MAX_CACHE_BYTES + 1)
     os.utime(large, (1.0, 1.0))
     kept_folder()
     assert not large.exists()
@@ -343,7 +343,7 @@ def test_a_program_that_vanishes_meanwhile_is_left_out(tmp_path: Path, monkeypat
         return pattern.fullmatch(name)
 
     monkeypatch.setattr(program_cache, "_PROGRAM", SimpleNamespace(fullmatch=fullmatch))
-    make_room(tmp_path, 0)
+    evict_programs(tmp_path, 0)
     assert not (tmp_path / "a").exists()
 
 
@@ -354,7 +354,7 @@ def test_several_processes_make_room_at_once(tmp_path: Path) -> None:
 
     def remove() -> None:
         try:
-            make_room(tmp_path, 100 * len(WHOLE))
+            evict_programs(tmp_path, 100 * len(WHOLE))
         except BaseException as error:
             errors.append(error)
 
@@ -371,7 +371,7 @@ def test_programs_stay_where_their_first_use_ends_well(gpus: Callable[..., None]
     cache = keep()
     assert cache.folder is not None
     program = write(cache.folder / NAME.format(1))
-    with cache.first_use():
+    with cache.guard_first_call():
         [marker] = cache.folder.glob("*.trial")
         assert json.loads(marker.read_text())["pid"] == os.getpid()
         assert keep().folder == cache.folder  # another process begins meanwhile
@@ -382,7 +382,7 @@ def test_an_error_at_first_use_removes_the_programs(gpus: Callable[..., None]) -
     cache = keep()
     assert cache.folder is not None
     write(cache.folder / NAME.format(1))
-    with pytest.raises(ValueError, match="Serialized"), cache.first_use():
+    with pytest.raises(ValueError, match="Serialized"), cache.guard_first_call():
         raise ValueError("Serialized HLO does not match.")
     assert list(cache.folder.iterdir()) == []
 
@@ -391,7 +391,7 @@ def test_a_stop_at_first_use_keeps_the_programs(gpus: Callable[..., None]) -> No
     cache = keep()
     assert cache.folder is not None
     program = write(cache.folder / NAME.format(1))
-    with pytest.raises(KeyboardInterrupt), cache.first_use():
+    with pytest.raises(KeyboardInterrupt), cache.guard_first_call():
         raise KeyboardInterrupt
     assert list(cache.folder.iterdir()) == [program]
 
@@ -418,12 +418,12 @@ pynvml.nvmlDeviceGetHandleByIndex = pynvml.nvmlDeviceGetName = lambda index: "Ca
 pynvml.nvmlDeviceGetCudaComputeCapability = lambda device: (9, 0)
 pynvml.nvmlDeviceGetMigMode = lambda device: [0, 0]
 os.environ["TF_XLA_FLAGS"] = "{DEVICES}=CPU"
-from core.training.program_cache import evenly_named, keep_programs
-cache = keep_programs()
+from core.training.program_cache import with_stable_name, set_up_program_cache
+cache = set_up_program_cache()
 import tensorflow as tf
 made_before = [tf.Variable(0.0) for _ in range(int(sys.argv[1]))]
 @tf.function(jit_compile=True)
-@evenly_named
+@with_stable_name
 def step(x):
     for _ in tf.range(3):
         x = tf.sin(x) * 2.0
@@ -436,18 +436,18 @@ def steps(x, count):
     for _ in tf.range(count):
         total += step(x)
     return total
-with cache.first_use(), tf.device("CPU"):
+with cache.guard_first_call(), tf.device("CPU"):
     print(cache.folder, float(steps(tf.zeros([8]) + 0.5, tf.constant(2))))
 """
 
 
-def test_tensorflow_finds_the_programs_of_other_processes(no_own_settings: Path) -> None:
+def test_tensorflow_finds_the_programs_of_other_processes(isolated_home: Path) -> None:
     """Two want one program at once; one has made other tensors before; one begins with a damaged program."""
-    program_text = no_own_settings / "program.py"
+    program_text = isolated_home / "program.py"
     program_text.write_text(PROGRAM)
     environment = {
         **os.environ,
-        "XDG_CACHE_HOME": str(no_own_settings / 'a "quoted" cache'),
+        "XDG_CACHE_HOME": str(isolated_home / 'a "quoted" cache'),
         "PYTHONPATH": str(Path(program_cache.__file__).parents[2]),
     }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trainings import StopAfter, gone_on, losses, trained
+from trainings import StopAfter, history_values, resume_run, train_run
 
 from core.config.training_config import TrainingConfig
 from core.errors import RunError
@@ -41,24 +41,24 @@ def test_stop_keeps_the_last_epoch_and_resume_goes_on(settings: Callable[..., Tr
 
 def test_a_resumed_run_ends_with_the_same_weights(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     config = settings(epochs=3, augmentation="extended", dropout=0.5)
-    whole = trained(config, tmp_path / "whole")
+    whole = train_run(config, tmp_path / "whole")
     run = create_run(config, tmp_path / "parts")
     train(config, run, StopAfter(run, epochs=1))
     train(config, run, threading.Event())
-    one, other = (losses(read_run(path)) for path in (whole.path, run))
+    one, other = (history_values(read_run(path)) for path in (whole.path, run))
     # Threads add in any order: equal to rounding; to the last bit is what `deterministic` is for.
     np.testing.assert_allclose(one, other, rtol=0.02)
 
 
 def test_epochs_can_be_raised(tmp_path: Path, settings: Callable[..., TrainingConfig]) -> None:
-    run = trained(settings(epochs=1), tmp_path).path
+    run = train_run(settings(epochs=1), tmp_path).path
     change_config(run, epochs=2)
     assert train(load_config(run), run, threading.Event()) == "completed"
     assert len(read_run(run).history) == 2
 
 
 def test_a_missing_evaluation_is_finished(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = trained(settings(epochs=1), tmp_path).path
+    run = train_run(settings(epochs=1), tmp_path).path
     (run / "evaluation.json").unlink()
     assert train(load_config(run), run, threading.Event()) == "completed"
     snapshot = read_run(run)
@@ -71,7 +71,7 @@ def test_a_resumed_published_run_goes_on_in_its_streams(
 ) -> None:
     # 56 images in batches of 16: three steps of a pass of four, so that every epoch begins elsewhere in a pass.
     config = settings(protocol="published", epochs=3, patience=None, batch_size=16)
-    whole = trained(config, tmp_path / "whole")
+    whole = train_run(config, tmp_path / "whole")
     run = create_run(config, tmp_path / "parts")
     train(config, run, StopAfter(run, epochs=1))
     train(config, run, threading.Event())
@@ -108,30 +108,30 @@ def test_a_run_does_not_go_on_with_other_data(of_one: Path) -> None:
     before, config = contents(of_one), load_config(of_one)
     added = config.data / "train" / "happy" / "added.png"
     Image.new("L", (48, 48), 77).save(added)
-    snapshot = gone_on(of_one, config)
+    snapshot = resume_run(of_one, config)
     assert snapshot.state == "failed"
     assert str(config.data) in snapshot.message and "put it back as it was" in snapshot.message
     assert contents(of_one) == before
     added.unlink()
-    assert gone_on(of_one, config).state == "completed"
+    assert resume_run(of_one, config).state == "completed"
 
 
 def test_a_data_set_that_is_gone_costs_no_epoch(of_one: Path, tmp_path: Path) -> None:
     before, config = contents(of_one), load_config(of_one)
     config.data.rename(tmp_path / "elsewhere")
-    snapshot = gone_on(of_one, config)
+    snapshot = resume_run(of_one, config)
     assert snapshot.state == "failed"
     assert str(config.data) in snapshot.message
     assert contents(of_one) == before
     (tmp_path / "elsewhere").rename(config.data)
-    assert gone_on(of_one, config).state == "completed"
+    assert resume_run(of_one, config).state == "completed"
 
 
 def test_a_run_whose_checkpoints_are_lost_keeps_what_it_has(of_two: Path) -> None:
     before = contents(of_two)
     (of_two / "checkpoint" / "state.json").write_text("{")
     shutil.rmtree(of_two / "checkpoint.previous")
-    snapshot = gone_on(of_two, load_config(of_two))
+    snapshot = resume_run(of_two, load_config(of_two))
     assert snapshot.state == "failed"
     assert "begin a new one" in snapshot.message
     assert contents(of_two) == before
@@ -141,7 +141,7 @@ def test_a_damaged_checkpoint_costs_its_epoch_and_is_told(of_two: Path) -> None:
     first = read_run(of_two).history[0]
     weights = of_two / "checkpoint" / "model.weights.h5"
     weights.write_bytes(weights.read_bytes()[:1000])
-    snapshot = gone_on(of_two, load_config(of_two))
+    snapshot = resume_run(of_two, load_config(of_two))
     assert snapshot.state == "completed"
     assert [row["epoch"] for row in snapshot.history] == [1, 2, 3]
     assert snapshot.history[0] == first
@@ -158,19 +158,21 @@ def test_a_run_goes_on_at_the_rate_that_is_asked_for(
     train(config, run, StopAfter(run, epochs=1))
     before = read_run(run).history[0]["learning_rate"]
     change_config(run, learning_rate=0.001)
-    rows = gone_on(run, load_config(run)).history
+    rows = resume_run(run, load_config(run)).history
     assert rows[0]["learning_rate"] == before
-    whole = losses(trained(settings(**{**config.model_dump(), "learning_rate": 0.001}), tmp_path), "learning_rate")
+    whole = history_values(
+        train_run(settings(**{**config.model_dump(), "learning_rate": 0.001}), tmp_path), "learning_rate"
+    )
     np.testing.assert_allclose([row["learning_rate"] for row in rows[1:]], whole[1:], rtol=1e-5)
 
 
 def test_a_diverged_run_goes_on_at_a_lower_rate(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     config = settings(optimizer="sgd", learning_rate=1e30, momentum=0, schedule="constant")
-    run = trained(config, tmp_path)
+    run = train_run(config, tmp_path)
     assert run.state == "diverged"
     assert f"'fer-tui resume {run.name} --learning-rate 1e+29'" in run.message
     change_config(run.path, learning_rate=0.01)
-    assert gone_on(run.path, load_config(run.path)).state == "completed"
+    assert resume_run(run.path, load_config(run.path)).state == "completed"
 
 
 def test_a_run_that_says_it_has_ended_is_free(
@@ -216,7 +218,7 @@ def test_a_run_that_another_process_took_over_is_left_to_it(
 
 
 def test_a_resumed_run_keeps_what_auto_chose(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = trained(settings(epochs=1), tmp_path).path
+    run = train_run(settings(epochs=1), tmp_path).path
     told = json.loads((run / "environment.json").read_text())
     assert (told["precision"], told["feed"], told["jit_compile"]) == ("float32", "host", "off")
     # As if it had begun on a GPU.

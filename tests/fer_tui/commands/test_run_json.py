@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.runs.reader import RunSnapshot, read_run
-from fer_tui.commands.run_json import result, summary
+from fer_tui.commands.run_json import run_result, run_summary
 
 WARNING = {"code": "one_class", "message": "it says happy to everything"}
 
@@ -32,7 +32,7 @@ def make_run(write_run: Callable[..., Path]) -> Callable[..., RunSnapshot]:
 
 def test_a_run_in_the_list(make_run: Callable[..., RunSnapshot]):
     run = make_run()
-    assert list(summary(run).items()) == [
+    assert list(run_summary(run).items()) == [
         ("run", run.name),
         ("path", str(run.path.absolute())),
         ("model", "compact"),
@@ -50,7 +50,7 @@ def test_a_run_in_the_list(make_run: Callable[..., RunSnapshot]):
 
 def test_what_came_of_a_run(make_run: Callable[..., RunSnapshot]):
     run = make_run()
-    assert list(result(run).items()) == [
+    assert list(run_result(run).items()) == [
         ("run", run.name),
         ("path", str(run.path.absolute())),
         ("model", "compact"),
@@ -66,12 +66,12 @@ def test_what_came_of_a_run(make_run: Callable[..., RunSnapshot]):
 
 
 def test_by_the_published_protocol_the_whole_splits_accuracy_is_told_too(make_run: Callable[..., RunSnapshot]):
-    told = result(make_run(protocol="published"))
+    told = run_result(make_run(protocol="published"))
     assert list(told)[-2:] == ["message", "val_accuracy_whole"]
     assert told["val_accuracy_whole"] == 0.35
 
 
 def test_before_the_first_epoch_no_figure_is_known(write_run: Callable[..., Path]):
     run = read_run(write_run(status={"state": "failed"}))
-    for told in (summary(run), result(run)):
+    for told in (run_summary(run), run_result(run)):
         assert (told["val_accuracy"], told["val_loss"], told["seconds"]) == (None, None, 0)

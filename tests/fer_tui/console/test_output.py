@@ -19,7 +19,7 @@ def test_a_message_in_the_middle_of_another_is_told(monkeypatch: pytest.MonkeyPa
     read, write = os.pipe()
     with Busy(os.fdopen(write, "wb")) as stream:
         monkeypatch.setattr(output, "terminal_copy", stream)
-        output.say("stopping\x1b[31m")
+        output.print_message("stopping\x1b[31m")
     with os.fdopen(read) as told:
         assert told.read() == "stopping\\x1b[31m\n"
 
@@ -29,5 +29,5 @@ def test_a_reader_that_has_left_ends_nothing(monkeypatch: pytest.MonkeyPatch):
     os.close(read)
     stream = Busy(os.fdopen(write, "wb"))
     monkeypatch.setattr(output, "terminal_copy", stream)
-    output.say("to nobody")
+    output.print_message("to nobody")
     stream.close()

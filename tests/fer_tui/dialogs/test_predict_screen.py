@@ -202,7 +202,7 @@ async def test_faces_are_shown_under_what_the_model_looked_at(
         grid = pilot.app.screen.query_one(FaceGrid)
         plain = [(face.image.mode, face.prediction) for face in grid.faces]
         await pilot.press("x")
-        await until(pilot, lambda: pilot.app.screen.are_heated)
+        await until(pilot, lambda: pilot.app.screen.has_heatmaps)
         assert [(face.image.mode, face.prediction) for face in grid.faces] == [("RGB", said) for _, said in plain]
         # Some of it is in colour, which a drawn face is not.
         assert any(np.ptp(np.asarray(face.image), axis=2).max() > 20 for face in grid.faces)

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from core.config.training_config import resolve
 from core.data.corrections import read_decisions, read_exclusions, read_relabels
-from core.data.splits import training_set
+from core.data.splits import read_training_dataset
 from core.evaluation.label_review import find_label_issues
 from fer_tui.dialogs.review import FILE, ReviewScreen
 from fer_tui.widgets.face_grid import FaceGrid
@@ -42,13 +42,13 @@ async def opened(pilot: Pilot[Any], until: Callable[..., Any]) -> ReviewScreen:
 
 async def test_decisions_are_saved_one_by_one_and_training_takes_them(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
     screen_text: Callable[..., str],
     size: tuple[int, int],
 ):
-    run = judge(faces)
+    run = write_evaluated_run(faces)
     wanted = find_label_issues([run])
     async with open_app(size) as pilot:
         screen = await opened(pilot, until)
@@ -61,36 +61,36 @@ async def test_decisions_are_saved_one_by_one_and_training_takes_them(
         await pilot.press("x", "r", "k", "o")
         await until(pilot, lambda: isinstance(pilot.app.screen, MenuScreen))
         await pilot.press("down" if sorted(wanted[3].probabilities)[-1] != wanted[3].label else "up", "enter")
-        await until(pilot, lambda: screen.at == 4)
+        await until(pilot, lambda: screen.index == 4)
         await pilot.press("right", "left", "left")
-        await until(pilot, lambda: screen.at == 3)
+        await until(pilot, lambda: screen.index == 3)
         await until(pilot, lambda: "1 keep, 1 exclude, 2 relabel: " in " ".join(screen_text(pilot).split()))
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
         # Where it was left: at the first that is undecided.
-        assert (await opened(pilot, until)).at == 4
+        assert (await opened(pilot, until)).index == 4
     file = run / FILE
     assert list(read_exclusions(file)) == [wanted[0].path]
     relabels = read_relabels(file)
     assert list(relabels) == [wanted[1].path, wanted[3].path]
     assert relabels[wanted[1].path] == wanted[1].suggested
     assert relabels[wanted[3].path] != wanted[3].label
-    left = training_set(resolve({"data": faces, "model": "compact", "exclude": file, "relabel": file}))
+    left = read_training_dataset(resolve({"data": faces, "model": "compact", "exclude": file, "relabel": file}))
     assert wanted[0].path not in set(left.frame["path"])
     told = left.frame.set_index("path")["label"]
     assert told[wanted[1].path] == wanted[1].suggested
 
 
 async def test_a_decision_can_be_another_one(
-    open_app: Callable[..., Any], judge: Callable[..., Path], faces: Path, until: Callable[..., Any]
+    open_app: Callable[..., Any], write_evaluated_run: Callable[..., Path], faces: Path, until: Callable[..., Any]
 ):
-    run = judge(faces)
+    run = write_evaluated_run(faces)
     async with open_app() as pilot:
         screen = await opened(pilot, until)
         await pilot.press("x", "left", "k")
-        await until(pilot, lambda: screen.at == 1)
+        await until(pilot, lambda: screen.index == 1)
         await pilot.click("#exclude")
-        await until(pilot, lambda: screen.at == 2)
+        await until(pilot, lambda: screen.index == 2)
         await pilot.click("#close")
         await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
     assert [each.decision for each in read_decisions(run / FILE).values()] == ["keep", "exclude"]
@@ -98,12 +98,12 @@ async def test_a_decision_can_be_another_one(
 
 async def test_what_stands_in_the_way_is_told(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    run = judge(faces)
+    run = write_evaluated_run(faces)
     (run / FILE).write_text("path\nx.png\n")
     async with open_app() as pilot:
         await ask(pilot, until)
@@ -119,12 +119,12 @@ async def test_what_stands_in_the_way_is_told(
 
 async def test_a_folder_that_is_full_is_told_and_nothing_is_lost(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    judge(faces)
+    write_evaluated_run(faces)
     async with open_app() as pilot:
         screen = await opened(pilot, until)
 
@@ -135,6 +135,6 @@ async def test_a_folder_that_is_full_is_told_and_nothing_is_lost(
             patch.setattr("core.system.files.write_bytes", fail)
             await pilot.press("x")
             await until(pilot, lambda: "No space left on device" in state(pilot))
-        assert screen.at == 0 and not screen.decisions
+        assert screen.index == 0 and not screen.decisions
         await pilot.press("x")
-        await until(pilot, lambda: screen.at == 1)
+        await until(pilot, lambda: screen.index == 1)

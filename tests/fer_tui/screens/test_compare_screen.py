@@ -14,7 +14,7 @@ from core.comparison.columns import COLUMNS
 from fer_tui.app import FerApp
 from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.dialogs.export import ExportScreen
-from fer_tui.widgets.comparison_table import ORDER, ComparisonTable, best_figures, in_order
+from fer_tui.widgets.comparison_table import ORDER, ComparisonTable, best_figures, sort_rows
 from fer_tui.widgets.menu import MenuScreen
 
 FIRST, SECOND = "20260101-000000-000-compact-aaaa", "20260102-030405-006-model2-bbbb"
@@ -295,4 +295,4 @@ def test_the_best_are_ours_and_of_a_loss_the_lowest():
 @pytest.mark.parametrize("descending", [True, False])
 def test_what_is_not_known_stands_last(descending: bool):
     rows = [{"seconds": None}, {"seconds": 1.0}, {"seconds": 2.0}]
-    assert in_order(rows, "seconds", descending=descending)[-1] == {"seconds": None}
+    assert sort_rows(rows, "seconds", descending=descending)[-1] == {"seconds": None}

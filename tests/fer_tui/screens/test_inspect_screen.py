@@ -17,9 +17,9 @@ from fer_tui.screens.inspect import InspectScreen
 from fer_tui.widgets.class_report import ClassReport
 from fer_tui.widgets.confusion_matrix import ConfusionMatrix
 from fer_tui.widgets.face_grid import FaceGrid
-from fer_tui.widgets.judged_face import JudgedFace
 from fer_tui.widgets.menu import MenuScreen
 from fer_tui.widgets.mode_tabs import ActionLink
+from fer_tui.widgets.predicted_face import PredictedFace
 
 FIRST, SECOND, THIRD = (f"2026010{n}-000000-000-compact-aaa{n}" for n in (1, 2, 3))
 
@@ -34,9 +34,9 @@ def matrix(pilot: Pilot[Any]):
     return screen(pilot).query_one(ConfusionMatrix)
 
 
-def shown_faces(pilot: Pilot[Any]) -> Sequence[JudgedFace]:
+def shown_faces(pilot: Pilot[Any]) -> Sequence[PredictedFace]:
     faces = screen(pilot).query_one(FaceGrid).faces
-    assert all(isinstance(face, JudgedFace) for face in faces)
+    assert all(isinstance(face, PredictedFace) for face in faces)
     return faces  # pyright: ignore
 
 
@@ -54,13 +54,13 @@ def one_line(text: str):
 
 async def test_matrix_figures_and_the_worst_mistakes(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
     screen_text: Callable[..., str],
     size: tuple[int, int],
 ):
-    run = judge(faces)
+    run = write_evaluated_run(faces)
     worst = most_telling_predictions(read_predictions(run), None)
     async with open_app(size) as pilot:
         await inspect(pilot, until)
@@ -75,13 +75,13 @@ async def test_matrix_figures_and_the_worst_mistakes(
 
 async def test_a_cell_filters_by_key_and_by_mouse_and_escape_clears(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
     screen_text: Callable[..., str],
     size: tuple[int, int],
 ):
-    run = judge(faces)
+    run = write_evaluated_run(faces)
     read = read_predictions(run)
     async with open_app(size) as pilot:
         await inspect(pilot, until)
@@ -116,12 +116,12 @@ async def test_a_cell_filters_by_key_and_by_mouse_and_escape_clears(
 
 async def test_a_cell_without_images_says_so(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
     screen_text: Callable[..., str],
 ):
-    judge(faces)
+    write_evaluated_run(faces)
     async with open_app() as pilot:
         await inspect(pilot, until)
         counts = np.array(matrix(pilot).matrix)
@@ -133,13 +133,13 @@ async def test_a_cell_without_images_says_so(
 
 async def test_shares_classes_and_more_faces(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
     screen_text: Callable[..., str],
     size: tuple[int, int],
 ):
-    judge(faces)
+    write_evaluated_run(faces)
     async with open_app(size) as pilot:
         await inspect(pilot, until)
         assert "50%" not in screen_text(pilot).split("mistakes")[0]
@@ -166,16 +166,16 @@ async def test_shares_classes_and_more_faces(
 
 async def test_another_run_by_bracket_mouse_and_list(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     write_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
     screen_text: Callable[..., str],
     size: tuple[int, int],
 ):
-    judge(faces, FIRST)
+    write_evaluated_run(faces, FIRST)
     write_run(SECOND, status={"state": "failed"})
-    judge(faces, THIRD, seed=1)
+    write_evaluated_run(faces, THIRD, seed=1)
     async with open_app(size) as pilot:
         await inspect(pilot, until)
         assert "aaa3" in screen_text(pilot)
@@ -205,14 +205,14 @@ async def test_another_run_by_bracket_mouse_and_list(
 @pytest.mark.parametrize("mode", ["3", "4"])
 async def test_from_runs_and_from_compare(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
     screen_text: Callable[..., str],
     mode: str,
 ):
-    judge(faces, FIRST)
-    judge(faces, SECOND, seed=1)
+    write_evaluated_run(faces, FIRST)
+    write_evaluated_run(faces, SECOND, seed=1)
     async with open_app((132, 43)) as pilot:
         await pilot.press(mode)
         await until(pilot, lambda: "i Inspect" in screen_text(pilot))
@@ -272,13 +272,13 @@ async def test_a_run_without_figures_says_why_and_what_to_do(
 
 async def test_a_run_under_way_shows_its_figures_once_it_is_done(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     alive: Mapping[str, Any],
     faces: Path,
     until: Callable[..., Any],
     screen_text: Callable[..., str],
 ):
-    run = judge(faces, status={**alive, "epoch": 2})
+    run = write_evaluated_run(faces, status={**alive, "epoch": 2})
     evaluation = (run / "evaluation.json").read_bytes()
     (run / "evaluation.json").unlink()
     async with open_app() as pilot:
@@ -286,18 +286,18 @@ async def test_a_run_under_way_shows_its_figures_once_it_is_done(
         await until(pilot, lambda: "under way: epoch 2 of 3." in screen_text(pilot))
         (run / "evaluation.json").write_bytes(evaluation)
         write_json(run / "status.json", {"state": "completed"})
-        pilot.app.follower.look_now()
+        pilot.app.poller.poll_now()
         await until(pilot, lambda: "true╲said" in screen_text(pilot) and shown_faces(pilot))
 
 
 async def test_warnings_of_the_audit_are_shown(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
     screen_text: Callable[..., str],
 ):
-    run = judge(faces)
+    run = write_evaluated_run(faces)
     evaluation = json.loads((run / "evaluation.json").read_text())
     evaluation["warnings"] = [{"code": "one_class", "message": "fear is said to 99% [red]of the images"}]
     write_json(run / "evaluation.json", evaluation)
@@ -309,7 +309,7 @@ async def test_warnings_of_the_audit_are_shown(
 @pytest.mark.parametrize("what", ["gone", "fewer", "changed", "unreadable", "no predictions"])
 async def test_data_that_are_not_what_they_were(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     faces: Path,
     tmp_path: Path,
     until: Callable[..., Any],
@@ -319,7 +319,7 @@ async def test_data_that_are_not_what_they_were(
 ):
     root = tmp_path / "copy"
     shutil.copytree(faces, root)
-    run = judge(root)
+    run = write_evaluated_run(root)
     wrong = [root / each.path for each in most_telling_predictions(read_predictions(run), None)]
     if what == "gone":
         shutil.rmtree(root)
@@ -348,7 +348,7 @@ async def test_data_that_are_not_what_they_were(
 
 async def test_hostile_names(
     open_app: Callable[..., Any],
-    judge: Callable[..., Path],
+    write_evaluated_run: Callable[..., Path],
     write_tree: Callable[..., Path],
     hostile: tuple[str, ...],
     tmp_path: Path,
@@ -358,7 +358,7 @@ async def test_hostile_names(
 ):
     names = [name.replace("/", "∕") for name in hostile]  # noqa: RUF001
     root = write_tree(tmp_path / "set", {f"{split}/{name}": 3 for split in ("train", "validation") for name in names})
-    judge(root, "20260101-[red]-\x1b[31m")
+    write_evaluated_run(root, "20260101-[red]-\x1b[31m")
     async with open_app(size) as pilot:
         await inspect(pilot, until)
         for key in ("down", "c", "s", "up", "c"):
@@ -369,13 +369,13 @@ async def test_hostile_names(
 
 
 async def test_an_older_answer_does_not_replace_a_newer_one(
-    open_app: Callable[..., Any], judge: Callable[..., Path], faces: Path, until: Callable[..., Any]
+    open_app: Callable[..., Any], write_evaluated_run: Callable[..., Path], faces: Path, until: Callable[..., Any]
 ):
-    judge(faces)
+    write_evaluated_run(faces)
     async with open_app() as pilot:
         await inspect(pilot, until)
         before, here = shown_faces(pilot), screen(pilot)
         here.post_message(here.FacesDecoded(here.view - 1, [], 3))
-        here.post_message(here.Told(here.job - 1, "of another run"))
+        here.post_message(here.ProblemFound(here.job - 1, "of another run"))
         await pilot.pause()
-        assert shown_faces(pilot) is before and not here.problem and not here.unread
+        assert shown_faces(pilot) is before and not here.problem and not here.unreadable

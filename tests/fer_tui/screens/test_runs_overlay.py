@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from core.runs.history import HISTORY_COLUMNS
 from fer_tui.widgets.line_plot import LinePlot
 from fer_tui.widgets.metric_plot import MetricPlot
-from fer_tui.widgets.overlay import PLACES
+from fer_tui.widgets.overlay import RUN_MARKERS
 from fer_tui.widgets.run_table import RunTable
 
 NAMES = [f"2026010{day}-030405-006-compact-aaa{day}" for day in range(1, 6)]
@@ -24,7 +24,7 @@ def plot(pilot: Pilot[Any]):
 
 
 def places(pilot: Pilot[Any]):
-    return {one.name: one.place for one in plot(pilot).overlaid}
+    return {one.name: one.slot for one in plot(pilot).overlaid}
 
 
 def names(pilot: Pilot[Any]):
@@ -65,7 +65,7 @@ async def test_marked_runs_are_drawn_in_one_plot(
         await pilot.press("down", "space", "down", "space")
         await until(pilot, lambda: "v validation" in screen_text(pilot))
         shown = screen_text(pilot)
-        assert all(f"{PLACES[place]} compact aaa{4 - place}" in shown for place in range(3))
+        assert all(f"{RUN_MARKERS[place]} compact aaa{4 - place}" in shown for place in range(3))
         assert "kept" not in shown.split("v validation")[1]
         assert [[y for _, y in one.points] for one in plot(pilot).series()] == [
             pytest.approx([2.2 / epoch for epoch in range(1, count + 1)]) for count in (6, 5, 4)
@@ -90,7 +90,7 @@ async def test_a_run_keeps_its_sign_and_colour_as_long_as_it_is_marked(
         assert places(pilot) == {NAMES[2]: 1, NAMES[3]: 2}
         marks = [pilot.app.screen.query_one(RunTable).get_cell(name, "mark") for name in names(pilot)]
         variables = pilot.app.theme_variables
-        assert [mark.plain.strip() for mark in marks] == [PLACES[2], PLACES[1], "", ""]
+        assert [mark.plain.strip() for mark in marks] == [RUN_MARKERS[2], RUN_MARKERS[1], "", ""]
         assert [mark.style for mark in marks[:2]] == [variables["series-3"], variables["series-2"]]
         assert [one.colour for one in plot(pilot).series()] == ["series-2", "series-3"]
 
@@ -102,14 +102,14 @@ async def test_more_runs_than_places_are_told(
     until: Callable[..., Any],
     screen_text: Callable[..., str],
 ):
-    marked = [f"20260102-030405-{number:03}-compact-bb{number:02}" for number in range(len(PLACES) + 2)]
+    marked = [f"20260102-030405-{number:03}-compact-bb{number:02}" for number in range(len(RUN_MARKERS) + 2)]
     for name in marked:
         write_run(name, history=epochs(2))
     async with open_app((132, 43)) as pilot:
         await until(pilot, lambda: len(names(pilot)) == len(marked))
         pilot.app.marked = frozenset(marked)
         await until(pilot, lambda: "and 2 more" in screen_text(pilot))
-        assert len(plot(pilot).overlaid) == len(PLACES)
+        assert len(plot(pilot).overlaid) == len(RUN_MARKERS)
 
 
 async def test_the_plot_is_drawn_again_when_an_epoch_comes_and_not_at_a_heartbeat(

@@ -109,7 +109,7 @@ async def test_the_first_of_the_runs_that_are_started_together_has_the_cursor(
         # The screen knows nothing of it yet: the wish has to wait.
         pilot.app.wanted_run = first.name
         begin_run("model2")
-        pilot.app.follower.look_now()
+        pilot.app.poller.poll_now()
         table = pilot.app.screen.query_one(RunTable)
         await until(pilot, lambda: table.row_count == 2 and table.chosen == first.name)
         assert pilot.app.wanted_run == ""
@@ -122,9 +122,9 @@ async def test_a_start_asks_for_the_cursor_on_its_first_run(
 
     async def begin(self: FerApp, runs: list[Path], *, detached: bool) -> None:
         begun.append(runs)
-        self.follower.look_now()
+        self.poller.poll_now()
 
-    monkeypatch.setattr(FerApp, "_begin", begin)
+    monkeypatch.setattr(FerApp, "_start_runs", begin)
     async with open_app() as pilot:
         await pilot.press("3")
         await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from picture import Pictures, Screen, described, taken
+from picture import CellGrid, Pictures, capture_screen, format_snapshot
 from scenes import SCENES, Scene
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
@@ -20,14 +20,14 @@ THEMES = ("fer-dark", "fer-light")
 LOOK = os.environ.get("FER_TUI_LOOK")
 
 
-async def settled(pilot: Pilot[Any], until: Callable[..., Any]) -> Screen:
+async def settled(pilot: Pilot[Any], until: Callable[..., Any]) -> CellGrid:
     """The screen once nothing is loading, moving or blinking any more."""
     for field in pilot.app.screen.query(Input):
         field.cursor_blink = False
     await until(pilot, lambda: all(w.is_finished for w in pilot.app.workers if w.group != "watch"))
     await pilot.wait_for_scheduled_animations()
-    before: Screen = []
-    while not (now := taken(pilot.app)) or now != before:
+    before: CellGrid = []
+    while not (now := capture_screen(pilot.app)) or now != before:
         before = now
         await pilot.pause(0.1)
     return now
@@ -51,4 +51,4 @@ async def test_screen(
                 if LOOK and (width, theme) in ((80, THEMES[0]), (132, THEMES[1])):
                     image = Path(LOOK) / f"{scene.name}-{width}-{theme}.svg"
                     image.write_text(pilot.app.export_screenshot(simplify=True))
-            assert described(screens) == snapshot(name=f"{width}x{height}")
+            assert format_snapshot(screens) == snapshot(name=f"{width}x{height}")

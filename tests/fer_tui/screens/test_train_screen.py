@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
 from core.config.presets import PRESETS
-from core.config.training_config import TrainingConfig, choices, resolve
+from core.config.training_config import TrainingConfig, allowed_values, resolve
 from core.errors import RunError
 from core.models.registry import MODELS
 from fer_tui.app import FerApp
@@ -134,7 +134,7 @@ async def test_every_setting_has_its_row_and_help(
     async with open_train(size) as pilot:
         assert set(SETTINGS) == set(TrainingConfig.model_fields) - {"data", "model"}
         for name, field in SETTINGS.items():
-            kind = Toggle if field.annotation is bool else Choice if choices(name) else Input
+            kind = Toggle if field.annotation is bool else Choice if allowed_values(name) else Input
             assert isinstance(control(pilot, name), kind)
             control(pilot, name).focus()
             await pilot.pause()
@@ -276,9 +276,9 @@ async def test_presets_fill_the_form(open_train: Callable[..., Any], until: Call
 async def test_values_are_given_and_taken(open_train: Callable[..., Any]):
     values = {"epochs": "5", "time_budget": "1h30m", "deterministic": True, "channels": "3", "patience": "none"}
     async with open_train() as pilot:
-        form(pilot).take(values)
+        form(pilot).set_values(values)
         assert form(pilot).values() == values
-        form(pilot).take({"epochs": 5, "patience": None, "no_such_field": 1, "optimizer": "no such"})
+        form(pilot).set_values({"epochs": 5, "patience": None, "no_such_field": 1, "optimizer": "no such"})
         assert form(pilot).values() == {"epochs": "5", "patience": "none"}
 
 
@@ -298,7 +298,7 @@ async def test_the_command_is_what_is_submitted(
 ):
     async with open_train() as pilot:
         await pilot.press("space", "j", "j", "space")
-        form(pilot).take(values)
+        form(pilot).set_values(values)
         await pilot.pause()
         await pilot.press("c")
         await until(pilot, lambda: pilot.app.clipboard)
@@ -311,7 +311,9 @@ async def test_the_command_is_what_is_submitted(
 
 async def test_a_long_command_is_shown_whole(open_train: Callable[..., Any], size: tuple[int, int]):
     async with open_train(size) as pilot:
-        form(pilot).take({"epochs": "5", "width": "0.5", "learning_rate": "0.01", "schedule": "plateau", "l2": "0.1"})
+        form(pilot).set_values(
+            {"epochs": "5", "width": "0.5", "learning_rate": "0.01", "schedule": "plateau", "l2": "0.1"}
+        )
         await pilot.pause()
         line = pilot.app.screen.query_one("#command")
         assert line.size.height * line.size.width >= len(command(pilot))

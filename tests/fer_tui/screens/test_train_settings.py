@@ -12,7 +12,7 @@ import pytest
 from core.config.training_config import TrainingConfig
 from fer_tui.app import FerApp
 from fer_tui.screens.train import TrainScreen
-from fer_tui.settings import Settings
+from fer_tui.user_settings import UserSettings
 from fer_tui.widgets.model_list import ModelList
 from fer_tui.widgets.settings_form import SettingsForm
 
@@ -28,14 +28,14 @@ def open_form(tmp_path: Path, until: Callable[..., Any], faces: Path, monkeypatc
 
     @asynccontextmanager
     async def opened(**settings: Any):
-        app = FerApp(faces, tmp_path / "runs", settings=Settings(**settings))
+        app = FerApp(faces, tmp_path / "runs", settings=UserSettings(**settings))
         async with app.run_test(size=(132, 43)) as pilot:
             await until(pilot, lambda: app.counts)
             await pilot.press("2")
             await until(pilot, lambda: isinstance(app.screen, TrainScreen) and app.screen.is_current)
             await pilot.pause()
             yield pilot
-        app.memory.close(20)
+        app.state_store.close(20)
 
     return opened
 
@@ -77,9 +77,9 @@ async def test_the_users_presets_stand_beside_ours(
 
 
 async def test_a_form_that_was_remembered_wrongly_is_passed_over(
-    open_form: Callable[..., Any], no_own_settings: Path, until: Callable[..., Any]
+    open_form: Callable[..., Any], isolated_home: Path, until: Callable[..., Any]
 ):
-    state = no_own_settings / "state" / "fer-tui" / "state.json"
+    state = isolated_home / "state" / "fer-tui" / "state.json"
     state.parent.mkdir(parents=True)
     state.write_text('{"train": {"nope": "1", "epochs": ["x"], "optimizer": "magic", "batch_size": "8"}}')
     async with open_form() as pilot:

@@ -5,10 +5,10 @@ from PIL import Image
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
-from core.runs.predictions import ClassFigures, Prediction
+from core.runs.predictions import ClassReportRow, Prediction
 from fer_tui.widgets.class_report import ClassReport
-from fer_tui.widgets.confusion_matrix import ConfusionMatrix, fitted, heading
-from fer_tui.widgets.judged_face import JudgedFace
+from fer_tui.widgets.confusion_matrix import ConfusionMatrix, fit_to_width, heading
+from fer_tui.widgets.predicted_face import PredictedFace
 from fer_tui.widgets.probability_bars import ProbabilityBars
 
 MANY = tuple(f"class {number:02}" for number in range(20))
@@ -43,7 +43,7 @@ def lines(app: App[None], selector: str):
     ("name", "room", "shown"), [("happy", 7, "happy  "), ("surprise", 5, "surp…"), ("高兴", 3, "高…")]
 )
 def test_a_name_fits(name: str, room: int, shown: str):
-    assert fitted(name, room) == shown
+    assert fit_to_width(name, room) == shown
     assert cell_len(heading(name, room)) == room and heading(name, room).endswith(" ")
 
 
@@ -58,7 +58,7 @@ def test_a_name_fits(name: str, room: int, shown: str):
     ],
 )
 def test_a_caption_keeps_both_classes_and_the_share(label: str, predicted: str, room: int, caption: str):
-    face = JudgedFace(label, Image.new("L", (2, 2)), Prediction("x.png", label, predicted, 0.97))
+    face = PredictedFace(label, Image.new("L", (2, 2)), Prediction("x.png", label, predicted, 0.97))
     assert face.caption(room) == caption
 
 
@@ -80,7 +80,7 @@ async def test_counts_become_shares_of_the_true_class():
     async with app.run_test(size=(80, 24)) as pilot:
         matrix = app.screen.query_one(ConfusionMatrix)
         matrix.show(("a", "b"), ((1, 3), (0, 0)))
-        matrix.show_shares(True)
+        matrix.set_normalized(True)
         await pilot.pause()
         text = "\n".join(lines(app, "#matrix"))
         assert "25%" in text and "75%" in text and text.count("·") == 2
@@ -131,7 +131,7 @@ async def test_bars_are_as_long_as_their_figures_say():
     app = Shown()
     async with app.run_test(size=(80, 24)) as pilot:
         report = app.screen.query_one(ClassReport)
-        report.show([ClassFigures("a", 1.0, 0.5, 0, 1_000)], frozenset("a"))
+        report.show([ClassReportRow("a", 1.0, 0.5, 0, 1_000)], frozenset("a"))
         app.screen.query_one(ProbabilityBars).show({"a": 0.5, "b": 0.25, "c": 0.0})
         await pilot.pause()
         line = lines(app, "#report")[1]

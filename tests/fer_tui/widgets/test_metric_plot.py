@@ -3,34 +3,34 @@ from __future__ import annotations
 import pytest
 
 from fer_tui.themes import SERIES
-from fer_tui.widgets.metric_plot import legend_names, smoothed, thinned
-from fer_tui.widgets.overlay import PLACES, Overlaid, hold_places
+from fer_tui.widgets.metric_plot import downsample, legend_names, smoothed
+from fer_tui.widgets.overlay import RUN_MARKERS, OverlaidRun, assign_slots
 
 
 def test_a_marked_run_keeps_its_place_whatever_else_is_marked():
-    places = hold_places({}, {"b"})
+    places = assign_slots({}, {"b"})
     assert places == {"b": 0}
-    places = hold_places(places, {"b", "a", "c"})
+    places = assign_slots(places, {"b", "a", "c"})
     assert places == {"b": 0, "a": 1, "c": 2}
-    places = hold_places(places, {"c", "a"})
+    places = assign_slots(places, {"c", "a"})
     assert places == {"a": 1, "c": 2}
-    assert hold_places(places, {"c", "a", "0"}) == {"a": 1, "c": 2, "0": 0}
+    assert assign_slots(places, {"c", "a", "0"}) == {"a": 1, "c": 2, "0": 0}
 
 
 def test_more_runs_than_places_wait_for_one():
     marked = {f"{number:02}" for number in range(SERIES + 2)}
-    places = hold_places({}, marked)
+    places = assign_slots({}, marked)
     assert sorted(places.values()) == list(range(SERIES))
-    freed = hold_places(places, marked - {"03"})
+    freed = assign_slots(places, marked - {"03"})
     assert freed["08"] == places["03"] and "09" not in freed
 
 
 def test_every_place_has_a_marker_of_its_own():
-    assert len(set(PLACES)) == SERIES
+    assert len(set(RUN_MARKERS)) == SERIES
 
 
 def overlaid(count: int, model: str = "compact"):
-    return [Overlaid(f"20260102-030405-006-{model}-aaa{place}", model, place, ()) for place in range(count)]
+    return [OverlaidRun(f"20260102-030405-006-{model}-aaa{place}", model, place, ()) for place in range(count)]
 
 
 @pytest.mark.parametrize("count", range(2, SERIES + 1))
@@ -56,6 +56,6 @@ def test_smoothing_holds_a_constant():
 @pytest.mark.parametrize("kept", [0.0, 1.0, 501.0, 998.0, 999.0])
 def test_thinning_keeps_the_ends_and_the_kept_epoch(kept: float):
     points = [(float(n), 0.0) for n in range(1000)]
-    left = thinned(points, 50, kept)
+    left = downsample(points, 50, kept)
     assert len(left) == 50 and left[0] == points[0] and left[-1] == points[-1]
     assert (kept, 0.0) in left and left == sorted(left)

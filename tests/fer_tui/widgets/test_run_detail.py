@@ -13,7 +13,7 @@ from core.errors import ConfigError
 from core.system.hardware import GpuLoad, SystemLoad
 from fer_tui.app import FerApp
 from fer_tui.dialogs.ask_number import AskNumberScreen
-from fer_tui.widgets.device_strip import GIB, described
+from fer_tui.widgets.device_strip import GIB, describe_load
 
 CPU = SystemLoad(42, 3 * GIB, 8 * GIB)
 LONG = "the loss is not a number since epoch 2, batch 7; lower the learning rate (now 0.01) or clip the gradients END"
@@ -93,7 +93,7 @@ async def test_a_run_of_another_host_says_so(
 
 
 def test_one_gpu_goes_by_its_name():
-    assert described(SystemLoad(5, 1, 2, (GpuLoad(0, "A100", None, GIB, 40 * GIB),))).startswith(
+    assert describe_load(SystemLoad(5, 1, 2, (GpuLoad(0, "A100", None, GIB, 40 * GIB),))).startswith(
         "A100 load ?   memory 1.0/40"
     )
 

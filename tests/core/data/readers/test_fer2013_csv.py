@@ -9,8 +9,8 @@ import pytest
 from core.data.dataset import Dataset, counts_by_split, fingerprint
 from core.data.images import ImageError
 from core.data.pixels import load_pixels
-from core.data.readers.choose import read_dataset
 from core.data.readers.fer2013_csv import EMOTIONS
+from core.data.readers.reader_factory import read_dataset
 from core.errors import DatasetError
 
 HEADER = "emotion,pixels,Usage"

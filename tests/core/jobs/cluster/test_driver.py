@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from core.errors import RunError
+from core.jobs.cluster.cluster_queue import ClusterQueue, RunResources
 from core.jobs.cluster.driver import Driver
-from core.jobs.cluster.queue import ClusterQueue, Needs
 from core.jobs.cluster.task import ChildLostError
 from core.runs.reader import read_run
 from core.runs.writer import enqueue
@@ -88,9 +88,9 @@ def driver(queue: ClusterQueue, ray: Ray) -> Any:
 def submit(driver: Any, queue: ClusterQueue, write_run: Callable[..., Path]) -> Callable[..., Path]:
     """Puts a run in the queue and gives it to Ray."""
 
-    def submit(name: str = "1-a", state: str = "stopped", needs: Needs | None = None) -> Path:
+    def submit(name: str = "1-a", state: str = "stopped", needs: RunResources | None = None) -> Path:
         run = write_run(name, status={"state": state})
-        queue.add([run], needs or Needs())
+        queue.add([run], needs or RunResources())
         driver._submit()
         return run
 
@@ -102,7 +102,7 @@ def set_state(run: Path, state: str) -> None:
 
 
 def test_a_run_is_given_to_ray_once_with_what_it_takes(driver: Any, submit: Callable[..., Path], ray: Ray):
-    run = submit(needs=Needs(2, None))
+    run = submit(needs=RunResources(2, None))
     driver._submit()
     assert read_run(run).state == "queued"
     (asked,) = ray.asked
@@ -113,12 +113,12 @@ def test_a_run_is_given_to_ray_once_with_what_it_takes(driver: Any, submit: Call
 def test_a_gpu_is_taken_where_there_is_one(submit: Callable[..., Path], ray: Ray):
     ray.resources = {"CPU": 2.0, "GPU": 4.0}
     submit()
-    submit("2-b", needs=Needs(1, 0.5))
+    submit("2-b", needs=RunResources(1, 0.5))
     assert [asked["num_gpus"] for asked in ray.asked] == [1, 0.5]
 
 
 def test_what_no_machine_has_is_told(driver: Any, submit: Callable[..., Path]):
-    submit(needs=Needs(16, 0))
+    submit(needs=RunResources(16, 0))
     assert driver.said == [
         "1 machines, 2 CPUs, 0 GPUs; none has 16 CPUs and 0 GPUs: a run waits until one joins",
     ]
@@ -139,9 +139,9 @@ def test_a_stop_request_for_a_waiting_run_holds(
     run = write_run("1-a")
     enqueue(run)
     (run / "stop").touch()
-    queue.add([run], Needs())
+    queue.add([run], RunResources())
     driver._submit()
-    driver._tend()
+    driver._refresh_runs()
     assert (read_run(run).state, read_run(run).message) == ("stopped", "stopped before it began")
     assert queue.unfinished() == {}
 
@@ -183,7 +183,7 @@ def test_what_ray_gives_up_has_failed(
 ):
     run = submit()
     ray.answers[str(run)] = error
-    driver._settle(run, str(run))
+    driver._record_result(run, str(run))
     assert (read_run(run).state, read_run(run).message) == ("failed", said)
     assert queue.unfinished() == {}
 
@@ -197,7 +197,7 @@ def test_a_run_that_somebody_else_works_on_stays_in_the_queue(
     run = submit()
     monkeypatch.setattr("core.jobs.cluster.driver.mark", refuse)
     ray.answers[str(run)] = RunError("x")
-    driver._settle(run, str(run))
+    driver._record_result(run, str(run))
     assert list(queue.unfinished()) == [run]
 
 
@@ -210,7 +210,7 @@ def test_a_stopped_run_is_left_where_all_stop(
     ray.answers[str(run)] = "stopped"
     if stops:
         driver._stop.set()
-    driver._settle(run, str(run))
+    driver._record_result(run, str(run))
     assert bool(queue.unfinished()) is is_left
 
 
@@ -218,7 +218,7 @@ def test_a_run_whose_machine_is_lost_waits_again(driver: Any, submit: Callable[.
     run = submit()
     (run / "status.json").write_text('{"state": "running", "pid": 999999999, "host": "gone", "heartbeat": 1}')
     assert read_run(run).state == "interrupted"
-    driver._tend()
+    driver._refresh_runs()
     assert read_run(run).state == "queued"
 
 
@@ -227,10 +227,10 @@ def test_the_heart_of_a_waiting_run_beats_for_other_hosts(
 ):
     run = submit()
     began = read_run(run).status["heartbeat"] or 0.0
-    driver._tend()
+    driver._refresh_runs()
     assert read_run(run).status["heartbeat"] == began
     monkeypatch.setattr("core.jobs.cluster.driver.BEAT_INTERVAL", 0)
-    driver._tend()
+    driver._refresh_runs()
     assert (read_run(run).status["heartbeat"] or 0.0) > began
 
 
@@ -248,7 +248,7 @@ def test_a_run_stopped_alone_leaves_the_queue_before_ray_has_done_with_it(
 ):
     run = submit()
     set_state(run, "stopped")
-    driver._tend()
+    driver._refresh_runs()
     assert queue.unfinished() == {}
     assert list(driver._tasks.values()) == [run]
 
@@ -260,7 +260,7 @@ def test_all_runs_are_stopped_waiting_ones_at_once(driver: Any, submit: Callable
     (lost / "status.json").write_text('{"state": "running", "pid": 999999999, "host": "gone", "heartbeat": 1}')
     set_state(done, "completed")
     driver._stop.set()
-    driver._tend()
+    driver._refresh_runs()
     assert [read_run(run).state for run in (waits, works, lost, done)] == ["stopped", "running", "stopped", "completed"]
     assert [(run / "stop").exists() for run in (waits, works, lost, done)] == [False, True, False, False]
     assert "'fer-tui cluster start' goes on" in read_run(waits).message
@@ -276,5 +276,5 @@ def test_a_run_that_only_looks_lost_is_asked_to_stop(
     (run / "status.json").write_text('{"state": "running", "pid": 1, "host": "elsewhere", "heartbeat": 1}')
     monkeypatch.setattr("core.jobs.cluster.driver.mark", refuse)
     driver._stop.set()
-    driver._tend()
+    driver._refresh_runs()
     assert (run / "stop").exists()

@@ -13,18 +13,18 @@ from core.errors import FerError
 from core.runs.predictions import Prediction, matching_dataset, read_predictions
 from core.runs.reader import RunSnapshot
 from fer_tui.screens.mode_screen import ModeScreen
-from fer_tui.state.loaded_model import MODELS, Superseded, model_at_work
+from fer_tui.state.loaded_model import MODEL_CACHE, Superseded, model_access
 from fer_tui.widgets.face_grid import Face
-from fer_tui.widgets.judged_face import JudgedFace, judged_faces
+from fer_tui.widgets.predicted_face import PredictedFace, decode_faces
 
 if TYPE_CHECKING:
     from core.data.dataset import Dataset
 
 
-class InspectReading(ModeScreen):
+class InspectWorkers(ModeScreen):
     """The part of the screen that works in threads."""
 
-    class Told(Message):
+    class ProblemFound(Message):
         """What stood in the worker's way."""
 
         def __init__(self, job: int, text: str) -> None:
@@ -48,11 +48,11 @@ class InspectReading(ModeScreen):
     class FacesDecoded(Message):
         """Faces can be shown, under heat or not; `unread` of them could not be read."""
 
-        def __init__(self, view: int, faces: Sequence[Face], unread: int, *, are_heated: bool = False) -> None:
+        def __init__(self, view: int, faces: Sequence[Face], unreadable: int, *, has_heatmaps: bool = False) -> None:
             super().__init__()
-            self.view, self.faces, self.unread, self.are_heated = view, faces, unread, are_heated
+            self.view, self.faces, self.unreadable, self.has_heatmaps = view, faces, unreadable, has_heatmaps
 
-    class Unexplained(Message):
+    class ExplanationFailed(Message):
         """The model can't be asked where it looked."""
 
         def __init__(self, view: int, text: str) -> None:
@@ -74,48 +74,50 @@ class InspectReading(ModeScreen):
         return check
 
     def _read(self, job: int, run: RunSnapshot) -> None:
-        from core.runs.run_dataset import find_images, has_changed
+        from core.runs.run_dataset import has_changed, read_run_dataset
 
         check = self._checked(lambda: job == self.job)
         try:
             predictions = read_predictions(run.path)
             self.post_message(self.PredictionsRead(job, predictions))
-            dataset = find_images(run)
+            dataset = read_run_dataset(run)
             check()
             known = matching_dataset(predictions, dataset)
             self.post_message(self.DatasetRead(job, dataset, known))
             if len(known) < len(predictions):
                 gone = len(predictions) - len(known)
                 said = f"{gone:,} of {len(predictions):,} images are gone or in another class; they are left out."
-                self.post_message(self.Told(job, f"{dataset.root}: {said}"))
+                self.post_message(self.ProblemFound(job, f"{dataset.root}: {said}"))
             elif has_changed(run, dataset, check):
                 said = "has changed since the run: its faces may not be those that the model saw."
-                self.post_message(self.Told(job, f"{dataset.root} {said}"))
+                self.post_message(self.ProblemFound(job, f"{dataset.root} {said}"))
         except FerError as error:
-            self.post_message(self.Told(job, str(error)))
+            self.post_message(self.ProblemFound(job, str(error)))
         except Superseded:
             pass
 
     def _decode(
-        self, view: int, dataset: Dataset, predictions: Sequence[Prediction], explained: RunSnapshot | None
+        self, view: int, dataset: Dataset, predictions: Sequence[Prediction], run_to_explain: RunSnapshot | None
     ) -> None:
         """Decode some faces and show them; then, of a run that is to be explained, what its model looked at."""
         check = self._checked(lambda: view == self.view)
         try:
-            faces = judged_faces(predictions, dataset, check)
+            faces = decode_faces(predictions, dataset, check)
             self.post_message(self.FacesDecoded(view, faces, len(predictions) - len(faces)))
-            if explained is not None and faces:
-                heated = self._heated(explained, faces, check)
-                self.post_message(self.FacesDecoded(view, heated, len(predictions) - len(faces), are_heated=True))
+            if run_to_explain is not None and faces:
+                heated = self._overlay_heatmaps(run_to_explain, faces, check)
+                self.post_message(self.FacesDecoded(view, heated, len(predictions) - len(faces), has_heatmaps=True))
         except FerError as error:
-            self.post_message(self.Unexplained(view, str(error)))
+            self.post_message(self.ExplanationFailed(view, str(error)))
         except Superseded:
             pass
 
-    def _heated(self, run: RunSnapshot, faces: Sequence[JudgedFace], check: Callable[[], None]) -> list[JudgedFace]:
-        from core.evaluation.grad_cam import heated_faces
+    def _overlay_heatmaps(
+        self, run: RunSnapshot, faces: Sequence[PredictedFace], check: Callable[[], None]
+    ) -> list[PredictedFace]:
+        from core.evaluation.grad_cam import grad_cam_overlays
 
-        with model_at_work("be explained"):
+        with model_access("be explained"):
             check()
-            pictures = heated_faces(MODELS.model(run.path), [face.image for face in faces])
+            pictures = grad_cam_overlays(MODEL_CACHE.model(run.path), [face.image for face in faces])
         return [replace(face, image=picture) for face, picture in zip(faces, pictures, strict=True)]

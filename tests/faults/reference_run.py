@@ -40,7 +40,7 @@ PER_CLASS = 10
 TIMES = ("seconds", "images_per_second")
 
 
-class Undisturbed:
+class ReferenceRun:
     """The run that the others are held against, and the data of all."""
 
     def __init__(self, place: Path, nursery: Nursery, **settings: Any) -> None:
@@ -52,7 +52,7 @@ class Undisturbed:
         self.steps = nursery.finish(self.run)
         state = read_run(self.run)
         assert state.state == "completed", state.message
-        self.said = outcome(self.run)
+        self.expected = outcome(self.run)
 
     def new_run(self) -> Path:
         """Another run of the same settings."""
@@ -67,7 +67,7 @@ class Undisturbed:
         snapshot = read_run(run)
         assert snapshot.state == "completed", f"{run}: {snapshot.state}: {snapshot.message}"
         said = outcome(run)
-        for name, value in self.said.items():
+        for name, value in self.expected.items():
             assert said[name] == value, f"{run}: {name} is not that of an undisturbed run"
 
 
@@ -101,7 +101,7 @@ def arrays(file: Path | io.BytesIO) -> str:
     return found.hexdigest()
 
 
-class Reader:
+class RunDirectoryChecker:
     """Reads a run directory again and again while others write it; a context manager."""
 
     def __init__(self, run: Path, config: TrainingConfig, *, as_gpu: bool = False) -> None:
@@ -114,10 +114,10 @@ class Reader:
         self._epochs = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
-        self.looks = 0
+        self.check_count = 0
         self.faults: list[str] = []
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> RunDirectoryChecker:
         self._thread.start()
         return self
 
@@ -128,7 +128,7 @@ class Reader:
     def _read(self) -> None:
         while not self._ended.wait(0.002):
             try:
-                self.look()
+                self.check_once()
             except AssertionError as error:
                 self.faults.append(str(error))
                 return
@@ -136,13 +136,13 @@ class Reader:
                 self.faults.append(f"{type(error).__name__}: {error}")
                 return
 
-    def look(self) -> None:
+    def check_once(self) -> None:
         """Look once.
 
         Raises:
             AssertionError: the directory is not as a reader may expect it.
         """
-        self.looks += 1
+        self.check_count += 1
         evaluation = self._run / "evaluation.json"
         was_evaluated = evaluation.exists()
         snapshot = read_run(self._run)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyte
-from installed import COMMAND, DEADLINE, Started
+from installed import COMMAND, DEADLINE, RunningCommand
 
 SIZES = ((80, 24), (132, 43))
 # What TensorFlow, its libraries and Python write by themselves; our own "loading TensorFlow" is none of it.
-CHATTER = re.compile(r"tensorflow/|[IWEF]0000 |absl|oneDNN|cuda|TF-TRT|\bXLA\b|WARNING|Warning:|Traceback")
+FOREIGN_OUTPUT = re.compile(r"tensorflow/|[IWEF]0000 |absl|oneDNN|cuda|TF-TRT|\bXLA\b|WARNING|Warning:|Traceback")
 # Sequences that pyte would print: the keyboard protocols of Kitty and xterm.
 _PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]")
 _UNFINISHED = re.compile(rb"\x1b[^a-zA-Z\x1b]*$")
@@ -41,7 +41,7 @@ KEYS: Mapping[str, str] = {
 }
 
 
-class Screen(Started):
+class TerminalApp(RunningCommand):
     """The app on a terminal of its own."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Screen(Started):
         """
         self._model = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._model)
-        self._rest = b""
+        self._pending_bytes = b""
         self._changed = threading.Condition()
         self._came = time.monotonic()
         env = {"COLORTERM": "truecolor", **(env or {})}
@@ -116,16 +116,16 @@ class Screen(Started):
         row = (max if last else min)(number for number, line in enumerate(rows) if text in line)
         return row, (rows[row].rindex if last else rows[row].index)(text) + len(text) // 2
 
-    def rest(self, seconds: float = 0.3) -> None:
+    def wait_until_stable(self, seconds: float = 0.3) -> None:
         """Wait until the screen stays as it is for so long, as the eye does before the hand moves."""
         self.wait_for(lambda text: time.monotonic() - self._came > seconds)
 
     def _take(self, name: str, content: bytes) -> None:
         super()._take(name, content)
-        content = self._rest + content
+        content = self._pending_bytes + content
         unfinished = _UNFINISHED.search(content)
-        self._rest = content[unfinished.start() :] if unfinished else b""
+        self._pending_bytes = content[unfinished.start() :] if unfinished else b""
         with self._changed:
-            self._stream.feed(_PRIVATE.sub(b"", content[: len(content) - len(self._rest)]))
+            self._stream.feed(_PRIVATE.sub(b"", content[: len(content) - len(self._pending_bytes)]))
             self._came = time.monotonic()
             self._changed.notify_all()

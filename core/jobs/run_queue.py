@@ -17,9 +17,9 @@ from pathlib import Path
 
 from core.errors import RunError
 from core.runs.names import LOG, STOP
-from core.runs.reader import ENDED, read_run
+from core.runs.reader import FINAL_STATES, read_run
 from core.runs.resume import load_config, set_final_state
-from core.runs.writer import enqueue, explain_end
+from core.runs.writer import enqueue, set_end_message
 from core.system.processes import lower_priority, start_detached
 
 # Of waiting runs, in seconds: how often their directories are looked at for a stop, and their hearts beat.
@@ -54,7 +54,7 @@ class RunQueue:
     def is_busy(self) -> bool:
         """Whether a run is worked on, or waits; one that has ended, and whose process is about to, is not."""
         current = self.current
-        return bool(self._waiting) or (current is not None and read_run(current).state not in ENDED)
+        return bool(self._waiting) or (current is not None and read_run(current).state not in FINAL_STATES)
 
     def add(self, runs: Sequence[Path]) -> bool:
         """Put runs at the end; whether a thread has to be started that calls `work`."""
@@ -67,7 +67,7 @@ class RunQueue:
 
     def work(self) -> None:
         """Train every run; returns when none is left. An error that keeps a run from beginning is in `errors`."""
-        threading.Thread(target=self._beat, args=[self._idle], name="waiting runs", daemon=True).start()
+        threading.Thread(target=self._refresh_heartbeats, args=[self._idle], name="waiting runs", daemon=True).start()
         while (run := self._next()) is not None:
             try:
                 if self._stop.is_set():
@@ -79,7 +79,7 @@ class RunQueue:
             except Exception as error:
                 self.errors[run] = error
 
-    def withdraw(self, run: Path) -> bool:
+    def cancel(self, run: Path) -> bool:
         """Take a run out that waits and mark it stopped; false where it does not wait (any more)."""
         with self._mutex:
             if run not in self._waiting:
@@ -105,7 +105,7 @@ class RunQueue:
                 self._idle.set()
             return self.current
 
-    def _beat(self, idle: threading.Event) -> None:
+    def _refresh_heartbeats(self, idle: threading.Event) -> None:
         """Keep the hearts of waiting runs beating, by which other hosts know of us, and see which shall not begin."""
         beaten = time.monotonic()
         while not idle.wait(LISTEN_INTERVAL):
@@ -115,7 +115,7 @@ class RunQueue:
             for run in waiting:
                 with contextlib.suppress(OSError, RunError):
                     if (run / STOP).exists():
-                        self.withdraw(run)
+                        self.cancel(run)
                     elif is_due:
                         self._say_queued(run)
             beaten = time.monotonic() if is_due else beaten
@@ -129,7 +129,7 @@ class RunQueue:
         if self._in_children:
             return False
         config = load_config(run)
-        return not self._is_shared or (config.on_one_device and not config.deterministic)
+        return not self._is_shared or (config.is_single_device and not config.deterministic)
 
     def _train_here(self, run: Path) -> None:
         from core.training.trainer import train
@@ -137,7 +137,7 @@ class RunQueue:
         self._in_children = True
         if self._is_shared:
             lower_priority(threading.get_native_id())
-        train(load_config(run), run, _Either(self._stop))
+        train(load_config(run), run, _CombinedEvent(self._stop))
 
     def _train_in_child(self, run: Path) -> None:
         self._child = start_worker([run])
@@ -150,7 +150,7 @@ class RunQueue:
         if read_run(run).status.get("state") == "queued":
             set_final_state(run, "failed", f"its process ended with status {status} before it began; see log.txt")
         elif status < 0 and read_run(run).state == "interrupted":
-            explain_end(run, f"its process was killed by signal {-status}, as happens when memory runs out")
+            set_end_message(run, f"its process was killed by signal {-status}, as happens when memory runs out")
 
     def _signal_child(self, number: signal.Signals) -> None:
         child = self._child
@@ -159,7 +159,7 @@ class RunQueue:
                 child.send_signal(number)
 
 
-class _Either(threading.Event):
+class _CombinedEvent(threading.Event):
     """A run's own stop, which its directory can ask for; the queue's stop is every run's."""
 
     def __init__(self, other: threading.Event) -> None:

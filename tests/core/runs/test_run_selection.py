@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.runs.evaluated import evaluated, next_evaluated, run_to_inspect
 from core.runs.reader import RunSnapshot, read_run
+from core.runs.run_selection import evaluated_runs, next_evaluated, run_to_inspect
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def runs(write_run: Callable[..., Path]) -> list[RunSnapshot]:
 
 
 def test_those_that_have_an_evaluation(runs: list[RunSnapshot]):
-    assert [run.name for run in evaluated(runs)] == ["4", "2"]
+    assert [run.name for run in evaluated_runs(runs)] == ["4", "2"]
 
 
 @pytest.mark.parametrize(("wanted", "found"), [("1", "1"), ("2", "2"), (None, "4"), ("gone", "4")])

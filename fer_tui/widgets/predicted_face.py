@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from core.runs.predictions import Prediction
 from fer_tui.console.output import escape_control
-from fer_tui.widgets.confusion_matrix import fitted
+from fer_tui.widgets.confusion_matrix import fit_to_width
 from fer_tui.widgets.face_grid import Face
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class JudgedFace(Face):
+class PredictedFace(Face):
     """A face with its prediction below it."""
 
     prediction: Prediction
@@ -27,16 +27,16 @@ class JudgedFace(Face):
         """Both classes, each cut where there is no room for them, and how sure the model was."""
         confidence = f" {self.prediction.confidence:.0%}"
         label, said = escape_control(self.prediction.label), escape_control(self.prediction.predicted)
-        if self.prediction.is_right:
-            return fitted(fitted(label, min(cell_len(label), room - len(confidence))) + confidence, room)
+        if self.prediction.is_correct:
+            return fit_to_width(fit_to_width(label, min(cell_len(label), room - len(confidence))) + confidence, room)
         names = room - len(confidence) - 1
         # What the shorter name leaves is the longer one's.
         first = min(cell_len(label), max(names // 2, names - cell_len(said)))
         second = min(cell_len(said), names - first)
-        return fitted(f"{fitted(label, first)}→{fitted(said, second)}{confidence}", room)
+        return fit_to_width(f"{fit_to_width(label, first)}→{fit_to_width(said, second)}{confidence}", room)
 
 
-def judged_faces(predictions: Sequence[Prediction], dataset: Dataset, check: Callable[[], None]) -> list[JudgedFace]:
+def decode_faces(predictions: Sequence[Prediction], dataset: Dataset, check: Callable[[], None]) -> list[PredictedFace]:
     """The faces of some predictions; those that can't be read are left out.
 
     Args:
@@ -46,11 +46,11 @@ def judged_faces(predictions: Sequence[Prediction], dataset: Dataset, check: Cal
     """
     from core.data.images import ImageError
 
-    faces: list[JudgedFace] = []
+    faces: list[PredictedFace] = []
     for prediction in predictions:
         check()
         try:
-            faces.append(JudgedFace(prediction.label, dataset.image(prediction.path), prediction))
+            faces.append(PredictedFace(prediction.label, dataset.image(prediction.path), prediction))
         except ImageError:
             continue
     return faces

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from core.config.training_config import resolve
-from core.jobs import queue as run_queue
-from core.jobs.queue import RunQueue
+from core.jobs import run_queue
+from core.jobs.run_queue import RunQueue
 from core.runs.reader import read_run
 from core.runs.writer import create_run, request_stop
 from core.system.processes import NICENESS, lower_priority

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from core.runs.reader import RunSnapshot
 
 
-def evaluated(runs: Sequence[RunSnapshot]) -> list[RunSnapshot]:
+def evaluated_runs(runs: Sequence[RunSnapshot]) -> list[RunSnapshot]:
     """The runs that have an evaluation, in their order."""
     return [run for run in runs if run.evaluation is not None]
 
@@ -20,7 +20,7 @@ def run_to_inspect(runs: Sequence[RunSnapshot], wanted: str | None) -> RunSnapsh
         wanted: the name of a run.
     """
     named = [run for run in runs if run.name == wanted]
-    return next(iter((*named, *evaluated(runs), *runs)), None)
+    return next(iter((*named, *evaluated_runs(runs), *runs)), None)
 
 
 def next_evaluated(runs: Sequence[RunSnapshot], run: RunSnapshot, direction: int) -> RunSnapshot | None:
@@ -32,5 +32,5 @@ def next_evaluated(runs: Sequence[RunSnapshot], run: RunSnapshot, direction: int
         direction: -1 or 1, as places in the list go.
     """
     if direction < 0:
-        return next((other for other in reversed(evaluated(runs)) if other.name > run.name), None)
-    return next((other for other in evaluated(runs) if other.name < run.name), None)
+        return next((other for other in reversed(evaluated_runs(runs)) if other.name > run.name), None)
+    return next((other for other in evaluated_runs(runs) if other.name < run.name), None)

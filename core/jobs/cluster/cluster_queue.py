@@ -21,7 +21,7 @@ from core.runs.names import LOG
 from core.runs.reader import RunSnapshot, is_run, read_json, read_run
 from core.runs.writer import request_stop
 from core.system import files
-from core.system.hardware import sample
+from core.system.hardware import sample_load
 from core.system.processes import start_detached
 
 # Ray takes a while to start, longer on a busy machine; the driver says that it is there when it has.
@@ -32,7 +32,7 @@ SMALLEST_PART = 0.0001
 
 
 @dataclass(frozen=True)
-class Needs:
+class RunResources:
     """What a run takes of a machine while it trains.
 
     Attributes:
@@ -54,7 +54,7 @@ class ClusterQueue:
         self.folder = self.runs.with_name(f"{self.runs.name}.cluster")
         self._entries = self.folder / "queue"
 
-    def add(self, runs: Sequence[Path], needs: Needs) -> None:
+    def add(self, runs: Sequence[Path], needs: RunResources) -> None:
         """Put runs into the queue.
 
         Raises:
@@ -67,7 +67,7 @@ class ClusterQueue:
         except OSError as error:
             raise RunError(f"{self.folder}: {error.strerror}; it must be writable") from None
 
-    def unfinished(self) -> dict[Path, Needs]:
+    def unfinished(self) -> dict[Path, RunResources]:
         """The runs that have not come to their end, in the order of their names, and what each takes."""
         try:
             entries = sorted(path for path in self._entries.iterdir() if path.suffix == ".json")
@@ -80,18 +80,18 @@ class ClusterQueue:
         """Take a run out that has come to its end."""
         (self._entries / f"{run.name}.json").unlink(missing_ok=True)
 
-    def driver(self) -> RunSnapshot:
+    def driver_snapshot(self) -> RunSnapshot:
         """What the driver says of itself, as of a run: `running`, or how it ended."""
         return read_run(self.folder)
 
-    def is_driven(self) -> bool:
+    def has_driver(self) -> bool:
         """Whether a driver works, here or on another host."""
-        return self.driver().state == "running"
+        return self.driver_snapshot().state == "running"
 
     @property
     def address(self) -> str | None:
         """The cluster that the last driver used; None for this machine's own devices."""
-        return self.driver().status.get("address")
+        return self.driver_snapshot().status.get("address")
 
     def start(self, address: str | None) -> None:
         """Start a driver in the background, and wait until it works.
@@ -109,13 +109,13 @@ class ClusterQueue:
             "core.jobs.cluster.driver", words, self.folder / LOG, ray_environment(), folder=self.folder
         )
         while process.poll() is None:
-            driver = self.driver()
+            driver = self.driver_snapshot()
             if driver.state == "running" and driver.message not in ("", STARTING):
                 return
             time.sleep(PAUSE)
         # Another one may have been there first.
-        if process.returncode and not self.is_driven():
-            raise FerError(f"cluster: {self.driver().message or _last_line(self.folder / 'log.txt')}")
+        if process.returncode and not self.has_driver():
+            raise FerError(f"cluster: {self.driver_snapshot().message or _last_line(self.folder / 'log.txt')}")
 
     def stop(self) -> None:
         """Have the driver end its runs after their batch, and itself; returns when it has.
@@ -123,14 +123,14 @@ class ClusterQueue:
         Raises:
             RunError: there is no driver; the request can't be written.
         """
-        if not self.is_driven():
+        if not self.has_driver():
             raise RunError(f"cluster: nothing is running for {self.runs}; 'fer-tui cluster status' tells of the queue")
         request_stop(self.folder)
-        while self.is_driven():
+        while self.has_driver():
             time.sleep(PAUSE)
 
 
-def check_needs(needs: Needs) -> None:
+def check_resources(needs: RunResources) -> None:
     """See that Ray can take the numbers.
 
     Raises:
@@ -145,24 +145,24 @@ def check_needs(needs: Needs) -> None:
         raise ConfigError("gpus_per_run", f"above 1 it must be a whole number (got {needs.gpus:g})")
 
 
-def check_fits_here(needs: Needs) -> None:
+def check_fits_here(needs: RunResources) -> None:
     """See that this machine alone has what a run takes: no other will join it.
 
     Raises:
         ConfigError: it has not.
     """
-    cpus, gpus = os.cpu_count() or 1, len(sample().gpus)
+    cpus, gpus = os.cpu_count() or 1, len(sample_load().gpus)
     if needs.cpus > cpus:
         raise ConfigError("cpus_per_run", f"this machine has {cpus} (got {needs.cpus:g})")
     if (needs.gpus or 0) > gpus:
         raise ConfigError("gpus_per_run", f"this machine has {gpus or 'no GPU'} (got {needs.gpus:g})")
 
 
-def _needs(content: Mapping[str, Any]) -> Needs:
+def _needs(content: Mapping[str, Any]) -> RunResources:
     """An entry's content; what is damaged counts as not told."""
     cpus, gpus = content.get("cpus"), content.get("gpus")
-    usual = Needs()
-    return Needs(
+    usual = RunResources()
+    return RunResources(
         float(cpus) if isinstance(cpus, int | float) else usual.cpus,
         float(gpus) if isinstance(gpus, int | float) else usual.gpus,
     )

@@ -12,7 +12,7 @@ from core.errors import ConfigError, FerError, RunError, first_line
 from core.export.mlflow import MlflowTracker
 from core.export.tensorboard import TensorBoardTracker
 from core.export.tracker import Tracker
-from core.runs.reader import ENDED, read_run
+from core.runs.reader import FINAL_STATES, read_run
 from core.system import extras
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def log_run(run: Path, kind: str) -> str:
         RunError: the run is under way, the package is missing, or the tracker does not take it.
     """
     snapshot = read_run(run)
-    if snapshot.state not in ENDED:
+    if snapshot.state not in FINAL_STATES:
         raise RunError(f"{run.name}: is {snapshot.state}; log it when it has ended, or set track when you train")
     try:
         tracker = open_tracker(kind, run)
@@ -60,7 +60,7 @@ def log_run(run: Path, kind: str) -> str:
         raise RunError(f"{kind}: {first_line(error)[:300]}") from None
 
 
-class Tracking:
+class TrackerList:
     """The trackers of a run under way. One that fails is left alone from then on: no training ends for its sake."""
 
     def __init__(self, kind: str, run: Path) -> None:
@@ -68,25 +68,25 @@ class Tracking:
         self._run = run
         self._trackers: dict[str, Tracker] = {}
         for name in {"none": (), "both": tuple(TRACKERS)}.get(kind, (kind,)):
-            with self._left_alone_if_it_fails(name):
+            with self._drop_on_error(name):
                 self._trackers[name] = open_tracker(name, run)
 
     def log_epochs(self) -> None:
         """Log the epochs that came since."""
         for name, tracker in list(self._trackers.items()):
-            with self._left_alone_if_it_fails(name):
+            with self._drop_on_error(name):
                 tracker.log_epochs(read_run(self._run))
 
     def log_end(self, state: str) -> None:
         """Log that the run ended in a state, which its directory need not tell yet."""
         for name, tracker in list(self._trackers.items()):
-            with self._left_alone_if_it_fails(name):
+            with self._drop_on_error(name):
                 run = replace(read_run(self._run), state=state)
                 tracker.log_epochs(run)
                 logger.info("logged to %s", tracker.log_end(run))
 
     @contextlib.contextmanager
-    def _left_alone_if_it_fails(self, name: str) -> Iterator[None]:
+    def _drop_on_error(self, name: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:

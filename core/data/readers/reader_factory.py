@@ -22,7 +22,7 @@ class Reader:
     """
 
     name: str
-    takes: Callable[[Path], bool]
+    can_read: Callable[[Path], bool]
     read: Callable[[Path], Dataset]
 
 
@@ -31,8 +31,8 @@ def _csv_in(root: Path) -> Path:
 
 
 READERS = (
-    Reader("fer2013", lambda root: _csv_in(root).is_file(), lambda root: fer2013_csv.read_csv(_csv_in(root))),
-    Reader("image tree", Path.is_dir, image_tree.read),
+    Reader("fer2013", lambda root: _csv_in(root).is_file(), lambda root: fer2013_csv.read_fer2013_csv(_csv_in(root))),
+    Reader("image tree", Path.is_dir, image_tree.read_image_tree),
 )
 
 
@@ -48,7 +48,7 @@ def read_dataset(root: Path) -> Dataset:
     root = Path(root)
     try:
         for reader in READERS:
-            if reader.takes(root):
+            if reader.can_read(root):
                 return reader.read(root)
     except OSError as error:
         raise DatasetError(f"{error.filename or root}: {error.strerror}; the data set must be readable") from None

@@ -17,14 +17,14 @@ from typing import Any
 import psutil
 import pytest
 from PIL import Image
-from trainings import FAST, StopAfter, gone_on, trained
+from trainings import FAST, StopAfter, resume_run, train_run
 
 from core.config.training_config import TrainingConfig, resolve
 from core.errors import RunError
-from core.export.confusion_image import confusion_picture
-from core.export.tracking import Tracking, log_run, open_tracker
+from core.export.confusion_image import draw_confusion_matrix
+from core.export.tracker_registry import TrackerList, log_run, open_tracker
 from core.runs.names import MLFLOW, TENSORBOARD
-from core.runs.predictions import read_evaluation
+from core.runs.predictions import parse_evaluation
 from core.runs.reader import RunSnapshot
 from core.runs.writer import create_run
 
@@ -95,12 +95,12 @@ def both(faces: Path, tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str)
         patch.setenv("MLFLOW_TRACKING_URI", mlflow_uri)
         config = resolve({**FAST, "data": faces, "epochs": 3, "track": "both"})
         run = create_run(config, tmp_path_factory.mktemp("runs"))
-        assert gone_on(run, config, StopAfter(run, 1)).state == "stopped"
+        assert resume_run(run, config, StopAfter(run, 1)).state == "stopped"
         from mlflow import MlflowClient
 
         found = json.loads((run / MLFLOW).read_text())["run_id"]
         assert MlflowClient(mlflow_uri).get_run(found).info.status == "KILLED"
-        done = gone_on(run, config)
+        done = resume_run(run, config)
         assert done.state == "completed", done.message
         assert run_id(done) == found
     return done
@@ -142,7 +142,7 @@ def test_a_finished_run_is_logged_afterwards(
     client: Any, settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "faces of mine")
-    run = trained(settings(), tmp_path)
+    run = train_run(settings(), tmp_path)
     assert not (run.path / MLFLOW).exists()
     log_run(run.path, "mlflow")
     assert steps(client, run, "val_loss") == points(run, "val_loss")
@@ -159,7 +159,7 @@ def test_a_server_that_is_away_ends_no_run(
     settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
-    run = trained(settings(track="mlflow"), tmp_path)
+    run = train_run(settings(track="mlflow"), tmp_path)
     assert run.state == "completed"
     said = (run.path / "log.txt").read_text()
     assert "the run continues without it: 'fer-tui log " in said
@@ -180,7 +180,7 @@ def test_a_tracker_that_fails_is_left_alone_from_then_on(
 
     monkeypatch.setattr("core.export.tracking.open_tracker", lambda name, run: Failing())
     run = write_run()
-    under_way = Tracking("mlflow", run)
+    under_way = TrackerList("mlflow", run)
     under_way.log_epochs()
     under_way.log_epochs()
     under_way.log_end("completed")
@@ -230,14 +230,14 @@ def test_tensorboard_has_the_matrix_and_the_graph(board: Callable[[str], Any], b
     assert "confusion_matrix" in board("plugin/images/tags")[name]
     (picture,) = board(f"plugin/images/images?run={name}&tag=confusion_matrix&sample=0")
     with Image.open(BytesIO(board(f"plugin/images/individualImage?{picture['query']}"))) as shown:
-        told = read_evaluation(both.evaluation)
+        told = parse_evaluation(both.evaluation)
         assert told is not None
-        assert shown.convert("RGB").tobytes() == confusion_picture(told.classes, told.matrix).tobytes()
+        assert shown.convert("RGB").tobytes() == draw_confusion_matrix(told.classes, told.matrix).tobytes()
     assert board("plugin/graphs/info")[name]["run_graph"]
 
 
 def test_logging_anew_replaces_what_was_there(settings: Callable[..., TrainingConfig], tmp_path: Path):
-    run = trained(settings(epochs=1), tmp_path)
+    run = train_run(settings(epochs=1), tmp_path)
     for _ in range(2):
         assert log_run(run.path, "tensorboard").startswith(str(run.path / TENSORBOARD))
     assert len(list((run.path / TENSORBOARD).iterdir())) == 1
@@ -274,10 +274,10 @@ def test_a_package_that_is_missing_is_named(write_run: Callable[..., Path], monk
 
 def test_a_matrix_of_names_that_cannot_be_drawn():
     names = ["one\ntwo", "\x1b[31mred", "高兴"]
-    picture = confusion_picture(names, [[5, 0, 0], [1, 2, 3], [0, 0, 0]])
+    picture = draw_confusion_matrix(names, [[5, 0, 0], [1, 2, 3], [0, 0, 0]])
     assert picture.size == (104 + 3 * 64,) * 2
     shown = ["one?two", "?[31mred", "高兴"]
-    assert picture.tobytes() == confusion_picture(shown, [[5, 0, 0], [1, 2, 3], [0, 0, 0]]).tobytes()
+    assert picture.tobytes() == draw_confusion_matrix(shown, [[5, 0, 0], [1, 2, 3], [0, 0, 0]]).tobytes()
     # Darkest where all of a row is; white where nothing is.
     corner = 104 + 4
     assert picture.getpixel((corner, corner)) == (8, 48, 107)

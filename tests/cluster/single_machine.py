@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from failures import fer
+from failures import cli_output
 from machines import move_to_own_network
 
 from core.data.demo import write_faces
-from core.jobs.cluster.queue import ClusterQueue
+from core.jobs.cluster.cluster_queue import ClusterQueue
 from core.runs.reader import list_runs, read_run
 
 # One after another.
@@ -44,37 +44,37 @@ def alone(place: Path) -> None:
     queue = ClusterQueue(runs)
 
     endless = ["--epochs", "100000", "--patience", "none"]
-    fer("cluster", "run", "--data", str(data), *LINE, *endless, "--seeds", "3,1,2", "--runs", str(runs))
+    cli_output("cluster", "run", "--data", str(data), *LINE, *endless, "--seeds", "3,1,2", "--runs", str(runs))
     long, waits, last = sorted(list_runs(runs))
     assert [read_run(run).config["seed"] for run in (long, waits, last)] == [3, 1, 2]
-    driver = queue.driver().status["pid"]
-    fer("stop", waits.name, "--runs", str(runs))
+    driver = queue.driver_snapshot().status["pid"]
+    cli_output("stop", waits.name, "--runs", str(runs))
     assert (read_run(waits).state, read_run(waits).message) == ("stopped", "stopped before it began")
 
     more = ["--epochs", "1", "--gpus-per-run", "0", "--runs", str(runs), "--json"]
-    told = json.loads(fer("cluster", "run", "--data", str(gone), *LINE, *more))
+    told = json.loads(cli_output("cluster", "run", "--data", str(gone), *LINE, *more))
     fails = runs / told[0]["run"]
     shutil.rmtree(gone)
-    assert queue.driver().status["pid"] == driver, "it was driven, and is by another one now"
+    assert queue.driver_snapshot().status["pid"] == driver, "it was driven, and is by another one now"
 
     until(lambda: bool(read_run(long).history))
     watch(runs)
     assert read_run(last).state == "queued"
-    fer("stop", long.name, "--runs", str(runs))
+    cli_output("stop", long.name, "--runs", str(runs))
     assert read_run(long).state == "stopped"
     until(lambda: read_run(last).state == "running")
     # Who stops a run means it.
     until(lambda: long not in queue.unfinished())
-    fer("stop", last.name, "--runs", str(runs))
+    cli_output("stop", last.name, "--runs", str(runs))
 
-    until(lambda: not queue.is_driven())
+    until(lambda: not queue.has_driver())
     assert not queue.unfinished()
     failed = read_run(fails)
     assert failed.state == "failed" and str(gone) in failed.message, f"{failed.state}: {failed.message}"
     assert (fails / "log.txt").read_text().count("reading the images") == 1, "an ordinary failure was tried again"
-    told = json.loads(fer("cluster", "status", "--runs", str(runs), "--json"))
+    told = json.loads(cli_output("cluster", "status", "--runs", str(runs), "--json"))
     assert told == {"driver": {**told["driver"], "state": "completed", "address": None}, "runs": []}
-    assert "nothing is running" in fer("cluster", "stop", "--runs", str(runs), status=1)
+    assert "nothing is running" in cli_output("cluster", "stop", "--runs", str(runs), status=1)
 
 
 def watch(runs: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from core.errors import ConfigError, FerError, RunError
 from core.jobs.cluster import task as cluster_task
 from core.jobs.cluster.access import check_cluster, find_token
-from core.jobs.cluster.queue import ClusterQueue, Needs, check_fits_here, check_needs
+from core.jobs.cluster.cluster_queue import ClusterQueue, RunResources, check_fits_here, check_resources
 from core.jobs.cluster.task import ChildLostError, child_environment, train_run
 from core.runs.reader import read_run
 from core.system import hardware as load
@@ -27,9 +27,9 @@ def test_a_queue_keeps_what_is_unfinished(tmp_path: Path, write_run: Callable[..
     queue = ClusterQueue(tmp_path / "runs")
     later, sooner = write_run("2-b"), write_run("1-a")
     assert queue.unfinished() == {}
-    queue.add([later], Needs(2, 0.5))
-    queue.add([sooner], Needs())
-    assert list(queue.unfinished().items()) == [(sooner, Needs(1.0, None)), (later, Needs(2.0, 0.5))]
+    queue.add([later], RunResources(2, 0.5))
+    queue.add([sooner], RunResources())
+    assert list(queue.unfinished().items()) == [(sooner, RunResources(1.0, None)), (later, RunResources(2.0, 0.5))]
     assert ClusterQueue(Path(os.path.relpath(tmp_path / "runs"))).unfinished() == queue.unfinished()
     queue.remove(sooner)
     queue.remove(sooner)
@@ -41,22 +41,22 @@ def test_a_queue_keeps_what_is_unfinished(tmp_path: Path, write_run: Callable[..
 def test_a_damaged_entry_counts_as_one_that_says_nothing(tmp_path: Path, write_run: Callable[..., Path]):
     queue = ClusterQueue(tmp_path / "runs")
     run = write_run("1-a")
-    queue.add([run], Needs(2, 2))
+    queue.add([run], RunResources(2, 2))
     for content in ("", "[]", '{"cpus": "many", "gpus": []}'):
         (queue.folder / "queue" / "1-a.json").write_text(content)
-        assert queue.unfinished() == {run: Needs()}
+        assert queue.unfinished() == {run: RunResources()}
 
 
 def test_a_queue_that_cannot_be_written_is_named(tmp_path: Path, write_run: Callable[..., Path]):
     queue = ClusterQueue(tmp_path / "runs")
     queue.folder.write_text("in the way")
     with pytest.raises(RunError, match=r"runs\.cluster: .*must be writable"):
-        queue.add([write_run("1-a")], Needs())
+        queue.add([write_run("1-a")], RunResources())
 
 
 def test_without_a_driver_there_is_nothing_to_stop(tmp_path: Path):
     queue = ClusterQueue(tmp_path / "runs")
-    assert not queue.is_driven()
+    assert not queue.has_driver()
     assert queue.address is None
     with pytest.raises(RunError, match="nothing is running for"):
         queue.stop()
@@ -65,36 +65,36 @@ def test_without_a_driver_there_is_nothing_to_stop(tmp_path: Path):
 @pytest.mark.parametrize(
     ("needs", "said"),
     [
-        (Needs(-1), "cpus_per_run: must be 0 or more (got -1)"),
-        (Needs(float("nan")), "cpus_per_run: must be 0 or more (got nan)"),
-        (Needs(1, float("inf")), "gpus_per_run: must be 0 or more (got inf)"),
-        (Needs(1, 0.00001), "gpus_per_run: a part must be 0.0001 or more (got 1e-05)"),
-        (Needs(1, 1.5), "gpus_per_run: above 1 it must be a whole number (got 1.5)"),
+        (RunResources(-1), "cpus_per_run: must be 0 or more (got -1)"),
+        (RunResources(float("nan")), "cpus_per_run: must be 0 or more (got nan)"),
+        (RunResources(1, float("inf")), "gpus_per_run: must be 0 or more (got inf)"),
+        (RunResources(1, 0.00001), "gpus_per_run: a part must be 0.0001 or more (got 1e-05)"),
+        (RunResources(1, 1.5), "gpus_per_run: above 1 it must be a whole number (got 1.5)"),
     ],
 )
-def test_numbers_that_ray_cannot_take(needs: Needs, said: str):
+def test_numbers_that_ray_cannot_take(needs: RunResources, said: str):
     with pytest.raises(ConfigError) as error:
-        check_needs(needs)
+        check_resources(needs)
     assert str(error.value) == said
 
 
 def test_numbers_that_ray_can_take():
-    for needs in (Needs(), Needs(0, 0), Needs(1.5, 0.25), Needs(4, 2)):
-        check_needs(needs)
+    for needs in (RunResources(), RunResources(0, 0), RunResources(1.5, 0.25), RunResources(4, 2)):
+        check_resources(needs)
 
 
 def test_what_this_machine_does_not_have(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    check_fits_here(Needs(4, None))
+    check_fits_here(RunResources(4, None))
     with pytest.raises(ConfigError, match=r"cpus_per_run: this machine has 4 \(got 5\)"):
-        check_fits_here(Needs(5))
+        check_fits_here(RunResources(5))
     monkeypatch.setattr(load, "_gpus", lambda: ())
     with pytest.raises(ConfigError, match=r"gpus_per_run: this machine has no GPU \(got 0.5\)"):
-        check_fits_here(Needs(1, 0.5))
+        check_fits_here(RunResources(1, 0.5))
     monkeypatch.setattr(load, "_gpus", lambda: (object(), object()))
-    check_fits_here(Needs(1, 2))
+    check_fits_here(RunResources(1, 2))
     with pytest.raises(ConfigError, match=r"gpus_per_run: this machine has 2 \(got 3\)"):
-        check_fits_here(Needs(1, 3))
+        check_fits_here(RunResources(1, 3))
 
 
 def test_the_token_is_where_ray_looks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -241,8 +241,8 @@ def test_a_worker_dies_with_its_lifeline(write_run: Callable[..., Path]):
 
 def test_a_signal_to_a_worker_with_a_lifeline_is_no_stop(write_run: Callable[..., Path]):
     run = write_run(status={"state": "queued"})
-    code = "import signal; from core.jobs import queue, worker; from pathlib import Path;"
-    code += "queue.RunQueue.work = lambda queue: signal.raise_signal(signal.SIGTERM);"
+    code = "import signal; from core.jobs import run_queue, worker; from pathlib import Path;"
+    code += "run_queue.RunQueue.work = lambda queue: signal.raise_signal(signal.SIGTERM);"
     code += f"worker.main([Path({str(run)!r})], hears_signals=False)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -15
     assert read_run(run).state == "interrupted"

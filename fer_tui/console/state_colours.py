@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 # The theme colour of each state. Other states have no colour.
-MEANINGS: Mapping[str, str] = {
+STATE_COLOURS: Mapping[str, str] = {
     "completed": "success",
     "running": "primary",
     "failed": "error",
@@ -25,9 +25,9 @@ TERMINAL_STYLES: Mapping[str, str] = {
 
 def terminal_style(state: str) -> str:
     """The Rich style of a state in what a command prints; empty where it has none."""
-    return TERMINAL_STYLES.get(MEANINGS.get(state, ""), "")
+    return TERMINAL_STYLES.get(STATE_COLOURS.get(state, ""), "")
 
 
 def theme_colour(state: str, variables: Mapping[str, str]) -> str:
     """The colour of a state on a screen, of the theme's variables; empty where it has none."""
-    return variables.get(MEANINGS.get(state, ""), "")
+    return variables.get(STATE_COLOURS.get(state, ""), "")

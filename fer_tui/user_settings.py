@@ -19,7 +19,7 @@ def _setting(description: str, default: Any = None, **more: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Settings:
+class UserSettings:
     """What the user wants to be so at every start.
 
     pydantic checks a file against it, and is not imported where there is none: it would take a fifth of the start.
@@ -44,4 +44,4 @@ class Settings:
     )
 
 
-FIELDS: Mapping[str, Field[Any]] = {each.name: each for each in fields(Settings)}
+FIELDS: Mapping[str, Field[Any]] = {each.name: each for each in fields(UserSettings)}

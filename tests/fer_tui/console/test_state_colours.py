@@ -6,7 +6,7 @@ import pytest
 from rich.style import Style
 
 from core.runs.reader import STATES
-from fer_tui.console.states import MEANINGS, TERMINAL_STYLES, terminal_style, theme_colour
+from fer_tui.console.state_colours import STATE_COLOURS, TERMINAL_STYLES, terminal_style, theme_colour
 from fer_tui.themes import THEMES
 
 
@@ -31,6 +31,6 @@ def test_a_state_has_a_colour_for_commands_and_for_screens(state: str, style: st
 
 
 def test_every_meaning_has_a_style_that_rich_knows():
-    assert set(TERMINAL_STYLES) == set(MEANINGS.values())
+    assert set(TERMINAL_STYLES) == set(STATE_COLOURS.values())
     assert all(Style.parse(style) for style in TERMINAL_STYLES.values())
-    assert set(MEANINGS) - set(STATES) == {"pruned"}
+    assert set(STATE_COLOURS) - set(STATES) == {"pruned"}

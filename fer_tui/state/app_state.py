@@ -21,7 +21,7 @@ class ExportChoice:
 
 
 @dataclass(frozen=True)
-class State:
+class AppState:
     """What was last chosen; empty where nothing was.
 
     Attributes:
@@ -44,16 +44,16 @@ def state_path() -> Path:
     return user_state_path("fer-tui") / "state.json"
 
 
-def load_state(path: Path) -> State:
+def load_state(path: Path) -> AppState:
     """Read what was remembered; nothing where the file is missing, can't be read or is damaged."""
     try:
         content = json.loads(path.read_bytes())
         export = ExportChoice(**_known(ExportChoice, content.get("export", {})))
-        state = State(**{**_known(State, content), "export": export})
+        state = AppState(**{**_known(AppState, content), "export": export})
     except (OSError, ValueError, RecursionError, TypeError, AttributeError):
-        return State()
+        return AppState()
     texts = (state.theme, state.data, state.export.form, state.export.path)
-    return state if all(isinstance(text, str) for text in texts) and isinstance(state.train, dict) else State()
+    return state if all(isinstance(text, str) for text in texts) and isinstance(state.train, dict) else AppState()
 
 
 def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
     return {each.name: content[each.name] for each in fields(kind) if each.name in content}
 
 
-class Memory:
+class StateStore:
     """The state and its file; a thread writes it, so that a slow disk keeps nobody waiting."""
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class Memory:
         self._writing = threading.Lock()
         self._writer: threading.Thread | None = None
 
-    def remember(self, **changes: Any) -> None:
+    def update(self, **changes: Any) -> None:
         """Change fields of the state, now in memory and soon on disk."""
         if all(getattr(self.state, name) == value for name, value in changes.items()):
             return
