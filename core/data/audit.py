@@ -1,4 +1,4 @@
-"""What is wrong with a data set; each finding says what it means and what to do. Runs: `core.runs.audit`."""
+"""What is wrong with a data set; each finding says what it means and what to do. Runs: `core.runs.run_audit`."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ def _result(trial: optuna.trial.FrozenTrial) -> TrialResult:
 def _study_name(first: TrainingConfig, space: Space) -> str:
     """A study's name: the same for the same settings and space, whatever the device."""
     usual = TrainingConfig.model_fields["devices"].default
-    told = {field: [type(dimension).__name__, asdict(dimension)] for field, dimension in space.items()}
+    told = {field: [dimension.kind, asdict(dimension)] for field, dimension in space.items()}
     text = train_command(first.model_copy(update={"devices": usual})) + json.dumps(told, sort_keys=True)
     return f"{first.model}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 

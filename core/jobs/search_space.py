@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_origin
 
 from core.config.protocol import PROTOCOLS
 from core.config.training_config import TrainingConfig, resolve
@@ -25,6 +25,9 @@ IN_LOSS = ("l2", "label_smoothing")
 @dataclass(frozen=True)
 class Range:
     """Numbers from `low` to `high`, both included: drawn evenly in the logarithm, in steps, or evenly."""
+
+    # Part of a study's name: it keeps its first name, so that old studies are found.
+    kind: ClassVar[str] = "Range"
 
     low: float
     high: float
@@ -45,6 +48,8 @@ class Range:
 @dataclass(frozen=True)
 class Categorical:
     """A few values without an order."""
+
+    kind: ClassVar[str] = "Choices"
 
     options: tuple[Any, ...]
 

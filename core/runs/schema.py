@@ -21,7 +21,7 @@ T = TypeVar("T", bound=Mapping[str, object])
 
 
 class Finding(TypedDict):
-    """A warning of the audit (`core.runs.audit`)."""
+    """A warning of the audit (`core.runs.run_audit`)."""
 
     code: str  # which detector found it
     message: NotRequired[str]  # the figure, what it means and what to do
@@ -101,7 +101,7 @@ class EnvironmentFile(TypedDict, total=False):
     parameters: int  # weights of the model, non-trainable ones included
     problems: list[StoredProblem]  # met before the first step
     val_images: int  # that the val_* figures of an epoch cover
-    batches: Mapping[str, float | None]  # how mixed they are (core.runs.audit.measure_batches); None for NaN
+    batches: Mapping[str, float | None]  # how mixed they are (core.runs.run_audit.measure_batches); None for NaN
     warnings: list[Finding]  # known before the first step
 
 

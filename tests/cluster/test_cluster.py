@@ -16,7 +16,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("words", [("failures.py", "2"), ("alone.py",)], ids=["failures", "alone"])
+@pytest.mark.parametrize("words", [("failures.py", "2"), ("single_machine.py",)], ids=["failures", "alone"])
 def test_script(words: tuple[str, ...]):
     script, *arguments = words
     done = subprocess.run(

@@ -23,7 +23,7 @@ def test_nothing_is_imported_before_it_is_used():
 
 
 def test_the_table_has_every_name():
-    assert sorted(core.__all__) == sorted(core._PLACES)
+    assert sorted(core.__all__) == sorted(core._MODULES)
     with pytest.raises(AttributeError, match="module 'core' has no attribute 'nothing'"):
         getattr(core, "noth" + "ing")
 

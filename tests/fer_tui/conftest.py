@@ -166,7 +166,7 @@ def hostile() -> tuple[str, ...]:
 def deterministic_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What differs from machine to machine is the same: the folder's name, the load, the speed, the terminal."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(watcher, "sample", lambda: SystemLoad(37, 5 * GIB, 16 * GIB))
+    monkeypatch.setattr(watcher, "sample_load", lambda: SystemLoad(37, 5 * GIB, 16 * GIB))
     monkeypatch.setattr(estimate, "measure_pace", lambda: estimate.Pace(4e-12, "from a short test of this CPU"))
     for name in ("FORCE_COLOR", "FER_TUI_RUNS", "TEXTUAL_THEME"):
         monkeypatch.delenv(name, raising=False)

@@ -168,7 +168,7 @@ def test_the_screens_open_without_what_is_not_painted(tmp_path: Path):
 
 
 def test_without_a_terminal_it_says_so():
-    code = "from fer_tui.launch import run; raise SystemExit(run())"
+    code = "from fer_tui.launch import run_app; raise SystemExit(run_app())"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
     )

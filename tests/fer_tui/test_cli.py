@@ -40,7 +40,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         calls.append(call.arguments)
         return 0
 
-    monkeypatch.setattr(launch, "run", run)
+    monkeypatch.setattr(launch, "run_app", run)
     monkeypatch.delenv(COMPLETION, raising=False)
     return calls
 

@@ -189,7 +189,7 @@ async def test_a_new_heading_is_drawn(screen_text: Callable[[Pilot[Any]], str]):
 
 async def test_a_field_draws_what_it_is_told_to(screen_text: Callable[[Pilot[Any]], str]):
     class Shouting(private.DisplayTextInput):
-        def drawn(self) -> str:
+        def display_text(self) -> str:
             return self.value.replace("\x07", "!").upper()
 
     async with opened(lambda: Shouting("a\x07b")) as pilot:
@@ -197,11 +197,11 @@ async def test_a_field_draws_what_it_is_told_to(screen_text: Callable[[Pilot[Any
         await pilot.press("end", "c")
         await pilot.pause()
         assert "A!BC" in screen_text(pilot), (
-            f"{UPGRADE}Input draws something else than DisplayTextInput.drawn (Input._value)"
+            f"{UPGRADE}Input draws something else than DisplayTextInput.display_text (Input._value)"
         )
         assert field.value == "a\x07bc"
         assert field.content_width == 5, (
-            f"{UPGRADE}Input measures something else than DisplayTextInput.drawn (Input._value)"
+            f"{UPGRADE}Input measures something else than DisplayTextInput.display_text (Input._value)"
         )
 
 

@@ -56,7 +56,7 @@ def fill_form(settings: str) -> Callable[[Pilot[Any]], None]:
 
     def fill(pilot: Pilot[Any]) -> None:
         screen: Any = pilot.app.screen
-        screen.form.take(json.loads(settings))
+        screen.form.set_values(json.loads(settings))
 
     return fill
 

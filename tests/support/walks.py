@@ -87,7 +87,7 @@ def focused(selector: str) -> Condition:
 
 
 def visited(name: str) -> Condition:
-    return lambda app: app.screen.form.visited == name
+    return lambda app: app.screen.form.focused_setting == name
 
 
 def choices(app: Any) -> int:
@@ -95,7 +95,7 @@ def choices(app: Any) -> int:
 
 
 def at_issue(place: int) -> Condition:
-    return lambda app: app.screen.at == place
+    return lambda app: app.screen.index == place
 
 
 def cursor(row: int) -> Condition:
@@ -158,7 +158,7 @@ WALKS = (
             Until(lambda app: app.screen.query_one("#folder")._suggestion),
             Press("path.complete", "tab", lambda app: app.screen.query_one("#folder").value == "faces/"),
             Press("data.leave", "escape", lambda app: app.screen.focused is None),
-            Press("data.new_faces", "n", lambda app: app.screen.draws == 1),
+            Press("data.new_faces", "n", lambda app: app.screen.sample_number == 1),
             Press("data.next_class", "c", words("▸ angry")),
             Press("data.findings", "f", words("Nothing was found wrong.")),
             Press("data.draw", "d", dialog("AskPathScreen")),
@@ -185,9 +185,9 @@ WALKS = (
             Press("form.menu", "space", dialog("MenuScreen")),
             Press("menu.cancel", "escape", has_no_dialog),
             focus("#set-epochs"),
-            Press("form.down", "down", lambda app: app.screen.form.visited not in ("epochs", "")),
+            Press("form.down", "down", lambda app: app.screen.form.focused_setting not in ("epochs", "")),
             focus("#set-epochs"),
-            Press("form.up", "up", lambda app: app.screen.form.visited not in ("epochs", "")),
+            Press("form.up", "up", lambda app: app.screen.form.focused_setting not in ("epochs", "")),
             Press("train.leave", "escape", focused("ModelList")),
             Press("train.reset", "r", lambda app: not app.screen.form.values()),
         ),

@@ -161,7 +161,7 @@ def test_a_training_of_parts_that_was_cut_short_is_told(
     ended: int,
     status: int,
 ):
-    monkeypatch.setattr("fer_tui.commands.train.work", lambda runs, **told: ended)
+    monkeypatch.setattr("fer_tui.commands.train.train_runs", lambda runs, **told: ended)
     run = create_run(resolve({"data": faces, "model": "compact"}), tmp_path / "runs")
     assert review(capsys, run, "--folds", "2", "--runs", tmp_path / "runs") == (status, "")
     assert len(list((tmp_path / "runs").iterdir())) == 3

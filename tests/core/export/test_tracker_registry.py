@@ -178,7 +178,7 @@ def test_a_tracker_that_fails_is_left_alone_from_then_on(
             asked.append(run.name)
             raise OSError("gone")
 
-    monkeypatch.setattr("core.export.tracking.open_tracker", lambda name, run: Failing())
+    monkeypatch.setattr("core.export.tracker_registry.open_tracker", lambda name, run: Failing())
     run = write_run()
     under_way = TrackerList("mlflow", run)
     under_way.log_epochs()

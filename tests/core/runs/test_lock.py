@@ -166,7 +166,7 @@ lock = RunLock(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    lock.take()
+    lock.acquire()
 except RunError:
     print("refused", flush=True)
 else:

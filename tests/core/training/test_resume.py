@@ -190,8 +190,8 @@ def test_a_run_that_says_it_has_ended_is_free(
         yield
         look()
 
-    monkeypatch.setattr("core.training.memory.released", released)
-    monkeypatch.setattr("core.export.tracking.Tracking.log_end", lambda tracking, state: look())
+    monkeypatch.setattr("core.training.memory.release_on_exit", released)
+    monkeypatch.setattr("core.export.tracker_registry.TrackerList.log_end", lambda tracking, state: look())
     train(load_config(run), run, threading.Event())
     assert seen == [("running", True), ("completed", False)]
 
@@ -200,7 +200,7 @@ def test_a_run_that_another_process_took_over_is_left_to_it(
     settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr("core.export.tracking.Tracking.log_end", lambda tracking, state: told.append(state))
+    monkeypatch.setattr("core.export.tracker_registry.TrackerList.log_end", lambda tracking, state: told.append(state))
     config = settings(epochs=30, patience=None)
     run = create_run(config, tmp_path)
 

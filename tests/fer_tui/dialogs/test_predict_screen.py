@@ -226,5 +226,5 @@ async def test_a_model_that_cannot_be_explained_leaves_the_faces(
         faces = pilot.app.screen.query_one(FaceGrid).faces
         await pilot.press("x")
         await until(pilot, lambda: "best.keras" in pilot.app.screen.problem)
-        assert not pilot.app.screen.explained
+        assert not pilot.app.screen.is_explaining
         assert [face.prediction for face in pilot.app.screen.query_one(FaceGrid).faces] == [f.prediction for f in faces]

@@ -207,7 +207,7 @@ async def test_export_remembers_asks_before_it_replaces_and_tells_errors(
         await pilot.press("e")
         await until(pilot, lambda: isinstance(pilot.app.screen, ExportScreen))
         assert pilot.app.screen.query_one(Input).value == str(target.with_suffix(".md"))
-        assert pilot.app.screen.form == "markdown"
+        assert pilot.app.screen.chosen_format == "markdown"
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
 

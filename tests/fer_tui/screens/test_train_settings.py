@@ -53,7 +53,7 @@ async def test_the_form_comes_back_as_it_was_at_the_last_start(
 ):
     async with open_form(train={"model": "compact"}) as pilot:
         form = pilot.app.screen.query_one(SettingsForm)
-        form.take({"epochs": 9, "batch_size": 16})
+        form.set_values({"epochs": 9, "batch_size": 16})
         await until(pilot, lambda: not pilot.app.screen.obstacle)
         await pilot.pause()
         await pilot.press("s")

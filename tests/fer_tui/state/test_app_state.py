@@ -100,7 +100,7 @@ async def test_the_export_dialog_remembers_from_one_start_to_the_next(
         await until(pilot, lambda: pilot.app.screen.MODE == "compare")
         await pilot.press("e")
         await until(pilot, lambda: isinstance(pilot.app.focused, Input))
-        assert pilot.app.focused.value == "mine.json" and pilot.app.screen.form == "json"
+        assert pilot.app.focused.value == "mine.json" and pilot.app.screen.chosen_format == "json"
 
 
 async def test_the_data_set_opened_last_is_opened_again(

@@ -73,12 +73,12 @@ async def test_the_machines_load_is_sampled_and_shown(
     monkeypatch: pytest.MonkeyPatch,
     size: tuple[int, int],
 ):
-    monkeypatch.setattr("fer_tui.state.watchers.sample", lambda: CPU)
+    monkeypatch.setattr("fer_tui.state.watchers.sample_load", lambda: CPU)
     write_run()
     async with open_app(size) as pilot:
         await until(pilot, lambda: "no GPU   CPU 42 %   memory 3.0/8.0 GiB" in screen_text(pilot))
         gpus = tuple(GpuLoad(index, "Card", 80 + index, 2 * GIB, 24 * GIB) for index in range(4))
-        monkeypatch.setattr("fer_tui.state.watchers.sample", lambda: SystemLoad(1, 1, 2, gpus))
+        monkeypatch.setattr("fer_tui.state.watchers.sample_load", lambda: SystemLoad(1, 1, 2, gpus))
         await until(pilot, lambda: "GPU 3 83 % 2.0/24.0 GiB" in screen_text(pilot))
 
 

@@ -78,7 +78,7 @@ def driver(queue: ClusterQueue, ray: Ray) -> Any:
     def update(*, message: str) -> None:
         said.append(message)
 
-    writer: Any = SimpleNamespace(update=update, owns=lambda: True)
+    writer: Any = SimpleNamespace(update=update, is_owner=lambda: True)
     made: Any = Driver(queue, threading.Event(), writer)
     made._train, made.said = ray, said
     return made
@@ -195,7 +195,7 @@ def test_a_run_that_somebody_else_works_on_stays_in_the_queue(
         raise RunError("is working on it")
 
     run = submit()
-    monkeypatch.setattr("core.jobs.cluster.driver.mark", refuse)
+    monkeypatch.setattr("core.jobs.cluster.driver.set_final_state", refuse)
     ray.answers[str(run)] = RunError("x")
     driver._record_result(run, str(run))
     assert list(queue.unfinished()) == [run]
@@ -236,7 +236,7 @@ def test_the_heart_of_a_waiting_run_beats_for_other_hosts(
 
 def test_who_lost_the_queue_touches_no_run(driver: Any, submit: Callable[..., Path]):
     run = submit()
-    driver._writer.owns = lambda: False
+    driver._writer.is_owner = lambda: False
     driver._stop.set()
     driver.work()
     assert read_run(run).state == "queued"
@@ -274,7 +274,7 @@ def test_a_run_that_only_looks_lost_is_asked_to_stop(
 
     run = submit()
     (run / "status.json").write_text('{"state": "running", "pid": 1, "host": "elsewhere", "heartbeat": 1}')
-    monkeypatch.setattr("core.jobs.cluster.driver.mark", refuse)
+    monkeypatch.setattr("core.jobs.cluster.driver.set_final_state", refuse)
     driver._stop.set()
     driver._refresh_runs()
     assert (run / "stop").exists()
