@@ -108,7 +108,7 @@ def foreign_core() -> str | None:
 
 
 def parse_screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:
-    """What `fer_tui.launch.run_app` is to be told where only the screens are asked for; None for every other command line.
+    """The arguments of `fer_tui.launch.run_app` where only the screens are wanted; None for any other command line.
 
     Typer gives the same, and takes a third of the time until the first paint for it.
     """

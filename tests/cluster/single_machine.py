@@ -1,4 +1,4 @@
-"""The queue on one machine without an address: `python tests/cluster/single_machine.py`, about a minute on two idle cores.
+"""The queue on one machine, without an address: `python tests/cluster/single_machine.py`, a minute on two cores.
 
 A run that waits is stopped, runs join a driver that works, one fails since its data are gone, one is stopped under way.
 """
