@@ -1,10 +1,9 @@
-"""Draw the pictures of the guide: `make screenshots` trains small models on drawn faces and draws the app's real
-screens.
+"""Draw the guide's pictures of the app (`make screenshots`).
 
     python docs/screenshots.py [FOLDER]      # default: docs/images
 
-It takes a few minutes on two cores. It works in a temporary folder with relative paths, so that no picture shows
-where or by whom it was made.
+It trains small models on drawn faces and draws the real screens. It takes a few minutes on two cores. It works in a
+temporary folder with relative paths, so that no picture shows where or by whom it was made.
 """
 
 from __future__ import annotations
