@@ -59,7 +59,7 @@ def test_an_empty_folder(train: Train, tmp_path: Path):
 
 def test_a_home_that_nobody_has(train: Train):
     assert_refused(
-        train(data=Path("~nobody-of-that-name/faces")), 2, "--data: names the home of a user whom nobody knows"
+        train(data=Path("~nobody-of-that-name/faces")), 2, "--data: names the home folder of an unknown user"
     )
 
 
@@ -301,7 +301,7 @@ def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_
     [
         (["--exclude", "missing.csv"], "--exclude: {}/missing.csv: No such file or directory; name a CSV"),
         (["--relabel", "missing.csv"], "--relabel: {}/missing.csv: No such file or directory; name a CSV"),
-        (["--fold", "6/5"], "--fold: must be one of 2 to 100 parts, such as 1/5 (got '6/5')"),
+        (["--fold", "6/5"], "--fold: must be K/N with K from 1 to N and N from 2 to 100, such as 1/5 (got '6/5')"),
         (["--track", "wandb"], "--track: input should be 'none', 'tensorboard', 'mlflow' or 'both'"),
     ],
 )

@@ -159,10 +159,13 @@ def test_a_file_is_looked_for_before_there_is_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"model": "compact", "weights": "imagenet"}, "weights: compact has no pretrained weights; leave it at none"),
+        (
+            {"model": "compact", "weights": "imagenet"},
+            "weights: compact has no pretrained weights; set weights to none",
+        ),
         ({"width": 0.5}, "weights: the ImageNet weights need width 1 and channels 3; else set weights to none"),
         ({"channels": 1}, "weights: the ImageNet weights need width 1 and channels 3; else set weights to none"),
-        ({"normalization": "scale"}, "normalization: model1 scales its pixels itself; leave it at none"),
+        ({"normalization": "scale"}, "normalization: model1 scales pixels itself; set normalization to none"),
     ],
 )
 def test_what_does_not_go_together_is_refused(settings: dict[str, Any], told: str) -> None:
