@@ -83,7 +83,7 @@ class TrainingConfig(BaseModel):
     class_weights: Literal["none", "balanced", "sqrt_balanced", "max_over_count"] = _field(
         "none",
         "Data",
-        "Class weights in the loss: none, balanced (n / classes / count), its square root, or max_over_count.",
+        "Class weights of the loss: none, balanced (n / classes / count), sqrt_balanced, max_over_count (max / count).",
     )
     validation_share: float = _field(
         0.1, "Data", "Fraction of train to hold out if the data set has no validation split.", gt=0, lt=1

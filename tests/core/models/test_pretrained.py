@@ -102,7 +102,7 @@ def test_imagenet_is_downloaded_once_and_checked(tmp_path: Path, monkeypatch: py
     assert [(address.rpartition("/")[2], timeout) for address, timeout in asked] == [(IMAGENET_FILE, 20.0)]
     _imagenet_file().write_bytes(b"cut")
     served = b"something else"
-    with pytest.raises(WeightsError, match="what came is not the file that Keras names"):
+    with pytest.raises(WeightsError, match="the downloaded file has a wrong checksum"):
         _imagenet_file()
     assert _md5(tmp_path / "models" / IMAGENET_FILE) == hashlib.md5(b"cut").hexdigest()
 
@@ -118,7 +118,7 @@ def test_imagenet_that_cant_be_had_ends_the_run_with_one_line(
     message = read_run(run).message
     assert message == (
         "weights: ImageNet's weights can't be downloaded ([Errno -2] Name or service not known); "
-        "set weights to a file of them, or to none to start at random"
+        "set weights to a weights file, or to none for random weights"
     )
     assert capfd.readouterr().out == ""
 
@@ -152,7 +152,7 @@ def test_a_file_is_looked_for_before_there_is_a_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"weights: .*/no\.h5: no such file; "):
         check_weights_file(config.weights)
     (tmp_path / "faces.csv").touch()
-    with pytest.raises(ConfigError, match=r"faces\.csv: no weights file; its name ends with \.h5 or \.keras"):
+    with pytest.raises(ConfigError, match=r"faces\.csv: not a weights file; its name must end with \.h5 or \.keras"):
         check_weights_file(resolve(MODEL1 | {"weights": str(tmp_path / "faces.csv")}).weights)
 
 
