@@ -177,5 +177,5 @@ def test_no_replica_is_left_without_an_image(replicas: int) -> None:
 
 
 def test_too_few_images_for_the_devices_are_told() -> None:
-    with pytest.raises(DatasetError, match="5 validation images can't be shared out over 2 devices"):
+    with pytest.raises(DatasetError, match="5 validation images can't be split among 2 devices"):
         evaluation_batch_size(5, 2)
