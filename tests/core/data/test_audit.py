@@ -129,7 +129,7 @@ def test_the_commonest_size_is_the_usual_one(tmp_path: Path, write_tree: WriteTr
     problem = audited(root)["odd_size"]
     assert problem.paths == ("train/a/000.png", "train/a/001.png", "train/a/002.png")
     assert problem.message == (
-        "3 images not of the usual 20 x 20 pixels, such as train/a/000.png; training resizes them"
+        "3 images not of the most common size 20 x 20 pixels, such as train/a/000.png; training resizes them"
     )
 
 
@@ -158,7 +158,9 @@ def test_one_image_can_show_all_three_kinds_of_duplicate(tmp_path: Path, write_t
     assert tuple(sorted(found["duplicate"].paths)) == everywhere
     assert tuple(sorted(found["conflicting_labels"].paths)) == everywhere
     assert found["duplicate_across_splits"].paths == everywhere[2:], "an image of train flatters no figure"
-    assert found["duplicate_across_splits"].message.startswith("2 evaluation images with the pixels of an image of")
+    assert found["duplicate_across_splits"].message.startswith(
+        "2 evaluation images with the same pixels as an image of"
+    )
 
 
 @pytest.mark.parametrize(("count", "told"), [(5, False), (6, True)])
@@ -167,7 +169,7 @@ def test_imbalance_is_told_beyond_five_to_one(tmp_path: Path, write_tree: WriteT
     assert (found.keys() == {"imbalance"}) is told
     if told:
         assert found["imbalance"].message == (
-            "train: 'b' has 6.0 times the images of 'a' (6 and 1); read balanced accuracy and macro F1 beside accuracy"
+            "train: 'b' has 6.0 times the images of 'a' (6 and 1); check balanced accuracy and macro F1 too"
         )
 
 

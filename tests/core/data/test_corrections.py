@@ -44,8 +44,8 @@ def test_one_file_serves_both_flags(dataset: Dataset, decisions: Path):
     assert dataset.frame["path"].isin(["train/happy/0001.png"]).any()
     told = [problem.message for problem in found.problems if problem.kind == "corrected"]
     assert told == [
-        "1 image given another label, as decisions.csv has it",
-        "1 image left out, as decisions.csv has it",
+        "1 image relabelled by decisions.csv",
+        "1 image excluded by decisions.csv",
     ]
 
 
@@ -75,10 +75,10 @@ def test_names_that_are_not_utf8_survive(tmp_path: Path):
     [
         (None, "exclude", "No such file or directory; name a CSV with a column 'path'"),
         ("file,why\nx.png,y\n", "exclude", "has no column 'path'"),
-        ("path\nx.png\n", "relabel", "has no column 'new_label'; needed are path, new_label"),
-        ("path,new_label\nx.png\n", "relabel", "line 2: has not as many cells as the first line"),
-        ("path,new_label\nx.png,\n", "relabel", "line 2: names no new label"),
-        ("path,new_label\ntrain/happy/0001.png,bored\n", "relabel", "'bored' is no class of "),
+        ("path\nx.png\n", "relabel", "has no column 'new_label'; needs path, new_label"),
+        ("path,new_label\nx.png\n", "relabel", "line 2: the number of cells differs from the header"),
+        ("path,new_label\nx.png,\n", "relabel", "line 2: has no new label"),
+        ("path,new_label\ntrain/happy/0001.png,bored\n", "relabel", "'bored' is not a class of "),
         ("path\nelsewhere.png\n", "exclude", "none of its 1 images is in "),
         ('path\n"x.png\n', "exclude", "line 1: unexpected end of data"),
     ],

@@ -116,7 +116,9 @@ def test_two_folders_for_one_split_are_refused_and_both_named(
     with pytest.raises(DatasetError) as refusal:
         read_dataset(root)
     split = "train" if second == "train" else "validation"
-    assert str(refusal.value) == (f"{root / base}: both '{first}' and '{second}' stand for the {split} split; keep one")
+    assert str(refusal.value) == (
+        f"{root / base}: '{first}' and '{second}' are both names of the {split} split; keep one folder"
+    )
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".JPG", ".Png"])
@@ -152,8 +154,8 @@ def test_hidden_foreign_and_nested_things_are_left_out_and_named(tmp_path: Path,
     ]
     assert sorted(found.pop("hidden_file")) == ["train/.cache", "train/happy/.DS_Store", "train/happy/._000.png"]
     assert found == {"empty_class": ("train/empty",)}
-    assert message(dataset, "empty_class") == "folders without an image are no classes: train/empty"
-    assert message(dataset, "hidden_file") == "hidden files are left out: train/.cache and 2 more"
+    assert message(dataset, "empty_class") == "folders without images are not classes: train/empty"
+    assert message(dataset, "hidden_file") == "skipped hidden files: train/.cache and 2 more"
     assert all("\n" not in problem.message for problem in dataset.problems)
 
 
@@ -270,7 +272,7 @@ def test_without_validation_a_share_of_every_class_is_held_out(tmp_path: Path, w
     }
     assert kinds(divided).keys() == {"held_out"}
     assert message(divided, "held_out") == (
-        "no validation split: 16 of 64 training images are held out for it, evenly by class"
+        "no validation split: 16 of 64 training images are held out for validation, stratified by class"
     )
     assert set(dataset.frame["split"]) == {"train", "test"}, "the data set that was given has changed"
 
@@ -494,7 +496,7 @@ def test_a_data_set_of_broken_images_alone_is_refused(tmp_path: Path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "0.png").write_bytes(b"")
     dataset = read_dataset(tmp_path)
-    with pytest.raises(DatasetError, match="none of its 1 images can be read; 'fer-tui data check' names them"):
+    with pytest.raises(DatasetError, match="none of its 1 images can be read; 'fer-tui data check' lists them"):
         load_pixels(dataset, dataset.frame, 8, 1)
 
 

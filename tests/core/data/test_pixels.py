@@ -81,8 +81,8 @@ def test_a_full_disk_is_told_before_the_first_image(monkeypatch: pytest.MonkeyPa
     with pytest.raises(DatasetError) as caught:
         PixelStore(3, (1024, 1024, 1), 2)
     assert str(caught.value) == (
-        f"{isolated_home / 'cache' / 'fer-tui'}: No space left on device; 3 MiB of decoded images need room there, "
-        "or in memory: set image memory higher"
+        f"{isolated_home / 'cache' / 'fer-tui'}: No space left on device; 3 MiB of decoded images need free space there, "
+        "or in memory: increase image memory"
     )
 
 
