@@ -145,6 +145,6 @@ def _with_correction_problem(
             field, f"{file}: none of its {len(paths):,} images are in {dataset.root}, such as {next(iter(paths))}"
         )
     gone = len(paths) - found
-    missing = f"; {gone:,} other paths of the file are not in the data set" if gone else ""
+    missing = f"; the data set lacks {pluralize(gone, 'other path')} of the file" if gone else ""
     message = f"{pluralize(found, 'image')} {done} by {file.name}{missing}"
     return replace(dataset, problems=(*dataset.problems, Problem("corrected", message, tuple(paths))))

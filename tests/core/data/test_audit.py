@@ -32,7 +32,7 @@ def save(root: Path, name: str, value: int | np.ndarray = 0, size: tuple[int, in
 
 
 def flat(deviation: float) -> np.ndarray:
-    """An 8 x 8 image, half of it `deviation` above 100 and half below."""
+    """Return an 8 x 8 image: half of it is `deviation` above 100, the other half below."""
     return np.where(np.arange(64).reshape(8, 8) % 2, 100 + deviation, 100 - deviation)
 
 
@@ -97,7 +97,7 @@ def test_a_fault_is_found_and_is_not_in_the_set_without_it(
     spoil(root)
     found = audited(root)
     assert list(found[kind].paths) == paths
-    # Only a copy under another label is a duplicate too.
+    # Of these problems, only a copy under another label is also a duplicate.
     assert set(found) - {kind} <= ({"duplicate"} if kind == "conflicting_labels" else set())
     assert "\n" not in found[kind].message
 

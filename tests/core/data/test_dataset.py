@@ -25,7 +25,7 @@ STRANGE_NAMES = ["[red]x", "\x1b[31mred", "高兴", "x" * 200, "two words", "a,b
 
 
 def kinds(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """The paths of every problem, by kind; no kind may come twice."""
+    """Return the paths of each problem, by kind. No kind may occur twice."""
     found = {problem.kind: problem.paths for problem in dataset.problems}
     assert len(found) == len(dataset.problems)
     return found
@@ -232,7 +232,7 @@ def test_a_folder_with_fer2013_csv_is_read_as_that(tmp_path: Path, write_tree: W
 
 
 def test_a_missing_folder_is_named(tmp_path: Path):
-    with pytest.raises(DatasetError, match=f"{tmp_path}/gone: no such folder; give the folder of faces"):
+    with pytest.raises(DatasetError, match=f"{tmp_path}/gone: no such folder; give a folder of faces"):
         read_dataset(tmp_path / "gone")
 
 
@@ -255,7 +255,7 @@ def test_a_folder_that_cannot_be_listed_is_named(
         return listed(folder)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    with pytest.raises(DatasetError, match=f"{locked}: Permission denied; the data set must be readable"):
+    with pytest.raises(DatasetError, match=f"{locked}: Permission denied; make the data set readable"):
         read_dataset(tmp_path)
 
 
@@ -308,7 +308,7 @@ def test_a_validation_split_is_left_as_it_is(faces: Path):
     ("counts", "told"),
     [
         ({"test/a": 1, "test/b": 1}, "no training images; expected .*/train/<class>"),
-        ({"train/a": 3, "val/a": 1, "val/b": 1}, r"one class only \('a'\) in train; training needs two or more"),
+        ({"train/a": 3, "val/a": 1, "val/b": 1}, r"only one class \('a'\) in train; training needs two or more"),
         ({"a": 1, "b": 1}, "too few images to hold a validation split out of train"),
     ],
 )
@@ -317,7 +317,7 @@ def test_what_cannot_be_trained_on_is_refused(tmp_path: Path, write_tree: WriteT
         with_validation_split(read_dataset(write_tree(tmp_path, counts)), 0.1)
 
 
-# Limiting
+# Subsamples
 
 
 def labelled(counts: dict[str, int]) -> pd.DataFrame:
@@ -340,7 +340,7 @@ def test_limited_keeps_shares_and_every_class(counts: dict[str, int], limit: int
     kept = chosen["label"].value_counts()
     for label, count in counts.items():
         assert kept[label] >= 1
-        # Rounding up in the other classes can take at most an image each.
+        # Rounding up can add at most one image in each of the other classes.
         exact = min(limit, total) * count / total
         assert exact - len(counts) * count / total - 1 <= kept[label] <= max(exact, len(counts) * count / total) + 1
 

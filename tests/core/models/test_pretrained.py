@@ -1,4 +1,4 @@
-"""Pretrained weights for Model 1: from a file, from Keras's cache, or one line that says why not."""
+"""Load pretrained weights for Model 1 from a file or from Keras's cache, or fail with one line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODEL1 = {"data": "unused", "model": "model1", "image_size": 32}
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """EfficientNetB2 without top as Keras stores it, with random weights and ImageNet's normalization."""
+    """Weights files of EfficientNetB2 without top, saved by Keras, with random weights and ImageNet's normalization."""
     import keras
 
     network = keras.applications.EfficientNetB2(include_top=False, weights=None, input_shape=(32, 32, 3))
@@ -41,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def imagenet(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keras's cache with a file in it that Keras takes for the ImageNet weights."""
+    """A Keras cache with a file that Keras accepts as the ImageNet weights."""
     from keras.src.applications import efficientnet
 
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
@@ -63,7 +63,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def features(weights: str, pixels: np.ndarray) -> np.ndarray:
-    """What our Model 1's EfficientNet makes of pixels."""
+    """Return the output of our Model 1's EfficientNet for these pixels."""
     import keras
 
     from core.training.build import build_model

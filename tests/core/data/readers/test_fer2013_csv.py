@@ -22,7 +22,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes a fer2013.csv of lines, or of bytes as they are."""
+    """Return a function that writes lines or bytes to a fer2013.csv."""
 
     def write(*lines: str, content: bytes | None = None, end: str = "\n") -> Path:
         path = tmp_path / "fer2013.csv"
