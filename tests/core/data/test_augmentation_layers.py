@@ -41,7 +41,7 @@ def test_the_published_crop_does_nothing() -> None:
 
 
 def test_the_crop_shows_a_window_of_the_enlarged_image() -> None:
-    """On a ramp, a window's first and last pixel give its position and scale. It has no pixel from outside the image."""
+    """On a ramp, a window's first and last pixel give its position and scale. No pixel is from outside the image."""
     ramp = np.broadcast_to(np.arange(96, dtype="float32")[:, None, None], (64, 96, 96, 1)).copy()
     crop = augmentation_layers(AugmentationPolicy("", "", crop=1.08, fill="constant"), 96)
     windows = np.asarray(crop(ramp, training=True))[:, :, 48, 0]
