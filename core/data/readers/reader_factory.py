@@ -1,4 +1,4 @@
-"""Choose the reader that a place needs: one row a format, the first that takes the place reads it."""
+"""Choose the reader for a data set: the first in READERS that can read the path."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Reader:
     """A data set format.
 
     Attributes:
-        name: what it is called.
-        takes: whether a file or folder is of this format, by names alone.
-        read: reads one that is.
+        name: the format's name.
+        can_read: returns whether a file or folder has this format. It checks only file names.
+        read: reads a data set of this format.
     """
 
     name: str
@@ -39,11 +39,11 @@ READERS = (
 def read_dataset(root: Path) -> Dataset:
     """Read a data set: ROOT/<split>/<class>/*, ROOT/images/<split>/..., ROOT/<class>/*, or fer2013.csv.
 
-    Only names are looked at; images are decoded later. Hidden and foreign files and empty classes become
-    problems, never guesses.
+    A folder's files are recognized by their names; images are decoded later. Hidden files, files outside any class and
+    empty classes are reported as problems.
 
     Raises:
-        DatasetError: there is no such place, or no image in it.
+        DatasetError: the path does not exist, can't be read, or has no images.
     """
     root = Path(root)
     try:
@@ -51,5 +51,5 @@ def read_dataset(root: Path) -> Dataset:
             if reader.can_read(root):
                 return reader.read(root)
     except OSError as error:
-        raise DatasetError(f"{error.filename or root}: {error.strerror}; the data set must be readable") from None
-    raise DatasetError(f"{root}: no such folder; give the folder of faces, or a fer2013.csv")
+        raise DatasetError(f"{error.filename or root}: {error.strerror}; make the data set readable") from None
+    raise DatasetError(f"{root}: no such folder; give a folder of faces, or a fer2013.csv")
