@@ -222,7 +222,7 @@ def test_what_a_folder_can_t_be_made_for_is_logged(
     root.parent.mkdir(parents=True)
     root.write_text("")
     keep()
-    assert f"compiled programs are not kept: {root}: File exists" in caplog.text
+    assert f"compiled programs are not cached: {root}: File exists" in caplog.text
 
 
 def test_the_folder_depends_on_all_that_a_program_does(
