@@ -57,7 +57,7 @@ def test_a_run_stops_after_its_patience(patience: int, waited: int):
     assert not after([0.5] * waited, patience=patience, epochs=30).is_finished()
     found = after([0.5] * (waited + 1), patience=patience, epochs=30)
     assert found.is_finished()
-    assert found.early_end_reason() == f"ended after {waited + 1} of 30 epochs: no better val_loss"
+    assert found.early_end_reason() == f"ended after {waited + 1} of 30 epochs: val_loss stopped improving"
 
 
 def test_a_change_below_min_delta_is_the_best_one_and_stops_early_all_the_same():

@@ -112,7 +112,7 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged(
 def test_early_stopping(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     run = train_run(settings(epochs=9, patience=1, min_delta=100.0), tmp_path)
     assert len(run.history) == 2
-    assert run.message == "ended after 2 of 9 epochs: no better val_loss"
+    assert run.message == "ended after 2 of 9 epochs: val_loss stopped improving"
 
 
 def test_the_time_budget_ends_a_run_as_completed(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_run_stops_when_two_epochs_are_the_same(
     same = {"dropout": 0.0, "augmentation": "none", "learning_rate": 1e-30, "schedule": "constant"}
     run = train_run(settings(epochs=9, patience=1, monitor=monitor, **same), tmp_path)
     assert run.history[0][monitor] == run.history[1][monitor]
-    assert (len(run.history), run.message) == (2, f"ended after 2 of 9 epochs: no better {monitor}")
+    assert (len(run.history), run.message) == (2, f"ended after 2 of 9 epochs: {monitor} stopped improving")
 
 
 def test_a_run_goes_on_while_epochs_differ(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
