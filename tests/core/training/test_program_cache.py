@@ -129,7 +129,7 @@ def test_a_cache_of_the_users_own_is_left_alone(
     root: Path, gpus: Callable[..., None], monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     monkeypatch.setenv("TF_XLA_FLAGS", given)
-    assert keep() == program_cache.ProgramCache(None, "TF_XLA_FLAGS names a cache of the user's own")
+    assert keep() == program_cache.ProgramCache(None, "TF_XLA_FLAGS already sets a cache directory")
     assert os.environ["TF_XLA_FLAGS"] == given
     assert not root.exists()
 
@@ -188,16 +188,16 @@ def a_full_disk(monkeypatch: pytest.MonkeyPatch, root: Path, gpus: Callable[...,
     ("situation", "reason"),
     [
         (no_driver, "no GPU"),
-        (imported, "TensorFlow is imported already"),
-        (untried, "TensorFlow 2.210.0 was not tried with it"),
+        (imported, "TensorFlow is already imported"),
+        (untried, "the cache was not tested with TensorFlow 2.210.0"),
         (not_installed, "TensorFlow is not installed"),
-        (the_fastest_first, "CUDA's first GPU is not known"),
+        (the_fastest_first, "CUDA's first GPU is unknown"),
         (divided, "the GPU is divided into partitions (MIG)"),
-        (a_file_of_flags, "TF_XLA_FLAGS names a file of flags"),
-        (a_file_of_xla_flags, "XLA_FLAGS names a file of flags"),
+        (a_file_of_flags, "TF_XLA_FLAGS is the path of a file of flags"),
+        (a_file_of_xla_flags, "XLA_FLAGS is the path of a file of flags"),
         (a_file_in_the_way, "{root}: File exists"),
-        (a_link_in_the_way, "{root}: is a link, or another user's"),
-        (a_full_disk, "less than 1024 MiB are free"),
+        (a_link_in_the_way, "{root}: is a link or belongs to another user"),
+        (a_full_disk, "the disk has less than 1024 MiB free"),
     ],
 )
 def test_nothing_is_kept_where(
