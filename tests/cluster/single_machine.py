@@ -49,7 +49,7 @@ def alone(place: Path) -> None:
     assert [read_run(run).config["seed"] for run in (long, waits, last)] == [3, 1, 2]
     driver = queue.driver_snapshot().status["pid"]
     cli_output("stop", waits.name, "--runs", str(runs))
-    assert (read_run(waits).state, read_run(waits).message) == ("stopped", "stopped before it began")
+    assert (read_run(waits).state, read_run(waits).message) == ("stopped", "stopped before it started")
 
     more = ["--epochs", "1", "--gpus-per-run", "0", "--runs", str(runs), "--json"]
     told = json.loads(cli_output("cluster", "run", "--data", str(gone), *LINE, *more))

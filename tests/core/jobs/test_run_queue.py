@@ -78,7 +78,7 @@ def test_what_killed_a_child_is_told_of_its_run(tmp_path: Path, monkeypatch: pyt
     RunQueue([run], in_children=True).work()
     snapshot = read_run(run)
     assert snapshot.state == "interrupted"
-    assert snapshot.message == "its process was killed by signal 9, as happens when memory runs out"
+    assert snapshot.message == "its process was killed by signal 9; a common cause is a lack of memory"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="niceness is a process' elsewhere")

@@ -254,13 +254,13 @@ def test_the_time_budget_ends_the_trial_under_way(scripts: list[Script], opened:
 def test_a_file_that_is_no_study_is_left_alone(opened: Callable[..., Search], tmp_path: Path, content: str):
     file = tmp_path / "notes.md"
     file.write_text(content)
-    with pytest.raises(ConfigError, match=r"^study: .*notes.md: is no study of a search; name another file"):
+    with pytest.raises(ConfigError, match=r"^study: .*notes.md: is not a study of a search; choose another file"):
         opened(file=file)
     assert file.read_text() == content
 
 
 def test_a_place_that_can_not_be_written_is_told(opened: Callable[..., Search], tmp_path: Path):
-    with pytest.raises(RunError, match=r"^study: .*: Is a directory; name a file that can be written"):
+    with pytest.raises(RunError, match=r"^study: .*: Is a directory; choose a writable file"):
         opened(file=tmp_path)
 
 

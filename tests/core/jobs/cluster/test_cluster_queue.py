@@ -50,7 +50,7 @@ def test_a_damaged_entry_counts_as_one_that_says_nothing(tmp_path: Path, write_r
 def test_a_queue_that_cannot_be_written_is_named(tmp_path: Path, write_run: Callable[..., Path]):
     queue = ClusterQueue(tmp_path / "runs")
     queue.folder.write_text("in the way")
-    with pytest.raises(RunError, match=r"runs\.cluster: .*must be writable"):
+    with pytest.raises(RunError, match=r"runs\.cluster: .*make the folder writable"):
         queue.add([write_run("1-a")], RunResources())
 
 
@@ -68,8 +68,8 @@ def test_without_a_driver_there_is_nothing_to_stop(tmp_path: Path):
         (RunResources(-1), "cpus_per_run: must be 0 or more (got -1)"),
         (RunResources(float("nan")), "cpus_per_run: must be 0 or more (got nan)"),
         (RunResources(1, float("inf")), "gpus_per_run: must be 0 or more (got inf)"),
-        (RunResources(1, 0.00001), "gpus_per_run: a part must be 0.0001 or more (got 1e-05)"),
-        (RunResources(1, 1.5), "gpus_per_run: above 1 it must be a whole number (got 1.5)"),
+        (RunResources(1, 0.00001), "gpus_per_run: a fraction must be 0.0001 or more (got 1e-05)"),
+        (RunResources(1, 1.5), "gpus_per_run: above 1 it must be an integer (got 1.5)"),
     ],
 )
 def test_numbers_that_ray_cannot_take(needs: RunResources, said: str):
@@ -182,7 +182,7 @@ def test_a_task_whose_child_was_killed_says_so(write_run: Callable[..., Path], c
 
 def test_a_task_whose_child_never_began(write_run: Callable[..., Path], child: Callable[[str], list[Path]]):
     child("sys.exit(3)")
-    with pytest.raises(RunError, match=r"ended with status 3 before it began; see log\.txt"):
+    with pytest.raises(RunError, match=r"exited with status 3 at the start; see log\.txt"):
         train_run(str(write_run(status={"state": "queued"})), 1)
 
 

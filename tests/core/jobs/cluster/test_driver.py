@@ -120,7 +120,7 @@ def test_a_gpu_is_taken_where_there_is_one(submit: Callable[..., Path], ray: Ray
 def test_what_no_machine_has_is_told(driver: Any, submit: Callable[..., Path]):
     submit(needs=RunResources(16, 0))
     assert driver.said == [
-        "1 machines, 2 CPUs, 0 GPUs; none has 16 CPUs and 0 GPUs: a run waits until one joins",
+        "1 machines, 2 CPUs, 0 GPUs; a run waits for a machine with 16 CPUs and 0 GPUs",
     ]
 
 
@@ -142,7 +142,7 @@ def test_a_stop_request_for_a_waiting_run_holds(
     queue.add([run], RunResources())
     driver._submit()
     driver._refresh_runs()
-    assert (read_run(run).state, read_run(run).message) == ("stopped", "stopped before it began")
+    assert (read_run(run).state, read_run(run).message) == ("stopped", "stopped before it started")
     assert queue.unfinished() == {}
 
 
@@ -172,10 +172,10 @@ def test_a_run_that_cannot_be_written_waits_and_others_do_not(
     [
         (
             ChildLostError("killed by signal 9"),
-            "killed by signal 9; begun 6 times, and lost each time, as happens when memory runs out",
+            "killed by signal 9; failed 6 times; a common cause is a lack of memory",
         ),
-        (RunError("x: is not seen on b"), "x: is not seen on b"),
-        (ValueError("no such resource"), "Ray: no such resource; 'fer-tui resume' goes on"),
+        (RunError("x: is missing on b"), "x: is missing on b"),
+        (ValueError("no such resource"), "Ray: no such resource; resume the run with 'fer-tui resume'"),
     ],
 )
 def test_what_ray_gives_up_has_failed(
@@ -263,7 +263,7 @@ def test_all_runs_are_stopped_waiting_ones_at_once(driver: Any, submit: Callable
     driver._refresh_runs()
     assert [read_run(run).state for run in (waits, works, lost, done)] == ["stopped", "running", "stopped", "completed"]
     assert [(run / "stop").exists() for run in (waits, works, lost, done)] == [False, True, False, False]
-    assert "'fer-tui cluster start' goes on" in read_run(waits).message
+    assert "resume it with 'fer-tui cluster start'" in read_run(waits).message
 
 
 def test_a_run_that_only_looks_lost_is_asked_to_stop(
