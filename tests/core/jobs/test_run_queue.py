@@ -24,7 +24,7 @@ from core.system.processes import NICENESS, lower_priority
 def test_a_run_that_has_ended_keeps_no_queue_busy(write_run: Callable[..., Path], state: str, is_busy: bool):
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "started": psutil.Process().create_time()}
     queue = RunQueue()
-    # Its process may take seconds to end after it has written the state.
+    # The process may take seconds to end after it writes the state.
     queue.current = write_run(status={"state": state, **owner})
     assert queue.is_busy is is_busy
 

@@ -97,7 +97,7 @@ def test_the_model_is_read_first_and_the_others_with_it():
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"monitor": "accuracy"}, "monitor: accuracy is a figure of training"),
+        ({"monitor": "accuracy"}, "monitor: accuracy is a training metric"),
         ({"protocol": "published", "model": "model2"}, "protocol: a search needs the whole validation split"),
         ({}, "space: l2 is part of val_loss; set monitor to val_accuracy"),
     ],

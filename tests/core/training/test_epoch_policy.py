@@ -1,4 +1,4 @@
-"""What a run decides after an epoch, without a model."""
+"""Decisions after an epoch, without a model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def after(losses: Sequence[float], seconds: float = 1.0, **settings: Any) -> Epo
         ({}, [0.5, 0.3, 0.4], [True, True, False]),
         ({"keep": "last"}, [0.5, 0.3, 0.4], [True, True, True]),
         ({"monitor": "val_accuracy"}, [0.5, 0.6, 0.4], [True, False, True]),
-        # The first epoch is kept whatever it says: there must be a model.
+        # The first epoch is always kept, because a run needs a model.
         ({}, [math.nan, math.nan, 0.9], [True, False, True]),
         ({}, [0.5, 0.5], [True, False]),
     ],

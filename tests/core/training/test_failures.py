@@ -12,7 +12,7 @@ from core.training.failures import explain_error
 
 
 class ResourceExhaustedError(Exception):
-    """As TensorFlow calls it."""
+    """An error with the class name of TensorFlow's error."""
 
 
 def system(number: int, place: str | None = "/runs/a/history.csv") -> OSError:

@@ -1,4 +1,4 @@
-"""What of the cluster needs no Ray: the queue, the numbers, the token, a task's child."""
+"""Tests of the cluster modules without Ray: the queue, the resources, the token and a task's child process."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_token_is_where_ray_looks_for_it(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConfigError, match="export RAY_AUTH_MODE=token"):
         find_token({"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": "secret"})
-    with pytest.raises(ConfigError, match=r"no token in .*\.ray/auth_token; 'ray get-auth-token --generate'"):
+    with pytest.raises(ConfigError, match=r"no token in .*\.ray/auth_token; create one with 'ray get-auth-token --generate'"):
         find_token({"RAY_AUTH_MODE": "token"})
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("at home\n")
@@ -148,7 +148,7 @@ def test_a_child_has_its_share_of_the_machine(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def child(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Path]]:
-    """Has a task's child run these words of Python instead of a training; the runs that it was begun for."""
+    """Replace a task's training with a piece of Python code; return the runs for which the code was started."""
     begun: list[Path] = []
 
     def be(code: str) -> list[Path]:

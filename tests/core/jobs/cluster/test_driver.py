@@ -1,4 +1,4 @@
-"""The driver with a Ray that answers as it is told; tests/cluster has the real one."""
+"""The driver with a fake Ray; tests/cluster uses the real one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RayError(Exception):
 
 
 class Ray:
-    """Tasks are runs; `answers` says what each comes to."""
+    """A fake Ray. Its tasks are runs, and `answers` has the result of each."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -72,7 +72,7 @@ def queue(tmp_path: Path) -> ClusterQueue:
 
 @pytest.fixture
 def driver(queue: ClusterQueue, ray: Ray) -> Any:
-    """One that has joined a cluster; `said` is what it told of itself."""
+    """A driver that is connected to a cluster; `said` has its status updates."""
     said: list[str] = []
 
     def update(*, message: str) -> None:
@@ -86,7 +86,7 @@ def driver(queue: ClusterQueue, ray: Ray) -> Any:
 
 @pytest.fixture
 def submit(driver: Any, queue: ClusterQueue, write_run: Callable[..., Path]) -> Callable[..., Path]:
-    """Puts a run in the queue and gives it to Ray."""
+    """Add a run to the queue and submit it to Ray."""
 
     def submit(name: str = "1-a", state: str = "stopped", needs: RunResources | None = None) -> Path:
         run = write_run(name, status={"state": state})
@@ -162,7 +162,7 @@ def test_a_run_that_cannot_be_written_waits_and_others_do_not(
     bad, good = submit(), submit("2-b")
     assert list(driver._tasks.values()) == [good]
     assert list(queue.unfinished()) == [bad, good]
-    # It is tried every second, and told once.
+    # The driver tries every second, but logs the error only once.
     driver._submit()
     assert caplog.text.count("Read-only file system") == 1
 
