@@ -70,7 +70,11 @@ def test_reads(field: str, told: Any, read: Range | Categorical):
         ("channels", "1..3", "space: channels: has no range"),
         ("model", "compact,modle2", "space: model: no model is called 'modle2'; did you mean 'model2'?"),
         ("data", "a,b", "space: data: can't be searched: trials that differ in it can't be compared"),
-        ("monitor", "val_loss,val_accuracy", "space: monitor: can't be searched: trials that differ in it can't be compared"),
+        (
+            "monitor",
+            "val_loss,val_accuracy",
+            "space: monitor: can't be searched: trials that differ in it can't be compared",
+        ),
     ],
 )
 def test_refuses_in_one_line(field: str, told: Any, says: str):

@@ -192,7 +192,7 @@ def test_a_link_to_a_folder_is_taken_away_and_not_followed(tmp_path: Path, name:
 
 
 def void(result: object) -> None:
-    """Write a file; a callback that returns None."""
+    """Discard a result, so that a callback returns None."""
 
 
 def test_a_folder_in_the_place_is_an_error(tmp_path: Path):

@@ -31,7 +31,10 @@ def system(number: int, place: str | None = "/runs/a/history.csv") -> OSError:
         (system(errno.EACCES), "/runs/a/history.csv: permission denied; make it writable"),
         (system(errno.ELOOP), "/runs/a/history.csv: is a symbolic link, but must be a regular file; remove the link"),
         (system(errno.EIO), "/runs/a/history.csv: Input/output error; see log.txt"),
-        (MemoryError(), "out of memory; close other programs and resume, or start a new run with a smaller batch size, "),
+        (
+            MemoryError(),
+            "out of memory; close other programs and resume, or start a new run with a smaller batch size, ",
+        ),
         (ResourceExhaustedError("OOM when\nallocating"), "the device is out of memory; free it and resume, or start"),
         (ValueError("odd\nthings"), "ValueError: odd; the traceback is in log.txt"),
         (RuntimeError(), "RuntimeError: no message; the traceback is in log.txt"),

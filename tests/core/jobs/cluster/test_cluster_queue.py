@@ -101,7 +101,9 @@ def test_the_token_is_where_ray_looks_for_it(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConfigError, match="export RAY_AUTH_MODE=token"):
         find_token({"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": "secret"})
-    with pytest.raises(ConfigError, match=r"no token in .*\.ray/auth_token; create one with 'ray get-auth-token --generate'"):
+    with pytest.raises(
+        ConfigError, match=r"no token in .*\.ray/auth_token; create one with 'ray get-auth-token --generate'"
+    ):
         find_token({"RAY_AUTH_MODE": "token"})
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("at home\n")
