@@ -105,7 +105,7 @@ class RecoveryCheck:
             time.sleep(0.05)
         self.recovery_seconds[what] = time.monotonic() - began
         # An epoch's row is written before its checkpoint, so that the last row can be lost.
-        assert len(now.history) >= done - 1, f"{run.path}: of {done} epochs {len(now.history)} are left"
+        assert len(now.history) >= done - 1, f"{run.path}: only {len(now.history)} of {done} epochs are left"
 
     def _in_the_middle(self, node: psutil.Process | None) -> RunSnapshot:
         """Return a run in training, on this node if given, with at least one epoch and two or more to go."""

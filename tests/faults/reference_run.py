@@ -151,7 +151,7 @@ class RunDirectoryChecker:
         epochs = [row["epoch"] for row in snapshot.history]
         assert epochs == list(range(1, len(epochs) + 1)), f"history.csv has the epochs {epochs}"
         least = self._stored if self._as_gpu else self._epochs - 1
-        assert len(epochs) >= least, f"of {self._epochs} epochs {len(epochs)} are left"
+        assert len(epochs) >= least, f"only {len(epochs)} of {self._epochs} epochs are left"
         self._epochs = len(epochs)
         # Try twice, because the folder may be renamed between reading its state and reading its weights.
         found = find_checkpoint(self._run) or find_checkpoint(self._run)

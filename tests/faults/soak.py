@@ -95,7 +95,7 @@ def queue(app: TerminalApp, folder: Path, runs: int) -> None:
         app.press("s")
         end = time.monotonic() + 60
         while len(list_runs(folder)) <= number:
-            assert time.monotonic() < end, f"run {number + 1} is not there:\n{app.text}"
+            assert time.monotonic() < end, f"run {number + 1} was not created:\n{app.text}"
             time.sleep(0.05)
 
 

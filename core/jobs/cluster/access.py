@@ -1,6 +1,6 @@
 """Access control for Ray: only clients with the cluster's shared token may use it.
 
-Ray listens on all network interfaces, whatever its settings, and runs any code that it receives.
+Ray listens on all network interfaces, regardless of its settings, and runs any code that it receives.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path):
         assert path.read_bytes() == b"old"
         temporary.write_bytes(b"new")
         assert path.read_bytes() == b"old"
-        assert temporary.parent == tmp_path, "a rename across file systems is none"
+        assert temporary.parent == tmp_path, "a rename across file systems is not atomic"
         assert temporary.name.startswith(".")
     assert path.read_bytes() == b"new"
 
@@ -276,7 +276,7 @@ def test_whatever_step_the_process_ends_at_a_whole_folder_is_left_and_the_next_w
         disk.crash_after(None)
         files.write_folder(tmp_path / "count", fill_with(number))
     total = disk.steps
-    assert total >= 9, "the calls that write_folder makes are no longer the ones that are counted"
+    assert total >= 9, "write_folder makes calls that the test does not count"
     for first in range(1, total + 1):
         for second in range(1, total + 1, 2):
             folder = tmp_path / f"{first}-{second}" / "checkpoint"
@@ -293,7 +293,7 @@ def test_whatever_step_the_process_ends_at_a_whole_folder_is_left_and_the_next_w
                     pass
                 else:
                     assert version(folder) == number
-                assert readable(folder) >= before, f"what could be read is gone at steps {first} and {second}"
+                assert readable(folder) >= before, f"a readable version was lost at steps {first} and {second}"
                 before = readable(folder)
             disk.crash_after(None)
             files.write_folder(folder, fill_with(5))

@@ -72,7 +72,7 @@ def test_images_go_where_there_is_room(
     assert "they take 11 MiB, and the GPU has 44 MiB free" in caplog.messages[-1]
     monkeypatch.setattr(auto_settings, "free_gpu_memory", lambda: None)
     assert chosen(GPU).feed == "host"
-    assert "the driver does not tell" in caplog.messages[-1]
+    assert "the driver does not report" in caplog.messages[-1]
     monkeypatch.setattr(auto_settings, "free_gpu_memory", lambda: 10**12)
     mapped = np.memmap(tmp_path / "pixels", np.uint8, "w+", shape=(10, MIB))
     assert chosen(GPU, pixels=mapped).feed == "host"

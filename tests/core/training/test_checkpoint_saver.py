@@ -85,7 +85,7 @@ def test_what_is_on_disk_is_of_one_moment(
     background.store(TrainingState(epoch=1), is_kept=True)
     kept = averages(model)
     found = find_checkpoint(tmp_path)
-    assert found and found.state.epoch == 1, "the first epoch is on disk before the second begins"
+    assert found and found.state.epoch == 1, "the first epoch must be on disk before the second begins"
     better: list[np.ndarray] = []
     for epoch in (2, 3, 4):
         train_a_step(model)

@@ -88,7 +88,7 @@ def test_every_batch_is_run_once(kind: str, many: bool, jit: bool, in_xla: bool)
     # The first call runs one step, the second is timed, and later calls run all remaining batches.
     assert ran == ([1, 4, 5, 5] if many else [1] * 15)
     whole = [shape for shape in counting.traces if shape != (None,)]
-    assert len(counting.traces) <= 2, "a number of steps, or a pass's end, was compiled anew"
+    assert len(counting.traces) <= 2, "a number of steps or the end of a pass was compiled again"
     assert set(whole) <= {(BATCH,)}
 
 

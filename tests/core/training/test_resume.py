@@ -110,7 +110,7 @@ def test_a_run_does_not_go_on_with_other_data(of_one: Path) -> None:
     Image.new("L", (48, 48), 77).save(added)
     snapshot = resume_run(of_one, config)
     assert snapshot.state == "failed"
-    assert str(config.data) in snapshot.message and "put it back as it was" in snapshot.message
+    assert str(config.data) in snapshot.message and "restore it, or start a new run" in snapshot.message
     assert contents(of_one) == before
     added.unlink()
     assert resume_run(of_one, config).state == "completed"
@@ -214,7 +214,7 @@ def test_a_run_that_another_process_took_over_is_left_to_it(
         train(config, run, TakenOver())
     assert len(read_run(run).history) == 1
     assert json.loads((run / "lock").read_text()) == {"pid": 1}
-    assert told == [], "where it is logged, it has ended"
+    assert told == [], "the final state was logged before the run ended"
 
 
 def test_a_resumed_run_keeps_what_auto_chose(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:

@@ -141,10 +141,10 @@ def test_a_child_has_its_share_of_the_machine(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ray, "get_gpu_ids", lambda: [])
     whole = child_environment(0)
     assert "OMP_NUM_THREADS" not in whole and "TF_NUM_INTRAOP_THREADS" not in whole
-    assert whole["CUDA_VISIBLE_DEVICES"] == "-1", "the GPUs of others are seen"
+    assert whole["CUDA_VISIBLE_DEVICES"] == "-1", "GPUs of other tasks are visible"
     monkeypatch.setattr(ray, "get_gpu_ids", lambda: [1])
     part = child_environment(1.5)
-    assert part["CUDA_VISIBLE_DEVICES"] == "0,1", "Ray has set it"
+    assert part["CUDA_VISIBLE_DEVICES"] == "0,1", "Ray sets this variable"
     assert part["OMP_NUM_THREADS"] == part["TF_NUM_INTRAOP_THREADS"] == part["TF_NUM_INTEROP_THREADS"] == "2"
 
 
@@ -172,7 +172,7 @@ def test_a_task_returns_how_its_run_ended(write_run: Callable[..., Path], child:
     begun = child("""status.write_text('{"state": "failed"}'); sys.exit(1)""")
     run = write_run(status={"state": "queued"})
     assert train_run(str(run), 1) == "failed"
-    assert train_run(str(run), 1) == "failed", "an ordinary failure is tried again"
+    assert train_run(str(run), 1) == "failed", "an ordinary failure is retried"
     assert begun == [run]
 
 
