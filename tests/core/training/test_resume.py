@@ -214,7 +214,7 @@ def test_a_run_that_another_process_took_over_is_left_to_it(
         train(config, run, TakenOver())
     assert len(read_run(run).history) == 1
     assert json.loads((run / "lock").read_text()) == {"pid": 1}
-    assert told == [], "the final state was logged before the run ended"
+    assert told == [], "only the process that took the run over logs its end"
 
 
 def test_a_resumed_run_keeps_what_auto_chose(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
