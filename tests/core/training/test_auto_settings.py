@@ -27,7 +27,7 @@ def chosen(
     config = resolve({"data": "x", "model": "compact", **settings})
     values = np.zeros((10, MIB), np.uint8) if pixels is None else pixels
     data: Any = SimpleNamespace(train=SimpleNamespace(values=values), validation=SimpleNamespace(values=values[:1]))
-    plan: Any = SimpleNamespace(steps=steps)
+    plan: Any = SimpleNamespace(steps_per_epoch=steps)
     return choose_auto_settings(config, used, plan, data, earlier or {})  # pyright: ignore[reportArgumentType]
 
 
