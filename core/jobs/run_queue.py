@@ -1,6 +1,6 @@
-"""Training one run after another: the first in this process, later ones each in a process of its own.
+"""A queue that trains runs one after another: the first in this process, each later run in a child process.
 
-Keras keeps what it compiled for as long as its process lives (see docs/memory.md), so that a queue in one process
+Keras keeps compiled functions until its process ends (see docs/memory.md), so that the memory of a single process
 would grow with every run.
 """
 
@@ -22,22 +22,22 @@ from core.runs.resume import load_config, set_final_state
 from core.runs.writer import enqueue, set_end_message
 from core.system.processes import lower_priority, start_detached
 
-# Of waiting runs, in seconds: how often their directories are looked at for a stop, and their hearts beat.
+# For waiting runs, in seconds: the intervals of checks for a stop request, and of heartbeats.
 LISTEN_INTERVAL = 1.0
 BEAT_INTERVAL = 20.0
 
 
 class RunQueue:
-    """Runs to be trained, in order, by one worker thread that calls `work`; more may come while it works."""
+    """Runs that one worker thread trains in order by calling `work`. Other threads can add runs meanwhile."""
 
     def __init__(self, runs: Sequence[Path] = (), *, in_children: bool = False, is_shared: bool = False) -> None:
-        """A queue of runs.
+        """Create a queue.
 
         Args:
-            runs: directories made by `create_run`, or ended ones to go on with.
-            in_children: whether the first run too has a process of its own.
-            is_shared: whether this process has other work as well: a run that changes all of it (`deterministic`,
-                several devices) then has its own.
+            runs: directories created by `create_run`, or ended runs to resume.
+            in_children: whether the first run also trains in a child process.
+            is_shared: whether this process also does other work. Runs that change global settings (`deterministic`,
+                several devices) then train in a child process.
         """
         self._waiting = deque(runs)
         self._in_children = in_children
@@ -52,12 +52,12 @@ class RunQueue:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a run is worked on, or waits; one that has ended, and whose process is about to, is not."""
+        """Whether a run trains or waits. A run with a final state does not count, even if its process still runs."""
         current = self.current
         return bool(self._waiting) or (current is not None and read_run(current).state not in FINAL_STATES)
 
     def add(self, runs: Sequence[Path]) -> bool:
-        """Put runs at the end; whether a thread has to be started that calls `work`."""
+        """Append runs; return whether the caller must start a thread that calls `work`."""
         with self._mutex:
             self._waiting.extend(runs)
             starts, self._works = not self._works, True
@@ -66,12 +66,12 @@ class RunQueue:
         return starts
 
     def work(self) -> None:
-        """Train every run; returns when none is left. An error that keeps a run from beginning is in `errors`."""
+        """Train runs until none is left. If a run can't start, its error is stored in `errors`."""
         threading.Thread(target=self._refresh_heartbeats, args=[self._idle], name="waiting runs", daemon=True).start()
         while (run := self._next()) is not None:
             try:
                 if self._stop.is_set():
-                    set_final_state(run, "stopped", "stopped before it began")
+                    set_final_state(run, "stopped", "stopped before it started")
                 elif self._trains_here(run):
                     self._train_here(run)
                 else:
@@ -80,21 +80,21 @@ class RunQueue:
                 self.errors[run] = error
 
     def cancel(self, run: Path) -> bool:
-        """Take a run out that waits and mark it stopped; false where it does not wait (any more)."""
+        """Remove a waiting run and mark it stopped; return false if the run is not waiting."""
         with self._mutex:
             if run not in self._waiting:
                 return False
             self._waiting.remove(run)
-        set_final_state(run, "stopped", "stopped before it began")
+        set_final_state(run, "stopped", "stopped before it started")
         return True
 
     def stop(self) -> None:
-        """End the run under way after its batch, and start no other; from any thread."""
+        """End the current run after its batch and start no other run. Can be called from any thread."""
         self._stop.set()
         self._signal_child(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End a child at once: what it wrote up to its last epoch stands."""
+        """Kill the child process. Its checkpoint of the last finished epoch is kept."""
         self._signal_child(signal.SIGKILL)
 
     def _next(self) -> Path | None:
@@ -106,7 +106,7 @@ class RunQueue:
             return self.current
 
     def _refresh_heartbeats(self, idle: threading.Event) -> None:
-        """Keep the hearts of waiting runs beating, by which other hosts know of us, and see which shall not begin."""
+        """Write the heartbeats of waiting runs, which other hosts read, and cancel runs with a stop request."""
         beaten = time.monotonic()
         while not idle.wait(LISTEN_INTERVAL):
             is_due = time.monotonic() - beaten > BEAT_INTERVAL
@@ -148,9 +148,9 @@ class RunQueue:
         status = self._child.wait()
         self._child = None
         if read_run(run).status.get("state") == "queued":
-            set_final_state(run, "failed", f"its process ended with status {status} before it began; see log.txt")
+            set_final_state(run, "failed", f"its process exited with status {status} at the start; see log.txt")
         elif status < 0 and read_run(run).state == "interrupted":
-            set_end_message(run, f"its process was killed by signal {-status}, as happens when memory runs out")
+            set_end_message(run, f"its process was killed by signal {-status}; a common cause is a lack of memory")
 
     def _signal_child(self, number: signal.Signals) -> None:
         child = self._child
@@ -160,7 +160,7 @@ class RunQueue:
 
 
 class _CombinedEvent(threading.Event):
-    """A run's own stop, which its directory can ask for; the queue's stop is every run's."""
+    """A run's stop event, which is also set when the queue's stop event is set."""
 
     def __init__(self, other: threading.Event) -> None:
         super().__init__()
@@ -171,5 +171,5 @@ class _CombinedEvent(threading.Event):
 
 
 def start_worker(runs: Sequence[Path]) -> subprocess.Popen[bytes]:
-    """Start a process that trains runs one after another, and outlives the terminal that this one has."""
+    """Start a process that trains runs one after another and does not end with this process's terminal."""
     return start_detached("core.jobs.worker", map(str, runs), runs[0] / LOG)

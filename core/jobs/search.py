@@ -1,7 +1,7 @@
-"""Hyper-parameter search: an Optuna study of which every trial is an ordinary run directory.
+"""Hyperparameter search: an Optuna study in which each trial is an ordinary run directory.
 
-A study is a file beside RUNS that any number of processes, on any hosts that see it, append to. What a trial came
-to is always read off its run directory, so that it does not matter which process looks.
+A study is a file beside RUNS. Several processes, also on several hosts, can append to it. A trial's result is always
+read from its run directory, so that any process can read it.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ if TYPE_CHECKING:
     import optuna
 
 TICK = 0.25
-# Trials that are compared with before one is pruned, and failures in a row that end a search.
+# The number of trials before pruning starts, and the number of consecutive failures that end a search.
 STARTUP_TRIALS = 5
 MOST_FAILURES = 3
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What a trial came to.
+    """The result of a trial.
 
     Attributes:
-        number: counted from 0 in the study.
+        number: the trial's number in the study, counted from 0.
         state: running, completed, pruned or failed.
-        value: the monitor in the kept epoch; of a pruned trial, in its last one.
-        parameters: its place in the space.
-        run: its run directory; None where there is none.
-        message: why it failed.
+        value: the monitor's value in the kept epoch, or in the last epoch of a pruned trial.
+        parameters: the trial's values from the search space.
+        run: the run directory; None if there is none.
+        message: why the trial failed.
     """
 
     number: int
@@ -61,29 +61,29 @@ class TrialResult:
 
 
 def study_file(runs: Path) -> Path:
-    """Where a search keeps its study unless told: beside RUNS, which holds run directories only."""
+    """Return the default path of a study: beside RUNS, which contains only run directories."""
     place = runs.absolute()
     return place.with_name(f"{place.name}.study")
 
 
 class Search:
-    """One process's work on a study: `begin` a trial, `train` it, `tell` what came of it, and so on."""
+    """One process's part in a study: it calls `begin`, `train` and `tell` for each trial."""
 
     def __init__(
         self, settings: Mapping[str, Any], space: Space, runs: Path, file: Path, *, prune: bool = True
     ) -> None:
-        """Open the study of these settings and space in `file`, or begin it.
+        """Open or create the study of these settings and this space in `file`.
 
         Args:
-            settings: TrainingConfig fields that all trials share.
-            space: of the others, what to choose from, as `read_space` gives it.
-            runs: RUNS, where the trials' run directories go.
-            file: the study's file, which may hold several studies.
-            prune: whether to stop a trial that is worse than the median of the earlier ones at its epoch.
+            settings: the TrainingConfig fields that all trials share.
+            space: the search space of other fields, from `read_space`.
+            runs: RUNS, the folder of the trials' run directories.
+            file: the study's file, which can contain several studies.
+            prune: whether to stop a trial that is worse than the median of the earlier trials at the same epoch.
 
         Raises:
-            ConfigError: the settings are wrong, or the file is no study.
-            RunError: Optuna is missing, or the file can't be written.
+            ConfigError: the settings are invalid, or the file is not a study.
+            RunError: Optuna is not installed, or the file can't be written.
         """
         self._settings, self._space, self._runs = settings, space, runs
         first = self.config(first_values(space))
@@ -96,17 +96,17 @@ class Search:
         self.deadline = math.inf
 
     def config(self, parameters: Mapping[str, Any]) -> TrainingConfig:
-        """The settings of a trial at this place in the space."""
+        """Return the config of a trial with these parameters."""
         return resolve({**self._settings, **parameters})
 
     def begin(self, trials: int | None) -> tuple[optuna.Trial, Path] | None:
-        """The next trial and its run directory; None where the search is over.
+        """Return the next trial and its run directory; None if the search is over.
 
         Args:
-            trials: how many the study shall have, those of all processes and calls; None for no end.
+            trials: the total number of trials in the study, over all processes and calls; None for no limit.
 
         Raises:
-            FerError: the run can't be made, or trials keep failing.
+            FerError: the run can't be created, or several trials in a row failed.
         """
         if self._failures >= MOST_FAILURES:
             last = [trial for trial in self.results() if trial.state == "failed"][-1]
@@ -118,7 +118,7 @@ class Search:
         trial.set_user_attr("process", this_process())
         try:
             if trials is not None and self._count_trials(before=trial.number) >= trials:
-                # Another process had the last one at the same moment.
+                # Another process took the last trial at the same time.
                 return self._fail(trial, "")
             return trial, self._prepare_run(trial)
         except FerError as error:
@@ -126,22 +126,22 @@ class Search:
             raise
 
     def train(self, trial: optuna.Trial, run: Path) -> None:
-        """Train a trial to its end, in a process of its own; prune it where it is hopeless."""
+        """Train a trial in a child process, and prune it if its results are poor."""
         self._queue = RunQueue([run], in_children=True)
         worker = threading.Thread(target=self._queue.work, name="trial", daemon=True)
         if self._ending.is_set():
             self._queue.stop()
         worker.start()
-        told = 0
+        reported = 0
         while worker.is_alive():
             worker.join(TICK)
-            # Once: a second request would force the trial's process to end.
+            # Stop only once: a second stop would kill the trial's process.
             if time.monotonic() > self.deadline and not self._ending.is_set():
                 self.stop()
-            told = self._report(trial, run, told)
+            reported = self._report(trial, run, reported)
 
     def tell(self, trial: optuna.Trial, run: Path) -> TrialResult:
-        """Put down what came of a trial that was trained."""
+        """Store the result of a trial that was trained."""
         error = self._queue.errors.get(run) if self._queue else None
         if error is not None:
             trial.set_user_attr("message", str(error))
@@ -151,22 +151,22 @@ class Search:
         return result
 
     def stop(self) -> None:
-        """End the trial under way after its batch, to be gone on with by a later call, and begin no other."""
+        """End the current trial after its batch and start no other trial. A later call can resume the trial."""
         self._ending.set()
         if self._queue:
             self._queue.stop()
 
     def kill(self) -> None:
-        """End the trial under way at once."""
+        """Kill the process of the current trial."""
         if self._queue:
             self._queue.kill()
 
     def results(self) -> list[TrialResult]:
-        """Every trial of the study that began, those of other processes too."""
+        """Return every trial of the study that has started, including trials of other processes."""
         return [_result(trial) for trial in self._study.trials if trial.state.name != "WAITING"]
 
     def best(self) -> TrialResult | None:
-        """The completed trial with the best value, the earliest of equals; None before there is one."""
+        """Return the completed trial with the best value, the earliest of equal ones; None if there is none."""
         completed = [trial for trial in self.results() if trial.state == "completed" and trial.value is not None]
         sign = 1 if is_lower_better(self.monitor) else -1
         return min(completed, key=lambda trial: sign * (trial.value or 0.0), default=None)
@@ -175,7 +175,7 @@ class Search:
         return self._ending.is_set() or time.monotonic() > self.deadline
 
     def _count_trials(self, before: int | None = None) -> int:
-        """Trials that completed, were pruned, or are under way; those below a number where one is given."""
+        """Count the completed, pruned and running trials, or only those with a number below `before`."""
         return len(
             [
                 trial
@@ -185,7 +185,7 @@ class Search:
         )
 
     def _prepare_run(self, trial: optuna.Trial) -> Path:
-        """A new run directory, or the one of a trial that was interrupted, to go on with."""
+        """Create a run directory, or requeue the run of an interrupted trial."""
         chosen = {field: dimension.suggest(trial, field) for field, dimension in self._space.items()}
         if "run" in trial.user_attrs:
             run = Path(trial.user_attrs["run"])
@@ -195,20 +195,20 @@ class Search:
         trial.set_user_attr("run", str(run))
         return run
 
-    def _report(self, trial: optuna.Trial, run: Path, told: int) -> int:
-        """Tell the pruner of new epochs and do what it says; returns how many it knows."""
+    def _report(self, trial: optuna.Trial, run: Path, reported: int) -> int:
+        """Report new epochs to the pruner and stop the run if it prunes the trial; return the number of epochs."""
         history = read_run(run).history
-        # RuntimeError: another host took this process for dead and has concluded the trial.
+        # RuntimeError: another host considered this process dead and has concluded the trial.
         with contextlib.suppress(RuntimeError):
-            for row in history[told:]:
+            for row in history[reported:]:
                 trial.report(row[self.monitor], int(row["epoch"]))
-            if len(history) > told and not trial.user_attrs.get("pruned") and trial.should_prune():
+            if len(history) > reported and not trial.user_attrs.get("pruned") and trial.should_prune():
                 trial.set_user_attr("pruned", True)
                 request_stop(run)
         return len(history)
 
     def _conclude_lost_trials(self) -> None:
-        """Conclude the trials whose process is gone."""
+        """Conclude the trials whose process no longer runs."""
         for trial in self._study.trials:
             if trial.state.name != "RUNNING":
                 continue
@@ -220,12 +220,12 @@ class Search:
                 self._conclude(trial.number, trial.user_attrs, is_ours=False)
 
     def _conclude(self, number: int, attributes: Mapping[str, Any], *, is_ours: bool) -> None:
-        """Tell the study a trial's outcome; one that was cut short through no fault of its own is queued again.
+        """Store a trial's result in the study; queue the trial again if it was stopped or killed from outside.
 
         Args:
-            number: the trial's.
-            attributes: its `run`, whether it was `pruned`, and how many `epochs` it had when it was queued again.
-            is_ours: whether this process trained it, so that a stop may have been its own.
+            number: the trial's number.
+            attributes: the trial's `run`, whether it was `pruned`, and its `epochs` when it was last queued again.
+            is_ours: whether this process trained the trial, so that its own stop may have ended the trial.
         """
         run = read_run(Path(attributes.get("run", "")))
         value = (run.kept_epoch() or {}).get(self.monitor, math.nan)
@@ -233,10 +233,10 @@ class Search:
         try:
             self._study.tell(number, value if state.name == "COMPLETE" else None, state)
         except (ValueError, RuntimeError):
-            # Another process was faster, and has seen the same.
+            # Another process has already stored the same result.
             return
         stopped = run.state == "stopped" and is_ours and self._is_over()
-        # One that ends its process each time it is tried is not tried for ever.
+        # A killed trial must have gained an epoch, so that a trial that always crashes is not retried forever.
         killed = run.state == "interrupted" and run.config and len(run.history) > attributes.get("epochs", -1)
         if state.name == "FAIL" and "message" not in attributes and (stopped or killed):
             again = {"run": attributes["run"], "epochs": len(run.history)}
@@ -248,12 +248,12 @@ class Search:
 
 
 def _outcome(state: str, value: float, *, is_pruned: bool) -> optuna.trial.TrialState:
-    """A trial's state in the study, by its run's state and monitor."""
+    """Return a trial's state in the study from its run's state and its monitor's value."""
     from optuna.trial import TrialState
 
     if state == "completed" and math.isfinite(value):
         return TrialState.COMPLETE
-    # To the sampler a failed trial says nothing, a pruned one that its place is a bad one.
+    # The sampler ignores failed trials and learns from pruned trials.
     if state == "diverged" or (is_pruned and state != "failed"):
         return TrialState.PRUNED
     return TrialState.FAIL
@@ -271,10 +271,10 @@ def _result(trial: optuna.trial.FrozenTrial) -> TrialResult:
 
 
 def _study_name(first: TrainingConfig, space: Space) -> str:
-    """A study's name: the same for the same settings and space, whatever the device."""
-    usual = TrainingConfig.model_fields["devices"].default
-    told = {field: [dimension.kind, asdict(dimension)] for field, dimension in space.items()}
-    text = train_command(first.model_copy(update={"devices": usual})) + json.dumps(told, sort_keys=True)
+    """Return a study's name, which depends on the settings and the space, but not on the device."""
+    default = TrainingConfig.model_fields["devices"].default
+    ranges = {field: [dimension.kind, asdict(dimension)] for field, dimension in space.items()}
+    text = train_command(first.model_copy(update={"devices": default})) + json.dumps(ranges, sort_keys=True)
     return f"{first.model}-{hashlib.sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
@@ -284,26 +284,26 @@ def _open_study(file: Path, name: str, config: TrainingConfig, *, prune: bool) -
         from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
     except ImportError:
         raise RunError(f"a search needs Optuna, which is not installed; {install_command('search')}") from None
-    # Nothing is judged before a fifth of its epochs: a schedule's warm-up is no sign of anything.
+    # No trial is pruned in the first fifth of its epochs, because a warm-up says little about the final result.
     pruner = optuna.pruners.MedianPruner(STARTUP_TRIALS, n_warmup_steps=max(config.epochs // 5, 1))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists() and file.stat().st_size:
-            # Optuna would append to a file of one line of anything.
+            # Check the first line, because Optuna would append to a file that has only one line of any content.
             with file.open("rb") as lines:
                 json.loads(lines.readline())["op_code"]
-        # This lock works on NFS from version 3 on, where others don't, and is taken over from a dead process.
+        # This lock works on NFS version 3 and later, unlike Optuna's other locks, and survives a dead process.
         lock = JournalFileOpenLock(str(file))
         return optuna.create_study(
             study_name=name,
             storage=optuna.storages.JournalStorage(JournalFileBackend(str(file), lock_obj=lock)),
             direction="minimize" if is_lower_better(config.monitor) else "maximize",
-            # What others are trying counts as bad until they are done, so that processes look in different places.
+            # Running trials count as bad until they end, so that processes try different parameters.
             sampler=optuna.samplers.TPESampler(constant_liar=True),
             pruner=pruner if prune else optuna.pruners.NopPruner(),
             load_if_exists=True,
         )
     except OSError as error:
-        raise RunError("study", f"{file}: {error.strerror}; name a file that can be written") from None
+        raise RunError("study", f"{file}: {error.strerror}; choose a writable file") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ConfigError("study", f"{file}: is no study of a search; name another file") from None
+        raise ConfigError("study", f"{file}: is not a study of a search; choose another file") from None

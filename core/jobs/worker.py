@@ -1,7 +1,8 @@
 """A process that trains runs, one after another: `python -m core.jobs.worker [--lifeline] RUN...`.
 
-With `--lifeline` it dies when its standard input ends: when whoever started it is gone, however that came about. A
-signal then ends it as SIGKILL does: its run is to go on elsewhere, and is stopped by its directory alone.
+With `--lifeline` the process kills itself when its standard input closes, which happens when its parent ends for any
+reason. Signals then kill the process at once, so that its run continues elsewhere. To stop such a run, write a stop
+request to its directory.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from core.system.program import set_up_program
 
 
 def main(runs: Sequence[Path], *, hears_signals: bool = True) -> int:
-    """Train runs; a signal ends the one under way after its batch and starts no other, a second one ends at once."""
+    """Train runs. A signal ends the current run after its batch and skips the others; a second signal exits at once."""
     queue, signals = RunQueue(runs), []
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -34,9 +35,9 @@ def main(runs: Sequence[Path], *, hears_signals: bool = True) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, ask if hears_signals else signal.SIG_DFL)
     for run in runs:
-        # From now on it is this process that they wait for.
+        # From now on the runs wait for this process.
         enqueue(run)
-    # In a thread, so that a signal is heard while TensorFlow holds the one that trains.
+    # Train in a thread, so that the main thread can handle signals while TensorFlow blocks.
     worker = threading.Thread(target=queue.work, name="trainer", daemon=True)
     worker.start()
     while worker.is_alive():
@@ -47,10 +48,10 @@ def main(runs: Sequence[Path], *, hears_signals: bool = True) -> int:
 
 
 def hold_lifeline() -> None:
-    """Kill this process as soon as its standard input ends."""
+    """Kill this process as soon as its standard input closes."""
 
     def wait() -> None:
-        # Past Python's own buffer, whose lock a thread may not hold when the interpreter ends.
+        # Bypass Python's buffer, whose lock no thread may hold when the interpreter exits.
         while os.read(0, 1):
             pass
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,1 +1,1 @@
-"""This machine: files, log, processes, hardware. Nothing of faces, models or runs."""
+"""The operating system and hardware: files, logs, processes and devices."""

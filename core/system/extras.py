@@ -1,4 +1,4 @@
-"""The extras of the package: what each brings, whether it is installed, and how to install it."""
+"""The optional extras of the package: their packages, whether they are installed, and how to install them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-# The packages of each extra by the names that are imported; pyproject.toml has the names that are installed.
+# The import names of each extra's packages. pyproject.toml has the names to install.
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "kaggle": ("kagglehub",),
     "faces": ("cv2",),
@@ -23,20 +23,20 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
 
 
 def missing_packages(packages: Iterable[str]) -> list[str]:
-    """The packages that are not installed. They are looked up by the names that are imported, and not imported."""
+    """Return the packages that are not installed, given their import names. Does not import them."""
     return [package for package in packages if find_spec(package) is None]
 
 
 def is_installed(extra: str) -> bool:
-    """Whether all packages of an extra are installed."""
+    """Return whether all packages of an extra are installed."""
     return not missing_packages(EXTRAS[extra])
 
 
 def install_command(extra: str) -> str:
-    """The command that adds an extra to the app: by pipx or uv where one of them installed the app, else by pip."""
+    """Return the command that adds an extra, with pipx or uv if one of them installed the app, otherwise with pip."""
     wanted = f"'fer-tui[{extra}]'"
     place = Path(sys.prefix)
-    # Both keep the app in an environment without pip. Installing the app anew would drop the extras that it has.
+    # The environments of pipx and uv have no pip. Reinstalling the app would drop the extras that it has.
     if (place / "pipx_metadata.json").is_file():
         return f"pipx runpip {shlex.quote(place.name)} install {wanted}"
     if (place / "uv-receipt.toml").is_file():

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one, whatever stops the writer."""
+"""Atomic file operations: a reader never sees a partly written file, even if the writer is killed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 MIB = 1024**2
-# What `replacing` calls a file that is not whole yet.
+# The names of unfinished files, see `atomic_replace`.
 _TEMPORARY = re.compile(r"\.[0-9a-f]{8}-")
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make a rename in this folder survive a power cut; file systems that can't are left alone."""
+    """Make a rename in this folder survive a power failure. Does nothing on file systems without support for it."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -39,7 +39,7 @@ def fsync_file(path: Path) -> None:
 
 @contextlib.contextmanager
 def atomic_replace(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place, whole and on disk, when the block ends well."""
+    """Yield a temporary path and rename it to `path` when the block succeeds, after the file is synced to disk."""
     temporary = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
@@ -53,14 +53,14 @@ def atomic_replace(path: Path) -> Iterator[Path]:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file atomically: temporary file, fsync, rename, fsync of the folder.
 
-    A link in its place is replaced too, so that nothing outside of a folder is written whatever lies in it.
+    A symbolic link is replaced, not followed, so that nothing outside the folder is written.
     """
     with atomic_replace(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_output(path: Path, content: bytes) -> None:
-    """Write a file that the user named: as `write_bytes`, but to a link, a pipe or a device, such as /dev/stdout."""
+    """Write a file that the user named. Like `write_bytes`, but writes through links, pipes and devices."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         path.write_bytes(content)
     else:
@@ -68,33 +68,33 @@ def write_output(path: Path, content: bytes) -> None:
 
 
 def open_to_append(path: Path) -> int:
-    """A descriptor that adds to a file, made where it is missing.
+    """Open a file to append to, creating it if missing; return its descriptor.
 
     Raises:
-        OSError: ELOOP where a symbolic link is in its place: it may lead anywhere; ENXIO where a pipe is.
+        OSError: ELOOP for a symbolic link, which is never followed; ENXIO for a pipe.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return os.open(path, flags, 0o644)
 
 
 def open_to_read(path: Path) -> io.BufferedReader:
-    """A file, opened to be read.
+    """Open a regular file for reading.
 
     Raises:
-        OSError: there is none, or something else in its place, such as a pipe, which would keep us waiting for ever.
+        OSError: the file does not exist or is not a regular file. Opening a pipe could block forever.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "is no file", str(path))
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
     return os.fdopen(handle, "rb")
 
 
 def read_bytes(path: Path, limit: int = 64 * MIB) -> bytes:
-    """A file's content.
+    """Read a file's content.
 
     Raises:
-        OSError: as `open_to_read`; EFBIG where it has more bytes than `limit`.
+        OSError: as in `open_to_read`, or EFBIG if the file has more bytes than `limit`.
     """
     with open_to_read(path) as file:
         if os.fstat(file.fileno()).st_size > limit:
@@ -103,7 +103,7 @@ def read_bytes(path: Path, limit: int = 64 * MIB) -> bytes:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, or a copy where the file system has no hard links; neither may be written in place."""
+    """Create a hard link, or a copy if the file system has no hard links. Do not modify either file in place."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:
@@ -111,8 +111,8 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove whatever is there, a folder with all that is in it as far as it can be; links are not followed."""
-    # rmtree would open a pipe, and wait for who writes to it.
+    """Remove a file, or a folder and as much of its content as possible. Links are not followed."""
+    # rmtree would open a pipe and wait for a writer.
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -120,21 +120,21 @@ def remove(path: Path) -> None:
 
 
 def remove_temporary(folder: Path) -> None:
-    """Remove what `replacing` left in a folder where the process was killed; nobody else may be writing there."""
+    """Remove the temporary files of `atomic_replace` that a killed process left; no process may be writing there."""
     for path in folder.glob(".*-*"):
         if _TEMPORARY.match(path.name):
             remove(path)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file atomically; figures that are no number become null."""
+    """Replace a JSON file atomically; NaN and infinity become null."""
     write_bytes(path, to_json(value).encode())
 
 
 def to_json(value: Any) -> str:
-    """Strict JSON: NaN and infinities are null, paths are text, NumPy's values are plain ones."""
+    """Return strict JSON: NaN and infinity become null, paths become strings, NumPy values become plain values."""
     text = json.dumps(replace_non_finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
-    # Names from disk that are not UTF-8 hold surrogates, which JSON has an escape for and UTF-8 has no bytes for.
+    # File names that are not UTF-8 contain surrogates, which JSON can escape but UTF-8 cannot encode.
     return text.encode(errors="backslashreplace").decode()
 
 
@@ -143,7 +143,7 @@ def _plain(value: Any) -> Any:
 
 
 def replace_non_finite(value: Any) -> Any:
-    """The value with every float that is not finite, at any depth, replaced by None."""
+    """Return the value with every non-finite float, at any depth, replaced by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -154,9 +154,9 @@ def replace_non_finite(value: Any) -> Any:
 
 
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Replace a folder by the one that `fill` writes, keeping the one before as `<name>.previous`.
+    """Replace a folder with a new one that `fill` writes, and keep the old one as `<name>.previous`.
 
-    At every moment either `folder` or `<name>.previous` is whole.
+    At every moment either `folder` or `<name>.previous` is complete.
     """
     new, previous = folder.with_name(f"{folder.name}.new"), folder.with_name(f"{folder.name}.previous")
     remove(new)
@@ -167,7 +167,7 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
             fsync_file(path)
         fsync_folder(new)
     except BaseException:
-        # On a full disk what was written so far may be the room that the error's own message needs.
+        # On a full disk, storing the error message may need the space of the unfinished folder.
         remove(new)
         raise
     if folder.exists():

@@ -1,4 +1,4 @@
-"""What this machine's processors are doing: GPUs through NVML, CPU and memory through psutil."""
+"""The load of this machine: GPUs through NVML, CPU and memory through psutil."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import psutil
 
 @dataclass(frozen=True)
 class GpuLoad:
-    """A GPU at one moment.
+    """The load of a GPU at one moment.
 
     Attributes:
-        index: its number, as `nvidia-smi` counts.
-        name: its maker's name for it.
-        busy: percent of the last sample period in which a kernel ran; None where the driver can't say.
-        used: memory in use by all processes, bytes.
-        total: its memory, bytes.
+        index: the GPU's index in `nvidia-smi`.
+        name: the product name.
+        utilization: percent of the last sample period in which a kernel ran; None if the driver does not report it.
+        used: memory in use by all processes, in bytes.
+        total: total memory, in bytes.
     """
 
     index: int
@@ -31,13 +31,13 @@ class GpuLoad:
 
 @dataclass(frozen=True)
 class SystemLoad:
-    """The machine at one moment.
+    """The load of the machine at one moment.
 
     Attributes:
-        cpu: percent of all cores since the sample before, in this thread; 0 at the first.
-        used: memory that is not available to new programs, bytes.
-        total: the machine's memory, bytes.
-        gpus: the GPUs that answered; empty where there is none, or no driver for it.
+        cpu: percent of all cores since the previous sample in this thread; 0 for the first sample.
+        used: memory that is not available to new programs, in bytes.
+        total: total memory, in bytes.
+        gpus: the GPUs that the driver reports; empty without a GPU or a driver.
     """
 
     cpu: int
@@ -48,13 +48,13 @@ class SystemLoad:
 
 @dataclass(frozen=True)
 class GpuKind:
-    """What a program compiled for a GPU depends on.
+    """The properties of a GPU that a compiled program depends on.
 
     Attributes:
-        name: its maker's name for it.
-        capability: its compute capability, such as (9, 0).
-        driver: version of the driver.
-        is_divided: whether it is split into partitions (MIG), whose size is not told here.
+        name: the product name.
+        capability: the compute capability, such as (9, 0).
+        driver: the version of the driver.
+        is_divided: whether the GPU is split into partitions (MIG).
     """
 
     name: str
@@ -64,13 +64,13 @@ class GpuKind:
 
 
 def sample_load() -> SystemLoad:
-    """Look at the machine; takes a few milliseconds, the first time with a driver up to a second."""
+    """Sample the machine's load. Takes a few milliseconds; the first call with a GPU driver takes up to a second."""
     memory = psutil.virtual_memory()
     return SystemLoad(round(psutil.cpu_percent()), memory.total - memory.available, memory.total, _gpus())
 
 
 def _gpus() -> tuple[GpuLoad, ...]:
-    """Every GPU that answers; a lost one is left out, the others stay."""
+    """Return the load of every GPU that the driver can query."""
     nvml = _nvml()
     if nvml is None:
         return ()
@@ -91,7 +91,7 @@ def _gpus() -> tuple[GpuLoad, ...]:
 
 
 def free_gpu_memory() -> int | None:
-    """Free memory, bytes, of the first GPU that CUDA lets this process see; None where the driver can't say."""
+    """Return the free memory of the first GPU visible to CUDA in this process, in bytes; None if unknown."""
     nvml = _nvml()
     if nvml is None:
         return None
@@ -103,7 +103,7 @@ def free_gpu_memory() -> int | None:
 
 
 def first_gpu() -> GpuKind | None:
-    """The kind of the first GPU that CUDA lets this process see; None where there is none, or the driver can't say."""
+    """Return the kind of the first GPU visible to CUDA in this process; None without one or if it is unknown."""
     nvml = _nvml()
     if nvml is None:
         return None
@@ -119,27 +119,27 @@ def first_gpu() -> GpuKind | None:
 
 
 def _first(nvml: Any) -> Any:
-    """The first GPU, or partition of one, that CUDA lets this process see; None where there is none.
+    """Return the handle of the first GPU or GPU partition visible to CUDA in this process; None without one.
 
-    CUDA counts GPUs as the driver does where CUDA_DEVICE_ORDER is PCI_BUS_ID (`core.system.program`).
+    CUDA uses the driver's order if CUDA_DEVICE_ORDER is PCI_BUS_ID (see `core.system.program`).
     """
     first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
     return nvml.nvmlDeviceGetHandleByIndex(int(first)) if first.isdecimal() else _by_uuid(nvml, first)
 
 
-def _by_uuid(nvml: Any, told: str) -> Any:
-    """The GPU, or the partition of one, whose UUID begins as told; None where there is none."""
-    if told.startswith("MIG-"):
-        return nvml.nvmlDeviceGetHandleByUUID(told)
+def _by_uuid(nvml: Any, prefix: str) -> Any:
+    """Return the GPU whose UUID starts with `prefix`, or the partition with this UUID; None without one."""
+    if prefix.startswith("MIG-"):
+        return nvml.nvmlDeviceGetHandleByUUID(prefix)
     for index in range(nvml.nvmlDeviceGetCount()):
         device = nvml.nvmlDeviceGetHandleByIndex(index)
-        if told and _text(nvml.nvmlDeviceGetUUID(device)).startswith(told):
+        if prefix and _text(nvml.nvmlDeviceGetUUID(device)).startswith(prefix):
             return device
     return None
 
 
 def _is_divided(nvml: Any, device: Any) -> bool:
-    """Most GPUs can't be divided, and answer with an error."""
+    """Return whether MIG splits the GPU. For most GPUs, which do not support MIG, the query raises an error."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "").startswith("MIG-"):
         return True
     try:
@@ -149,13 +149,13 @@ def _is_divided(nvml: Any, device: Any) -> bool:
     return current == nvml.NVML_DEVICE_MIG_ENABLE
 
 
-def _text(told: bytes | str) -> str:
-    """NVML's older bindings tell names as bytes."""
-    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
+def _text(value: bytes | str) -> str:
+    """Return a string; older NVML bindings return bytes."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _busy(nvml: Any, device: Any) -> int | None:
-    """A partitioned GPU (MIG) tells its memory, but not how busy it is."""
+    """Return the utilization in percent; None for a partitioned GPU (MIG), which reports only its memory."""
     try:
         return int(nvml.nvmlDeviceGetUtilizationRates(device).gpu)
     except nvml.NVMLError:
@@ -164,7 +164,7 @@ def _busy(nvml: Any, device: Any) -> int | None:
 
 @functools.cache
 def _nvml() -> Any:
-    """NVML, set up once in a process; None where there is no driver."""
+    """Return NVML, initialized once per process; None without a driver."""
     import pynvml
 
     try:

@@ -1,7 +1,7 @@
-"""The log of a run or of a program: the records of our loggers, and what TensorFlow writes to file descriptor 2.
+"""Logs of a run or a program: the records of our loggers and TensorFlow's output on file descriptor 2.
 
-Each module under core has a logger of the standard library's `logging`, below the logger `core`. They attach no
-handler: a notebook silences or redirects them like those of any other library.
+Each module under `core` has a logger of the standard library's `logging`, below the logger `core`. These loggers have
+no handler, so that a notebook can silence or redirect them like the loggers of any other library.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pathlib import Path
 
 from core.system import files
 
-# The logger above all of core's.
+# The parent of all loggers of core.
 CORE = "core"
 
 
 class _DescriptorHandler(logging.Handler):
-    """Writes each record to file descriptor 2, past `sys.stderr`, which a screen may have replaced."""
+    """Writes each record to file descriptor 2 instead of `sys.stderr`, which a screen may have replaced."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -31,13 +31,13 @@ class _DescriptorHandler(logging.Handler):
         self.setFormatter(formatter)
 
     def emit(self, record: logging.LogRecord) -> None:
-        # What a full disk does not take is lost; the work is not.
+        # A full disk loses log records, but must not end the work.
         with contextlib.suppress(OSError):
             os.write(2, f"{self.format(record)}\n".encode(errors="backslashreplace"))
 
 
 class _Attached:
-    """The one handler, attached to our loggers while any block needs it."""
+    """The single handler, attached to our loggers while any block needs it."""
 
     def __init__(self) -> None:
         self._handler = _DescriptorHandler()
@@ -69,9 +69,9 @@ _ATTACHED = _Attached()
 
 @contextlib.contextmanager
 def log_to_stderr() -> Iterator[None]:
-    """Inside the block, write our log records from level INFO on to file descriptor 2, each with the UTC time.
+    """Inside the block, write our log records of level INFO and above to file descriptor 2, each with the UTC time.
 
-    Blocks may lie inside each other, in several threads: each record is written once.
+    Blocks can be nested and used in several threads. Each record is written once.
     """
     with _ATTACHED:
         yield
@@ -81,8 +81,8 @@ def log_to_stderr() -> Iterator[None]:
 def log_to_file(path: Path) -> Iterator[None]:
     """Inside the block, append our log records and everything written to file descriptor 2 to a file.
 
-    TensorFlow's C++ code writes there. Code that draws on the terminal must do so on a copy of the descriptor that it
-    made before.
+    TensorFlow's C++ code writes to descriptor 2. Code that draws on the terminal must use a copy of the descriptor
+    made before the block.
     """
     sys.stderr.flush()
     kept = os.dup(2)

@@ -1,4 +1,4 @@
-"""Processes by which runs are written: what names one, and whether it still works."""
+"""Identity, state, priority and start of processes that write runs."""
 
 # Without `from __future__ import annotations`: core.runs.schema uses the annotations of `Owner`.
 
@@ -20,28 +20,28 @@ HEARTBEAT_LIMIT = 60.0
 
 
 class ThisProcess(TypedDict):
-    """What names this process to readers."""
+    """The identity of this process."""
 
-    pid: int  # its number
-    host: str  # network name of its machine
-    started: float  # seconds since 1970, as the clock has it now
-    birth: str | None  # see `birth`
+    pid: int  # process id
+    host: str  # host name
+    started: float  # start time in seconds since 1970, by the current clock
+    birth: str | None  # see `process_start_id`
 
 
 class Owner(TypedDict, total=False):
-    """What a file says of the process that wrote it."""
+    """The identity of the process that wrote a file."""
 
-    pid: int | None  # its number
-    host: str | None  # network name of its machine
-    started: float | None  # seconds since 1970
-    birth: str | None  # see `birth`
-    heartbeat: float | None  # when it last wrote the file, seconds since 1970
+    pid: int | None  # process id
+    host: str | None  # host name
+    started: float | None  # start time in seconds since 1970
+    birth: str | None  # see `process_start_id`
+    heartbeat: float | None  # time of the last write in seconds since 1970
 
 
 def this_process() -> ThisProcess:
-    """What names this process to readers: pid, host, and its start, since pids are used again.
+    """Return the identity of this process: pid, host and start, because pids are reused.
 
-    `started` is in seconds since 1970, as the clock has it now; `birth` (see `birth`) stays the same when it is set.
+    `started` is in seconds since 1970 and changes if the clock is set. `birth` (see `process_start_id`) does not.
     """
     return {
         "pid": os.getpid(),
@@ -52,36 +52,36 @@ def this_process() -> ThisProcess:
 
 
 def process_start_id(pid: int) -> str | None:
-    """The machine's start and the clock ticks from it to the process's own; None where Linux does not tell."""
+    """Return the machine's boot id and the clock ticks from boot to the process's start; None if unknown."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        # The name, in parentheses, may hold anything; the start is the 22nd field.
+        # The process name, in parentheses, may contain any characters. The start is the 22nd field.
         return f"{boot} {stat.rpartition(')')[2].split()[19]}"
     except (OSError, IndexError):
         return None
 
 
 def is_alive(owner: Owner) -> bool:
-    """Whether the process that `pid`, `host` and its start (or `heartbeat`) name still works.
+    """Return whether a process is still running.
 
-    On this host the process table decides, start included, since pids are used again; on another host a heartbeat of
-    the last minute does.
+    For a process of this host the process table decides, by pid and start, because pids are reused. For a process of
+    another host, a heartbeat within the last minute decides.
     """
     if owner.get("host") == socket.gethostname():
         return same_process(owner.get("pid"), owner.get("started"), owner.get("birth"))
     heartbeat = owner.get("heartbeat")
-    # One from the future is a clock that jumped, and may be of long ago.
+    # A heartbeat in the future means that a clock was set back: the heartbeat may be old.
     return heartbeat is not None and abs(time.time() - heartbeat) < HEARTBEAT_LIMIT
 
 
 def same_process(pid: int | None, started: float | None, start_id: str | None = None) -> bool:
-    """Whether a process of this host is running that has this pid and start.
+    """Return whether a process with this pid and start is running on this host.
 
     Args:
-        pid: its number; None is no process.
-        started: seconds since 1970; None where it is not known. Counts where `born` does not.
-        born: its `birth`; None where it is not known.
+        pid: the process id; None for no process.
+        started: the start time in seconds since 1970; None if unknown. It is used only if `start_id` is unknown.
+        start_id: the result of `process_start_id`; None if unknown.
     """
     if pid is None or pid <= 0:
         return False
@@ -96,15 +96,16 @@ def same_process(pid: int | None, started: float | None, start_id: str | None = 
         return False
 
 
-# Of a training in the process of the screens: beside one that does not give way it gets a third of a processor.
+# The niceness of a training in the app's process. When it competes with a normal thread, it gets about a third of a
+# core's time.
 NICENESS = 5
 
 
 def lower_priority(thread: int) -> None:
-    """Let a thread, and those that it starts from now on, give way to all that is done for somebody who waits.
+    """Lower the priority of a thread and of the threads that it starts, so that the app stays responsive.
 
-    On Linux the niceness is a thread's own, and TensorFlow's threads inherit that of the first to use it. Where
-    nothing else wants the processors, it costs nothing.
+    On Linux each thread has its own niceness, and TensorFlow's threads inherit the niceness of the thread that first
+    uses TensorFlow. A lower priority costs nothing while the processors are otherwise idle.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
@@ -119,25 +120,25 @@ def start_detached(
     stdin: int = subprocess.DEVNULL,
     folder: Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start one of our modules in a session of its own: Ctrl+C and a dropped line reach us alone.
+    """Start one of our modules in a new session, so that Ctrl+C or a lost connection does not end it.
 
-    The child finds our modules where this process found them. Without Python's `-P` it would look in its working
-    directory first, and a `core` package there, as in many Django projects, would hide ours.
+    The child has the same import path as this process. Without Python's `-P` it would search its working directory
+    first, and a `core` package there, as in many Django projects, would hide ours.
 
     Args:
-        module: its name.
-        words: its arguments.
-        log: the file that what it says is added to.
-        environment: its variables.
-        stdin: as `subprocess.Popen` takes it.
-        folder: its working directory; None for this process's.
+        module: the module's name.
+        words: the command line arguments.
+        log: the file to append the output to.
+        environment: the environment variables.
+        stdin: standard input, as in `subprocess.Popen`.
+        folder: the working directory; None for this process's working directory.
     """
-    with os.fdopen(files.open_to_append(log), "ab") as said:
+    with os.fdopen(files.open_to_append(log), "ab") as output:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", module, *words],
             stdin=stdin,
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             cwd=folder,
             env={**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},

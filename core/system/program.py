@@ -1,4 +1,4 @@
-"""Settings of a whole process: made by our programs, never by importing a module."""
+"""Settings of the whole process. Our programs apply them; importing a module never does."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import warnings
 
 
 def set_up_tensorflow() -> None:
-    """Settings that TensorFlow reads when it is imported, unless it is already, or the user has set them.
+    """Set the environment variables that TensorFlow reads on import. Variables that the user has set are kept.
 
-    Its oneDNN kernels are off on processors without AVX-512, though they train compact 1.5 times as fast there too
-    (benchmarks/step.py). CUDA counts GPUs by speed unless it is told to count them as the driver does. TensorFlow takes
-    nearly all of a GPU's memory at once unless it is told to take what it needs: a command or screen that predicts
-    beside a training, or beside other people, would leave them nothing.
+    Does nothing if TensorFlow is already imported. The variables have these effects:
+
+    - oneDNN kernels are enabled. TensorFlow disables them on processors without AVX-512, where they also train
+      `compact` 1.5 times as fast (benchmarks/step.py).
+    - CUDA numbers GPUs in the driver's order instead of by speed.
+    - GPU memory grows on demand. By default TensorFlow allocates nearly all of it at once, which leaves no memory for
+      other processes on the GPU.
     """
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -22,9 +25,9 @@ def set_up_tensorflow() -> None:
 
 
 def set_up_program() -> None:
-    """Change settings of the whole process: our programs call this, a notebook decides for itself.
+    """Apply the settings of the whole process. Our programs call this; a notebook can choose its own settings.
 
-    Sets TensorFlow up, and turns Pillow's warnings off: about large images (its limit is lower than ours), damaged
+    Sets up TensorFlow and turns off Pillow's warnings about large images (its limit is lower than ours), damaged
     EXIF tags and palettes with transparency. `core.data.images` raises an ImageError if any of these matters.
     """
     set_up_tensorflow()

@@ -1,3 +1,3 @@
-"""The version of fer-tui, told here alone: the package's build and `fer-tui --version` read it."""
+"""The version of fer-tui. The package's build and `fer-tui --version` read it."""
 
 __version__ = "0.1.0"

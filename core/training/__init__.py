@@ -1,1 +1,1 @@
-"""One run, from its config to its last status: devices, model, epochs, evaluation. It knows of no other run."""
+"""Training of one run: devices, model, epochs and evaluation."""

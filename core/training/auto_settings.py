@@ -1,4 +1,4 @@
-"""What `auto` becomes in a run: precision, feed and XLA, decided once and stored in environment.json."""
+"""The values of `auto` settings (precision, feed and XLA), chosen once per run and stored in environment.json."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Images may take this share of a GPU's free memory; model, activations and other processes need the rest.
+# The fraction of a GPU's free memory that images may take. Model, activations and other processes need the rest.
 MAX_MEMORY_FRACTION = 0.25
-# TensorFlow's GPU kernels count the elements of a tensor in 32 bits.
+# TensorFlow's GPU kernels index the elements of a tensor with 32 bits.
 MOST_BYTES = 2**31 - 1
-# XLA takes 25 s to compile compact's step on an H200, and then saves 8 to 9 ms a step, whatever the batch size.
+# XLA takes 25 s to compile compact's step on an H200, and then saves 8 to 9 ms per step at every batch size.
 MIN_STEPS_FOR_XLA = 3_000
 
 
 @dataclass(frozen=True)
 class AutoSettings:
-    """How a run computes.
+    """The chosen settings of a run.
 
     Attributes:
         precision: Keras's dtype policy.
-        feed: where the training images lie: in the host's memory, or in the device's.
+        feed: where the images are stored: in the host's memory or in the device's memory.
         jit_compile: whether XLA compiles the training step.
     """
 
@@ -47,14 +47,14 @@ class AutoSettings:
 def choose_auto_settings(
     config: TrainingConfig, used: Devices, plan: Plan, data: TrainingData, earlier: EnvironmentFile
 ) -> AutoSettings:
-    """Decide what the config leaves to us, or take what was decided when the run began.
+    """Choose the values of `auto` settings. A resumed run keeps the values from its start.
 
     Args:
         config: the run's settings.
-        used: what it trains on.
-        plan: steps of an epoch.
-        data: what it trains on.
-        earlier: the run's environment.json, if it began before.
+        used: the run's devices.
+        plan: the steps of an epoch.
+        data: the run's data.
+        earlier: the content of environment.json; empty for a new run.
     """
     precision = earlier.get("precision") or choose_precision(config.precision, used.capability)
     if used.mirrored:
@@ -75,9 +75,9 @@ def _choose_feed(config: TrainingConfig, used: Devices, data: TrainingData) -> L
     images = [data.train.values, data.validation.values]
     size, free = sum(values.nbytes for values in images), free_gpu_memory()
     if any(isinstance(values, np.memmap) for values in images) or size > MOST_BYTES:
-        reason = "they are more than image_memory or 2 GiB"
+        reason = "they are larger than image_memory or 2 GiB"
     elif free is None:
-        reason = "the driver does not tell how much of the GPU's memory is free"
+        reason = "the driver does not report the GPU's free memory"
     elif size > free * MAX_MEMORY_FRACTION:
         reason = f"they take {size / 2**20:,.0f} MiB, and the GPU has {free / 2**20:,.0f} MiB free"
     else:

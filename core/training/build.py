@@ -1,4 +1,4 @@
-"""From a config to a compiled Keras model: input, preprocessing, the family's body, and the last layer."""
+"""Builds a compiled Keras model from a config: input, preprocessing, body and last layer."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PixelStatistics:
-    """Mean and variance of the training pixels, scale 0-255, one figure a channel."""
+    """Mean and variance of the training pixels per channel, on the scale 0-255."""
 
     mean: tuple[float, ...]
     variance: tuple[float, ...]
 
 
 def pixel_statistics(pixels: np.ndarray, channels: int, chunk: int = 4096) -> PixelStatistics:
-    """Statistics over a uint8 array of shape (images, height, width, stored channels), in one pass.
+    """Compute the statistics of a uint8 array of shape (images, height, width, stored channels) in one pass.
 
-    Grey images give the same figures for each of the model's channels.
+    Grayscale images give the same statistics for each of the model's channels.
     """
     total = np.zeros(pixels.shape[-1])
     squares = np.zeros(pixels.shape[-1])
@@ -56,21 +56,21 @@ def build_model(
     names: Sequence[str] | None = None,
     synchronized: bool = False,
 ) -> keras.Model:
-    """Build the model that a config names, its preprocessing inside.
+    """Build a config's model, including the preprocessing layers.
 
     Args:
-        config: model, input, width, normalization, precision and the like; pretrained weights are not loaded here.
-        classes: outputs.
-        statistics: of the training pixels; needed for `normalization = dataset`.
-        prior: the classes' shares in train in the order of the outputs; needed for `output_bias = prior`.
-        names: the classes in the order of the outputs. The last layer's kernel is drawn for them in alphabetical order
-            and put into this one, so that two runs that differ in encoding alone start as the same function of the
-            pixels: each class has the same initial weights, whatever its position.
-        synchronized: whether batch statistics go over all devices.
+        config: model, input, width, normalization, precision and so on. Pretrained weights are not loaded here.
+        num_classes: the number of outputs.
+        statistics: the statistics of the training pixels; required for `normalization = dataset`.
+        prior: the class frequencies in train, in output order; required for `output_bias = prior`.
+        names: the classes in output order. The last layer's kernel is drawn for the classes in alphabetical order and
+            then reordered to `names`. Each class therefore starts with the same weights at every position, and runs
+            that differ only in the encoding start from the same function.
+        synchronized: whether batch normalization computes its statistics over all devices.
 
     Returns:
-        Input: raw pixels 0-255, shape (batch, image_size, image_size, channels). Output: probabilities, float32,
-        shape (batch, classes). Only Keras's own layers, so that a saved model loads in safe mode.
+        A model with input pixels 0-255 of shape (batch, image_size, image_size, channels) and float32 probabilities
+        of shape (batch, num_classes). It has only Keras's own layers, so that a saved model loads in safe mode.
     """
     import keras
 
@@ -113,7 +113,7 @@ def build_model(
 
 
 def _preprocess(inputs: Any, config: TrainingConfig, statistics: PixelStatistics | None) -> Any:
-    """Pixels of 0-255 as the normalization has them."""
+    """Apply the config's normalization to pixels 0-255."""
     import keras
 
     if config.normalization == "none":
@@ -131,12 +131,12 @@ def _preprocess(inputs: Any, config: TrainingConfig, statistics: PixelStatistics
 
 
 def compile_model(model: keras.Model, config: TrainingConfig, steps_per_epoch: int) -> None:
-    """Give a model its loss, metrics and optimizer.
+    """Compile a model with its loss, metrics and optimizer.
 
     Args:
-        model: as `build_model` gives it.
-        config: optimizer, schedule, label smoothing.
-        steps: steps an epoch, for schedules.
+        model: the result of `build_model`.
+        config: optimizer, schedule and label smoothing.
+        steps_per_epoch: the steps of an epoch, for schedules.
     """
     import keras
 
@@ -165,7 +165,7 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
             warmup_target=config.learning_rate if warmup else None,
             warmup_steps=warmup,
         )
-    # Not over more than an epoch: with few images the weights of the first steps would weigh for many epochs.
+    # Average over at most one epoch. With few images the weights of the first steps would count for many epochs.
     average = {"use_ema": config.ema > 0, "ema_momentum": min(config.ema, 1 - 1 / steps)}
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=config.momentum, nesterov=config.momentum > 0, **average)
@@ -173,9 +173,9 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
 
 
 def build_symbolic_model(config: TrainingConfig, classes: int) -> keras.Model:
-    """The model that a config names, without memory for its weights: for counting, not for use.
+    """Build a config's model without memory for its weights, to count parameters and operations.
 
-    It is built in a graph of its own, where variables have a shape and no value.
+    The model belongs to a separate graph, in which variables have a shape but no value.
     """
     import tensorflow as tf
 
@@ -185,12 +185,12 @@ def build_symbolic_model(config: TrainingConfig, classes: int) -> keras.Model:
 
 
 def count_parameters(config: TrainingConfig, num_classes: int) -> int:
-    """Weights of the model that a config names, non-trainable ones included."""
+    """Count the weights of a config's model, including non-trainable weights."""
     return int(build_symbolic_model(config, num_classes).count_params())
 
 
 def count_macs(model: keras.Model) -> int:
-    """Multiply-accumulates of one forward pass of one image: convolutions and dense layers, nested models too."""
+    """Count the multiply-accumulates of one image's forward pass in convolutions, dense layers and nested models."""
     import keras
 
     counted = 0
@@ -201,6 +201,6 @@ def count_macs(model: keras.Model) -> int:
             places = math.prod(layer.output.shape[1:-1])
             counted += places * (math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape))
         elif isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D | keras.layers.Dense):
-            # Every weight of a kernel once at every place of the output.
+            # Each kernel weight is used once per output position.
             counted += math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
     return counted

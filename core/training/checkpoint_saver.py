@@ -1,4 +1,4 @@
-"""When the state of a run is stored: after every epoch, or from a copy by a thread, so that a GPU does not wait."""
+"""Savers of checkpoints: between epochs, or in a background thread so that a GPU does not wait for the disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-# A GPU's epochs can be shorter than the time to write a checkpoint.
+# Seconds between checkpoints. An epoch on a GPU can take less time than writing a checkpoint.
 SAVE_INTERVAL = 30.0
 
 
@@ -28,18 +28,18 @@ class CheckpointSaver(Protocol):
         """Store an epoch.
 
         Args:
-            state: after the epoch.
-            is_kept: whether its model is the run's best one so far.
+            state: the state after the epoch.
+            is_kept: whether the run keeps the epoch's model.
         """
         ...
 
     def close(self) -> None:
-        """Return when all that was stored is on disk; nothing can be stored any more."""
+        """Wait until everything stored is on disk; `store` can't be called afterwards."""
         ...
 
 
 class ImmediateSaver:
-    """Every epoch is on disk before the next one begins."""
+    """Writes every epoch to disk before the next one begins."""
 
     def __init__(self, run: Path, model: keras.Model, ema: EmaWeights) -> None:
         self._run = run
@@ -52,7 +52,7 @@ class ImmediateSaver:
         save_checkpoint(self._run, self._model, state, save_kept)
 
     def close(self) -> None:
-        """Nothing is left to write."""
+        """Do nothing: every epoch is on disk."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class _Copy:
 
 
 class BackgroundSaver:
-    """Copies the state after every epoch; a thread writes the newest copy every SAVE_INTERVAL, and the last one.
+    """Copies the state after every epoch; a thread writes the newest copy every SAVE_INTERVAL, and the last copy.
 
-    The first epoch is on disk before the second begins: a run that has two epochs has a checkpoint.
+    The first epoch is on disk before the second begins, so that every run with two epochs has a checkpoint.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class BackgroundSaver:
         """Start the thread.
 
         Args:
-            run: its directory.
-            model: compiled, its optimizer built.
-            precision: Keras's dtype policy, which holds for one thread.
-            compile_model: compiles a model as this one was compiled.
-            owns: whether the run is still ours to write.
+            run: the run's directory.
+            model: a compiled model with a built optimizer.
+            precision: Keras's dtype policy, which the thread must set for itself.
+            compile_model: compiles a model with the same settings as `model`.
+            owns: returns whether this process still owns the run.
         """
         self._run = run
         self._model = model
@@ -104,7 +104,7 @@ class BackgroundSaver:
         """Copy an epoch; see `CheckpointSaver.store`.
 
         Raises:
-            OSError: an earlier one could not be written.
+            OSError: an earlier epoch could not be written.
         """
         copy = _Copy([variable.numpy() for variable in _variables(self._model)], replace(state))
         with self._changed:
@@ -117,10 +117,10 @@ class BackgroundSaver:
         self._raise()
 
     def close(self) -> None:
-        """Have the last copy written; see `CheckpointSaver.close`.
+        """Wait until the last copy is written; see `CheckpointSaver.close`.
 
         Raises:
-            OSError: it could not be written.
+            OSError: a copy could not be written.
         """
         with self._changed:
             self._closing = True
@@ -135,7 +135,7 @@ class BackgroundSaver:
     def _work(self) -> None:
         try:
             self._write_all()
-        except Exception as error:  # it belongs to the thread that trains
+        except Exception as error:  # `store` and `close` raise it in the training thread
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
@@ -146,7 +146,7 @@ class BackgroundSaver:
 
         keras.config.set_dtype_policy(self._precision)
         with tf.device("CPU:0"):
-            # Another model of the same layers holds a copy while it is written: the run's own goes on training.
+            # A clone of the model holds the copy while it is written, so that training continues in the meantime.
             twin = keras.models.clone_model(self._model)
             self._compile_model(twin)
             twin.optimizer.build(twin.trainable_variables)
@@ -176,7 +176,7 @@ class BackgroundSaver:
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:
-    """What a checkpoint holds of a compiled model; random layers are seeded anew before every epoch."""
+    """Return the variables that a checkpoint stores. Random layers are seeded before every epoch."""
     return [*model.weights, *model.optimizer.variables]
 
 
@@ -186,9 +186,9 @@ def _load(model: keras.Model, copy: _Copy) -> None:
 
 
 def _save_kept(model: keras.Model, ema: EmaWeights, path: Path) -> None:
-    """Write the model that is kept, with the averages of its weights where it has any.
+    """Write the kept model, with the moving averages of its weights if it has any.
 
-    It is written without its optimizer: a third of the size, and nothing but layers to load.
+    The file has no optimizer, which makes it a third of the size and loads only layers.
     """
     import keras
 

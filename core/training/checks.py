@@ -1,4 +1,4 @@
-"""Checks before a run is created, so that a wrong file is reported at once."""
+"""Checks before a run is created, so that file errors appear at once."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 def check_files(configs: Sequence[TrainingConfig]) -> tuple[Problem, ...]:
-    """Check the weights file of every config and list the data set's images; no image is decoded.
+    """Check the weights file of every config and list the data set's images without decoding them.
 
     Args:
-        configs: at least one, all with the same data set.
+        configs: at least one config; all must have the same data set.
 
     Returns:
-        What is wrong with the data set, but keeps nothing from training.
+        The problems of the data set that do not prevent training.
 
     Raises:
-        ConfigError: a file of weights or decisions can't be used.
-        DatasetError: the data set can't be read, or there is nothing to train on.
+        ConfigError: a weights file or a decisions file can't be used.
+        DatasetError: the data set can't be read, or it has no training images.
     """
     from core.data.splits import read_training_dataset
 

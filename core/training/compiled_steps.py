@@ -1,4 +1,4 @@
-"""A step of training or validation, compiled, and run on many batches a call."""
+"""Compiled training and validation steps that process many batches per call."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
     from core.training.feed import Feed
 
-# How long a call may take: a stop, the progress and the check of the loss wait for its end.
+# The target duration of a call in seconds. A stop request, the progress and the loss are checked only between calls.
 CALL_SECONDS = 0.2
-# Steps of the first call that is timed, and the most of any.
+# The number of steps in the first timed call, and the maximum number of steps in any call.
 TIMED_STEPS, MOST_STEPS = 4, 256
 
 
 class CompiledSteps:
-    """Runs a step on a feed's batches.
+    """Runs a step on the batches of a feed.
 
-    On a GPU a call runs many steps, so that Python and the launch of the program are paid once for all of them. The
-    number of steps is a tensor: one program runs any number. Whatever `jit_compile` says, a pass's last, smaller batch
-    is run by a program without XLA, which takes any shape: XLA would compile another one for it.
+    On a GPU a call runs many steps, which reduces the overhead of Python and of launching the program. The number of
+    steps is a tensor, so that one program runs any number of steps. The last, smaller batch of a pass always runs
+    without XLA, because XLA would compile a second program for its shape.
 
     Attributes:
-        feed: where the batches come from.
-        is_compiled: whether the program for whole batches is there.
+        feed: the source of the batches.
+        is_compiled: whether the program for full batches is compiled.
     """
 
     def __init__(
@@ -42,16 +42,16 @@ class CompiledSteps:
         loop_in_xla: bool,
         programs: ProgramCache = NO_PROGRAM_CACHE,
     ) -> None:
-        """Trace and compile nothing yet; the first call does.
+        """Store the arguments; the first call of `run` traces and compiles.
 
         Args:
-            step: what to do with a batch.
-            loss: gives the mean loss of all steps since the metrics were reset, a tensor.
-            feed: where the batches come from.
-            many: whether a call runs as many steps as take CALL_SECONDS, or one.
+            step: a function that processes one batch.
+            loss: a function that returns the mean loss since the last reset of the metrics, as a tensor.
+            feed: the source of the batches.
+            many: whether a call runs steps for about CALL_SECONDS instead of a single step.
             jit_compile: whether XLA compiles the step.
-            loop_in_xla: whether it compiles the loop too, what the feed does in it included.
-            programs: where XLA's programs are kept.
+            loop_in_xla: whether XLA also compiles the loop over the steps, including `Feed.batch`.
+            programs: the cache of XLA's programs.
         """
         import tensorflow as tf
 
@@ -65,12 +65,12 @@ class CompiledSteps:
         self._loop_in_xla = jit_compile and loop_in_xla
         self._pad_to = MOST_STEPS if many and self._loop_in_xla else 0
         self._programs = programs
-        # Any number of batches of any size is one program, but XLA wants every shape.
+        # Without XLA one program handles every batch size. XLA requires static shapes.
         self._run_plain = tf.function(self._one_with(step), input_signature=feed.signature)
         self._run_whole = self._for_whole_batches()
 
     def _for_whole_batches(self) -> Any:
-        """The compiled function for batches of the usual size."""
+        """Return the compiled function for full batches."""
         import tensorflow as tf
 
         step, signature = self._step, self.feed.signature
@@ -78,7 +78,7 @@ class CompiledSteps:
             return self._run_plain
         if self._jit_compile and not self._loop_in_xla:
             step = tf.function(with_stable_name(step), jit_compile=True)
-        # No loop on a CPU: XLA's convolutions are a hundred times slower in one.
+        # No loop on a CPU: XLA's convolutions are a hundred times slower inside a loop.
         run = self._many_with(step) if self._many else self._one_with(step)
         if self._loop_in_xla:
             return tf.function(with_stable_name(run), jit_compile=True)
@@ -109,14 +109,13 @@ class CompiledSteps:
         return run_many
 
     def run(self, whole: int) -> tuple[int, float]:
-        """Run some of the next steps.
+        """Run the next steps and wait for the device.
 
         Args:
-            whole: how many batches of the usual size come next; 0 where the next one is a smaller one.
+            whole: the number of full batches that come next; 0 if the next batch is smaller.
 
         Returns:
-            How many steps were run, at least one, and the mean loss since the metrics were reset. It waits for the
-            device.
+            The number of steps, at least 1, and the mean loss since the metrics were reset.
         """
         import tensorflow as tf
 
@@ -134,7 +133,7 @@ class CompiledSteps:
         return steps, loss
 
     def _first_call(self, arguments: tuple[Any, ...]) -> float:
-        """Compile the function, or load its program, and call it."""
+        """Call the function for the first time, which compiles its program or loads it from the cache."""
         import tensorflow as tf
 
         try:
@@ -143,12 +142,13 @@ class CompiledSteps:
         except tf.errors.OpError:
             if self._programs.folder is None or not self._loop_in_xla:
                 raise
-        # A kept program could not be loaded, and no step was done. All kept programs are removed by now: compile anew.
+        # Loading a cached program failed before any step ran, and `guard_first_call` removed all cached programs.
+        # Compile the function again.
         self._run_whole = self._for_whole_batches()
         return float(self._run_whole(*arguments))
 
     def _next_steps(self) -> int:
-        """How many steps a call may run; the first one traces and compiles, and tells nothing of their time."""
+        """Return the number of steps for the next call: 1 for the first call, whose duration includes compilation."""
         if not self._many or not self.is_compiled:
             return 1
         if self._seconds is None:

@@ -1,4 +1,4 @@
-"""GPUs, precision and distribution: what a run computes on."""
+"""The devices of a run: GPUs, precision and distribution."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Compute capabilities from which a GPU is faster in these formats.
+# The lowest compute capabilities at which these formats speed up a GPU.
 BFLOAT16_FROM, FLOAT16_FROM = (8, 0), (7, 0)
 
 
 @dataclass(frozen=True)
 class Devices:
-    """What a run computes on.
+    """The devices of a run.
 
     Attributes:
-        names: TensorFlow's device names, such as `GPU:0`; one, or all of a mirrored run.
-        description: for people, such as "NVIDIA A100 x 2" or "CPU".
-        capability: the compute capability of its GPUs, the least of several; None for a CPU.
-        programs: where XLA's programs for its GPU are kept between runs.
+        names: TensorFlow's device names, such as `GPU:0`; several for a mirrored run.
+        description: a readable name, such as "NVIDIA A100 x 2" or "CPU".
+        capability: the lowest compute capability of the GPUs; None for a CPU.
+        programs: the cache of XLA's programs for the GPU.
     """
 
     names: tuple[str, ...]
@@ -41,50 +41,50 @@ class Devices:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it computes on GPUs."""
+        """Whether the run uses GPUs."""
         return self.names[0].startswith("GPU")
 
     @property
     def mirrored(self) -> bool:
-        """Whether the batch is shared out over several devices."""
+        """Whether each batch is split over several devices."""
         return len(self.names) > 1
 
     def distribute(self, batches: tf.data.Dataset) -> Any:
-        """The batches, each shared out over the devices of a mirrored run; inside `scope`."""
+        """Return the batches, each split over the devices of a mirrored run; call it inside `scope`."""
         import tensorflow as tf
 
         return tf.distribute.get_strategy().experimental_distribute_dataset(batches) if self.mirrored else batches
 
 
 def choose_precision(wanted: str, capability: tuple[int, int] | None) -> str:
-    """The dtype policy for a device: `auto` is the format that its GPU is fast in, or float32.
+    """Return the dtype policy for a device. `auto` selects the GPU's fastest format, or float32 on a CPU.
 
     Args:
-        wanted: the config's precision.
+        wanted: the config's `precision`.
         capability: the GPU's compute capability, None for a CPU.
     """
     if wanted != "auto":
         return wanted
     if capability is None or capability < FLOAT16_FROM:
         return "float32"
-    # As fast as float16 from there on, and its range needs no scaling of the loss.
+    # From this capability on bfloat16 is as fast as float16, and its range needs no loss scaling.
     return "mixed_bfloat16" if capability >= BFLOAT16_FROM else "mixed_float16"
 
 
 def prepare(config: TrainingConfig) -> Devices:
-    """Choose the devices and set them up; before TensorFlow has used any.
+    """Choose and set up the devices; call it before TensorFlow uses any device.
 
-    GPU memory grows as it is needed, so that several processes can share one.
+    GPU memory grows on demand, so that several processes can share a GPU.
 
     Raises:
-        ConfigError: the devices asked for are not there, or can't be set up any more.
+        ConfigError: the requested devices do not exist, or TensorFlow already runs.
     """
     set_up_tensorflow()
     programs = set_up_program_cache(*(["deterministic"] if config.deterministic else []))
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    with contextlib.suppress(RuntimeError):  # TensorFlow already uses them: they are set up
+    with contextlib.suppress(RuntimeError):  # TensorFlow already uses the GPUs, so they are set up
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
     if config.devices.startswith("cpu:"):
@@ -101,14 +101,14 @@ def prepare(config: TrainingConfig) -> Devices:
     description = name if len(used) == 1 else f"{name} x {len(used)}"
     names = tuple(f"GPU:{i}" for i in range(len(used)))
     if programs.folder:
-        logger.info("compiled programs are kept in %s", programs.folder)
+        logger.info("compiled programs are cached in %s", programs.folder)
     else:
-        logger.info("compiled programs are not kept: %s", programs.reason)
+        logger.info("compiled programs are not cached: %s", programs.reason)
     return Devices(names, description, capability, programs)
 
 
 def _logical_cpus(count: int) -> tuple[str, ...]:
-    """Split the CPU into logical devices, to rehearse a run on several GPUs."""
+    """Split the CPU into logical devices, to test a run on several devices."""
     import tensorflow as tf
 
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -117,13 +117,13 @@ def _logical_cpus(count: int) -> tuple[str, ...]:
     except RuntimeError:
         if len(tf.config.list_logical_devices("CPU")) < count:
             raise ConfigError(
-                "devices", f"TensorFlow already runs here; start 'cpu:{count}' in a process of its own"
+                "devices", f"TensorFlow already runs here; start 'cpu:{count}' in a new process"
             ) from None
     return tuple(f"CPU:{i}" for i in range(count))
 
 
 def make_deterministic() -> None:
-    """Have every operation give the same bits each time; a switch of the whole process."""
+    """Make TensorFlow's operations deterministic for the whole process."""
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
@@ -131,7 +131,7 @@ def make_deterministic() -> None:
 
 @contextlib.contextmanager
 def scope(devices: Devices, precision: str) -> Iterator[None]:
-    """Build and train inside: the dtype policy is set, and the strategy entered, for as long as it lasts."""
+    """Set the dtype policy and enter the distribution strategy; build and train the model inside this block."""
     import keras
     import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Moving averages of a model's weights (EMA): kept by its optimizer, put into the model when it is to judge."""
+"""Exponential moving averages (EMA) of a model's weights, used for validation and for the kept model."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 
 class EmaWeights:
-    """A compiled model's averages; nothing where its optimizer keeps none."""
+    """The moving averages of a compiled model's weights; empty if its optimizer does not use EMA."""
 
     def __init__(self, model: keras.Model) -> None:
-        """`model`: compiled, its optimizer built."""
+        """`model` must be compiled and its optimizer built."""
         import tensorflow as tf
 
         # Under mixed_float16 Keras wraps the optimizer in a LossScaleOptimizer, whose own `use_ema` is always false.
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         self._averages = optimizer._model_variables_moving_average if optimizer.use_ema else []
         self._weights = model.trainable_variables
-        # One launch for all; Keras's own callback for this swaps at moments of its choice, and back only by force.
+        # One function call swaps all weights. Keras's SwapEMAWeights callback swaps only at fixed points of `fit`.
         self._swap = tf.function(self._swap_all)
 
     @contextmanager
     def swapped_ema_weights(self) -> Iterator[None]:
-        """Inside, the model has the averages of its weights; afterwards the weights that training goes on with.
+        """Swap the moving averages into the model inside the block, and restore the weights afterwards.
 
-        The running statistics of its normalizations stay, which follow the last few batches.
+        The moving statistics of normalization layers do not change. They follow the last few batches.
         """
         if not self._averages:
             yield

@@ -1,4 +1,4 @@
-"""What a run stood on: versions, device, data set, code; stored as environment.json at its start."""
+"""A run's environment: versions, device, data set and code, stored in environment.json at the start."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PACKAGES = ("fer-tui", "tensorflow", "keras", "numpy", "pandas", "scikit-learn",
 def describe(
     config: TrainingConfig, data: TrainingData, used: Devices, auto: AutoSettings, parameters: int
 ) -> EnvironmentFile:
-    """environment.json: what another person needs to know to repeat a run.
+    """Return the content of environment.json, which has the information to repeat a run.
 
     Args:
         config: the run's settings.
-        data: what it trains on.
-        used: what it computes on.
-        auto: how.
-        parameters: the model's weights, non-trainable ones included.
+        data: the run's data.
+        used: the run's devices.
+        auto: the values of the `auto` settings.
+        parameters: the number of the model's weights, including non-trainable weights.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -61,7 +61,7 @@ def describe(
 
 
 def versions() -> dict[str, str]:
-    """The versions of the packages that decide a result."""
+    """Return the versions of the packages that affect the results."""
     found = {}
     for name in PACKAGES:
         try:
@@ -72,7 +72,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit of the checkout that this code runs from; None for an installed package."""
+    """Return the git commit of the checkout; None for an installed package."""
     found = find_spec("core")
     if found is None or found.origin is None:
         return None

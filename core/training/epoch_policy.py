@@ -1,4 +1,4 @@
-"""What a run decides after every epoch: which one is kept, when the rate drops, when it ends. No Keras here."""
+"""Decisions after every epoch: which model to keep, when to lower the learning rate, and when to end the run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PLATEAU_FACTOR = 0.2
 
 @dataclass(frozen=True)
 class EpochDecision:
-    """What follows from an epoch.
+    """The decision after an epoch.
 
     Attributes:
-        is_kept: whether its model is to be kept.
-        rate_factor: what to multiply the learning rate by before the next epoch.
+        is_kept: whether to keep the epoch's model.
+        rate_factor: the factor for the learning rate of the next epoch.
     """
 
     is_kept: bool
@@ -28,9 +28,10 @@ class EpochDecision:
 
 
 class EpochPolicy:
-    """Early stopping, the plateau schedule, the time budget, and the epoch that is kept.
+    """Early stopping, the plateau schedule, the time budget and the choice of the kept epoch.
 
-    It remembers nothing but `state`, which a checkpoint stores: a resumed run decides as if it had never stopped.
+    Its only memory is `state`, which a checkpoint stores. A resumed run therefore makes the same decisions as an
+    uninterrupted run.
     """
 
     def __init__(self, config: TrainingConfig, state: TrainingState) -> None:
@@ -38,17 +39,17 @@ class EpochPolicy:
 
         Args:
             config: monitor, min_delta, patience, keep, schedule, epochs and time budget.
-            state: of the last epoch; a new one before the first.
+            state: the state after the last epoch, or a new one.
         """
         self._config = config
         self.state = state
 
     def end_epoch(self, row: Mapping[str, float], seconds: float) -> EpochDecision:
-        """Count an epoch and decide what follows from it.
+        """Record an epoch and return the decision.
 
         Args:
-            row: its figures by the names of history.csv.
-            seconds: that it took.
+            row: the epoch's values by the column names of history.csv.
+            seconds: the epoch's duration.
         """
         config, state = self._config, self.state
         state.epoch += 1
@@ -69,10 +70,10 @@ class EpochPolicy:
         return EpochDecision(is_kept)
 
     def is_finished(self, next_epoch: float = 0.0) -> bool:
-        """Whether the number of epochs, early stopping, or the time budget ends the run.
+        """Return whether the number of epochs, early stopping or the time budget ends the run.
 
         Args:
-            next_epoch: seconds that one more epoch would take.
+            next_epoch: the expected duration of another epoch in seconds.
         """
         config, state = self._config, self.state
         is_late = config.time_budget is not None and state.seconds + next_epoch > config.time_budget
@@ -87,9 +88,9 @@ class EpochPolicy:
         return self.state.epoch if self._config.keep == "last" else max(self.state.best_epoch, 1)
 
     def early_end_reason(self) -> str:
-        """Why the run ended before its last epoch; empty if it did not."""
+        """Return why the run ended before its last epoch; empty if it did not."""
         done, wanted = self.state.epoch, self._config.epochs
         if done >= wanted:
             return ""
-        why = f"no better {self._config.monitor}" if self._has_stalled() else "time budget"
+        why = f"{self._config.monitor} stopped improving" if self._has_stalled() else "time budget"
         return f"ended after {done} of {wanted} epochs: {why}"

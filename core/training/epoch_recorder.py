@@ -1,4 +1,4 @@
-"""Store every epoch, and decide whether there is another."""
+"""Stores every epoch and decides whether training continues."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class EpochRecorder:
-    """Is told of every epoch by the training loop, stores it in the run directory, and decides when to end."""
+    """Stores the training loop's epochs in the run directory and decides when to end the run."""
 
     def __init__(
         self,
@@ -48,32 +48,32 @@ class EpochRecorder:
         policy.state.base_rate = config.learning_rate
 
     def begin_epoch(self, epoch: int) -> None:
-        """Epoch `epoch`, counted from 0, begins."""
+        """Record the start of an epoch, counted from 0."""
         self._started = time.monotonic()
         self._writer.update(epoch=epoch + 1, batch=0, message="")
 
     def set_message(self, message: str) -> None:
-        """Tell what the run is doing, besides training."""
+        """Set the run's message; empty while it trains."""
         self._writer.update(message=message)
 
     def record_progress(self, batches: int, loss: float) -> None:
-        """So many batches of the epoch are done, with this mean loss."""
+        """Record the number of finished batches and their mean loss."""
         self._writer.update(batch=batches)
         self.diverged = not math.isfinite(loss)
 
     def is_ending(self) -> bool:
-        """Whether no further batch is wanted."""
+        """Return whether the run ends before the next batch."""
         return self.diverged or self._finished or self._stop.is_set()
 
     def begin_validation(self) -> None:
-        """The epoch's last batch is done."""
+        """Record the end of the epoch's training batches."""
         self._trained = time.monotonic()
         self._writer.update(batch=self._plan.steps_per_epoch, message="validating")
 
     def end_epoch(self, model: keras.Model, logs: Mapping[str, float]) -> None:
-        """Store an epoch and decide whether there is another.
+        """Store an epoch and decide whether training continues.
 
-        A partial epoch, ended by a stop, is left out: the checkpoint before it stands.
+        An epoch that a stop request interrupted is not stored.
         """
         if self._stop.is_set() or not self._writer.is_owner():
             return
@@ -100,7 +100,7 @@ class EpochRecorder:
 
 
 def current_learning_rate(model: keras.Model) -> float:
-    """The rate of the next step; a variable of its own on every device in a mirrored run."""
+    """Return the learning rate of the next step. A mirrored run has one variable per device, all with this value."""
     import tensorflow as tf
 
     return float(tf.convert_to_tensor(model.optimizer.learning_rate))

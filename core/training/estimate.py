@@ -1,4 +1,4 @@
-"""How long an epoch takes on this machine, roughly: from past runs, else from how fast it multiplies matrices."""
+"""Estimates of an epoch's duration on this machine, from past runs or from a short matrix multiplication test."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from core.config.training_config import TrainingConfig
 from core.models.registry import MODELS
 from core.runs.reader import RunSnapshot
 
-# A training step is a forward pass and two of its size backward: by the weights, and by the inputs.
+# A training step is one forward pass and two backward passes of the same size, for the weights and for the inputs.
 TRAINING_PASSES = 3
-# Of the speed of a plain matrix product, what training reaches: 0.19 to 0.35 on two CPU cores, by model.
+# Training speed relative to a plain matrix product. Measured on two CPU cores: 0.19 to 0.35, depending on the model.
 SHARE_OF_PRODUCT = 0.25
 _STACK, _SIDE = 16, 64
 _MEASURED_SECONDS = 0.2
@@ -24,11 +24,11 @@ _MEASURED_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Pace:
-    """How fast this machine trains.
+    """The training speed of this machine.
 
     Attributes:
-        seconds: for one multiply-accumulate.
-        basis: what it is read off.
+        seconds_per_mac: seconds for one multiply-accumulate.
+        basis: where the number comes from.
     """
 
     seconds_per_mac: float
@@ -36,14 +36,14 @@ class Pace:
 
 
 def epoch_macs(config: TrainingConfig, train: int, validation: int) -> float:
-    """Multiply-accumulates of an epoch, validation included.
+    """Return the multiply-accumulates of an epoch, including validation.
 
-    They grow with the square of the image size and of the width, which is exact for convolutions alone.
+    The result scales with the square of the image size and of the width. This is exact only for convolutions.
 
     Args:
         config: the run's settings.
-        train: images of the train split; the config's limit is applied here.
-        validation: images of the validation split.
+        train: the number of images in the train split, before the config's `limit`.
+        validation: the number of images in the validation split.
     """
     spec = MODELS[config.model]
     images = min(train, config.limit or train)
@@ -56,22 +56,22 @@ def epoch_macs(config: TrainingConfig, train: int, validation: int) -> float:
 
 
 def epoch_seconds(config: TrainingConfig, counts: Mapping[str, Mapping[str, int]], pace: Pace) -> float:
-    """Seconds that an epoch takes at a pace.
+    """Return the seconds that an epoch takes.
 
     Args:
         config: the run's settings.
-        counts: of its data set, split to class to images.
-        pace: how fast the machine trains.
+        counts: the number of images by split and class.
+        pace: the machine's training speed.
     """
     return pace.seconds_per_mac * epoch_macs(config, *train_validation_counts(counts, config.validation_share))
 
 
 def train_validation_counts(counts: Mapping[str, Mapping[str, int]], validation_share: float) -> tuple[int, int]:
-    """Images to train and to validate on, from `core.data.dataset.counts_by_split`.
+    """Return the number of training images and of validation images.
 
     Args:
-        counts: split to class to images.
-        validation_share: what is held out of train where there is no validation split.
+        counts: the result of `core.data.dataset.counts_by_split`.
+        validation_share: the fraction of train used for validation if there is no validation split.
     """
     images = {split: sum(classes.values()) for split, classes in counts.items()}
     train = images.get("train", 0) or images.get("all", 0)
@@ -80,11 +80,14 @@ def train_validation_counts(counts: Mapping[str, Mapping[str, int]], validation_
 
 
 def past_pace(config: TrainingConfig, runs: Iterable[RunSnapshot]) -> Pace | None:
-    """The pace of the newest past run on this host and the same devices: of this model, else of any; None without one.
+    """Return the pace of the newest past run on this host and the same devices.
 
     Args:
-        config: the run's settings.
-        runs: newest first.
+        config: the run's settings. Runs of the same model are preferred.
+        runs: past runs, newest first.
+
+    Returns:
+        None if there is no such run.
     """
     others: Pace | None = None
     for run in runs:
@@ -97,7 +100,7 @@ def past_pace(config: TrainingConfig, runs: Iterable[RunSnapshot]) -> Pace | Non
 
 
 def _pace_of(run: RunSnapshot) -> float | None:
-    """Seconds a multiply-accumulate of a run of this host; None where its files can't tell."""
+    """Return a run's seconds per multiply-accumulate; None for another host or if its files lack the numbers."""
     if run.environment.get("host") != platform.node() or run.model not in MODELS:
         return None
     # The first epoch also traces the graph.
@@ -113,10 +116,11 @@ def _pace_of(run: RunSnapshot) -> float | None:
 
 
 def measure_pace() -> Pace:
-    """The pace that a matrix product on this machine's CPU suggests; takes a fifth of a second, outside the screen."""
+    """Estimate the pace from matrix products on the CPU. Takes 0.2 seconds; call it in a worker thread."""
     import numpy as np
 
-    # So small that BLAS keeps to one core: on a busy machine its threads wait for each other, twenty times as long.
+    # The matrices are so small that BLAS uses one core. On a busy machine several threads wait for each other, which
+    # takes twenty times as long.
     left = np.ones((_STACK, _SIDE, _SIDE), np.float32)
     product = left @ left
     until, best = time.perf_counter() + _MEASURED_SECONDS, float("inf")
@@ -124,11 +128,11 @@ def measure_pace() -> Pace:
         np.matmul(left, left, out=product)
         best = min(best, time.perf_counter() - began)
     seconds = best / (_STACK * _SIDE**3 * (os.cpu_count() or 1))
-    return Pace(seconds / SHARE_OF_PRODUCT, "from a short test of this CPU: no run here yet")
+    return Pace(seconds / SHARE_OF_PRODUCT, "from a short test of this CPU (no past run here)")
 
 
 def approximate_duration(seconds: float) -> str:
-    """A duration as coarse as an estimate is: `~5 s`, `~3 min`, `~2 h`, `~4 days`."""
+    """Format an estimated duration, such as `~5 s`, `~3 min`, `~2 h` or `~4 days`."""
     for unit, size, limit in (("s", 1, 60), ("min", 60, 60), ("h", 3600, 24)):
         amount = seconds / size
         if amount < limit * 0.95:

@@ -1,4 +1,4 @@
-"""What an error in the middle of a run means to its user: one line that says what to do."""
+"""Error messages for runs: one line that says what failed and what to do."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from core.errors import FerError, first_line
 
 logger = logging.getLogger(__name__)
 
-# A run keeps its settings when it goes on, so that these are for a new one.
-_SMALLER = "begin again with a lower batch size, image size or width"
+# A resumed run keeps its settings, so that smaller settings need a new run.
+_SMALLER = "start a new run with a smaller batch size, image size or width"
 
 
 def explain_error(error: Exception, run: Path) -> str:
-    """The error as a run's message; what nobody foresaw goes to the log with its traceback (call it while handling)."""
+    """Return an error as a run's message. Call it in the `except` block: it logs the traceback of other errors."""
     if isinstance(error, FerError):
         return str(error)
     logger.exception("the training failed")
@@ -35,7 +35,7 @@ def _system_message(error: OSError, run: Path) -> str:
     if error.errno == errno.EROFS:
         return f"{where}: the file system has become read-only; make it writable"
     if error.errno == errno.ELOOP:
-        return f"{where}: is a symbolic link, and a run's files are its own; remove it"
+        return f"{where}: is a symbolic link, but must be a regular file; remove the link"
     if error.errno == errno.EACCES:
         return f"{where}: permission denied; make it writable"
     return f"{where}: {error.strerror or error}; see log.txt"

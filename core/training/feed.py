@@ -1,4 +1,4 @@
-"""Where a compiled loop takes its batches from: made ahead on the host, or out of images that lie on the device."""
+"""The sources of batches for a compiled loop: tf.data on the host, or images in the device's memory."""
 
 from __future__ import annotations
 
@@ -33,44 +33,44 @@ if TYPE_CHECKING:
 
 
 class Feed(Protocol):
-    """Batches for a compiled function that runs many steps a call.
+    """Batches for a compiled function that runs many steps per call.
 
     Attributes:
-        signature: of the arguments that `take` gives; None leaves it to the first ones.
+        signature: the signature of the arguments that `take` returns; None infers it from the first arguments.
     """
 
     signature: Any
 
     def begin(self) -> None:
-        """Go to the first batch: once for a stream without end, else before every pass."""
+        """Go to the first batch. Call it once for an endless stream, otherwise before every pass."""
         ...
 
     def take(self, steps: int, pad_to: int = 0) -> tuple[Any, ...]:
-        """The compiled function's arguments for the next batches.
+        """Return the compiled function's arguments for the next batches.
 
         Args:
-            steps: how many batches, all of one size.
-            pad_to: give the arguments the shape that they have for so many batches, so that XLA compiles one program.
+            steps: the number of batches, all of the same size.
+            pad_to: pad the arguments to the shape for this number of batches, so that XLA compiles only one program.
         """
         ...
 
     def batch(self, number: tf.Tensor, *arguments: Any) -> Any:
-        """Called while the function is traced: a batch of those that `take` gave the arguments for.
+        """Return one batch; the compiled function calls this while it is traced.
 
         Args:
-            number: of the batch among them, int32, counted from 0.
-            arguments: what `take` gave.
+            number: the index of the batch among those of `take`, int32, counted from 0.
+            arguments: the result of `take`.
         """
         ...
 
 
 class HostFeed:
-    """Batches that tf.data makes on the host; each is copied to the device when its step begins."""
+    """Batches made by tf.data on the host and copied to the device at the start of each step."""
 
     signature = None
 
     def __init__(self, batches: Any) -> None:
-        """`batches`: a tf.data.Dataset, or one that a strategy distributes."""
+        """`batches` is a tf.data.Dataset or a distributed dataset."""
         self._batches = batches
         self._iterator: Any = None
 
@@ -79,7 +79,7 @@ class HostFeed:
         self._iterator = iter(self._batches)
 
     def take(self, steps: int, pad_to: int = 0) -> tuple[Any, ...]:
-        """The iterator: the function takes the batches out of it by itself."""
+        """Return the iterator, from which the compiled function takes the batches."""
         return (self._iterator,)
 
     def batch(self, number: tf.Tensor, *arguments: Any) -> Any:
@@ -88,10 +88,10 @@ class HostFeed:
 
 
 class _Rows:
-    """Batches of row numbers with their key."""
+    """Batches of row numbers with their random key."""
 
     def __init__(self, rows: tf.data.Dataset, seed: int, first_step: int) -> None:
-        # Ahead by more than a call takes.
+        # More batches than one call uses.
         self._rows = rows.prefetch(512)
         self._seed = seed
         self._first_step = self._step = first_step
@@ -108,19 +108,19 @@ class _Rows:
 
 
 class DeviceFeed:
-    """Batches that the compiled function makes out of images in the device's memory.
+    """Batches that the compiled function makes from images in the device's memory.
 
-    Row numbers and the key are all that travels: a program holds for runs of any seed.
+    Only row numbers and the random key are copied to the device, so that runs with different seeds share a program.
     """
 
     def __init__(self, rows: tf.data.Dataset, make_batch: BatchMaker, seed: int = 0, first_step: int = 0) -> None:
-        """Begin nothing yet.
+        """Store the arguments.
 
         Args:
             rows: batches of row numbers, int64 of shape (batch,).
-            make_batch: with its images in the device's memory.
-            seed: of the run.
-            first_step: number of the first batch.
+            make_batch: makes a batch from images in the device's memory.
+            seed: the run's seed.
+            first_step: the number of the first batch.
         """
         import tensorflow as tf
 
@@ -133,7 +133,7 @@ class DeviceFeed:
         self._rows.begin()
 
     def take(self, steps: int, pad_to: int = 0) -> tuple[Any, ...]:
-        """Row numbers, int32 of shape (steps or pad_to, batch), and the key of the first batch."""
+        """Return row numbers, int32 of shape (steps or pad_to, batch), and the key of the first batch."""
         import tensorflow as tf
 
         rows, key = self._rows.take(steps)
@@ -150,10 +150,10 @@ class DeviceFeed:
 
 
 class EagerFeed:
-    """Batches that are made before the call, one a call: `DeviceFeed` for a CPU.
+    """Batches made eagerly before each call, one per call: the `DeviceFeed` for a CPU.
 
-    Inside a function TensorFlow rearranges the arithmetic of the augmentation, which tf.data does not: made eagerly,
-    batches are to the bit those of a HostFeed.
+    Inside a compiled function TensorFlow reorders the arithmetic of the augmentation, but tf.data does not. Eagerly
+    made batches are bit-identical to those of a `HostFeed`.
     """
 
     def __init__(self, rows: tf.data.Dataset, make_batch: BatchMaker, seed: int = 0, first_step: int = 0) -> None:
@@ -171,7 +171,7 @@ class EagerFeed:
         self._rows.begin()
 
     def take(self, steps: int, pad_to: int = 0) -> tuple[Any, ...]:
-        """The next batch."""
+        """Return the next batch."""
         import tensorflow as tf
 
         rows, key = self._rows.take(1)
@@ -185,7 +185,7 @@ class EagerFeed:
 def training_feed(
     config: TrainingConfig, data: TrainingData, plan: Plan, used: Devices, auto: AutoSettings, epochs_done: int
 ) -> Feed:
-    """What the epochs after `epochs_done` are trained on, without end."""
+    """Return the endless training batches that follow `epochs_done` epochs."""
     pixels, targets, stream = data.train.values, data.targets(data.train), plan.stream_arguments(epochs_done)
     weights = class_weights(config.class_weights, targets)
     if auto.feed == "host":
@@ -198,15 +198,15 @@ def training_feed(
 def validation_feed(
     config: TrainingConfig, data: TrainingData, plan: Plan, used: Devices, auto: AutoSettings, epoch: Callable[[], int]
 ) -> Feed:
-    """What an epoch is validated on, as the protocol has it.
+    """Return the validation batches of an epoch, as the protocol defines them.
 
     Args:
         config: the run's settings.
-        data: with the whole validation split.
-        plan: how many images are validated on, and how many a batch.
-        used: what it computes on.
-        auto: where the images lie.
-        epoch: gives the number of the epoch under way, counted from 0.
+        data: the data, including the whole validation split.
+        plan: the number of validation images and the validation batch size.
+        used: the run's devices.
+        auto: where the images are stored.
+        epoch: a function that returns the number of the current epoch, counted from 0.
     """
     import tensorflow as tf
 
@@ -218,7 +218,7 @@ def validation_feed(
         rows = published_validation_rows(len(pixels), plan.val_images, config, epoch, plan.val_batch_size)
     else:
         rows = evaluation_rows(len(pixels), plan.val_batch_size)
-    # It is iterated anew every epoch, and to end an iterator that tunes itself takes up to ten seconds.
+    # Every epoch creates a new iterator, and closing an iterator with autotuning takes up to ten seconds.
     options = tf.data.Options()
     options.autotune.enabled = False
     rows = rows.with_options(options)

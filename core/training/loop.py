@@ -1,4 +1,4 @@
-"""The training loop: epoch after epoch, each a pass of compiled training steps and one of validation steps."""
+"""The training loop. Each epoch runs compiled training steps, then validation steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class TrainingLoop:
-    """Trains a compiled model; Keras's own `fit` runs a step a call, and reads its metrics after each."""
+    """Trains a compiled model with many steps per call. Keras's `fit` would read the metrics after every step."""
 
     def __init__(
         self,
@@ -36,17 +36,17 @@ class TrainingLoop:
         validation: Feed,
         ema: EmaWeights,
     ) -> None:
-        """Trace nothing yet.
+        """Prepare the training and validation steps.
 
         Args:
-            model: compiled, its optimizer built.
-            plan: steps, batches and images of an epoch.
-            used: what it trains on.
-            auto: whether XLA compiles the training step, and with it what the device's feed does. Validation is too
-                short to be worth compiling.
-            training: endless batches.
-            validation: batches of one validation.
-            ema: the model's averages, which are validated.
+            model: a compiled model with a built optimizer.
+            plan: the steps, batches and images of an epoch.
+            used: the run's devices.
+            auto: whether XLA compiles the training step together with the device's feed. XLA never compiles the
+                validation step, because validation is too short to gain from it.
+            training: endless training batches.
+            validation: the batches of one validation pass.
+            ema: the moving averages of the model's weights, used for validation.
         """
         import tensorflow as tf
 
@@ -76,13 +76,13 @@ class TrainingLoop:
         )
 
     def run(self, recorder: EpochRecorder, first_epoch: int, epochs: int, seed: int) -> None:
-        """Train until the last epoch is done or the recorder wants no more.
+        """Train until the last epoch is done or the recorder ends the run.
 
         Args:
-            recorder: stores every epoch, and ends the run.
-            first_epoch: counted from 0.
-            epochs: of the run in all.
-            seed: of the model's random layers.
+            recorder: stores every epoch and ends the run.
+            first_epoch: the first epoch to train, counted from 0.
+            epochs: the total number of epochs of the run.
+            seed: the seed of the model's random layers.
         """
         self._training.feed.begin()
         for epoch in range(first_epoch, epochs):
@@ -101,14 +101,14 @@ class TrainingLoop:
                 return
 
     def _train(self, recorder: EpochRecorder, epoch: int) -> None:
-        """Run an epoch's training steps, or those before an end."""
+        """Run an epoch's training steps, until the recorder ends the run."""
         self._model.reset_metrics()
         steps, done = self._plan.steps_per_epoch, 0
         while done < steps and not recorder.is_ending():
             whole = min(self._plan.whole_batches(epoch * steps + done), steps - done)
             is_first, began = not self._training.is_compiled, time.monotonic()
             if is_first:
-                recorder.set_message("compiling the step; a stop waits until that is done")
+                recorder.set_message("compiling the step; a stop takes effect after that")
             run, loss = self._training.run(whole)
             if is_first and self._training.is_compiled:
                 recorder.set_message("")
@@ -117,7 +117,7 @@ class TrainingLoop:
             recorder.record_progress(done, loss)
 
     def _validate(self, recorder: EpochRecorder) -> None:
-        """Run a validation's steps, or those before an end."""
+        """Run the validation steps, until the recorder ends the run."""
         self._model.reset_metrics()
         self._validation.feed.begin()
         left = self._plan.val_images
@@ -126,22 +126,22 @@ class TrainingLoop:
             left -= run * self._plan.val_batch_size
 
     def _figures(self) -> dict[str, float]:
-        """The metrics since they were reset, by name."""
+        """Return the current values of the metrics by name."""
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}
 
 
 def random_states(model: keras.Model) -> list[keras.Variable]:
-    """The states of a model's random layers, those of layers within layers too, in the order of the layers."""
+    """Return the seed states of a model's random layers, including nested layers, in layer order."""
     return [variable for variable in model.variables if variable.name == "seed_generator_state"]
 
 
 def seed_random_layers(model: keras.Model, seed: int, epoch: int) -> None:
-    """Set the state of each random layer from seed and epoch: a resumed run draws what an undisturbed one would.
+    """Set the state of each random layer from seed and epoch, so that a resumed run draws the same random numbers.
 
     Args:
-        model: its dropout and augmentation layers, if it has any.
-        seed: of the run.
-        epoch: counted from 0.
+        model: a model, with or without dropout and augmentation layers.
+        seed: the run's seed.
+        epoch: the epoch, counted from 0.
     """
     for index, state in enumerate(random_states(model)):
         state.assign([zlib.crc32(f"{seed}-{index}-{epoch}".encode()), 0])

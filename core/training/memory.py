@@ -1,4 +1,4 @@
-"""Giving back what a Keras training leaves in its process; docs/memory.md has the measurements."""
+"""Frees the memory that a Keras training leaves in its process; docs/memory.md has the measurements."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 @contextlib.contextmanager
 def release_on_exit() -> Iterator[None]:
-    """Free what was traced inside the block; the caller's own names for models must be gone by its end.
+    """Free the functions traced inside the block; at its end no variable may still refer to a model.
 
-    Keras's optimizer sums gradients through `all_reduce`, which TensorFlow 2.21 wraps in `custom_gradient`; that
-    registers a closure over the traced train step in a table of the whole process (tensorflow#97697), where
-    `clear_session` does not look: 11 MiB a run. The entries made inside the block are taken out again.
+    Keras's optimizer sums gradients with `all_reduce`, which TensorFlow 2.21 wraps in `custom_gradient`. This
+    registers a closure over the traced train step in a global table (tensorflow#97697), which `clear_session` does
+    not clear. It leaks 11 MiB per run. This function removes the entries that were made inside the block.
     """
     before = frozenset(_gradient_registry())
     try:
@@ -29,7 +29,7 @@ def release_on_exit() -> Iterator[None]:
             for name in [name for name in registry if name.startswith("CustomGradient-") and name not in before]:
                 del registry[name]
             keras.backend.clear_session()
-            # Twice: objects with finalizers are freed in the first round, what they held in the second.
+            # The first collection frees objects with finalizers, the second frees the objects that these held.
             gc.collect()
             gc.collect()
             with contextlib.suppress(OSError, AttributeError):
@@ -37,7 +37,7 @@ def release_on_exit() -> Iterator[None]:
 
 
 def _gradient_registry() -> MutableMapping[str, Any]:
-    """TensorFlow's table of gradient functions; empty where there is none, or it has moved."""
+    """Return TensorFlow's table of gradient functions; empty if TensorFlow is not imported or has no such table."""
     if "tensorflow" not in sys.modules:
         return {}
     try:

@@ -1,4 +1,4 @@
-"""What the epochs of a run have in common: batch, steps, validation images."""
+"""The plan of a run's epochs: batch size, steps and validation images."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from core.training import devices
 
 @dataclass(frozen=True)
 class Plan:
-    """What the epochs of a run have in common.
+    """The plan of a run's epochs.
 
     Attributes:
-        batch: images a step.
-        steps: steps an epoch.
-        steps_per_pass: steps of a pass over the training images; not those of an epoch in the published protocol.
-        last_batch_size: images of a pass's last, smaller batch; 0 where all are alike.
-        val_images: that the val_* figures of an epoch are taken over.
-        val_batch_size: images a step of validation.
+        batch_size: images per training step.
+        steps_per_epoch: training steps per epoch.
+        steps_per_pass: steps per pass over the training images; in the published protocol an epoch has other steps.
+        last_batch_size: images in the last, smaller batch of a pass; 0 if all batches have the same size.
+        val_images: the number of images that an epoch's val_* metrics are computed on.
+        val_batch_size: images per validation step.
         shuffle_buffer: see `core.data.pipeline.training_rows`.
         drop_remainder: whether a pass leaves out its last, smaller batch.
     """
@@ -38,22 +38,22 @@ class Plan:
     drop_remainder: bool
 
     def whole_batches(self, step: int) -> int:
-        """How many batches from a step on have all `batch` images; 0 where the step's own has fewer.
+        """Return the number of consecutive full batches from a step on; 0 if the step's batch is smaller.
 
         Args:
-            step: counted from 0 over all epochs.
+            step: the step, counted from 0 over all epochs.
         """
         return self.steps_per_pass - 1 - step % self.steps_per_pass if self.last_batch_size else self.steps_per_epoch
 
     def images(self, epoch: int) -> int:
-        """Images that an epoch, counted from 0, trains on."""
+        """Return the number of training images in an epoch, counted from 0."""
         first, smaller = epoch * self.steps_per_epoch, 0
         if self.last_batch_size:
             smaller = (first + self.steps_per_epoch) // self.steps_per_pass - first // self.steps_per_pass
         return self.steps_per_epoch * self.batch_size - smaller * (self.batch_size - self.last_batch_size)
 
     def stream_arguments(self, epochs_done: int) -> dict[str, Any]:
-        """The arguments of the training stream from the epoch after `epochs_done` on."""
+        """Return the arguments of the training stream that continues after `epochs_done` epochs."""
         return {
             "first_step": epochs_done * self.steps_per_epoch,
             "shuffle_buffer": self.shuffle_buffer,
@@ -62,7 +62,7 @@ class Plan:
 
 
 def plan_epochs(config: TrainingConfig, data: TrainingData, used: devices.Devices) -> Plan:
-    """Steps and validation images as the protocol counts them."""
+    """Compute the steps and validation images that the protocol requires."""
     images = len(data.train.values)
     batch = min(config.batch_size, images)
     protocol, divisor = PROTOCOLS[config.protocol], find_model(config.model).published_divisor

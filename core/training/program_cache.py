@@ -1,17 +1,19 @@
-"""Programs that XLA compiled for a GPU, kept on disk between runs: TensorFlow's persistent cache, set up and guarded.
+"""A disk cache of the programs that XLA compiles for a GPU: TensorFlow's persistent cache, set up and guarded.
 
-What TensorFlow 2.20 and 2.21 do was tried on the CPU, for which the code that writes and reads files is the same, and
-read from the source (tensorflow/compiler/jit: device_executable_persistor.h, device_compiler.h, xla_platform_info.cc;
-xla/parse_flags_from_env.cc):
+The notes below describe TensorFlow 2.20 and 2.21. They come from tests on the CPU, which uses the same code to write
+and read files, and from the source (tensorflow/compiler/jit: device_executable_persistor.h, device_compiler.h,
+xla_platform_info.cc; xla/parse_flags_from_env.cc):
 
-- A file's name says the program and the name of the compiled function. That ends in a count of all functions and
-  tensors made before: a resumed run, which reads a checkpoint first, compiles anew. Hence `with_stable_name`.
-- The file's name says neither GPU, driver, libraries, `XLA_FLAGS` nor determinism, though the program depends on them.
-  The folder's name does: see `set_up_program_cache`.
-- Files are written under a temporary name and renamed: processes may want one program at once.
-- A file that can't be read, and one that can't be written, ends the run with an error. Damaged machine code ends the
-  process (a segmentation fault). Hence `_is_whole`, the limit of free space, and `ProgramCache.guard_first_call`.
-- An unknown flag ends the process too, hence `TESTED_VERSIONS`. Of two flags of one name the last counts.
+- A file name contains the program and the name of the compiled function. The function name ends in a count of all
+  functions and tensors made before. A resumed run first reads a checkpoint, so its count differs, and it would compile
+  again. `with_stable_name` prevents this.
+- The file name lacks the GPU, driver, libraries, `XLA_FLAGS` and determinism, which the program depends on. The folder
+  name includes them (see `set_up_program_cache`).
+- TensorFlow writes a file under a temporary name and renames it, so that several processes can write one program.
+- A file that can't be read or written ends the run with an error. Damaged machine code crashes the process with a
+  segmentation fault. `_is_whole`, the check of free space and `ProgramCache.guard_first_call` prevent this.
+- An unknown flag also ends the process, so that only `TESTED_VERSIONS` use the cache. If a flag appears twice, the last
+  value applies.
 """
 
 from __future__ import annotations
@@ -45,19 +47,19 @@ logger = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-# Versions of TensorFlow whose flags and files were tried.
+# TensorFlow versions whose flags and files were tested.
 TESTED_VERSIONS = ("2.20", "2.21")
-# So much all folders may hold together, and so much must be free on the disk, bytes.
+# The maximum size of all folders together, and the minimum free space on the disk, in bytes.
 MAX_CACHE_BYTES = 1024 * files.MIB
-# A file that was made or read in the last seconds is not removed to make room: TensorFlow may be about to read it.
+# Programs used in the last IN_USE seconds are not removed, because TensorFlow may still read them.
 IN_USE = 600.0
 
 _VARIABLE = "TF_XLA_FLAGS"
 _DIRECTORY = "--tf_xla_persistent_cache_directory"
 _DEVICES = "--tf_xla_persistent_cache_device_types"
-# The device's own type counts for XLA's local client, the compiler's for a PjRt client.
+# XLA's local client checks the device type GPU, a PjRt client checks XLA_GPU_JIT.
 _GPUS = "GPU,XLA_GPU_JIT"
-# Variables that change what is compiled, or the libraries that a program is compiled for.
+# Prefixes of environment variables that affect the compiled program or the libraries that it uses.
 _KEY_VARIABLES = (
     "XLA_",
     "TF_CUDNN",
@@ -68,19 +70,19 @@ _KEY_VARIABLES = (
     "CUBLAS",
     "LD_LIBRARY_PATH",
 )
-# PREFIX__SIGNATURE__PROGRAM__DEVICE.pb, and what it is called while it is written.
+# PREFIX__SIGNATURE__PROGRAM__DEVICE.pb, or its temporary name while TensorFlow writes it.
 _PROGRAM = re.compile(r".+__\d+__\d+__\w+\.pb(?P<unfinished>.*\.tmp)?")
-# A file's fields: its key, the program before XLA's passes, the compiled program. Each is a tag, a length and bytes.
+# The tags of a file's fields: key, program before XLA's passes, compiled program. A field is a tag, a length and bytes.
 _FIELDS = (b"\x0a", b"\x12", b"\x1a")
 
 
 @dataclass(frozen=True)
 class ProgramCache:
-    """What `set_up_program_cache` did.
+    """The result of `set_up_program_cache`.
 
     Attributes:
-        folder: where compiled programs are kept; None where they are not.
-        reason: why they are not, for people; empty where they are.
+        folder: the folder of cached programs; None if programs are not cached.
+        reason: why programs are not cached; empty if they are.
     """
 
     folder: Path | None
@@ -88,11 +90,11 @@ class ProgramCache:
 
     @contextlib.contextmanager
     def guard_first_call(self) -> Iterator[None]:
-        """Call a compiled function for the first time inside: it is compiled, or loaded from the folder.
+        """Guard the first call of a compiled function, which compiles its program or loads it from the folder.
 
-        Where that fails, or ends the process, a kept program may be why. They are all removed then: at once where an
-        error is raised, else by the next process's `set_up_program_cache`. In this process the
-        same compiled function gives the same error again; a new `tf.function` is compiled anew.
+        If the call raises an error, this removes all cached programs, because one of them may be the cause. If the call
+        crashes the process, the next process's `set_up_program_cache` removes them. After an error, calling the same
+        compiled function again raises the same error; create a new `tf.function` to compile it again.
         """
         if self.folder is None:
             yield
@@ -103,7 +105,7 @@ class ProgramCache:
         try:
             yield
         except Exception:
-            logger.info("%s: the kept programs are removed, one of them may be why this failed", self.folder)
+            logger.info("%s: removed all cached programs, because one of them may have caused the error", self.folder)
             _remove(_programs(self.folder))
             raise
         finally:
@@ -115,12 +117,12 @@ NO_PROGRAM_CACHE = ProgramCache(None)
 
 
 def with_stable_name(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """A function for `tf.function(..., jit_compile=True)` whose kept program other processes find.
+    """Wrap a function for `tf.function(..., jit_compile=True)`, so that other processes find its cached program.
 
-    TensorFlow ends the name with its count of functions and tensors, and names loops inside likewise: this brings the
-    count to a multiple of 100,000 where tracing begins, and where it ends, in at most 30 ms each. So the name is that
-    of a process that has traced as many such functions before, with fewer than 100,000 tensors between: trace them
-    when the run begins, in a fixed order, with all variables made.
+    TensorFlow appends its count of functions and tensors to the names of a function and of the loops inside. The
+    wrapper raises the count to a multiple of 100,000 at the start and at the end of tracing, in at most 30 ms each.
+    Two processes get the same name if they trace the same number of wrapped functions, with fewer than 100,000 tensors
+    in between. Therefore trace these functions at the start of a run, in a fixed order, after creating all variables.
     """
     import tensorflow as tf
 
@@ -139,48 +141,49 @@ def with_stable_name(function: Callable[_P, _R]) -> Callable[_P, _R]:
 def _even_count() -> None:
     from tensorflow.python.framework import ops
 
-    ops.uid()  # the first one is 0, a multiple too
+    ops.uid()  # the first value is 0, which is also a multiple
     while ops.uid() % 100_000:
         pass
 
 
 @functools.cache
 def set_up_program_cache(*settings: str) -> ProgramCache:
-    """Have TensorFlow keep the programs that XLA compiles for GPUs; after `set_up_tensorflow`, before it is imported.
+    """Set up TensorFlow's cache of the programs that XLA compiles for GPUs.
 
-    Adds flags to `TF_XLA_FLAGS`, for this process and those that it starts. Nothing changes where there is no GPU,
-    where the user's flags name a cache, or where the result's `reason` says why it can't be done. A second call tells
-    what the first did.
+    Call this after `set_up_tensorflow` and before TensorFlow is imported. It adds flags to `TF_XLA_FLAGS` for this
+    process and its children. It changes nothing if there is no GPU, if the user's flags name a cache, or if the cache
+    can't be used; the result's `reason` says why. A second call returns the result of the first.
 
-    The folder is one of the user's cache. It depends on TensorFlow's version, the driver's, the GPU's name and compute
-    capability, the versions of NVIDIA's libraries, the variables `_COUNTED`, the user's flags and `settings`. Damaged
-    programs are removed from it, and the longest unused ones from all such folders.
+    The folder is in the user's cache directory. Its name depends on TensorFlow's version, the driver's version, the
+    GPU's name and compute capability, the versions of NVIDIA's libraries, the variables in `_KEY_VARIABLES`, the
+    user's flags and `settings`. Damaged programs in the folder are removed, and so are the least recently used programs
+    of all such folders.
 
     Args:
-        settings: what else programs depend on, such as "deterministic" where operations must give the same bits.
+        settings: other settings that programs depend on, such as "deterministic".
     """
     if "tensorflow" in sys.modules:
-        return ProgramCache(None, "TensorFlow is imported already")
+        return ProgramCache(None, "TensorFlow is already imported")
     try:
         version = importlib.metadata.version("tensorflow")
     except importlib.metadata.PackageNotFoundError:
         return ProgramCache(None, "TensorFlow is not installed")
-    if not any(version == tried or version.startswith(f"{tried}.") for tried in TESTED_VERSIONS):
-        return ProgramCache(None, f"TensorFlow {version} was not tried with it")
+    if not any(version == tested or version.startswith(f"{tested}.") for tested in TESTED_VERSIONS):
+        return ProgramCache(None, f"the cache was not tested with TensorFlow {version}")
     kind = first_gpu()
     if kind is None:
         return ProgramCache(None, "no GPU")
     if os.environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
-        return ProgramCache(None, "CUDA_DEVICE_ORDER is not PCI_BUS_ID, so that CUDA's first GPU is not known")
+        return ProgramCache(None, "CUDA_DEVICE_ORDER is not PCI_BUS_ID, so CUDA's first GPU is unknown")
     if kind.is_divided:
         return ProgramCache(None, "the GPU is divided into partitions (MIG)")
     root = _root()
     given = _remove_own_flags(root)
     for variable, flags in ((_VARIABLE, given), ("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))):
         if flags.strip() and not flags.lstrip().startswith("-"):
-            return ProgramCache(None, f"{variable} names a file of flags")
+            return ProgramCache(None, f"{variable} is the path of a file of flags")
     if _DIRECTORY in given:
-        return ProgramCache(None, f"{_VARIABLE} names a cache of the user's own")
+        return ProgramCache(None, f"{_VARIABLE} already sets a cache directory")
     folder = root / _folder_name(version, kind, given, settings)
     try:
         _make(root)
@@ -190,7 +193,7 @@ def set_up_program_cache(*settings: str) -> ProgramCache:
         evict_programs(root)
     except OSError as error:
         reason = f"{error.filename or folder}: {error.strerror or error}"
-        logger.warning("compiled programs are not kept: %s", reason)
+        logger.warning("compiled programs are not cached: %s", reason)
         return ProgramCache(None, reason)
     added = [f"{_DIRECTORY}={_quoted(folder)}"]
     if _DEVICES not in given:
@@ -200,14 +203,14 @@ def set_up_program_cache(*settings: str) -> ProgramCache:
 
 
 def evict_programs(root: Path, limit: int = MAX_CACHE_BYTES) -> None:
-    """Remove the longest unused programs of all folders, so that at most `limit` bytes stay.
+    """Remove the least recently used programs of all folders, so that at most `limit` bytes remain.
 
-    Other processes may use, write and remove them meanwhile. What was used in the last ten minutes stays, whatever
-    its size, and so does all that is no program. Links are not followed.
+    Other processes may use, write and remove programs at the same time. Programs used in the last ten minutes and all
+    other files are kept. Links are not followed.
 
     Args:
-        root: the folder of the folders.
-        limit: bytes.
+        root: the parent folder of the program folders.
+        limit: the maximum size in bytes.
 
     Raises:
         OSError: the folder can't be read.
@@ -224,12 +227,12 @@ def evict_programs(root: Path, limit: int = MAX_CACHE_BYTES) -> None:
             excess -= program.size
     _remove(removed)
     for folder in {program.path.parent for program in removed}:
-        with contextlib.suppress(OSError):  # the others' folder is not empty, or gone
+        with contextlib.suppress(OSError):  # the folder is not empty, or another process removed it
             folder.rmdir()
 
 
 class _Program(NamedTuple):
-    """A file of TensorFlow's cache: size in bytes, `used` in seconds since 1970."""
+    """A file of TensorFlow's cache, with its size in bytes and the time of its last use in seconds since 1970."""
 
     path: Path
     size: int
@@ -244,7 +247,7 @@ def _root() -> Path:
 
 
 def _remove_own_flags(root: Path) -> str:
-    """Take back the flags that a process above this one has added, at the end; the user's own stay, and are told."""
+    """Remove the flags that a parent process of this program appended; return the user's flags."""
     flags = os.environ.get(_VARIABLE, "")
     ours = _quoted(root).removesuffix('"') + os.sep
     given, added, _ = flags.partition(f"{_DIRECTORY}={ours}")
@@ -255,7 +258,7 @@ def _remove_own_flags(root: Path) -> str:
 
 
 def _quoted(path: Path) -> str:
-    """A path as XLA's parser of flags reads it, whatever characters it has."""
+    """Quote a path for XLA's flag parser."""
     return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -266,45 +269,45 @@ def _folder_name(version: str, kind: GpuKind, given: str, settings: tuple[str, .
 
 
 def _digest(given: str, settings: tuple[str, ...]) -> str:
-    """Eight characters of what the folder depends on beside what its name says in words."""
-    told = {name: value for name, value in os.environ.items() if name.startswith(_KEY_VARIABLES)}
-    told[_VARIABLE] = given
+    """Return an eight-character hash of the settings that the folder name does not spell out."""
+    key = {name: value for name, value in os.environ.items() if name.startswith(_KEY_VARIABLES)}
+    key[_VARIABLE] = given
     for requirement in importlib.metadata.requires("tensorflow") or ():
         if name := re.match(r"nvidia-[\w-]+", requirement):
             with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                told[name[0]] = importlib.metadata.version(name[0])
-    text = json.dumps([sorted(told.items()), sorted(settings)])
+                key[name[0]] = importlib.metadata.version(name[0])
+    text = json.dumps([sorted(key.items()), sorted(settings)])
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _make(folder: Path) -> None:
-    """Make a folder that is this user's alone.
+    """Create a folder that only this user can access.
 
     Raises:
-        OSError: it can't be made; something else, or somebody else's, is in its place.
+        OSError: the folder can't be created, belongs to another user, or its path is a link or a file.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        raise OSError(None, "is a link, or another user's", str(folder))
+        raise OSError(None, "is a link or belongs to another user", str(folder))
     if stat.S_IMODE(found.st_mode) != 0o700:
         folder.chmod(0o700)
 
 
 def _check_writable(folder: Path) -> None:
-    """TensorFlow fails where it can't write what it has compiled.
+    """Check that TensorFlow can write programs: it fails if it can't.
 
     Raises:
-        OSError: the folder can't be written, or the disk is nearly full.
+        OSError: the folder is not writable, or the disk has too little free space.
     """
     with tempfile.TemporaryFile(dir=folder):
         pass
     if shutil.disk_usage(folder).free < MAX_CACHE_BYTES:
-        raise OSError(None, f"less than {MAX_CACHE_BYTES // files.MIB} MiB are free", str(folder))
+        raise OSError(None, f"the disk has less than {MAX_CACHE_BYTES // files.MIB} MiB free", str(folder))
 
 
 def _remove_untrusted(folder: Path) -> None:
-    """Remove damaged programs; all of them where a process that first used some ended in it, see `guard_first_call`."""
+    """Remove damaged programs, or all programs if a process died inside `ProgramCache.guard_first_call`."""
     for marker in folder.glob("*.trial"):
         try:
             owner = json.loads(files.read_bytes(marker))
@@ -314,14 +317,14 @@ def _remove_untrusted(folder: Path) -> None:
         except (OSError, ValueError, TypeError, AttributeError):
             is_over = True
         if is_over:
-            logger.info("%s: the kept programs are removed, a process ended while it first used some", folder)
+            logger.info("%s: removed all cached programs, because a process died during its first use of some", folder)
             _remove(_programs(folder))
             marker.unlink(missing_ok=True)
     _remove(program for program in _programs(folder) if not program.is_unfinished and not _is_whole(program.path))
 
 
 def _programs(folder: Path) -> list[_Program]:
-    """The programs in a folder; other files, and what vanishes meanwhile, are left out."""
+    """Return the programs in a folder; skip other files, and files that another process removes meanwhile."""
     found = []
     with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
@@ -329,9 +332,9 @@ def _programs(folder: Path) -> list[_Program]:
             if name is None or not entry.is_file(follow_symlinks=False):
                 continue
             with contextlib.suppress(FileNotFoundError):
-                told = entry.stat(follow_symlinks=False)
-                used = max(told.st_atime, told.st_mtime)
-                found.append(_Program(Path(entry.path), told.st_size, used, name["unfinished"] is not None))
+                status = entry.stat(follow_symlinks=False)
+                used = max(status.st_atime, status.st_mtime)
+                found.append(_Program(Path(entry.path), status.st_size, used, name["unfinished"] is not None))
     return found
 
 
@@ -342,8 +345,8 @@ def _remove(programs: Iterable[_Program]) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file has the three fields of a kept program, to its last byte; what is in them is not read."""
-    # The time of the last use stays what it is.
+    """Return whether a file has exactly the three fields of a program. Their content is not checked."""
+    # O_NOATIME keeps the time of the last use.
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_NOATIME", 0))
     except FileNotFoundError:
@@ -361,7 +364,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def _read_length(file: io.BufferedReader) -> int:
-    """A number in protocol buffers' form: seven bits a byte, the lowest first; 0 where it is cut short."""
+    """Read a protocol buffer varint: seven bits per byte, lowest first; 0 if the file ends early."""
     value = 0
     for shift in range(0, 64, 7):
         byte = file.read(1)

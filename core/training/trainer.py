@@ -1,4 +1,4 @@
-"""One run from start to finish: data, model, epochs, evaluation; the run directory tells how it goes."""
+"""Training of one run: data, model, epochs and evaluation. The run directory stores the progress and the results."""
 
 from __future__ import annotations
 
@@ -48,21 +48,22 @@ logger = logging.getLogger(__name__)
 
 
 def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
-    """Train one model and evaluate it; start or resume, as the run directory says.
+    """Train and evaluate one model. Resumes the run if its directory has a checkpoint.
 
     Args:
         config: the run's settings.
-        run: its directory, made by `core.runs.writer.create_run`.
-        stop: set it to end after the batch in progress; the last epoch's checkpoint stands.
+        run: the run's directory, created by `core.runs.writer.create_run`.
+        stop: set it to end the run after the current batch; the last epoch's checkpoint is kept.
 
     Returns:
-        The state that the run ended in: completed, stopped, failed or diverged; `status.json` says why, and `log.txt`
-        has a traceback.
+        The run's final state: completed, stopped, failed or diverged. `status.json` has the reason, and `log.txt` the
+        traceback of an error.
 
     Raises:
-        RunError: another process works on this run, or took it over.
+        RunError: another process trains this run, or took it over.
     """
-    # A reader of the final status can resume at once: the lock is released with it, before memory is freed.
+    # `RunWriter` releases the lock together with the final status, before memory is freed, so that a reader of the
+    # final status can resume the run at once.
     with memory.release_on_exit(), RunWriter(run, stop) as writer, log_to_file(run / LOG):
         state, message, training = "failed", "", _Training(config, run, writer, stop)
         try:
@@ -74,12 +75,12 @@ def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
             training.tracking.log_end(state)
         writer.update(state=state, message=message)
     if writer.is_lost:
-        raise RunError(f"{run.name}: another process has taken it over; it was left as that one has it")
+        raise RunError(f"{run.name}: another process has taken it over; this process no longer trains it")
     return state
 
 
 class _Training:
-    """A run under way: `run` reads from top to bottom."""
+    """The training of one run; `run` has the steps in order."""
 
     def __init__(self, config: TrainingConfig, run: Path, writer: RunWriter, stop: threading.Event) -> None:
         self.config = config
@@ -89,7 +90,7 @@ class _Training:
         self.tracking = TrackerList("none", run)
 
     def run(self) -> tuple[str, str]:
-        """Train and evaluate; returns the final state and its message."""
+        """Train and evaluate; return the final state and its message."""
         self._say("reading the images")
         data = load_training_data(self.config, self.stop)
         if data is None:
@@ -120,32 +121,32 @@ class _Training:
         return "completed", policy.early_end_reason()
 
     def _find_checkpoint(self, data: TrainingData) -> Checkpoint | None:
-        """The checkpoint to resume from; None for a new run.
+        """Return the checkpoint to resume from; None for a new run.
 
         Raises:
-            RunError: it was trained on other data, or its checkpoints are lost.
+            RunError: the run was trained on other data, or its checkpoints are damaged.
         """
         checkpoint = find_checkpoint(self.path)
         if checkpoint is None:
-            # A process that ended in its first epoch's last moment leaves a row and no checkpoint.
+            # A process that was killed at the end of its first epoch leaves one row and no checkpoint.
             if len(read_history(self.path / HISTORY)) > 1:
                 raise RunError(
-                    f"{self.path / CHECKPOINT}: neither it nor {PREVIOUS_CHECKPOINT} is whole, so that the run can't "
-                    f"be resumed; {KEPT} and {HISTORY} are left as they are: begin a new one with 'fer-tui train'"
+                    f"{self.path / CHECKPOINT}: this checkpoint and {PREVIOUS_CHECKPOINT} are damaged or missing, so "
+                    f"the run can't be resumed; {KEPT} and {HISTORY} are kept; start a new run with 'fer-tui train'"
                 )
             return None
         began_with = read_run(self.path).environment.get("fingerprint", data.fingerprint)
         if began_with != data.fingerprint:
             raise RunError(
-                f"{self.config.data}: is not what the run began with (fingerprint {began_with}, now "
-                f"{data.fingerprint}); put it back as it was, or begin a new run with 'fer-tui train'"
+                f"{self.config.data}: the data set has changed since the run started (fingerprint {began_with}, now "
+                f"{data.fingerprint}); restore it, or start a new run with 'fer-tui train'"
             )
         return checkpoint
 
     def _build(
         self, data: TrainingData, used: devices.Devices, plan: Plan, checkpoint: Checkpoint | None
     ) -> keras.Model:
-        """The compiled model, with the weights and state of the checkpoint if there is one."""
+        """Return the compiled model, with the weights and state of the checkpoint if there is one."""
         import keras
 
         config = self.config
@@ -170,19 +171,20 @@ class _Training:
         return model
 
     def _restore(self, model: keras.Model, checkpoint: Checkpoint) -> None:
-        """Put the checkpoint into the compiled model and the run."""
+        """Load the checkpoint into the compiled model and restore the run's kept model."""
         state, now = checkpoint.state, self.config.learning_rate
         model.load_weights(checkpoint.weights)
         if checkpoint.kept:
             restore_kept(self.path, checkpoint.kept)
         before = state.base_rate or now
-        # A schedule is the config's; a rate without one, lowered by a plateau perhaps, comes with the checkpoint.
+        # The cosine schedule follows the config. Otherwise the checkpoint has the learning rate, which the plateau
+        # schedule may have lowered.
         if before != now and self.config.schedule != "cosine":
             model.optimizer.learning_rate = current_learning_rate(model) * now / before
         if checkpoint.is_older:
             self._say(_damaged(checkpoint))
-        exact = "" if self.config.can_resume_exactly else ", not bit for bit as if it had never ended"
-        logger.info("going on after epoch %s%s", state.epoch, exact)
+        exact = "" if self.config.can_resume_exactly else ", not bit for bit as without the interruption"
+        logger.info("resuming after epoch %s%s", state.epoch, exact)
 
     def _write_environment(
         self,
@@ -193,24 +195,24 @@ class _Training:
         parameters: int,
         checkpoint: Checkpoint | None,
     ) -> None:
-        """Write environment.json, with the warnings that are known before the first step."""
+        """Write environment.json, including the warnings that are known before the first step."""
         done = checkpoint.state.epoch if checkpoint else 0
         rows = training_rows(len(data.train.values), self.config, **plan.stream_arguments(done)).take(
             plan.steps_per_epoch
         )
-        told = environment.describe(self.config, data, used, auto, parameters)
+        content = environment.describe(self.config, data, used, auto, parameters)
         if checkpoint and checkpoint.is_older:
             problem: StoredProblem = {
                 "kind": "damaged_checkpoint",
                 "message": _damaged(checkpoint),
                 "paths": [CHECKPOINT],
             }
-            told["problems"] = [*told.get("problems", ()), problem]
-        told["val_images"] = plan.val_images
-        told["batches"] = measure_batches(data.targets(data.train).argmax(axis=1), rows.as_numpy_iterator())
-        # An evaluation of fewer epochs says nothing of a resumed run.
-        told["warnings"] = audit_run(replace(read_run(self.path), environment=told, evaluation=None))
-        self.writer.write_environment(told)
+            content["problems"] = [*content.get("problems", ()), problem]
+        content["val_images"] = plan.val_images
+        content["batches"] = measure_batches(data.targets(data.train).argmax(axis=1), rows.as_numpy_iterator())
+        # Leave out the evaluation from before a resume: it belongs to fewer epochs.
+        content["warnings"] = audit_run(replace(read_run(self.path), environment=content, evaluation=None))
+        self.writer.write_environment(content)
 
     def _fit(
         self,
@@ -221,7 +223,7 @@ class _Training:
         plan: Plan,
         policy: EpochPolicy,
     ) -> bool:
-        """Train until the last epoch, an early stop, the time budget, or the user's stop.
+        """Train until the last epoch, early stopping, the time budget or a stop request.
 
         Returns:
             Whether the loss became NaN.
@@ -239,7 +241,7 @@ class _Training:
     def _make_saver(
         self, model: keras.Model, used: devices.Devices, auto: AutoSettings, plan: Plan, ema: EmaWeights
     ) -> CheckpointSaver:
-        """What stores the epochs: beside a training on a GPU, which would wait for the disk, else in between."""
+        """Return the saver of checkpoints: in the background on a GPU, between epochs on a CPU."""
         if not used.on_gpu:
             return ImmediateSaver(self.path, model, ema)
         config = self.config
@@ -255,10 +257,10 @@ class _Training:
         """Predict the whole validation split with the kept model; write predictions and evaluation.
 
         Args:
-            data: with the split.
-            plan: how many images the epochs validated on.
-            epoch: the kept one, counted from 1.
-            state: that the run is about to end in, for the audit.
+            data: the data, including the validation split.
+            plan: the number of validation images per epoch.
+            epoch: the kept epoch, counted from 1.
+            state: the run's final state, for the audit.
         """
         self._say("evaluating the kept epoch")
         started, pixels = time.monotonic(), data.validation
@@ -281,7 +283,7 @@ class _Training:
         self.writer.write_evaluation(evaluation)
 
     def _count_validated(self, labels: list[str], plan: Plan, epoch: int) -> dict[str, int]:
-        """How many images of each class the val_* figures of an epoch, counted from 1, were taken over."""
+        """Return the number of images per class that an epoch, counted from 1, was validated on."""
         if PROTOCOLS[self.config.protocol].has_own_steps:
             rows = published_rows(len(labels), plan.val_images, self.config, epoch - 1)
             labels = [labels[row] for row in rows.as_numpy_iterator()]
@@ -291,7 +293,8 @@ class _Training:
         if (self.path / KEPT).exists():
             self._evaluate(data, plan, policy.kept_epoch, "diverged")
         advice = f"'fer-tui resume {self.path.name} --learning-rate {self.config.learning_rate / 10:g}'"
-        return "diverged", f"the loss became NaN in epoch {policy.state.epoch + 1}; a lower rate may help: {advice}"
+        where = f"the loss became NaN in epoch {policy.state.epoch + 1}"
+        return "diverged", f"{where}; try a lower learning rate: {advice}"
 
     def _say(self, message: str) -> None:
         self.writer.update(message=message)
@@ -299,4 +302,4 @@ class _Training:
 
 
 def _damaged(checkpoint: Checkpoint) -> str:
-    return f"checkpoint is damaged; went on from the one before it, of epoch {checkpoint.state.epoch}"
+    return f"the checkpoint is damaged; the run resumed from the previous one, of epoch {checkpoint.state.epoch}"

@@ -174,7 +174,7 @@ def test_a_wrong_command_line(arguments: list[str]):
         (["--seeds", "99999999999"], "--seed: input should be less than"),
         (["--cpus-per-run", "-1"], "--cpus-per-run: must be 0 or more (got -1)"),
         (["--cpus-per-run", "100000"], "--cpus-per-run: this machine has "),
-        (["--gpus-per-run", "1.5"], "--gpus-per-run: above 1 it must be a whole number"),
+        (["--gpus-per-run", "1.5"], "--gpus-per-run: above 1 it must be an integer"),
         (["--address", "nowhere"], "--address: must be HOST:PORT"),
         (["--address", "127.0.0.1:1"], "--address: no cluster answers at 127.0.0.1:1"),
         (["--epochs", "0"], "--epochs: input should be greater"),

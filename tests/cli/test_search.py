@@ -118,7 +118,7 @@ def test_runs_holds_runs_only(searches: Searches):
         (("--space", "width=1,2", "--time-budget", "soon"), "--time-budget: must be a duration such as"),
         (
             ("--space", "width=1,2", "--protocol", "published"),
-            "--protocol: a search goes by the whole validation split",
+            "--protocol: a search needs the whole validation split",
         ),
         (("--space", "width=1,2", "--trials", "0"), "--trials"),
     ],

@@ -1,8 +1,9 @@
-"""Runs on a cluster that loses what it can lose: `python tests/cluster/failures.py [RUNS]`, 8 unless told.
+"""Runs on a cluster with failures: `python tests/cluster/failures.py [RUNS]`. The default is 8.
 
-Two Ray nodes in a network of their own, a processor each, train runs on drawn faces, a seed each: once undisturbed,
-once while a child, a worker, a whole node and the driver are killed and the queue is stopped and gone on with, each in
-the middle of a run. Each run must end as the undisturbed one of its seed. About five minutes on two idle cores.
+Two Ray nodes with one CPU each, in a private network, train runs on drawn faces with different seeds. They train once
+without failures. They train again while the script, in the middle of a run, kills a child, a worker, a node and the
+driver, and stops and restarts the queue. Each run must have the same results as the uninterrupted run with its seed.
+Takes about five minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -30,24 +31,24 @@ from core.data.demo import write_faces
 from core.jobs.cluster.cluster_queue import ClusterQueue
 from core.runs.reader import RunSnapshot, list_runs, read_run
 
-# Long enough for an epoch to be cut in its middle.
+# The epochs are long enough to be interrupted in the middle.
 WISHES = {**SETTINGS, "width": 0.5, "patience": None}
 
 
 def cli_output(*words: str, status: int = 0) -> str:
-    """What a command says on stdout, and on stderr where it must fail."""
+    """Run a command; return its stdout, or its stderr if `status` is not 0."""
     done = subprocess.run([sys.executable, "-P", "-m", "fer_tui", *words], capture_output=True, text=True, check=False)
     assert done.returncode == status, f"{words}: status {done.returncode}: {done.stderr}"
     return done.stderr if status else done.stdout
 
 
 class RecoveryCheck:
-    """The same runs in one folder after another."""
+    """Trains the same runs in one folder without failures and in another with failures."""
 
     def __init__(self, place: Path, cluster: RayCluster, count: int) -> None:
         self.place = place
         self.cluster = cluster
-        # Enough for everything to be lost while there is a run in its middle.
+        # Enough epochs that a run is in progress for every failure.
         self.epochs = max(6, 60 // count)
         write_faces(place / "faces", per_class=30, seed=0)
         line = train_command(resolve({**WISHES, "epochs": self.epochs, "data": place / "faces"})).split()[2:]
@@ -56,14 +57,14 @@ class RecoveryCheck:
         self.recovery_seconds: dict[str, float] = {}
 
     def undisturbed(self) -> dict[int, dict[str, Any]]:
-        """How the run of each seed ends where nothing happens."""
+        """Train without failures; return the results by seed."""
         began = time.monotonic()
         cli_output("cluster", *self.words, "--runs", str(self.place / "calm"), "--wait")
         self.recovery_seconds["nothing"] = time.monotonic() - began
         return outcomes(self.place / "calm", self.epochs)
 
     def disturbed(self) -> dict[int, dict[str, Any]]:
-        """How it ends where everything does."""
+        """Train with every kind of failure; return the results by seed."""
         self.runs = self.place / "runs"
         began = time.monotonic()
         cli_output("cluster", *self.words, "--runs", str(self.runs))
@@ -79,7 +80,7 @@ class RecoveryCheck:
         self._lose("nothing: stopped and started", self._stop, then=self._start)
         while queue.has_driver():
             time.sleep(0.2)
-        assert not queue.unfinished(), "what is done is still in the queue"
+        assert not queue.unfinished(), "finished runs are still in the queue"
         self.recovery_seconds["all of that"] = time.monotonic() - began
         return outcomes(self.runs, self.epochs)
 
@@ -91,7 +92,7 @@ class RecoveryCheck:
         of: psutil.Process | None = None,
         then: Callable[[], Any] = lambda: None,
     ) -> None:
-        """Lose something in the middle of a run, and wait until the run goes on; notes how long that takes."""
+        """Cause a failure in the middle of a run, wait until the run resumes, and record how long that takes."""
         run = self._in_the_middle(of)
         done = len(run.history)
         lose(run)
@@ -103,11 +104,11 @@ class RecoveryCheck:
                 break
             time.sleep(0.05)
         self.recovery_seconds[what] = time.monotonic() - began
-        # An epoch's row is written before its checkpoint, which is what counts.
-        assert len(now.history) >= done - 1, f"{run.path}: of {done} epochs {len(now.history)} are left"
+        # An epoch's row is written before its checkpoint, so that the last row can be lost.
+        assert len(now.history) >= done - 1, f"{run.path}: only {len(now.history)} of {done} epochs are left"
 
     def _in_the_middle(self, node: psutil.Process | None) -> RunSnapshot:
-        """A run that trains, on that machine: it has an epoch, and not its last but one."""
+        """Return a run in training, on this node if given, with at least one epoch and two or more to go."""
         while True:
             for path in list_runs(self.runs):
                 run = read_run(path)
@@ -131,10 +132,10 @@ class RecoveryCheck:
 
 
 def outcomes(runs: Path, epochs: int) -> dict[int, dict[str, Any]]:
-    """Seed to what a run ended with.
+    """Return the results of each run by its seed.
 
     Raises:
-        AssertionError: one did not complete, or has an epoch twice, or not at all.
+        AssertionError: a run did not complete, or its history repeats or lacks an epoch.
     """
     found = {}
     for path in list_runs(runs):
@@ -156,7 +157,7 @@ def _parent(run: RunSnapshot) -> psutil.Process:
 
 
 def refusals(words: Sequence[str], place: Path) -> None:
-    """Without the token nothing begins, and nothing is left behind."""
+    """Check that without the cluster's token no run is created."""
     said = {}
     for variable, value in (("RAY_AUTH_MODE", "disabled"), ("RAY_AUTH_TOKEN", "0" * 32)):
         kept, os.environ[variable] = os.environ[variable], value
@@ -168,10 +169,10 @@ def refusals(words: Sequence[str], place: Path) -> None:
 
 
 def check_recovery(place: Path, count: int) -> RecoveryCheck:
-    """All of it.
+    """Train with and without failures, and compare the results.
 
     Raises:
-        AssertionError: something was lost.
+        AssertionError: the results differ.
     """
     with ray_cluster() as cluster:
         cluster.add()
@@ -179,7 +180,7 @@ def check_recovery(place: Path, count: int) -> RecoveryCheck:
         refusals(told.words, place)
         calm = told.undisturbed()
         assert len(calm) == count
-        assert told.disturbed() == calm, "a run is not that of an undisturbed one"
+        assert told.disturbed() == calm, "a run differs from the uninterrupted run"
     return told
 
 
@@ -190,4 +191,4 @@ if __name__ == "__main__":
         told = check_recovery(Path(folder), count)
     for what, seconds in told.recovery_seconds.items():
         print(f"{what}: {seconds:.1f} s")
-    print(f"{count} runs of {told.epochs} epochs each ended as the undisturbed ones")
+    print(f"{count} runs of {told.epochs} epochs have the same results as the uninterrupted runs")

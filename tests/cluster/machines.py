@@ -1,4 +1,4 @@
-"""Ray nodes as machines of their own in a network of their own: nothing here is reached from outside."""
+"""Ray nodes that act as separate machines in a private network, which can't be reached from outside."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-# Set where the network is ours.
+# Set inside the private network.
 ALONE = "FER_OWN_NETWORK"
 ADDRESS = "127.0.0.1:6379"
 SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
@@ -26,23 +26,23 @@ OBJECT_STORE = str(100 * 1024**2)
 
 
 def own_network() -> list[str]:
-    """The words before a command that give it a network of its own; empty where the system does not permit that."""
+    """Return the command prefix that creates a private network; empty if the system does not permit it."""
     words = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--map-root-user"])]
     tried = shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True, check=False)
     return words if tried and tried.returncode == 0 else []
 
 
 def move_to_own_network() -> None:
-    """Begin this script anew in a network that has nothing but a loopback, unless it is there already."""
+    """Restart this script in a network with only a loopback interface, unless it already runs in one."""
     if ALONE not in os.environ:
-        words = own_network() or sys.exit("a network of its own is not permitted here: 'unshare --net' fails")
+        words = own_network() or sys.exit("this system does not permit a private network: 'unshare --net' fails")
         os.execvpe(words[0], [*words, sys.executable, *sys.argv], {**os.environ, ALONE: "1"})
     with socket.socket() as any_socket:
         ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
 class RayCluster:
-    """A cluster: a head, and machines that come and go, each with one processor."""
+    """A cluster of a head node and other nodes that join and leave, each with one CPU."""
 
     def __init__(self) -> None:
         self._place = tempfile.TemporaryDirectory(prefix="ray")
@@ -51,7 +51,7 @@ class RayCluster:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(16),
             "RAY_USAGE_STATS_ENABLED": "0",
-            # How soon a silent machine counts as lost: a broken connection says so at once.
+            # The interval of health checks. Ray notices a broken connection at once.
             "RAY_health_check_period_ms": "1000",
         }
         os.environ.update(self._environment)
@@ -60,7 +60,7 @@ class RayCluster:
         ]
 
     def add(self) -> psutil.Process:
-        """Another machine; its first process."""
+        """Add a machine; return its first process."""
         self.nodes.append(self._start(f"--address={ADDRESS}"))
         return self.nodes[-1]
 
@@ -81,12 +81,12 @@ class RayCluster:
         return psutil.Process(process.pid)
 
     def _joined(self) -> int:
-        """How often a machine has said that it is there."""
+        """Return the number of machines that have joined."""
         said = Path(self._place.name) / "said.txt"
         return said.read_text().count("Ray runtime started") if said.exists() else 0
 
     def lose(self, node: psutil.Process) -> None:
-        """Kill all that runs on a machine, as a power cut does."""
+        """Kill all processes of a machine, as in a power failure."""
         self.nodes.remove(node)
         for process in [node, *node.children(recursive=True)]:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -94,7 +94,7 @@ class RayCluster:
         node.wait()
 
     def close(self) -> None:
-        """End all of them."""
+        """Kill all machines."""
         for node in [*self.nodes]:
             self.lose(node)
         with contextlib.suppress(OSError):
@@ -103,7 +103,7 @@ class RayCluster:
 
 @contextlib.contextmanager
 def ray_cluster() -> Iterator[RayCluster]:
-    """A cluster of one machine, for as long as the block lasts."""
+    """Run a cluster of one machine for the duration of the block."""
     cluster = RayCluster()
     try:
         yield cluster

@@ -1,6 +1,7 @@
-"""The queue on one machine, without an address: `python tests/cluster/single_machine.py`, a minute on two cores.
+"""The queue on one machine, without an address: `python tests/cluster/single_machine.py`.
 
-A run that waits is stopped, runs join a driver that works, one fails since its data are gone, one is stopped under way.
+The script stops a waiting run, adds runs to a running driver, trains a run whose data is missing, and stops a run
+during training. Takes about a minute on two cores.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from core.data.demo import write_faces
 from core.jobs.cluster.cluster_queue import ClusterQueue
 from core.runs.reader import list_runs, read_run
 
-# One after another.
+# Each run uses all CPUs, so that the runs train one after another.
 LINE = ["--model", "model2", "--width", "0.1", "--image-size", "32", "--cpus-per-run", str(os.cpu_count())]
 
 
 def alone(place: Path) -> None:
-    """All of it.
+    """Run the whole test.
 
     Raises:
-        AssertionError: something came out otherwise.
+        AssertionError: a check failed.
     """
     # Work in a folder that holds a foreign `core`: the driver, Ray's workers and the children must not import it.
     (place / "core").mkdir()
@@ -49,13 +50,13 @@ def alone(place: Path) -> None:
     assert [read_run(run).config["seed"] for run in (long, waits, last)] == [3, 1, 2]
     driver = queue.driver_snapshot().status["pid"]
     cli_output("stop", waits.name, "--runs", str(runs))
-    assert (read_run(waits).state, read_run(waits).message) == ("stopped", "stopped before it began")
+    assert (read_run(waits).state, read_run(waits).message) == ("stopped", "stopped before it started")
 
     more = ["--epochs", "1", "--gpus-per-run", "0", "--runs", str(runs), "--json"]
     told = json.loads(cli_output("cluster", "run", "--data", str(gone), *LINE, *more))
     fails = runs / told[0]["run"]
     shutil.rmtree(gone)
-    assert queue.driver_snapshot().status["pid"] == driver, "it was driven, and is by another one now"
+    assert queue.driver_snapshot().status["pid"] == driver, "the driver was replaced by another one"
 
     until(lambda: bool(read_run(long).history))
     watch(runs)
@@ -63,7 +64,7 @@ def alone(place: Path) -> None:
     cli_output("stop", long.name, "--runs", str(runs))
     assert read_run(long).state == "stopped"
     until(lambda: read_run(last).state == "running")
-    # Who stops a run means it.
+    # A run that a user stopped leaves the queue.
     until(lambda: long not in queue.unfinished())
     cli_output("stop", last.name, "--runs", str(runs))
 
@@ -71,14 +72,14 @@ def alone(place: Path) -> None:
     assert not queue.unfinished()
     failed = read_run(fails)
     assert failed.state == "failed" and str(gone) in failed.message, f"{failed.state}: {failed.message}"
-    assert (fails / "log.txt").read_text().count("reading the images") == 1, "an ordinary failure was tried again"
+    assert (fails / "log.txt").read_text().count("reading the images") == 1, "an ordinary failure was retried"
     told = json.loads(cli_output("cluster", "status", "--runs", str(runs), "--json"))
     assert told == {"driver": {**told["driver"], "state": "completed", "address": None}, "runs": []}
     assert "nothing is running" in cli_output("cluster", "stop", "--runs", str(runs), status=1)
 
 
 def watch(runs: Path) -> None:
-    """Who leaves off watching ends nothing."""
+    """Check that Ctrl+C in a watching command does not stop the runs."""
     words = [sys.executable, "-P", "-m", "fer_tui", "cluster", "start", "--wait", "--runs", str(runs)]
     watching = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     assert watching.stderr and "cluster: goes on with " in watching.stderr.readline()
@@ -90,10 +91,10 @@ def watch(runs: Path) -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds; two minutes at the most."""
+    """Wait until a condition is true, for at most two minutes."""
     end = time.monotonic() + 120
     while not holds():
-        assert time.monotonic() < end, "it did not come to hold"
+        assert time.monotonic() < end, "the condition did not become true within two minutes"
         time.sleep(0.02)
 
 
@@ -102,4 +103,4 @@ if __name__ == "__main__":
     os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
     with tempfile.TemporaryDirectory() as folder:
         alone(Path(folder))
-    sys.stdout.write("each run ended as it was meant to\n")
+    sys.stdout.write("all checks passed\n")

@@ -1,4 +1,4 @@
-"""The scripts beside this, in processes of their own; the first with fewer runs."""
+"""Runs the scripts of this folder in child processes, the first with fewer runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from machines import own_network
 
 pytestmark = [
     pytest.mark.skipif(find_spec("ray") is None, reason="Ray is missing: pip install 'fer-tui[cluster]'"),
-    pytest.mark.skipif(not own_network(), reason="a network of its own is not permitted here: 'unshare --net' fails"),
+    pytest.mark.skipif(
+        not own_network(), reason="this system does not permit a private network: 'unshare --net' fails"
+    ),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Path:
-    """What must stay as it is."""
+    """A folder that must not change."""
     folder = tmp_path / "canary"
     (folder / "sub").mkdir(parents=True)
     (folder / "file").write_text("theirs")
@@ -17,7 +17,7 @@ def canary(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def whole_run(tmp_path: Path) -> Path:
-    """A run as training leaves it."""
+    """A complete run directory."""
     from whole_run import write_whole_run
 
     return write_whole_run(tmp_path)

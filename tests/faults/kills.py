@@ -1,10 +1,10 @@
-"""SIGKILL at random moments: `python tests/faults/kills.py [KILLS] [SEED] [gpu]`, 100 and 0 unless told.
+"""SIGKILL at random moments: `python tests/faults/kills.py [KILLS] [SEED] [gpu]`. The defaults are 100 and 0.
 
-With `gpu` the CPU trains as a GPU does, whose checkpoints are written by a thread, not after every epoch.
+With `gpu` the CPU trains like a GPU, whose checkpoints are written by a thread instead of between epochs.
 
-Runs on drawn faces are killed, gone on with, killed again, until they complete; all the while another thread reads
-their directories. Half of the moments are anywhere in a process's life, half are while it writes: within 20 ms of a
-file's coming to be. About 15 minutes on two idle cores.
+The script kills and resumes runs on drawn faces until they complete, while a thread reads their directories. Half of
+the kills happen at any time in a process's life, half within 20 ms of the creation of a file. Takes about 15 minutes
+on two idle cores.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from reference_run import ReferenceRun, RunDirectoryChecker
 
 from core.runs.reader import read_run
 
-# What comes to be while a run is written, in the order in which it does.
+# The files that a run creates, in order of creation.
 WRITTEN = (
     "environment.json",
     "checkpoint.new",
@@ -36,14 +36,14 @@ WRITTEN = (
 
 @dataclass
 class KillCounts:
-    """What came of it.
+    """The counts of a test of kills.
 
     Attributes:
-        kills: processes that were killed while they worked.
-        writing: how many of those while they wrote.
-        runs: runs that completed, each as the undisturbed one.
-        looks: how often a directory was read meanwhile.
-        most: kills that one run survived.
+        kills: the number of killed processes.
+        writing: the number of processes killed while writing.
+        runs: the number of completed runs, all with the results of the reference run.
+        looks: how often the run directories were read.
+        most: the largest number of kills of a single run.
     """
 
     kills: int = 0
@@ -54,10 +54,10 @@ class KillCounts:
 
 
 def kill_at_random(place: Path, kills: int, seed: int = 0, *, as_gpu: bool = False) -> KillCounts:
-    """Kill so many processes; the last run is let go to its end.
+    """Kill `kills` processes, then let the last run complete.
 
     Raises:
-        AssertionError: a directory could not be read at some moment, or a run ended as no undisturbed one does.
+        AssertionError: a directory could not be read, or a run's results differ from those of the reference run.
     """
     draw, told, nursery = random.Random(seed), KillCounts(), Nursery(as_gpu=as_gpu)
     try:
@@ -92,7 +92,7 @@ def _anywhere(seconds: float) -> Callable[[], bool]:
 
 
 def _writing(run: Path, draw: random.Random) -> Callable[[], bool]:
-    """True some milliseconds after one of a run's files came to be, or was replaced."""
+    """Return a function that is true up to 20 ms after a random file of the run was created or replaced."""
     path, wait = run / draw.choice(WRITTEN), draw.uniform(0, 0.02)
     before = _stamp(path)
 
@@ -113,7 +113,7 @@ def _stamp(path: Path) -> int | None:
 
 
 def _kill(process: psutil.Process, moment: Callable[[], bool]) -> bool:
-    """Kill a process at a moment; false where it ended before."""
+    """Kill a process when `moment` is true; return false if the process ended before."""
     while is_alive(process):
         if moment():
             process.kill()
@@ -128,6 +128,6 @@ if __name__ == "__main__":
         told = kill_at_random(Path(folder), *(asked or [100]), as_gpu="gpu" in sys.argv)
     print(
         f"{told.kills} kills, {told.writing} of them within 20 ms of a write; {told.runs} runs, one of them killed "
-        f"{told.most} times, ended with the weights, predictions and figures of the undisturbed one; "
-        f"their directories were read {told.looks:,} times and were whole each time"
+        f"{told.most} times, have the same weights, predictions and metrics as the uninterrupted run; "
+        f"their directories were read {told.looks:,} times and were complete each time"
     )

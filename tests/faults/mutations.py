@@ -1,4 +1,4 @@
-"""Damage: to the bytes of a file, and to what lies in a folder."""
+"""Random damage to the bytes of a file and to the files of a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# What programs that read text and numbers stumble over.
+# Bytes that often break programs that read text and numbers.
 JUNK = (
     *(b"", b"\0" * 64, b"\xff\xfe\xfd", b"nan", b"-1", b"1e999", b"9" * 400, b"null", b"[" * 5000, b'"', b"{}"),
     *(b"\r", b"\n", b",,,,", b"\x1b]0;title\x07\x1b[31m", b"=1+1", b"../../..", b"true"),
@@ -18,7 +18,7 @@ JUNK = (
 
 
 def damage_bytes(content: bytes, draw: random.Random) -> bytes:
-    """The bytes after a few accidents."""
+    """Return the bytes with random damage."""
     found = bytearray(content)
     for _ in range(draw.choice((1, 1, 1, 2, 3, 8))):
         at = draw.randrange(len(found) + 1)
@@ -49,7 +49,7 @@ ODD: tuple[Any, ...] = (
 
 
 def damage_json(content: bytes, draw: random.Random) -> bytes:
-    """A JSON file with values of other types in places, or without them; what is none stays as it is."""
+    """Return JSON with some values changed to other types or removed; invalid JSON is returned unchanged."""
     try:
         value = json.loads(content)
     except ValueError:
@@ -72,13 +72,13 @@ def _change(value: Any, draw: random.Random) -> None:
 
 
 def damage_folder(folder: Path, names: Sequence[str], canary: Path, draw: random.Random) -> list[str]:
-    """Change files of a folder, or put something else in their place; what was done.
+    """Damage, remove or replace files of a folder; return a description of each change.
 
     Args:
-        folder: whose files are changed.
-        names: of the files, there or not.
-        canary: a folder outside, to which links may lead.
-        draw: the source of chance.
+        folder: the folder to damage.
+        names: the names of the files, which may be missing.
+        canary: a folder elsewhere, to which links may point.
+        draw: the random generator.
     """
     done = []
     for name in draw.sample(list(names), draw.choice((1, 1, 2, 3, len(names)))):
@@ -107,7 +107,7 @@ def damage_folder(folder: Path, names: Sequence[str], canary: Path, draw: random
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Every file below a folder: its bytes, and when it was changed."""
+    """Return the bytes and the modification time of every file below a folder."""
     return {
         str(path.relative_to(folder)): (path.read_bytes() if path.is_file() else b"", path.lstat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))

@@ -1,8 +1,8 @@
-"""Processes that train runs, born of one that has TensorFlow imported already: a life takes seconds less.
+"""Training processes forked from one that has already imported TensorFlow, which saves seconds per process.
 
-`python nursery.py [gpu]` reads a JSON object a line: `run`, and `at`, the number of the step before which a process is
-to kill itself, or null. It answers with the pid. A step is what changes the run directory: a file opened to be written,
-a rename, a removal, a folder made.
+`python nursery.py [gpu]` reads one JSON object per line: `run`, and `at`, the number of the step before which the
+process kills itself, or null. It prints the pid. A step is a change of the run directory: opening a file for writing,
+a rename, a removal, or the creation of a folder.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ COUNTED = ".steps"
 
 
 class Nursery:
-    """The other end: starts such processes, and knows when they have ended."""
+    """The client: starts training processes and waits for their end."""
 
     def __init__(self, *, as_gpu: bool = False) -> None:
-        """`as_gpu`: have the CPU train as a GPU does: many steps a call, images on it, checkpoints from a copy."""
+        """`as_gpu` makes the CPU train like a GPU: many steps per call, images on the device, background saver."""
         root = Path(__file__).parents[2]
         self._parent = subprocess.Popen(
             [sys.executable, __file__, *(["gpu"] if as_gpu else [])],
@@ -47,26 +47,26 @@ class Nursery:
         return self._parent.stdout.readline().strip()
 
     def start(self, run: Path, at: int | None = None) -> psutil.Process:
-        """A process that trains a run, and kills itself before its step `at`, counted from 0."""
+        """Start a process that trains a run and kills itself before step `at`, counted from 0."""
         assert self._parent.stdin
         self._parent.stdin.write(json.dumps({"run": str(run), "at": at}) + "\n")
         self._parent.stdin.flush()
         return psutil.Process(int(self._told))
 
     def finish(self, run: Path, at: int | None = None) -> int:
-        """Have a run trained to its end, or to that step; how many steps it took."""
+        """Train a run to its end, or to step `at`; return the number of steps."""
         wait_for(self.start(run, at))
         counted = run.with_name(run.name + COUNTED)
         return int(counted.read_text()) if counted.exists() else 0
 
     def close(self) -> None:
-        """End every process of it."""
+        """Kill all processes."""
         os.killpg(self._parent.pid, signal.SIGKILL)
         self._parent.wait()
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether a process has not ended."""
+    """Return whether a process is still running."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -93,7 +93,7 @@ def _count_steps(run: Path, at: int | None) -> None:
             path, is_step = told[STEPS[event]], True
         else:
             return
-        # The heart beats when it likes: its steps have no number.
+        # Heartbeats happen at irregular times, so their steps are not counted.
         if not is_step or not str(path).startswith(folder) or "status.json" in str(path):
             return
         with mutex:
@@ -110,12 +110,12 @@ def _simulate_gpu() -> None:
 
     devices.Devices.on_gpu = property(lambda self: True)  # pyright: ignore[reportAttributeAccessIssue]
     auto_settings.free_gpu_memory = lambda: 10**12
-    # In the time of an epoch or two of so small a run.
+    # About the duration of one or two epochs of these small runs.
     checkpoint_saver.SAVE_INTERVAL = 0.2
 
 
 def _live(run: Path, at: int | None) -> int:
-    """What a newborn process does: its exit status."""
+    """Train in the forked process; return the exit status."""
     from core.jobs.worker import main
 
     _count_steps(run, at)

@@ -1,4 +1,4 @@
-"""A run that nobody disturbed, and what must hold of one that somebody did, at every moment and at its end."""
+"""An uninterrupted reference run, and checks of interrupted runs, at every moment and at their end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.runs.checkpoint import find_checkpoint
 from core.runs.reader import read_run
 from core.runs.writer import create_run
 
-# All that a run has to hold on to: shuffling, augmentation, dropout, averages, best so far, a schedule with a memory.
+# Settings with all kinds of state: shuffling, augmentation, dropout, EMA, best epoch and the plateau schedule.
 SETTINGS: dict[str, Any] = {
     "model": "model2",
     "width": 0.1,
@@ -41,10 +41,10 @@ TIMES = ("seconds", "images_per_second")
 
 
 class ReferenceRun:
-    """The run that the others are held against, and the data of all."""
+    """The uninterrupted run that other runs are compared with, and the data of all runs."""
 
     def __init__(self, place: Path, nursery: Nursery, **settings: Any) -> None:
-        """Train it below `place`; `settings` are over SETTINGS."""
+        """Train the reference run below `place`; `settings` override SETTINGS."""
         self.place = place
         write_faces(place / "faces", per_class=PER_CLASS, seed=0)
         self.config: TrainingConfig = resolve({**SETTINGS, "data": place / "faces", **settings})
@@ -55,24 +55,24 @@ class ReferenceRun:
         self.expected = outcome(self.run)
 
     def new_run(self) -> Path:
-        """Another run of the same settings."""
+        """Create another run with the same settings."""
         return create_run(self.config, self.place / "runs")
 
     def check(self, run: Path) -> None:
-        """Hold a completed run against this one.
+        """Compare a completed run with the reference run.
 
         Raises:
-            AssertionError: something differs.
+            AssertionError: the results differ.
         """
         snapshot = read_run(run)
         assert snapshot.state == "completed", f"{run}: {snapshot.state}: {snapshot.message}"
         said = outcome(run)
         for name, value in self.expected.items():
-            assert said[name] == value, f"{run}: {name} is not that of an undisturbed run"
+            assert said[name] == value, f"{run}: {name} differs from the uninterrupted run"
 
 
 def outcome(run: Path) -> dict[str, Any]:
-    """What a run ended with, times left out: weights, kept model, history, predictions, figures."""
+    """Return a run's results without times: weights, kept model, history, predictions and evaluation."""
     snapshot = read_run(run)
     history = [{name: figure for name, figure in row.items() if name not in TIMES} for row in snapshot.history]
     evaluation = {name: value for name, value in (snapshot.evaluation or {}).items() if name != "seconds"}
@@ -88,7 +88,7 @@ def outcome(run: Path) -> dict[str, Any]:
 
 
 def arrays(file: Path | io.BytesIO) -> str:
-    """A hash over the arrays of an HDF5 file; its bytes also tell when it was written."""
+    """Return a hash of the arrays of an HDF5 file. The file's bytes also contain the time of writing."""
     found = hashlib.sha256()
 
     def add(name: str, item: Any) -> None:
@@ -102,10 +102,10 @@ def arrays(file: Path | io.BytesIO) -> str:
 
 
 class RunDirectoryChecker:
-    """Reads a run directory again and again while others write it; a context manager."""
+    """Reads a run directory repeatedly while other processes write it; a context manager."""
 
     def __init__(self, run: Path, config: TrainingConfig, *, as_gpu: bool = False) -> None:
-        """`as_gpu`: whether a thread writes the checkpoints, so that more than the epoch in progress can be lost."""
+        """`as_gpu`: whether a thread writes the checkpoints, so that a kill can lose several epochs."""
         self._as_gpu = as_gpu
         self._stored = 0
         self._run = run
@@ -137,25 +137,25 @@ class RunDirectoryChecker:
                 return
 
     def check_once(self) -> None:
-        """Look once.
+        """Check the run directory once.
 
         Raises:
-            AssertionError: the directory is not as a reader may expect it.
+            AssertionError: a file is missing, incomplete or inconsistent.
         """
         self.check_count += 1
         evaluation = self._run / "evaluation.json"
         was_evaluated = evaluation.exists()
         snapshot = read_run(self._run)
-        assert snapshot.config == self._config, "config.json is not whole"
-        assert snapshot.status.get("state"), "status.json is not whole"
+        assert snapshot.config == self._config, "config.json is incomplete"
+        assert snapshot.status.get("state"), "status.json is incomplete"
         epochs = [row["epoch"] for row in snapshot.history]
         assert epochs == list(range(1, len(epochs) + 1)), f"history.csv has the epochs {epochs}"
         least = self._stored if self._as_gpu else self._epochs - 1
-        assert len(epochs) >= least, f"of {self._epochs} epochs {len(epochs)} are left"
+        assert len(epochs) >= least, f"only {len(epochs)} of {self._epochs} epochs are left"
         self._epochs = len(epochs)
-        # Twice: the folder may be renamed between a look at its state and one at its weights.
+        # Try twice, because the folder may be renamed between reading its state and reading its weights.
         found = find_checkpoint(self._run) or find_checkpoint(self._run)
-        assert found or not self._had_checkpoint, "there is no whole checkpoint any more"
+        assert found or not self._had_checkpoint, "there is no complete checkpoint any more"
         self._had_checkpoint = found is not None
         self._stored = found.state.epoch if found else 0
         kept = self._run / "best.keras"
@@ -165,7 +165,7 @@ class RunDirectoryChecker:
         predictions = self._run / "predictions.csv"
         if predictions.exists():
             rows = list(csv.reader(predictions.read_text().splitlines()))
-            assert len({len(row) for row in rows}) == 1, "predictions.csv is not whole"
-        # It may come, or go as the run is gone on with, between a look and the reading.
+            assert len({len(row) for row in rows}) == 1, "predictions.csv is incomplete"
+        # The file may appear, or disappear when the run resumes, between the check and the reading.
         if was_evaluated and evaluation.exists():
-            assert snapshot.evaluation and "confusion_matrix" in snapshot.evaluation, "evaluation.json is not whole"
+            assert snapshot.evaluation and "confusion_matrix" in snapshot.evaluation, "evaluation.json is incomplete"

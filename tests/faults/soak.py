@@ -1,8 +1,8 @@
-"""Many runs queued in one app, watched by a second: `python tests/faults/soak.py [RUNS]`, 200 unless told.
+"""Many runs queued in one app and watched by a second app: `python tests/faults/soak.py [RUNS]`. The default is 200.
 
-Both apps are the installed command in pseudo-terminals of their own. After each run their resident memory, threads,
-open files and children are counted; printed are the medians of ten runs each, and what a run costs after the first
-twenty. About 12 seconds a run on two idle cores.
+Both apps are the installed command in separate pseudo-terminals. After each run the script records their resident
+memory, threads, open files and children. It prints the medians of each ten runs, and the memory growth per run after
+the first twenty. Takes about 12 seconds per run on two idle cores.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MIB = 1024**2
 
 @dataclass(frozen=True)
 class Sample:
-    """A process at one moment: resident memory in bytes, threads, open files, children."""
+    """The resources of a process at one moment: resident memory in bytes, threads, open files, children."""
 
     memory: int
     threads: int
@@ -43,14 +43,14 @@ class Sample:
 
 
 def sample(process: psutil.Process) -> Sample:
-    """Count what a process has."""
+    """Measure the resources of a process."""
     return Sample(
         process.memory_info().rss, process.num_threads(), process.num_fds(), len(process.children(recursive=True))
     )
 
 
 def soak(place: Path, runs: int) -> dict[str, list[Sample]]:
-    """Queue so many runs in one app and wait for all of them; a sample of both apps after each.
+    """Queue `runs` runs in one app and wait for them; return samples of both apps after each run.
 
     Raises:
         AssertionError: a run did not complete, or an app ended.
@@ -86,7 +86,7 @@ def soak(place: Path, runs: int) -> dict[str, list[Sample]]:
 
 
 def queue(app: TerminalApp, folder: Path, runs: int) -> None:
-    """Start a run again and again, as somebody does who does not wait for it."""
+    """Start runs one after another without waiting for their end."""
     person = KeyboardUser(app, folder.parent)
     for number in range(runs):
         app.press("2")
@@ -95,12 +95,12 @@ def queue(app: TerminalApp, folder: Path, runs: int) -> None:
         app.press("s")
         end = time.monotonic() + 60
         while len(list_runs(folder)) <= number:
-            assert time.monotonic() < end, f"run {number + 1} is not there:\n{app.text}"
+            assert time.monotonic() < end, f"run {number + 1} was not created:\n{app.text}"
             time.sleep(0.05)
 
 
 def print_table(samples: dict[str, Sequence[Sample]]) -> None:
-    """Medians of ten runs each, and the slope after the first twenty."""
+    """Print the medians of each ten runs and the slope after the first twenty."""
     for name, each in samples.items():
         print(f"{name:12s} {'runs':>9s} {'MiB':>7s} {'threads':>8s} {'files':>6s} {'children':>9s}")
         while_busy = each[:-1]
@@ -114,11 +114,9 @@ def print_table(samples: dict[str, Sequence[Sample]]) -> None:
         late = while_busy[FIRST:]
         if len(late) > 1:
             slope = statistics.linear_regression(range(len(late)), [one.memory / MIB for one in late]).slope
-            print(f"{'':12s} a run after the first {FIRST}: {slope:+.3f} MiB")
+            print(f"{'':12s} growth per run after the first {FIRST}: {slope:+.3f} MiB")
         last = each[-1]
-        print(
-            f"{'':12s} ten seconds after the last: {last.threads} threads, {last.files} files, {last.children} children"
-        )
+        print(f"{'':12s} 10 s after the last run: {last.threads} threads, {last.files} files, {last.children} children")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""A process that ends before each of its writing steps in turn: `python tests/faults/steps.py [EVERY] [gpu]`.
+"""Kills a training process before each of its writing steps: `python tests/faults/steps.py [EVERY] [gpu]`.
 
-A training of two epochs is killed before its first step in the run directory, another before its second, and so on to
-the last; each is then gone on with and held against the undisturbed one. With EVERY only each so many-th step.
+The script kills a training of two epochs before its first step in the run directory, another before its second step,
+and so on to the last step. It then resumes each run and compares it with the uninterrupted run. With EVERY it tests
+only every EVERY-th step.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from core.runs.reader import read_run
 
 
 def every_step(place: Path, every: int = 1, *, as_gpu: bool = False) -> tuple[int, int]:
-    """Kill before each so many-th step; how many steps there are, and before how many a process was killed.
+    """Kill a process before every `every`-th step; return the number of steps and of kills.
 
     Raises:
-        AssertionError: a directory can't be read, or a run ends as no undisturbed one does.
+        AssertionError: a directory can't be read, or a run's results differ from those of the reference run.
     """
     nursery, killed = Nursery(as_gpu=as_gpu), 0
     try:
@@ -30,7 +31,7 @@ def every_step(place: Path, every: int = 1, *, as_gpu: bool = False) -> tuple[in
             nursery.finish(run, at)
             killed += 1
             if read_run(run).state == "completed":
-                # All is told; what was left to do is to clear up.
+                # The kill came after the final status, during cleanup.
                 undisturbed.check(run)
             else:
                 assert read_run(run).state == "interrupted", f"step {at}: {read_run(run).state}"
@@ -48,6 +49,6 @@ if __name__ == "__main__":
             Path(folder), *(int(word) for word in sys.argv[1:] if word != "gpu"), as_gpu="gpu" in sys.argv
         )
     print(
-        f"{steps} steps that change the run directory; of {tried} processes each was killed before another one, and "
-        "each run ended with the weights, predictions and figures of the undisturbed one"
+        f"{steps} steps change the run directory; {tried} processes were killed, each before a different step, and "
+        "each run has the same weights, predictions and metrics as the uninterrupted run"
     )

@@ -1,6 +1,7 @@
-"""Damaged input of every kind: a clear line each, no traceback, nothing outside of the run directory touched.
+"""Damaged input of every kind: each gives a clear message and no traceback, and changes no other files.
 
-`make test` tries a sample, `make faults` (FER_FAULTS=whole) 2,000 images, 500 run directories and 500 CSVs and configs.
+`make test` tests a sample. `make faults` (FER_FAULTS=whole) tests 2,000 images, 500 run directories, and 500 CSVs and
+configs.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ TEXTS = 500 if WHOLE else 60
 
 
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> str:
-    """Run a command in this process; what it said on stderr, once that is known to be fit for a user."""
+    """Run a command in this process, check that its error messages are readable, and return its stderr."""
     status = cli.main([str(argument) for argument in arguments])
     said = capsys.readouterr()
     assert status in (0, 1, 2), said.err
@@ -52,7 +53,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 
 
 def whole_images() -> list[bytes]:
-    """The kinds that cameras and tools write."""
+    """Return images in the formats that cameras and tools write."""
     draw = np.random.default_rng(0)
     grey, colour = draw.integers(0, 256, (48, 48), np.uint8), draw.integers(0, 256, (64, 48, 3), np.uint8)
     deep = Image.fromarray(draw.integers(0, 65536, (48, 48)).astype(np.uint16))
@@ -129,14 +130,14 @@ def test_damaged_run_directories(
         command(capsys, monkeypatch, *arguments, "--runs", folder)
     for run in list(folder.iterdir())[:: FOLDERS // 20]:
         command(capsys, monkeypatch, "evaluate", run, "--data", whole_run)
-        # One that could not be begun with waits for this process, and `stop` for it.
+        # A run that could not start still waits for this process, and `stop` waits for the run.
         if read_run(run).state in FINAL_STATES:
             command(capsys, monkeypatch, "stop", run)
     assert contents(canary) == before
 
 
 def _read(run: Path) -> None:
-    """Everything that reads a run directory, and may say that it can't."""
+    """Call every function that reads a run directory; each may raise a FerError."""
     snapshot = read_run(run)
     assert snapshot.state
     assert snapshot.seconds >= 0 or snapshot.seconds != snapshot.seconds
@@ -156,7 +157,7 @@ def _predictions(run: Path) -> None:
 
 
 def _write(run: Path) -> None:
-    """What a training writes."""
+    """Write all files of a training."""
     try:
         request_stop(run)
         requeue(run, epochs=9)
@@ -202,7 +203,7 @@ def test_damaged_configs(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
     for _ in range(TEXTS // 2):
         path.write_bytes(damage_bytes(CONFIG, draw))
         own.write_bytes(damage_bytes(OWN_SETTINGS, draw))
-        # There are no data, so that nothing is trained whatever the settings are.
+        # The data set is missing, so that no settings start a training.
         command(capsys, monkeypatch, "train", "--config", path, "--data", tmp_path / "none", "--model", "compact")
         command(capsys, monkeypatch, "settings")
 

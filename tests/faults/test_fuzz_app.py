@@ -1,4 +1,4 @@
-"""The app on damaged run directories: it stays up, whatever is looked at."""
+"""The app does not crash on damaged run directories."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fer_tui.app import FerApp
 
 WHOLE = os.environ.get("FER_FAULTS") == "whole"
 FOLDERS = 500 if WHOLE else 15
-# What tells more of the run that the cursor is on, a key each.
+# The keys that show details of the selected run.
 RUNS_KEYS = ("w", "o", "m", "space")
 INSPECT_KEYS = ("n", "right", "down", "enter", "escape")
 
@@ -31,7 +31,7 @@ async def test_damaged_runs_on_the_screens(whole_run: Path, canary: Path, tmp_pa
     for number in range(FOLDERS):
         run = folder / f"20260101-0000{number % 60:02d}-{number:03d}-compact-{number:04x}"
         shutil.copytree(whole_run, run)
-        # A run whose config.json is gone is none.
+        # A folder without config.json is not a run.
         damage_folder(run, [name for name in NAMES if name != "config.json"], canary, draw)
     app = FerApp(None, folder)
     async with app.run_test(size=(132, 43)) as pilot:

@@ -1,4 +1,4 @@
-"""A sample of what `make faults` does whole."""
+"""A sample of the kills of `make faults`."""
 
 from __future__ import annotations
 

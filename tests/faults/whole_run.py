@@ -1,4 +1,4 @@
-"""A run directory with all its files, made in no time."""
+"""Writes a complete run directory without training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Weights:
 
 
 def save(run: Path, epoch: int) -> None:
-    """Write a checkpoint of an epoch, whose model is kept."""
+    """Write an epoch's checkpoint and kept model."""
 
     def save_kept(path: Path) -> None:
         path.write_bytes(b"kept" * 50)
@@ -36,7 +36,7 @@ def save(run: Path, epoch: int) -> None:
 
 
 def write_whole_run(place: Path) -> Path:
-    """A run below `place` as training leaves it, its model but for the weights."""
+    """Write a complete run below `place`, with fake model weights."""
     run = create_run(resolve({"data": place / "faces", "model": "compact", "epochs": 3}), place / "whole")
     environment: EnvironmentFile = {
         "classes": ["happy", "sad"],

@@ -1,1 +1,1 @@
-"""A queue of runs over the devices of one machine or of several, by Ray. What a run does there is `core.training`."""
+"""A queue that uses Ray to train runs on the devices of one or more machines."""

@@ -1,6 +1,6 @@
-"""Who may use Ray: nobody without the token that all machines of a cluster share.
+"""Access control for Ray: only clients with the cluster's shared token may use it.
 
-Ray listens on every interface, also where it is told not to, and runs whatever it is sent.
+Ray listens on all network interfaces, regardless of its settings, and runs any code that it receives.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from pathlib import Path
 from core.errors import ConfigError, FerError
 from core.system import extras
 
-# What every client asks Ray's head first.
+# The first request of every client to Ray's head node.
 QUESTION = "/ray.rpc.NodeInfoGcsService/GetClusterId"
 TIMEOUT = 5.0
-# How often a run is begun again whose process, worker or machine was lost.
+# The number of restarts of a run whose process, worker or machine was lost.
 RETRIES = 5
 
 
 def ray_environment() -> dict[str, str]:
-    """The variables of a process that uses Ray, in whatever working directory.
+    """Return the environment variables of a process that uses Ray in any working directory.
 
-    No statistics are sent, and a task that runs out of memory is retried as often as any other.
+    They turn off Ray's usage statistics and give tasks that run out of memory the same number of retries as others.
     """
     variables = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_task_oom_retries": str(RETRIES)}
     if variables.get("RAY_AUTH_TOKEN_PATH"):
@@ -31,18 +31,18 @@ def ray_environment() -> dict[str, str]:
 
 
 def find_token(environment: Mapping[str, str] = os.environ) -> str:
-    """The token that Ray will use.
+    """Return the token that Ray uses.
 
     Raises:
-        ConfigError: Ray would listen to anybody, or there is no token.
+        ConfigError: Ray's token authentication is off, or there is no token.
         FerError: Ray is not installed.
     """
     if not extras.is_installed("cluster"):
         raise FerError(f"cluster: Ray is not installed; {extras.install_command('cluster')}")
     if environment.get("RAY_AUTH_MODE") != "token":
         raise ConfigError(
-            "cluster: RAY_AUTH_MODE must be 'token': Ray listens on all interfaces and would run whatever it is sent; "
-            "export RAY_AUTH_MODE=token, here and where the cluster is started"
+            "cluster: RAY_AUTH_MODE must be 'token', because Ray listens on all interfaces and runs any code that it "
+            "receives; export RAY_AUTH_MODE=token here and where you start the cluster"
         )
     if environment.get("RAY_AUTH_TOKEN"):
         return environment["RAY_AUTH_TOKEN"]
@@ -54,38 +54,38 @@ def find_token(environment: Mapping[str, str] = os.environ) -> str:
         token = ""
     if not token:
         raise ConfigError(
-            f"cluster: there is no token in {path}; 'ray get-auth-token --generate' makes one, and every machine of "
-            "a cluster must have the same"
+            f"cluster: there is no token in {path}; create one with 'ray get-auth-token --generate' and copy it to "
+            "every machine of the cluster"
         )
     return token
 
 
 def check_cluster(address: str, token: str) -> None:
-    """See that a cluster answers us, and nobody without the token.
+    """Check that a cluster accepts our token and rejects requests without a token.
 
     Args:
-        address: HOST:PORT of its head.
-        token: ours.
+        address: HOST:PORT of the cluster's head node.
+        token: our token.
 
     Raises:
-        ConfigError: it is no HOST:PORT, or no cluster; it has another token, or none.
+        ConfigError: the address is not HOST:PORT, no cluster answers, or it has a different token or none.
     """
     host, colon, port = address.rpartition(":")
     if not (colon and host and port.isdecimal() and 0 < int(port) < 65_536):
         raise ConfigError("address", f"must be HOST:PORT, such as 10.0.0.1:6379 (got {address!r})")
     if not _answers(address, token):
-        raise ConfigError("address", f"{address} has another token; every machine of a cluster must have the same")
+        raise ConfigError("address", f"{address} has another token; copy the cluster's token to this machine")
     if _answers(address, None):
         raise ConfigError(
-            "address", f"{address} would run whatever anybody sends it; start it anew with RAY_AUTH_MODE=token"
+            "address", f"{address} runs any code without a token; restart the cluster with RAY_AUTH_MODE=token"
         )
 
 
 def _answers(address: str, token: str | None) -> bool:
-    """Whether a cluster's head answers with that token, or without any.
+    """Return whether a cluster's head node accepts a request with this token, or without one if it is None.
 
     Raises:
-        ConfigError: there is no such cluster.
+        ConfigError: no cluster answers at the address.
     """
     import grpc
 
@@ -94,7 +94,7 @@ def _answers(address: str, token: str | None) -> bool:
         try:
             channel.unary_unary(QUESTION)(b"", timeout=TIMEOUT, metadata=metadata)
         except grpc.RpcError as error:
-            # A failed call is the error, as `grpc.Call` describes it.
+            # The error of a failed call is also the call itself (see `grpc.Call`).
             if error.code() == grpc.StatusCode.UNAUTHENTICATED:
                 return False
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""The process that gives a queue's runs to Ray: `python -m core.jobs.cluster.driver RUNS [HOST:PORT]`."""
+"""The process that submits a queue's runs to Ray: `python -m core.jobs.cluster.driver RUNS [HOST:PORT]`."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from core.system.program import set_up_program
 logger = logging.getLogger(__name__)
 
 FINISHED_STATES = ("completed", "failed", "diverged")
-# Bytes: nothing but names goes through Ray's shared memory, of which it takes a third of the machine's unless told.
+# Bytes of Ray's shared memory, which only transfers names. By default Ray takes a third of the machine's memory.
 OBJECT_STORE = 100 * files.MIB
 
 
 class Driver:
-    """Gives runs to Ray, and sees to those that wait."""
+    """Submits runs to Ray, and refreshes or stops the runs that wait."""
 
     def __init__(self, queue: ClusterQueue, stop: threading.Event, writer: RunWriter) -> None:
-        """`stop` ends the runs after their batch; `writer` is that of the queue's folder."""
+        """`stop` ends the runs after their batch. `writer` writes the status of the queue's folder."""
         self._queue = queue
         self._stop = stop
         self._writer = writer
@@ -46,10 +46,13 @@ class Driver:
         self._beaten = time.monotonic()
 
     def connect(self, address: str | None) -> None:
-        """Join a cluster, or start Ray for this machine's own devices.
+        """Connect to a cluster, or start Ray for this machine's devices.
+
+        Args:
+            address: HOST:PORT of the cluster; None for this machine's devices.
 
         Raises:
-            FerError: it can't be joined, or takes orders from anybody.
+            FerError: Ray can't be started or reached.
         """
         import ray
 
@@ -57,7 +60,7 @@ class Driver:
         if address is None:
             where = {"address": "local", "include_dashboard": False, "object_store_memory": OBJECT_STORE}
             where["_node_ip_address"] = "127.0.0.1"
-        # Of the time before, where runs came while we left.
+        # Close the previous connection, if runs were added while the driver ended.
         ray.shutdown()
         try:
             ray.init(**where, log_to_driver=False, configure_logging=False)
@@ -67,7 +70,7 @@ class Driver:
         self._train = ray.remote(max_calls=1)(train_run)
 
     def work(self) -> None:
-        """Train what is in the queue, and what comes meanwhile; returns when nothing is left, or all have stopped."""
+        """Train the queue's runs, including runs added meanwhile, until none is left or all have stopped."""
         import ray
 
         while self._writer.is_owner():
@@ -85,14 +88,14 @@ class Driver:
                 return
 
     def _submit(self) -> None:
-        """Give Ray what it does not have."""
+        """Submit the unfinished runs that Ray does not have yet."""
         known = set(self._tasks.values())
         for run, needs in self._queue.unfinished().items():
             if run in known:
                 continue
             state = read_state(run)
             if state in FINISHED_STATES:
-                # A driver before this one was killed when it had not noted that yet.
+                # An earlier driver was killed before it removed the run.
                 self._queue.remove(run)
                 continue
             try:
@@ -102,7 +105,7 @@ class Driver:
                     enqueue(run)
             except OSError as error:
                 if run not in self._unwritable:
-                    logger.warning("%s: %s; tried again and again", run, error.strerror)
+                    logger.warning("%s: %s; trying again until it is writable", run, error.strerror)
                 self._unwritable.add(run)
                 continue
             task = self._train.options(
@@ -121,7 +124,7 @@ class Driver:
         return float(ray.cluster_resources().get("GPU", 0) > 0) if needs.gpus is None else needs.gpus
 
     def _report_resources(self) -> None:
-        """Say what there is, and what a run asks for that no machine has."""
+        """Write the cluster's resources to the status, with a note if no machine has enough for a run."""
         import ray
 
         alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -130,12 +133,12 @@ class Driver:
         for needs in self._queue.unfinished().values():
             gpus = self._gpus(needs)
             if not any(node.get("CPU", 0) >= needs.cpus and node.get("GPU", 0) >= gpus for node in alive):
-                message += f"; none has {needs.cpus:g} CPUs and {gpus:g} GPUs: a run waits until one joins"
+                message += f"; a run waits for a machine with {needs.cpus:g} CPUs and {gpus:g} GPUs"
                 break
         self._writer.update(message=message)
 
     def _record_result(self, run: Path, task: Any) -> None:
-        """Note what came of a run; one that stopped because we stop stays in the queue."""
+        """Record a run's result. A run that stopped together with the driver stays in the queue."""
         import ray
         from ray.exceptions import RayError
 
@@ -144,7 +147,7 @@ class Driver:
         except RayError as error:
             state = read_state(run)
             if state not in REPORTED_STATES:
-                # Where somebody else works on it after all, it stays in the queue, and is waited for.
+                # If another process still trains the run, it stays in the queue and the driver waits for it.
                 with contextlib.suppress(OSError, RunError):
                     set_final_state(run, "failed", _why(error))
                 state = read_state(run)
@@ -152,7 +155,7 @@ class Driver:
             self._queue.remove(run)
 
     def _refresh_runs(self) -> None:
-        """Keep the hearts of waiting runs beating, and see which shall stop."""
+        """Write the heartbeats of waiting runs, and handle stop requests."""
         is_due = time.monotonic() - self._beaten > BEAT_INTERVAL
         for run in self._tasks.values():
             with contextlib.suppress(OSError, RunError):
@@ -167,24 +170,24 @@ class Driver:
         if self._stop.is_set():
             self._stop_run(run, state, is_ours=is_ours)
         elif is_ours and (run / STOP).exists():
-            set_final_state(run, "stopped", "stopped before it began")
-            # Not when Ray comes to it: a driver after this one would train it.
+            set_final_state(run, "stopped", "stopped before it started")
+            # Remove the run now, not when Ray schedules it: otherwise a later driver would train it.
             self._queue.remove(run)
         elif state == "stopped":
-            # By somebody who means this run alone, whatever is asked of all of them before Ray has done with it.
+            # A user stopped this single run. Remove it before a stop of the whole queue can keep it there.
             self._queue.remove(run)
         elif state == "interrupted" or (is_ours and is_due):
-            # Its machine is lost, and Ray gives it to another.
+            # An interrupted run lost its machine, and Ray moves it to another machine.
             enqueue(run)
 
     def _stop_run(self, run: Path, state: str, *, is_ours: bool) -> None:
-        """Stop a run that nobody works on, and ask who works on it to."""
+        """Mark a waiting run as stopped, or ask the process that trains the run to stop."""
         if state in REPORTED_STATES:
             return
         if is_ours or state == "interrupted":
-            # One that is worked on after all is refused: only its clock is wrong.
+            # RunError: a process still trains the run, and only its clock is wrong.
             with contextlib.suppress(RunError):
-                set_final_state(run, "stopped", "stopped with its queue; 'fer-tui cluster start' goes on")
+                set_final_state(run, "stopped", "stopped with its queue; resume it with 'fer-tui cluster start'")
                 return
         request_stop(run)
 
@@ -194,17 +197,17 @@ class Driver:
 
 
 def _why(error: Exception) -> str:
-    """What Ray says of a run that it gave up, in a line."""
+    """Return a one-line message for a run that Ray gave up."""
     cause = getattr(error, "cause", error)
     if isinstance(cause, RunError):
         return str(cause)
     if isinstance(cause, ChildLostError):
-        return f"{first_line(cause)}; begun {RETRIES + 1} times, and lost each time, as happens when memory runs out"
-    return f"Ray: {first_line(cause)}; 'fer-tui resume' goes on"
+        return f"{first_line(cause)}; failed {RETRIES + 1} times; a common cause is a lack of memory"
+    return f"Ray: {first_line(cause)}; resume the run with 'fer-tui resume'"
 
 
 def main(runs: Path, address: str | None = None) -> int:
-    """Drive the queue beside RUNS to its end; the exit status."""
+    """Train the queue beside RUNS to its end; return the exit status."""
     queue, stop = ClusterQueue(runs), threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -214,7 +217,7 @@ def main(runs: Path, address: str | None = None) -> int:
         token = find_token()
         if address is not None:
             check_cluster(address, token)
-        # Again where runs came while we left: whoever put them there saw us at work.
+        # Drive again if runs were added while the driver ended, because their process saw a running driver.
         while True:
             _drive(queue, address, stop, ask)
             if stop.is_set() or not queue.unfinished():

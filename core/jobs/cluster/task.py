@@ -1,4 +1,4 @@
-"""What a Ray worker does for a run: train it in a child process, on whichever machine it was given to."""
+"""The task of a Ray worker: it trains a run in a child process on the worker's machine."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from core.runs.reader import FINAL_STATES, is_run, read_state
 from core.runs.writer import enqueue
 from core.system.processes import start_detached
 
-# Interrupted is no end here: that is what a task is for.
+# The states that end a task. A task resumes an interrupted run.
 REPORTED_STATES = tuple(state for state in FINAL_STATES if state != "interrupted")
 PAUSE = 1.0
 
 
 class ChildLostError(Exception):
-    """A run's process was killed; the run goes on in another."""
+    """A run's process was killed; Ray resumes the run in another process."""
 
 
 def train_run(run: str, cpus: float) -> str:
-    """Train a run to its end in a child process, which dies with this one.
+    """Train a run in a child process, which ends together with this process.
 
     Args:
-        run: its directory, which this machine sees under the same path.
-        cpus: how many threads the child computes with, rounded up; 0 leaves that to TensorFlow.
+        run: the run's directory, which has the same path on every machine.
+        cpus: the number of threads of the child, rounded up; 0 uses TensorFlow's default.
 
     Returns:
-        The state in which the run ended, whether it succeeded or not.
+        The run's final state, also if it failed.
 
     Raises:
-        ChildLostError: a signal killed the child, or the directory can't be written just now.
-        RunError: it could not begin.
+        ChildLostError: a signal killed the child, or the directory is temporarily not writable.
+        RunError: the run could not start.
     """
     try:
         return _train(Path(run), cpus)
@@ -45,17 +45,17 @@ def train_run(run: str, cpus: float) -> str:
 
 def _train(path: Path, cpus: float) -> str:
     while not path.parent.is_dir():
-        # A machine that has just started, and does not see the shared folder yet, must not eat the queue.
+        # Wait if a machine has just started and not yet mounted the shared folder, so that it does not fail every run.
         time.sleep(PAUSE)
     run = str(path)
     if not is_run(path):
-        raise RunError(f"{run}: is not seen on {os.uname().nodename}; every machine needs RUNS under the same path")
+        raise RunError(f"{run}: is missing on {os.uname().nodename}; every machine needs RUNS under the same path")
     while (state := read_state(path)) not in REPORTED_STATES:
         if state == "running":
-            # A worker that Ray took for lost may still be at work, behind a broken line: its run goes on there.
+            # A worker that lost its connection to Ray may still train the run. Wait for it.
             time.sleep(PAUSE)
             continue
-        # From now on it is this process that it waits for.
+        # From now on the run waits for this process.
         enqueue(path)
         child = start_detached(
             "core.jobs.worker", ["--lifeline", run], path / LOG, child_environment(cpus), stdin=subprocess.PIPE
@@ -69,19 +69,19 @@ def _train(path: Path, cpus: float) -> str:
             continue
         if status < 0:
             raise ChildLostError(f"its process was killed by signal {-status}")
-        raise RunError(f"its process ended with status {status} before it began; see log.txt")
+        raise RunError(f"its process exited with status {status} at the start; see log.txt")
     return state
 
 
 def child_environment(cpus: float) -> dict[str, str]:
-    """The variables of a child: GPUs that were not given to it are hidden, and it has a thread a processor."""
+    """Return a child's environment variables, which hide GPUs of other tasks and set one thread per assigned CPU."""
     import ray
 
     variables = dict(os.environ)
-    # Ray names those that it gave; where it gave none, TensorFlow would take them all.
+    # Ray sets CUDA_VISIBLE_DEVICES to the assigned GPUs. Without any, TensorFlow would use all GPUs.
     if not ray.get_gpu_ids():
         variables["CUDA_VISIBLE_DEVICES"] = "-1"
-    # For a task without a processor Ray sets it to 1.
+    # Ray sets this to 1 for a task without assigned CPUs.
     variables.pop("OMP_NUM_THREADS", None)
     if cpus:
         threads = str(math.ceil(cpus))

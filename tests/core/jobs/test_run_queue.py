@@ -24,7 +24,7 @@ from core.system.processes import NICENESS, lower_priority
 def test_a_run_that_has_ended_keeps_no_queue_busy(write_run: Callable[..., Path], state: str, is_busy: bool):
     owner = {"pid": os.getpid(), "host": socket.gethostname(), "started": psutil.Process().create_time()}
     queue = RunQueue()
-    # Its process may take seconds to end after it has written the state.
+    # The process may take seconds to end after it writes the state.
     queue.current = write_run(status={"state": state, **owner})
     assert queue.is_busy is is_busy
 
@@ -78,7 +78,7 @@ def test_what_killed_a_child_is_told_of_its_run(tmp_path: Path, monkeypatch: pyt
     RunQueue([run], in_children=True).work()
     snapshot = read_run(run)
     assert snapshot.state == "interrupted"
-    assert snapshot.message == "its process was killed by signal 9, as happens when memory runs out"
+    assert snapshot.message == "its process was killed by signal 9; a common cause is a lack of memory"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="niceness is a process' elsewhere")

@@ -1,4 +1,4 @@
-"""A study and its trials, with trainings that write what they are told to; the real ones are in tests/cli."""
+"""A study and its trials with fake trainings; tests/cli has real trainings."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from core.system.processes import this_process
 
 SETTINGS = {"data": "faces", "model": "compact", "epochs": 4, "monitor": "val_accuracy"}
 SPACE = {"learning_rate": Range(1e-4, 1e-2, log=True)}
-# What a training does, epoch by epoch: a val_accuracy, or how it ends.
+# The script of a training: a val_accuracy per epoch, or how the training ends.
 Script = Sequence[float | str]
 
 
 class Scripted:
-    """In the place of a RunQueue: each run of a search takes the next script."""
+    """Replaces RunQueue: each run of a search uses the next script."""
 
     scripts: list[Script]
     waiting: threading.Event
@@ -45,7 +45,7 @@ class Scripted:
             for step in Scripted.scripts.pop(0):
                 if step == "wait":
                     Scripted.waiting.set()
-                    # A stop comes at once; without one the test must fail, not hang.
+                    # A stop arrives at once. Without a stop the test must fail instead of hanging.
                     if self.asked.wait(30):
                         state = "stopped"
                         break
@@ -185,8 +185,8 @@ def test_a_run_that_somebody_stopped_stays_stopped(scripts: list[Script], opened
 
 
 def begun_by_the_dead(search: Search, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A trial's run whose process was killed while it trained, and that of its search too."""
-    # A pid that no process has.
+    """Write the run of a trial whose training and search were both killed."""
+    # No process has this pid.
     dead = {**this_process(), "pid": 2**22 + 1}
     with monkeypatch.context() as patch:
         patch.setattr(searching, "this_process", lambda: dead)
@@ -254,13 +254,13 @@ def test_the_time_budget_ends_the_trial_under_way(scripts: list[Script], opened:
 def test_a_file_that_is_no_study_is_left_alone(opened: Callable[..., Search], tmp_path: Path, content: str):
     file = tmp_path / "notes.md"
     file.write_text(content)
-    with pytest.raises(ConfigError, match=r"^study: .*notes.md: is no study of a search; name another file"):
+    with pytest.raises(ConfigError, match=r"^study: .*notes.md: is not a study of a search; choose another file"):
         opened(file=file)
     assert file.read_text() == content
 
 
 def test_a_place_that_can_not_be_written_is_told(opened: Callable[..., Search], tmp_path: Path):
-    with pytest.raises(RunError, match=r"^study: .*: Is a directory; name a file that can be written"):
+    with pytest.raises(RunError, match=r"^study: .*: Is a directory; choose a writable file"):
         opened(file=tmp_path)
 
 

@@ -61,16 +61,20 @@ def test_reads(field: str, told: Any, read: Range | Categorical):
         ("learning_rate", "0.1,,0.2", "space: learning_rate: must be LOW..HIGH"),
         ("learning_rate", "1..nan", "space: learning_rate: LOW must be below HIGH"),
         ("batch_size", "1..inf", "space: batch_size: must be LOW..HIGH"),
-        ("batch_size", "1..8.5", "space: batch_size: is a whole number"),
-        ("batch_size", "1..8:9", "space: batch_size: STEP must be above 0 and fit between the ends"),
+        ("batch_size", "1..8.5", "space: batch_size: must be an integer"),
+        ("batch_size", "1..8:9", "space: batch_size: STEP must be above 0 and at most HIGH - LOW"),
         ("batch_size", "1..8:0", "space: batch_size: STEP must be above 0"),
         ("batch_size", "8,9.5", "space: batch_size: input should be a valid integer"),
         ("dropout", "0.1..1", "space: dropout: input should be less than 1"),
         ("augmentation", "a..b", "space: augmentation: has no range; list its values, as A,B,C"),
         ("channels", "1..3", "space: channels: has no range"),
         ("model", "compact,modle2", "space: model: no model is called 'modle2'; did you mean 'model2'?"),
-        ("data", "a,b", "space: data: trials that differ in it can't be compared"),
-        ("monitor", "val_loss,val_accuracy", "space: monitor: trials that differ in it can't be compared"),
+        ("data", "a,b", "space: data: can't be searched: trials that differ in it can't be compared"),
+        (
+            "monitor",
+            "val_loss,val_accuracy",
+            "space: monitor: can't be searched: trials that differ in it can't be compared",
+        ),
     ],
 )
 def test_refuses_in_one_line(field: str, told: Any, says: str):
@@ -97,9 +101,9 @@ def test_the_model_is_read_first_and_the_others_with_it():
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"monitor": "accuracy"}, "monitor: accuracy is a figure of training"),
-        ({"protocol": "published", "model": "model2"}, "protocol: a search goes by the whole validation split"),
-        ({}, "space: l2 is a part of val_loss; set monitor to val_accuracy"),
+        ({"monitor": "accuracy"}, "monitor: accuracy is a training metric"),
+        ({"protocol": "published", "model": "model2"}, "protocol: a search needs the whole validation split"),
+        ({}, "space: l2 is part of val_loss; set monitor to val_accuracy"),
     ],
 )
 def test_trials_are_judged_by_validation_alone(settings: dict[str, Any], says: str):

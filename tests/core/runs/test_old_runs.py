@@ -297,7 +297,7 @@ def went_on(run: Path, old: Old, epochs: int) -> None:
     assert rows[: old.epochs] == before
     assert [row["epoch"] for row in rows] == [*range(1, epochs + 1)]
     assert all(np.isfinite(cell) for row in rows for cell in row.values())
-    assert f"going on after epoch {old.epochs}" in (run / "log.txt").read_text()
+    assert f"resuming after epoch {old.epochs}" in (run / "log.txt").read_text()
     assert done.evaluation is not None
     assert done.evaluation["epoch"] == (done.kept_epoch() or {})["epoch"]
     assert [path.name for path in run.iterdir() if path.name.startswith((".", "lock"))] == []

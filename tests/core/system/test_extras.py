@@ -1,4 +1,4 @@
-"""The extras: what they bring, and the command that adds one."""
+"""The extras: their packages and the install command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
 def test_they_are_those_of_the_package():
     told = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
-    # What the GPU needs TensorFlow imports, and `dev` is for work on the app.
+    # TensorFlow imports the packages of `gpu`, and `dev` is for development.
     assert set(EXTRAS) == set(told) - {"gpu", "dev"}
     assert {name: len(packages) for name, packages in EXTRAS.items()} == {name: len(told[name]) for name in EXTRAS}
 

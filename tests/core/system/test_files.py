@@ -19,7 +19,7 @@ from core.system import files
 
 
 class Crash(BaseException):
-    """The process ends: no handler of an ordinary error sees it."""
+    """Simulates a killed process; `except Exception` does not catch it."""
 
 
 def names(folder: Path) -> list[str]:
@@ -52,7 +52,7 @@ def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path):
         assert path.read_bytes() == b"old"
         temporary.write_bytes(b"new")
         assert path.read_bytes() == b"old"
-        assert temporary.parent == tmp_path, "a rename across file systems is none"
+        assert temporary.parent == tmp_path, "a rename across file systems is not atomic"
         assert temporary.name.startswith(".")
     assert path.read_bytes() == b"new"
 
@@ -192,7 +192,7 @@ def test_a_link_to_a_folder_is_taken_away_and_not_followed(tmp_path: Path, name:
 
 
 def void(result: object) -> None:
-    """For a callback that is to return nothing."""
+    """Discard a result, so that a callback returns None."""
 
 
 def test_a_folder_in_the_place_is_an_error(tmp_path: Path):
@@ -206,7 +206,7 @@ def test_a_folder_in_the_place_is_an_error(tmp_path: Path):
 
 
 class Disk:
-    """Counts the system calls that change a disk, and ends the process after one of them."""
+    """Counts the system calls that change the disk, and simulates a kill after one of them."""
 
     CALLS = ("mkdir", "rename", "unlink", "rmdir", "fsync", "replace")
 
@@ -214,7 +214,7 @@ class Disk:
         self.steps = 0
         self.last: int | None = None
         for name in self.CALLS:
-            # Nothing is lost here that a flush would keep, and flushing is slow.
+            # Skip fsync, which is slow and makes no difference here.
             call = (lambda handle: None) if name == "fsync" else getattr(os, name)
             monkeypatch.setattr(os, name, self._counted(call))
 
@@ -244,7 +244,7 @@ def fill_with(version: int) -> Callable[[Path], None]:
 
 
 def version(folder: Path) -> int:
-    """The version of a whole folder; 0 for one that is not."""
+    """Return the version of a complete folder; 0 for an incomplete one."""
     try:
         found = {(folder / name).read_text() for name in ("weights", "state")}
     except OSError:
@@ -254,7 +254,7 @@ def version(folder: Path) -> int:
 
 
 def readable(folder: Path) -> int:
-    """What a reader gets: the folder if it is whole, else the one before."""
+    """Return the version that a reader gets: of the folder if it is complete, otherwise of the previous one."""
     return version(folder) or version(folder.with_name(f"{folder.name}.previous"))
 
 
@@ -276,7 +276,7 @@ def test_whatever_step_the_process_ends_at_a_whole_folder_is_left_and_the_next_w
         disk.crash_after(None)
         files.write_folder(tmp_path / "count", fill_with(number))
     total = disk.steps
-    assert total >= 9, "the calls that write_folder makes are no longer the ones that are counted"
+    assert total >= 9, "write_folder makes calls that the test does not count"
     for first in range(1, total + 1):
         for second in range(1, total + 1, 2):
             folder = tmp_path / f"{first}-{second}" / "checkpoint"
@@ -293,7 +293,7 @@ def test_whatever_step_the_process_ends_at_a_whole_folder_is_left_and_the_next_w
                     pass
                 else:
                     assert version(folder) == number
-                assert readable(folder) >= before, f"what could be read is gone at steps {first} and {second}"
+                assert readable(folder) >= before, f"a readable version was lost at steps {first} and {second}"
                 before = readable(folder)
             disk.crash_after(None)
             files.write_folder(folder, fill_with(5))

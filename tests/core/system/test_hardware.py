@@ -14,7 +14,7 @@ GIB = 1024**3
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    """NVML is set up once in a process: each test begins anew."""
+    """Clear the cached NVML before each test."""
     load._nvml.cache_clear()
     yield
     load._nvml.cache_clear()
@@ -22,7 +22,7 @@ def fresh() -> Iterator[None]:
 
 @pytest.fixture
 def fake_nvml(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Puts GPUs into the machine: index -> percent busy, or the error that asking it gives."""
+    """Add fake GPUs: index to utilization in percent, or to the error that the query raises."""
 
     def put(gpus: dict[int, int | pynvml.NVMLError], busy_error: pynvml.NVMLError | None = None) -> None:
         def handle(index: int) -> int:
@@ -95,7 +95,7 @@ def test_a_driver_that_goes_away_is_no_gpu(fake_nvml: Callable[..., None], monke
 
 @pytest.fixture
 def fake_kinds(fake_nvml: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three GPUs: the first can't be divided, the second could be, the third is."""
+    """Three GPUs: the first does not support MIG, the second has MIG off, the third has it on."""
 
     def mig(index: int) -> list[int]:
         if index == 0:

@@ -1,4 +1,4 @@
-"""Where the records of core's loggers go."""
+"""The destinations of log records."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ logger = logging.getLogger(f"{CORE}.a_test")
 
 @pytest.fixture(autouse=True)
 def untouched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No handler and no level stays behind."""
+    """Check that no handler and no level remains after a test."""
     ours = logging.getLogger(CORE)
-    # pytest reports what it hears, and xdist can't send a name that is not UTF-8.
+    # pytest reports log records, and xdist can't send a name that is not UTF-8.
     monkeypatch.setattr(ours, "propagate", False)
     before = list(ours.handlers), ours.level
     yield

@@ -1,4 +1,4 @@
-"""What our programs change in the whole process."""
+"""The process-wide settings of our programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `auto` becomes: by GPU, memory, model and length of the run; and that it is decided once."""
+"""The values of `auto` depend on GPU, memory, model and length of the run, and are chosen once per run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def chosen(
     config = resolve({"data": "x", "model": "compact", **settings})
     values = np.zeros((10, MIB), np.uint8) if pixels is None else pixels
     data: Any = SimpleNamespace(train=SimpleNamespace(values=values), validation=SimpleNamespace(values=values[:1]))
-    plan: Any = SimpleNamespace(steps=steps)
+    plan: Any = SimpleNamespace(steps_per_epoch=steps)
     return choose_auto_settings(config, used, plan, data, earlier or {})  # pyright: ignore[reportArgumentType]
 
 
@@ -64,7 +64,7 @@ def test_images_go_where_there_is_room(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Any
 ) -> None:
     caplog.set_level(logging.INFO)
-    # 11 MiB with validation: a quarter of what is free, and not a byte more.
+    # Train and validation take 11 MiB, exactly a quarter of the free memory.
     assert chosen(GPU).feed == "device"
     assert not caplog.messages
     monkeypatch.setattr(auto_settings, "free_gpu_memory", lambda: 44 * MIB - 1)
@@ -72,7 +72,7 @@ def test_images_go_where_there_is_room(
     assert "they take 11 MiB, and the GPU has 44 MiB free" in caplog.messages[-1]
     monkeypatch.setattr(auto_settings, "free_gpu_memory", lambda: None)
     assert chosen(GPU).feed == "host"
-    assert "the driver does not tell" in caplog.messages[-1]
+    assert "the driver does not report" in caplog.messages[-1]
     monkeypatch.setattr(auto_settings, "free_gpu_memory", lambda: 10**12)
     mapped = np.memmap(tmp_path / "pixels", np.uint8, "w+", shape=(10, MIB))
     assert chosen(GPU, pixels=mapped).feed == "host"
@@ -86,11 +86,11 @@ def test_what_was_decided_when_the_run_began_holds() -> None:
     assert chosen(GPU, earlier=earlier, **LONG) == AutoSettings("mixed_float16", "host", jit_compile=False)
     earlier = {"precision": "mixed_bfloat16", "feed": "device", "jit_compile": "on"}
     assert chosen(CPU, earlier=earlier) == AutoSettings("mixed_bfloat16", "device", jit_compile=True)
-    # A mirrored run has no choice.
+    # A mirrored run has fixed settings.
     assert chosen(TWO, earlier=earlier, devices="all") == AutoSettings("mixed_bfloat16", "host", jit_compile=False)
 
 
 def test_an_old_run_keeps_what_its_version_did() -> None:
-    # Its config says host and off (core.runs.resume), its environment the precision.
+    # The config sets host and off (core.runs.resume), and environment.json has the precision.
     found = chosen(GPU, earlier={"precision": "mixed_float16"}, feed="host", jit_compile=False, **LONG)
     assert found == AutoSettings("mixed_float16", "host", jit_compile=False)

@@ -1,4 +1,4 @@
-"""Optimizers and schedules as a config asks for them."""
+"""Optimizers and schedules follow the config."""
 
 from __future__ import annotations
 

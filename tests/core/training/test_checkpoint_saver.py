@@ -1,4 +1,4 @@
-"""Checkpoints from a copy: what is on disk is of one moment, soon enough, and nothing that was stored is lost."""
+"""The background saver: its checkpoints are consistent, written in time and complete after `close`."""
 
 from __future__ import annotations
 
@@ -85,20 +85,20 @@ def test_what_is_on_disk_is_of_one_moment(
     background.store(TrainingState(epoch=1), is_kept=True)
     kept = averages(model)
     found = find_checkpoint(tmp_path)
-    assert found and found.state.epoch == 1, "the first epoch is on disk before the second begins"
+    assert found and found.state.epoch == 1, "the first epoch must be on disk before the second begins"
     better: list[np.ndarray] = []
     for epoch in (2, 3, 4):
         train_a_step(model)
         better = averages(model) if epoch == 3 else better
         background.store(TrainingState(epoch=epoch), is_kept=epoch in (2, 3))
-    # Within SAVE_INTERVAL nothing is written: what is there is whole, and of the first epoch.
+    # Within SAVE_INTERVAL nothing is written: the checkpoint is still that of the first epoch.
     assert find_checkpoint(tmp_path) == found
     assert all(map(np.array_equal, weights_of(tmp_path / "best.keras"), kept))
     train_a_step(model)
     background.close()
     found = find_checkpoint(tmp_path)
     assert found and found.state.epoch == 4
-    # The kept model is of epoch 3, whose copy no checkpoint had yet.
+    # The kept model is that of epoch 3, for which no checkpoint was written.
     assert all(map(np.array_equal, weights_of(tmp_path / "best.keras"), better))
 
 

@@ -1,4 +1,4 @@
-"""What is looked at before there is a run."""
+"""Checks before a run is created."""
 
 from __future__ import annotations
 

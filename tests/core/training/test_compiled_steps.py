@@ -1,4 +1,4 @@
-"""Many steps a call: every batch once, one program for any number, the smaller batch by a program of its own."""
+"""Many steps per call: each batch runs once, in one program for any number of steps and one for the smaller batch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from core.training import compiled_steps
 from core.training.compiled_steps import CompiledSteps
 from core.training.feed import DeviceFeed, EagerFeed, HostFeed
 
-# Twice five batches of four, and one of three: twenty-three rows a pass.
+# Two passes of 23 rows: five batches of 4 rows and one batch of 3 rows.
 ROWS, BATCH = 23, 4
 
 
 class Counting:
-    """Sums up the rows of the batches; counts how often it is traced."""
+    """A step that sums the rows of the batches and records the shape of each trace."""
 
     def __init__(self) -> None:
         import tensorflow as tf
@@ -85,15 +85,15 @@ def test_every_batch_is_run_once(kind: str, many: bool, jit: bool, in_xla: bool)
             assert loss == ROWS * (number - 1) + BATCH * (ROWS // BATCH - left)
         assert steps.run(0)[0] == 1
         np.testing.assert_array_equal(counting.seen.numpy(), number)
-    # The first call tells nothing of the time, the second is timed, then a call takes all that is there.
+    # The first call runs one step, the second is timed, and later calls run all remaining batches.
     assert ran == ([1, 4, 5, 5] if many else [1] * 15)
     whole = [shape for shape in counting.traces if shape != (None,)]
-    assert len(counting.traces) <= 2, "a number of steps, or a pass's end, was compiled anew"
+    assert len(counting.traces) <= 2, "a number of steps or the end of a pass was compiled again"
     assert set(whole) <= {(BATCH,)}
 
 
 def test_a_call_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The first call, which compiles, reads the clock once. Then four steps take 0.1875 s, eight and four as long.
+    # The first call compiles and reads the clock once. The later calls run 4, 8, 16 and 8 steps.
     now = iter([0.0, 30.0, 30.1875, 31.0, 31.1875, 32.0, 32.75, 33.0, 33.0])
     monkeypatch.setattr(compiled_steps, "time", SimpleNamespace(perf_counter=lambda: next(now)))
     monkeypatch.setattr(compiled_steps, "CALL_SECONDS", 0.375)
@@ -101,7 +101,7 @@ def test_a_call_takes_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> 
     steps = CompiledSteps(counting.step, counting.loss, feed("host"), many=True, jit_compile=False, loop_in_xla=False)
     steps.feed.begin()
     assert [steps.run(100)[0] for _ in range(5)] == [1, 4, 8, 16, 8]
-    # The clock stood still: no more than a call may have at all.
+    # The last call took no time, so the next call runs the maximum number of steps.
     assert steps._next_steps() == compiled_steps.MOST_STEPS
 
 
@@ -112,7 +112,7 @@ def test_whole_batches_are_run_by_xla_and_smaller_ones_without(kind: str, many: 
     import tensorflow as tf
 
     def step(batch: Any) -> None:
-        # XLA has no such operation.
+        # XLA does not support this operation.
         tf.debugging.assert_equal(tf.strings.length(tf.strings.as_string(batch[0]))[0] > 0, True)
 
     steps = CompiledSteps(step, lambda: tf.constant(1.0), feed(kind), many=many, jit_compile=True, loop_in_xla=in_xla)

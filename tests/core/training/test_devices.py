@@ -1,4 +1,4 @@
-"""Precision, GPUs and mirrored runs, as far as a CPU can show them."""
+"""Precision, GPUs and mirrored runs, tested on a CPU."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_precision(wanted: str, capability: tuple[int, int] | None, precision: s
 
 
 class _FakeGpus:
-    """Two GPUs, as TensorFlow's config would tell of them; notes what is set."""
+    """A fake `tf.config` with two GPUs that records its calls."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capabilities: list[tuple[int, int]]) -> None:
         import tensorflow as tf
@@ -86,7 +86,7 @@ def test_no_gpu_is_one_line() -> None:
 
 @pytest.mark.parametrize("precision", ["auto", "mixed_bfloat16"])
 def test_a_mirrored_run_on_logical_cpus(tmp_path: Path, precision: str) -> None:
-    """In a process of its own: logical devices must be set before TensorFlow starts."""
+    """Use a new process, because logical devices must be set before TensorFlow starts."""
     code = """
 import json, sys, threading
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Averaged weights judge, are kept, and go through a stop; the weights that are trained stay as they are."""
+"""EMA weights are used for validation and in the kept model, and survive a stop; the trained weights are unchanged."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_step_moves_the_average_by_its_decay() -> None:
         seen.append(float(model.get_weights()[0][0, 0]))
     assert seen == [0.5, 0.25, 0.125]
     with EmaWeights(model).swapped_ema_weights():
-        # 0.5, then half of it and of 0.25, then half of that and of 0.125.
+        # 0.5, then the mean of 0.5 and 0.25 (0.375), then the mean of 0.375 and 0.125 (0.25).
         assert model.get_weights()[0] == pytest.approx(0.25)
     assert model.get_weights()[0] == pytest.approx(0.125)
 
@@ -61,7 +61,7 @@ def test_averages_are_found_behind_the_loss_scaling_of_mixed_float16() -> None:
 
     layer = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones", dtype="mixed_float16")
     model = keras.Sequential([keras.Input((1,)), layer])
-    # As Keras does by itself where the global dtype policy is mixed_float16.
+    # Keras wraps the optimizer like this if the global dtype policy is mixed_float16.
     optimizer = keras.optimizers.SGD(0.25, use_ema=True, ema_momentum=0.5)
     model.compile(keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=4.0), "mean_squared_error")
     for _ in range(3):
@@ -103,7 +103,7 @@ def test_the_kept_model_is_the_average_and_the_history_its_figures(config: Train
     assert done.evaluation["loss"] == pytest.approx(done.history[-1]["val_loss"], abs=1e-6)
     plain = create_run(config.model_copy(update={"ema": 0.0}), tmp_path)
     train(config.model_copy(update={"ema": 0.0}), plain, threading.Event())
-    # Both were trained alike; what was kept differs.
+    # Both runs train the same weights, but their kept models differ.
     for name in ("loss", "accuracy"):
         assert [row[name] for row in read_run(plain).history] == pytest.approx([row[name] for row in done.history])
     kept, last = weights_of(run / "best.keras"), weights_of(plain / "best.keras")

@@ -1,4 +1,4 @@
-"""The frequency encoding as a target only permutes the outputs: shown with two ordinary runs."""
+"""The frequency encoding only permutes a model's outputs, as two ordinary runs show."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.training.trainer import train
 
 @pytest.fixture(scope="module")
 def uneven_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn faces of which the classes have 16 to 8 in train, so that the two encodings order them differently."""
+    """Draw faces with 16 to 8 images per class in train, so that the two encodings order the classes differently."""
     folder = tmp_path_factory.mktemp("data") / "faces"
     write_faces(folder, per_class=20, seed=1)
     for position, name in enumerate(("surprise", "fear", "sad", "angry", "happy")):
@@ -30,12 +30,12 @@ def uneven_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def two_runs(uneven_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunSnapshot, RunSnapshot]:
-    """A label and a frequency run that differ in nothing else."""
+    """Train a run with label encoding and a run with frequency encoding, otherwise identical."""
 
     def trained(encoding: str) -> RunSnapshot:
         settings = {"data": uneven_faces, "model": "model2", "width": 0.25, "image_size": 48, "channels": 1}
         training = {"epochs": 3, "batch_size": 16, "learning_rate": 2e-3, "devices": "cpu", "encoding": encoding}
-        # What else depends on the order of the classes is put in order too.
+        # Undo the other effects of the class order.
         ordered = {"class_weights": "balanced", "output_bias": "prior", "l2": 1e-4}
         config = resolve({**settings, **training, **ordered})
         run = create_run(config, tmp_path_factory.mktemp("runs"))
@@ -59,7 +59,7 @@ def test_a_label_and_a_frequency_run_agree_epoch_by_epoch(two_runs: tuple[RunSna
             for column in (metric, f"val_{metric}"):
                 assert one[column] == pytest.approx(other[column], rel=1e-4, abs=1e-6), column
     losses = [row["loss"] for row in label.history]
-    # They moved by far more than they may differ.
+    # The weights changed by far more than the tolerance above.
     assert max(losses) - min(losses) > 2e-3
 
 

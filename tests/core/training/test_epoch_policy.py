@@ -1,4 +1,4 @@
-"""What a run decides after an epoch, without a model."""
+"""Decisions after an epoch, without a model."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def after(losses: Sequence[float], seconds: float = 1.0, **settings: Any) -> Epo
         ({}, [0.5, 0.3, 0.4], [True, True, False]),
         ({"keep": "last"}, [0.5, 0.3, 0.4], [True, True, True]),
         ({"monitor": "val_accuracy"}, [0.5, 0.6, 0.4], [True, False, True]),
-        # The first epoch is kept whatever it says: there must be a model.
+        # The first epoch is always kept, because a run needs a model.
         ({}, [math.nan, math.nan, 0.9], [True, False, True]),
         ({}, [0.5, 0.5], [True, False]),
     ],
@@ -57,7 +57,7 @@ def test_a_run_stops_after_its_patience(patience: int, waited: int):
     assert not after([0.5] * waited, patience=patience, epochs=30).is_finished()
     found = after([0.5] * (waited + 1), patience=patience, epochs=30)
     assert found.is_finished()
-    assert found.early_end_reason() == f"ended after {waited + 1} of 30 epochs: no better val_loss"
+    assert found.early_end_reason() == f"ended after {waited + 1} of 30 epochs: val_loss stopped improving"
 
 
 def test_a_change_below_min_delta_is_the_best_one_and_stops_early_all_the_same():

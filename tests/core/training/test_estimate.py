@@ -32,7 +32,7 @@ def rows(*seconds: float) -> list[dict[str, float]]:
 
 @pytest.fixture
 def past(write_run: Callable[..., Path]):
-    """Reads back a run of this host that trained on 1,000 images and validated on 100."""
+    """Write and read a run of this host with 1,000 training images and 100 validation images."""
 
     def run(name: str, model: str = "compact", seconds: tuple[float, ...] = (50, 10, 12, 11), **environment: Any):
         stored = config(model).model_dump(mode="json")
@@ -53,7 +53,7 @@ def test_work_respects_the_limit_and_the_articles_steps():
     macs = MODELS["compact"].macs
     assert epoch_macs(config(limit=200), 1000, 100) == macs * 700
     assert epoch_macs(config(limit=5000), 1000, 100) == macs * 3100
-    # 1,000 // 64 and 100 // 64 steps of 64 images; Model 3 counts its steps by 128.
+    # 1,000 // 64 and 100 // 64 steps of 64 images. Model 3 uses the divisor 128.
     assert epoch_macs(config(protocol="published"), 1000, 100) == macs * (3 * 15 * 64 + 64)
     model3 = epoch_macs(config("model3", protocol="published"), 1000, 200)
     assert model3 == MODELS["model3"].macs * (3 * 7 * 64 + 64)
@@ -75,7 +75,7 @@ def test_images_of_a_data_set(counts: dict[str, dict[str, int]], images: tuple[i
 def test_a_past_run_gives_its_own_time_again(past: Callable[..., Any]):
     pace = past_pace(config(), [past("a")])
     assert pace is not None and "this model" in pace.basis
-    # The first epoch, which traces, does not count where there are others.
+    # The first epoch includes tracing, and is ignored if there are other epochs.
     assert pace.seconds_per_mac * epoch_macs(config(), 1000, 100) == pytest.approx(11)
 
 
@@ -133,6 +133,6 @@ def test_an_epoch_takes_its_work_at_the_pace():
     counts = {"train": {"happy": 600, "sad": 400}, "validation": {"happy": 50, "sad": 50}}
     macs = MODELS["compact"].macs
     assert epoch_seconds(config(), counts, Pace(2 / macs, "")) == pytest.approx(2 * 3100)
-    # A tenth of train is held out where there is no validation split.
+    # Without a validation split, a tenth of train is used for validation.
     held_out = {"train": counts["train"]}
     assert epoch_seconds(config(validation_share=0.1), held_out, Pace(2 / macs, "")) == pytest.approx(2 * 2800)

@@ -12,7 +12,7 @@ from core.training.failures import explain_error
 
 
 class ResourceExhaustedError(Exception):
-    """As TensorFlow calls it."""
+    """An error with the class name of TensorFlow's error."""
 
 
 def system(number: int, place: str | None = "/runs/a/history.csv") -> OSError:
@@ -29,10 +29,13 @@ def system(number: int, place: str | None = "/runs/a/history.csv") -> OSError:
         (system(errno.ENOSPC, None), "/runs/a: the disk is full; free some space"),
         (system(errno.EROFS), "/runs/a/history.csv: the file system has become read-only; make it writable"),
         (system(errno.EACCES), "/runs/a/history.csv: permission denied; make it writable"),
-        (system(errno.ELOOP), "/runs/a/history.csv: is a symbolic link, and a run's files are its own; remove it"),
+        (system(errno.ELOOP), "/runs/a/history.csv: is a symbolic link, but must be a regular file; remove the link"),
         (system(errno.EIO), "/runs/a/history.csv: Input/output error; see log.txt"),
-        (MemoryError(), "out of memory; close other programs and resume, or begin again with a lower batch size, "),
-        (ResourceExhaustedError("OOM when\nallocating"), "the device is out of memory; free it and resume, or begin"),
+        (
+            MemoryError(),
+            "out of memory; close other programs and resume, or start a new run with a smaller batch size, ",
+        ),
+        (ResourceExhaustedError("OOM when\nallocating"), "the device is out of memory; free it and resume, or start"),
         (ValueError("odd\nthings"), "ValueError: odd; the traceback is in log.txt"),
         (RuntimeError(), "RuntimeError: no message; the traceback is in log.txt"),
     ],

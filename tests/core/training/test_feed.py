@@ -1,4 +1,4 @@
-"""The same batches wherever they are made: on the host, before the call, or inside the compiled function."""
+"""All feeds make the same batches: on the host, before the call, or inside the compiled function."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOST, DEVICE, XLA = (
 )
 
 
-# A CPU that says it is a GPU.
+# A CPU that acts as a GPU.
 GPU: Any = SimpleNamespace(names=("CPU:0",), on_gpu=True)
 
 
@@ -49,7 +49,7 @@ def prepared(faces: Path, **settings: Any) -> tuple[TrainingConfig, TrainingData
 
 
 def drawn(feed: Feed, batches: int) -> list[list[np.ndarray]]:
-    """Batches as the compiled function gets them, one a call."""
+    """Return the batches of the compiled function, one per call."""
     import tensorflow as tf
 
     function = tf.function(lambda *arguments: feed.batch(tf.constant(0), *arguments), input_signature=feed.signature)
@@ -57,7 +57,7 @@ def drawn(feed: Feed, batches: int) -> list[list[np.ndarray]]:
 
 
 def largest_difference(some: Sequence[Sequence[np.ndarray]], others: Sequence[Sequence[np.ndarray]]) -> float:
-    """Between the images of two lists of batches; everything else must be equal."""
+    """Return the largest difference between the images of two lists of batches; all else must be equal."""
     for one, other in zip(some, others, strict=True):
         assert [part.shape for part in one] == [part.shape for part in other]
         for part, its in zip(one[1:], other[1:], strict=True):
@@ -79,7 +79,7 @@ def test_every_feed_has_the_same_batches(faces: Path, settings: dict[str, Any]) 
     assert [type(feed) for feed in feeds] == [HostFeed, EagerFeed, DeviceFeed]
     for feed in feeds:
         feed.begin()
-    # Over the end of a pass.
+    # More batches than one pass has.
     host, eager, device = (drawn(feed, 2 * plan.steps_per_pass) for feed in feeds)
     assert len({batch[0].shape for batch in host}) == (1 if not plan.last_batch_size else 2)
     assert largest_difference(host, eager) == 0.0
@@ -119,7 +119,7 @@ def test_validation_is_the_same_from_every_feed_whenever_it_begins(faces: Path, 
 
 
 def test_histories_of_either_feed_are_equal_to_the_bit(faces: Path, tmp_path: Path) -> None:
-    """In a process of its own: determinism is a switch of the whole process."""
+    """Use a new process, because determinism applies to the whole process."""
     code = """
 import json, sys, threading
 from pathlib import Path

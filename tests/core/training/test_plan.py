@@ -1,4 +1,4 @@
-"""The batches of an epoch, counted as the stream of row numbers has them."""
+"""The plan's batches of an epoch equal those of the stream of row numbers."""
 
 from __future__ import annotations
 

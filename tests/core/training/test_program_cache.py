@@ -1,4 +1,4 @@
-"""The cache of compiled programs: which folder, which flags, what is removed; and what TensorFlow makes of it."""
+"""The cache of compiled programs: its folder, its flags, the programs it removes, and how TensorFlow uses it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from core.training import program_cache
 from core.training.program_cache import evict_programs, set_up_program_cache
 
 NAME = "xla_compile_cache__{}__2__XLA_GPU_JIT.pb"
-# As TensorFlow writes one: key, program, compiled program.
+# A file in TensorFlow's format: key, program, compiled program.
 WHOLE = b"\x0a\x03key" + b"\x12\xc8\x01" + b"h" * 200 + b"\x1a\x04code"
 DIRECTORY = "--tf_xla_persistent_cache_directory"
 DEVICES = "--tf_xla_persistent_cache_device_types"
@@ -31,9 +31,9 @@ DEVICES = "--tf_xla_persistent_cache_device_types"
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test is a process that has not imported TensorFlow, and in which nothing was decided."""
+    """Make each test look like a process that has not imported TensorFlow or set up the cache."""
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
-    # Set first, so that what a test's subject does to it is undone.
+    # Set the variable first, so that monkeypatch undoes changes by the tested code.
     for name in ("TF_XLA_FLAGS", "XLA_FLAGS"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
@@ -52,7 +52,7 @@ def root(isolated_home: Path) -> Path:
 
 @pytest.fixture
 def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Puts GPUs into the machine, by their names; all of capability 9.0."""
+    """Add fake GPUs with these names and compute capability 9.0."""
 
     def put(*names: str, mig: int = pynvml.NVML_DEVICE_MIG_DISABLE) -> None:
         monkeypatch.setattr(pynvml, "nvmlInit", lambda: None)
@@ -68,7 +68,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def version(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str]) -> None:
-    """Have so many packages installed, at these versions."""
+    """Pretend that these versions of packages are installed."""
 
     def told(name: str) -> str:
         if name not in versions:
@@ -79,7 +79,7 @@ def version(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str]) -> None:
 
 
 def keep(*settings: str) -> program_cache.ProgramCache:
-    """As a process of its own would, with the flags that are set now."""
+    """Set up the cache like a new process with the current flags."""
     set_up_program_cache.cache_clear()
     return set_up_program_cache(*settings)
 
@@ -129,7 +129,7 @@ def test_a_cache_of_the_users_own_is_left_alone(
     root: Path, gpus: Callable[..., None], monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:
     monkeypatch.setenv("TF_XLA_FLAGS", given)
-    assert keep() == program_cache.ProgramCache(None, "TF_XLA_FLAGS names a cache of the user's own")
+    assert keep() == program_cache.ProgramCache(None, "TF_XLA_FLAGS already sets a cache directory")
     assert os.environ["TF_XLA_FLAGS"] == given
     assert not root.exists()
 
@@ -188,16 +188,16 @@ def a_full_disk(monkeypatch: pytest.MonkeyPatch, root: Path, gpus: Callable[...,
     ("situation", "reason"),
     [
         (no_driver, "no GPU"),
-        (imported, "TensorFlow is imported already"),
-        (untried, "TensorFlow 2.210.0 was not tried with it"),
+        (imported, "TensorFlow is already imported"),
+        (untried, "the cache was not tested with TensorFlow 2.210.0"),
         (not_installed, "TensorFlow is not installed"),
-        (the_fastest_first, "CUDA's first GPU is not known"),
+        (the_fastest_first, "CUDA's first GPU is unknown"),
         (divided, "the GPU is divided into partitions (MIG)"),
-        (a_file_of_flags, "TF_XLA_FLAGS names a file of flags"),
-        (a_file_of_xla_flags, "XLA_FLAGS names a file of flags"),
+        (a_file_of_flags, "TF_XLA_FLAGS is the path of a file of flags"),
+        (a_file_of_xla_flags, "XLA_FLAGS is the path of a file of flags"),
         (a_file_in_the_way, "{root}: File exists"),
-        (a_link_in_the_way, "{root}: is a link, or another user's"),
-        (a_full_disk, "less than 1024 MiB are free"),
+        (a_link_in_the_way, "{root}: is a link or belongs to another user"),
+        (a_full_disk, "the disk has less than 1024 MiB free"),
     ],
 )
 def test_nothing_is_kept_where(
@@ -213,7 +213,7 @@ def test_nothing_is_kept_where(
     assert cache.folder is None and cache.reason.endswith(reason.format(root=root))
     assert dict(os.environ) == before
     with cache.guard_first_call():
-        pass  # does nothing, and asks for no folder
+        pass  # does nothing and needs no folder
 
 
 def test_what_a_folder_can_t_be_made_for_is_logged(
@@ -222,7 +222,7 @@ def test_what_a_folder_can_t_be_made_for_is_logged(
     root.parent.mkdir(parents=True)
     root.write_text("")
     keep()
-    assert f"compiled programs are not kept: {root}: File exists" in caplog.text
+    assert f"compiled programs are not cached: {root}: File exists" in caplog.text
 
 
 def test_the_folder_depends_on_all_that_a_program_does(
@@ -374,7 +374,7 @@ def test_programs_stay_where_their_first_use_ends_well(gpus: Callable[..., None]
     with cache.guard_first_call():
         [marker] = cache.folder.glob("*.trial")
         assert json.loads(marker.read_text())["pid"] == os.getpid()
-        assert keep().folder == cache.folder  # another process begins meanwhile
+        assert keep().folder == cache.folder  # another process starts meanwhile
     assert list(cache.folder.iterdir()) == [program]
 
 
@@ -408,7 +408,7 @@ def test_a_process_that_ended_at_first_use_has_the_next_remove_the_programs(
     assert list(folder.iterdir()) == []
 
 
-# A process with a GPU that is not there; the user's flag has programs for the CPU kept.
+# A process with a fake GPU. The user's flag makes TensorFlow cache programs for the CPU.
 PROGRAM = f"""
 import os, sys
 import pynvml
@@ -442,7 +442,7 @@ with cache.guard_first_call(), tf.device("CPU"):
 
 
 def test_tensorflow_finds_the_programs_of_other_processes(isolated_home: Path) -> None:
-    """Two want one program at once; one has made other tensors before; one begins with a damaged program."""
+    """Test two processes that use one program at once, one with extra tensors, and one with a damaged program."""
     program_text = isolated_home / "program.py"
     program_text.write_text(PROGRAM)
     environment = {

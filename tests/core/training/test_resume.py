@@ -1,4 +1,4 @@
-"""Runs that were interrupted, and go on."""
+"""Interrupted runs resume."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_resumed_run_ends_with_the_same_weights(settings: Callable[..., Traini
     train(config, run, StopAfter(run, epochs=1))
     train(config, run, threading.Event())
     one, other = (history_values(read_run(path)) for path in (whole.path, run))
-    # Threads add in any order: equal to rounding; to the last bit is what `deterministic` is for.
+    # Threads add in any order, so results are equal up to rounding. Only `deterministic` makes them bit-identical.
     np.testing.assert_allclose(one, other, rtol=0.02)
 
 
@@ -69,7 +69,7 @@ def test_a_missing_evaluation_is_finished(settings: Callable[..., TrainingConfig
 def test_a_resumed_published_run_goes_on_in_its_streams(
     settings: Callable[..., TrainingConfig], tmp_path: Path
 ) -> None:
-    # 56 images in batches of 16: three steps of a pass of four, so that every epoch begins elsewhere in a pass.
+    # 56 images in batches of 16: an epoch has 3 of a pass's 4 steps, so that epochs begin at different steps of a pass.
     config = settings(protocol="published", epochs=3, patience=None, batch_size=16)
     whole = train_run(config, tmp_path / "whole")
     run = create_run(config, tmp_path / "parts")
@@ -82,7 +82,7 @@ def test_a_resumed_published_run_goes_on_in_its_streams(
 
 @pytest.fixture
 def of_two(settings: Callable[..., TrainingConfig], tmp_path: Path) -> Path:
-    """A run of three epochs that was stopped after two."""
+    """Return a run of three epochs that was stopped after two."""
     config = settings(epochs=3)
     run = create_run(config, tmp_path)
     assert train(config, run, StopAfter(run, epochs=2)) == "stopped"
@@ -90,14 +90,14 @@ def of_two(settings: Callable[..., TrainingConfig], tmp_path: Path) -> Path:
 
 
 def contents(run: Path) -> dict[str, bytes]:
-    """What must not be lost."""
+    """Return the content of the files that must not be lost."""
     names = ("history.csv", "best.keras", "config.json", "environment.json")
     return {name: (run / name).read_bytes() for name in names}
 
 
 @pytest.fixture
 def of_one(settings: Callable[..., TrainingConfig], faces: Path, tmp_path: Path) -> Path:
-    """A run of two epochs on data of its own that was stopped after one."""
+    """Return a run of two epochs, with its own data, that was stopped after one."""
     config = settings(data=shutil.copytree(faces, tmp_path / "own"), epochs=2)
     run = create_run(config, tmp_path)
     assert train(config, run, StopAfter(run, epochs=1)) == "stopped"
@@ -110,7 +110,7 @@ def test_a_run_does_not_go_on_with_other_data(of_one: Path) -> None:
     Image.new("L", (48, 48), 77).save(added)
     snapshot = resume_run(of_one, config)
     assert snapshot.state == "failed"
-    assert str(config.data) in snapshot.message and "put it back as it was" in snapshot.message
+    assert str(config.data) in snapshot.message and "restore it, or start a new run" in snapshot.message
     assert contents(of_one) == before
     added.unlink()
     assert resume_run(of_one, config).state == "completed"
@@ -181,7 +181,7 @@ def test_a_run_that_says_it_has_ended_is_free(
     run, seen = create_run(settings(epochs=1), tmp_path), []
 
     def look() -> None:
-        # Longer than the status waits to be written.
+        # Wait longer than the interval of status updates.
         time.sleep(2 * STATUS_INTERVAL)
         seen.append((read_run(run).state, (run / "lock").exists()))
 
@@ -214,14 +214,14 @@ def test_a_run_that_another_process_took_over_is_left_to_it(
         train(config, run, TakenOver())
     assert len(read_run(run).history) == 1
     assert json.loads((run / "lock").read_text()) == {"pid": 1}
-    assert told == [], "where it is logged, it has ended"
+    assert told == [], "only the process that took the run over logs its end"
 
 
 def test_a_resumed_run_keeps_what_auto_chose(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     run = train_run(settings(epochs=1), tmp_path).path
     told = json.loads((run / "environment.json").read_text())
     assert (told["precision"], told["feed"], told["jit_compile"]) == ("float32", "host", "off")
-    # As if it had begun on a GPU.
+    # Make the run look as if it started on a GPU.
     (run / "environment.json").write_text(json.dumps(told | {"precision": "mixed_bfloat16", "feed": "device"}))
     change_config(run, epochs=2)
     assert train(load_config(run), run, threading.Event()) == "completed"

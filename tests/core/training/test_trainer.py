@@ -1,4 +1,4 @@
-"""Real trainings on drawn faces, told by their run directories alone."""
+"""Real trainings on drawn faces, checked only through their run directories."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_history_has_a_row_an_epoch(completed: RunSnapshot) -> None:
 
 
 def test_the_evaluation_tells_what_was_seen_in_training(faces: Path, tmp_path: Path) -> None:
-    # Three validation images become copies of trained ones, in files of other bytes.
+    # Replace three validation images with training images whose files have different bytes.
     data = tmp_path / "faces"
     shutil.copytree(faces, data)
     copies = sorted((data / "validation").rglob("*.png"))[:3]
@@ -112,7 +112,7 @@ def test_a_loss_that_is_no_number_ends_the_run_as_diverged(
 def test_early_stopping(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     run = train_run(settings(epochs=9, patience=1, min_delta=100.0), tmp_path)
     assert len(run.history) == 2
-    assert run.message == "ended after 2 of 9 epochs: no better val_loss"
+    assert run.message == "ended after 2 of 9 epochs: val_loss stopped improving"
 
 
 def test_the_time_budget_ends_a_run_as_completed(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
@@ -151,14 +151,14 @@ def test_published_protocol_validates_on_a_part(settings: Callable[..., Training
     assert run.evaluation["val_images"] == 12
     assert sum(run.evaluation["val_counts"].values()) == 12
     assert "partial_validation" in {warning["code"] for warning in run.warnings}
-    # Known before the first epoch, and told without the figures that come later.
+    # The warning is known before the first epoch and lacks later results.
     [early] = run.environment["warnings"]
     assert early["code"] == "partial_validation"
     assert "12 of the split's 14 images; the evaluation covers all" in early["message"]
 
 
 def test_published_refits_its_frequency_encoding_on_validation(tmp_path: Path) -> None:
-    # More happy than sad in train, more sad than happy in validation: each is the other's output.
+    # Train has more happy than sad images and validation has fewer, so that the two classes swap outputs.
     root = tmp_path / "faces"
     write_faces(root, per_class=10, seed=2)
     for name in ("train/sad", "validation/happy"):
@@ -219,11 +219,11 @@ def test_noise_is_a_function_of_the_image_and_not_of_its_place(settings: Callabl
 def test_a_run_stops_when_two_epochs_are_the_same(
     settings: Callable[..., TrainingConfig], tmp_path: Path, monitor: str
 ) -> None:
-    # Without dropout, augmentation and a rate that changes anything, every epoch is the same.
+    # Without dropout and augmentation, and with a tiny learning rate, all epochs are the same.
     same = {"dropout": 0.0, "augmentation": "none", "learning_rate": 1e-30, "schedule": "constant"}
     run = train_run(settings(epochs=9, patience=1, monitor=monitor, **same), tmp_path)
     assert run.history[0][monitor] == run.history[1][monitor]
-    assert (len(run.history), run.message) == (2, f"ended after 2 of 9 epochs: no better {monitor}")
+    assert (len(run.history), run.message) == (2, f"ended after 2 of 9 epochs: {monitor} stopped improving")
 
 
 def test_a_run_goes_on_while_epochs_differ(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_nothing_traced_is_left_behind(settings: Callable[..., TrainingConfig], 
     before = entries()
     train_run(settings(epochs=1), tmp_path)
     assert entries() == before
-    # The figure that must not silently go stale: Keras does leave entries, and we take them out.
+    # Check that Keras still leaves entries, because otherwise this test would prove nothing.
     import keras
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
@@ -297,7 +297,7 @@ def test_flips_are_averaged_where_they_are_asked_for(settings: Callable[..., Tra
     once, mirrored = predict(model, pixels), predict(model, pixels[:, :, ::-1])
     assert np.abs(once - mirrored).max() > 1e-3
     np.testing.assert_allclose(predict(model, pixels, flip_average=True), (once + mirrored) / 2, rtol=1e-5)
-    # The run's own evaluation, and later ones unless they are told otherwise.
+    # The run's evaluation averages flips, and later evaluations do so by default.
     assert run.evaluation is not None
     dataset = read_dataset(config.data)
     again, told = (evaluate_run(run.path, dataset, "validation", wanted)[0]["loss"] for wanted in (None, False))

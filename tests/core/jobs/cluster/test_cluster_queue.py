@@ -1,4 +1,4 @@
-"""What of the cluster needs no Ray: the queue, the numbers, the token, a task's child."""
+"""Tests of the cluster modules without Ray: the queue, the resources, the token and a task's child process."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_damaged_entry_counts_as_one_that_says_nothing(tmp_path: Path, write_r
 def test_a_queue_that_cannot_be_written_is_named(tmp_path: Path, write_run: Callable[..., Path]):
     queue = ClusterQueue(tmp_path / "runs")
     queue.folder.write_text("in the way")
-    with pytest.raises(RunError, match=r"runs\.cluster: .*must be writable"):
+    with pytest.raises(RunError, match=r"runs\.cluster: .*make the folder writable"):
         queue.add([write_run("1-a")], RunResources())
 
 
@@ -68,8 +68,8 @@ def test_without_a_driver_there_is_nothing_to_stop(tmp_path: Path):
         (RunResources(-1), "cpus_per_run: must be 0 or more (got -1)"),
         (RunResources(float("nan")), "cpus_per_run: must be 0 or more (got nan)"),
         (RunResources(1, float("inf")), "gpus_per_run: must be 0 or more (got inf)"),
-        (RunResources(1, 0.00001), "gpus_per_run: a part must be 0.0001 or more (got 1e-05)"),
-        (RunResources(1, 1.5), "gpus_per_run: above 1 it must be a whole number (got 1.5)"),
+        (RunResources(1, 0.00001), "gpus_per_run: a fraction must be 0.0001 or more (got 1e-05)"),
+        (RunResources(1, 1.5), "gpus_per_run: above 1 it must be an integer (got 1.5)"),
     ],
 )
 def test_numbers_that_ray_cannot_take(needs: RunResources, said: str):
@@ -101,7 +101,9 @@ def test_the_token_is_where_ray_looks_for_it(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(ConfigError, match="export RAY_AUTH_MODE=token"):
         find_token({"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": "secret"})
-    with pytest.raises(ConfigError, match=r"no token in .*\.ray/auth_token; 'ray get-auth-token --generate'"):
+    with pytest.raises(
+        ConfigError, match=r"no token in .*\.ray/auth_token; create one with 'ray get-auth-token --generate'"
+    ):
         find_token({"RAY_AUTH_MODE": "token"})
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("at home\n")
@@ -139,16 +141,16 @@ def test_a_child_has_its_share_of_the_machine(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(ray, "get_gpu_ids", lambda: [])
     whole = child_environment(0)
     assert "OMP_NUM_THREADS" not in whole and "TF_NUM_INTRAOP_THREADS" not in whole
-    assert whole["CUDA_VISIBLE_DEVICES"] == "-1", "the GPUs of others are seen"
+    assert whole["CUDA_VISIBLE_DEVICES"] == "-1", "GPUs of other tasks are visible"
     monkeypatch.setattr(ray, "get_gpu_ids", lambda: [1])
     part = child_environment(1.5)
-    assert part["CUDA_VISIBLE_DEVICES"] == "0,1", "Ray has set it"
+    assert part["CUDA_VISIBLE_DEVICES"] == "0,1", "Ray sets this variable"
     assert part["OMP_NUM_THREADS"] == part["TF_NUM_INTRAOP_THREADS"] == part["TF_NUM_INTEROP_THREADS"] == "2"
 
 
 @pytest.fixture
 def child(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Path]]:
-    """Has a task's child run these words of Python instead of a training; the runs that it was begun for."""
+    """Replace a task's training with a piece of Python code; return the runs for which the code was started."""
     begun: list[Path] = []
 
     def be(code: str) -> list[Path]:
@@ -170,7 +172,7 @@ def test_a_task_returns_how_its_run_ended(write_run: Callable[..., Path], child:
     begun = child("""status.write_text('{"state": "failed"}'); sys.exit(1)""")
     run = write_run(status={"state": "queued"})
     assert train_run(str(run), 1) == "failed"
-    assert train_run(str(run), 1) == "failed", "an ordinary failure is tried again"
+    assert train_run(str(run), 1) == "failed", "an ordinary failure is retried"
     assert begun == [run]
 
 
@@ -182,7 +184,7 @@ def test_a_task_whose_child_was_killed_says_so(write_run: Callable[..., Path], c
 
 def test_a_task_whose_child_never_began(write_run: Callable[..., Path], child: Callable[[str], list[Path]]):
     child("sys.exit(3)")
-    with pytest.raises(RunError, match=r"ended with status 3 before it began; see log\.txt"):
+    with pytest.raises(RunError, match=r"exited with status 3 at the start; see log\.txt"):
         train_run(str(write_run(status={"state": "queued"})), 1)
 
 

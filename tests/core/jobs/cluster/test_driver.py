@@ -1,4 +1,4 @@
-"""The driver with a Ray that answers as it is told; tests/cluster has the real one."""
+"""The driver with a fake Ray; tests/cluster uses the real one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RayError(Exception):
 
 
 class Ray:
-    """Tasks are runs; `answers` says what each comes to."""
+    """A fake Ray. Its tasks are runs, and `answers` has the result of each."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
@@ -72,7 +72,7 @@ def queue(tmp_path: Path) -> ClusterQueue:
 
 @pytest.fixture
 def driver(queue: ClusterQueue, ray: Ray) -> Any:
-    """One that has joined a cluster; `said` is what it told of itself."""
+    """A driver that is connected to a cluster; `said` has its status updates."""
     said: list[str] = []
 
     def update(*, message: str) -> None:
@@ -86,7 +86,7 @@ def driver(queue: ClusterQueue, ray: Ray) -> Any:
 
 @pytest.fixture
 def submit(driver: Any, queue: ClusterQueue, write_run: Callable[..., Path]) -> Callable[..., Path]:
-    """Puts a run in the queue and gives it to Ray."""
+    """Add a run to the queue and submit it to Ray."""
 
     def submit(name: str = "1-a", state: str = "stopped", needs: RunResources | None = None) -> Path:
         run = write_run(name, status={"state": state})
@@ -120,7 +120,7 @@ def test_a_gpu_is_taken_where_there_is_one(submit: Callable[..., Path], ray: Ray
 def test_what_no_machine_has_is_told(driver: Any, submit: Callable[..., Path]):
     submit(needs=RunResources(16, 0))
     assert driver.said == [
-        "1 machines, 2 CPUs, 0 GPUs; none has 16 CPUs and 0 GPUs: a run waits until one joins",
+        "1 machines, 2 CPUs, 0 GPUs; a run waits for a machine with 16 CPUs and 0 GPUs",
     ]
 
 
@@ -142,7 +142,7 @@ def test_a_stop_request_for_a_waiting_run_holds(
     queue.add([run], RunResources())
     driver._submit()
     driver._refresh_runs()
-    assert (read_run(run).state, read_run(run).message) == ("stopped", "stopped before it began")
+    assert (read_run(run).state, read_run(run).message) == ("stopped", "stopped before it started")
     assert queue.unfinished() == {}
 
 
@@ -162,7 +162,7 @@ def test_a_run_that_cannot_be_written_waits_and_others_do_not(
     bad, good = submit(), submit("2-b")
     assert list(driver._tasks.values()) == [good]
     assert list(queue.unfinished()) == [bad, good]
-    # It is tried every second, and told once.
+    # The driver tries every second, but logs the error only once.
     driver._submit()
     assert caplog.text.count("Read-only file system") == 1
 
@@ -172,10 +172,10 @@ def test_a_run_that_cannot_be_written_waits_and_others_do_not(
     [
         (
             ChildLostError("killed by signal 9"),
-            "killed by signal 9; begun 6 times, and lost each time, as happens when memory runs out",
+            "killed by signal 9; failed 6 times; a common cause is a lack of memory",
         ),
-        (RunError("x: is not seen on b"), "x: is not seen on b"),
-        (ValueError("no such resource"), "Ray: no such resource; 'fer-tui resume' goes on"),
+        (RunError("x: is missing on b"), "x: is missing on b"),
+        (ValueError("no such resource"), "Ray: no such resource; resume the run with 'fer-tui resume'"),
     ],
 )
 def test_what_ray_gives_up_has_failed(
@@ -263,7 +263,7 @@ def test_all_runs_are_stopped_waiting_ones_at_once(driver: Any, submit: Callable
     driver._refresh_runs()
     assert [read_run(run).state for run in (waits, works, lost, done)] == ["stopped", "running", "stopped", "completed"]
     assert [(run / "stop").exists() for run in (waits, works, lost, done)] == [False, True, False, False]
-    assert "'fer-tui cluster start' goes on" in read_run(waits).message
+    assert "resume it with 'fer-tui cluster start'" in read_run(waits).message
 
 
 def test_a_run_that_only_looks_lost_is_asked_to_stop(
