@@ -168,9 +168,9 @@ def test_a_wrong_command_line(arguments: list[str]):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--seeds", "1", "--seed", "2"], "--seeds: there is a --seed besides"),
-        (["--seeds", "1,b"], "--seeds: must be whole numbers with commas between, such as 1,2,3 (got '1,b')"),
-        (["--seeds", "1,2,1"], "--seeds: one is told twice"),
+        (["--seeds", "1", "--seed", "2"], "--seeds: can't be combined with --seed"),
+        (["--seeds", "1,b"], "--seeds: must be whole numbers separated by commas, such as 1,2,3 (got '1,b')"),
+        (["--seeds", "1,2,1"], "--seeds: has a duplicate"),
         (["--seeds", "99999999999"], "--seed: input should be less than"),
         (["--cpus-per-run", "-1"], "--cpus-per-run: must be 0 or more (got -1)"),
         (["--cpus-per-run", "100000"], "--cpus-per-run: this machine has "),
@@ -290,8 +290,8 @@ def test_evaluate_a_run_without_a_model(write_run: Callable[..., Path], faces: P
 def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_path: Path):
     one, other = write_run("20260101-compact-aaaa"), write_run("20260101-compact-bbbb")
     test = ("compare", "--test", one, other)
-    assert_refused(fer(*test, "--output", tmp_path / "table.csv"), 2, "--output: --test writes no table")
-    assert_refused(fer(*test, "--format", "csv"), 2, "--format: --test is told as table or json, not as csv")
+    assert_refused(fer(*test, "--output", tmp_path / "table.csv"), 2, "--output: can't be combined with --test")
+    assert_refused(fer(*test, "--format", "csv"), 2, "--format: --test prints a table or json (got 'csv')")
     assert_refused(fer(*test), 1, f"{one / 'predictions.csv'}: is missing; ")
     assert not (tmp_path / "table.csv").exists()
 

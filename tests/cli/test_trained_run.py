@@ -165,7 +165,7 @@ def test_evaluate_without_data(bad_images: BadImages):
 
 def test_explain_what_cannot_be_explained(bad_images: BadImages, faces: Path, tmp_path: Path):
     image, picture = faces / "train" / "happy" / "0001.png", tmp_path / "looked.png"
-    assert_refused(fer("explain", bad_images.run, image, tmp_path / "x.jpg"), 2, "x.jpg: a picture is written as PNG; ")
+    assert_refused(fer("explain", bad_images.run, image, tmp_path / "x.jpg"), 2, "x.jpg: the picture is a PNG file; ")
     assert_refused(
         fer("explain", bad_images.run, image, picture, "--class", "bored"), 2, "--class: ", "no class 'bored'"
     )
@@ -248,7 +248,7 @@ def test_resume_of_a_completed_run_in_json(bad_images: BadImages):
     answer = fer("resume", bad_images.run, "--json")
     assert answer.json() == bad_images.trained.json()
     assert answer.status == 0
-    assert answer.err == f"{bad_images.run.name}: already completed; --epochs N trains it further\n"
+    assert answer.err == f"{bad_images.run.name}: already completed; add --epochs N to train it further\n"
 
 
 def test_compare_json_and_csv_say_the_same(bad_images: BadImages):
