@@ -22,9 +22,9 @@ def test_an_interrupted_run_stops_and_keeps_its_epochs(interruptions: Interrupti
 
 def test_a_signal_is_answered_and_the_way_back_told(interruptions: Interruptions):
     told = interruptions.sigint.answer.lines
-    assert "stopping after this batch; once more to leave at once" in told
+    assert "stopping after this batch; press Ctrl+C again to exit at once" in told
     assert " stopped: val_accuracy " in told[-1]
-    assert told[-1].rpartition("; ")[2] == f"go on with 'fer-tui resume {told[-1].split()[0]}'"
+    assert told[-1].rpartition("; ")[2] == f"resume it with 'fer-tui resume {told[-1].split()[0]}'"
 
 
 def test_stop_from_another_process(interruptions: Interruptions):
@@ -87,7 +87,7 @@ def test_a_full_disk_ends_the_run_as_failed(full_disk: FullDisk):
     assert full_disk.failed_state == "failed"
     (line,) = [line for line in full_disk.failed.lines if line.startswith("fer-tui: ")]
     assert "the disk is full; free some space" in line
-    assert f"go on with 'fer-tui resume {full_disk.run.name}'" in line
+    assert f"resume it with 'fer-tui resume {full_disk.run.name}'" in line
     assert full_disk.left.history
 
 

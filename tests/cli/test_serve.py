@@ -250,7 +250,7 @@ def test_a_port_in_use_is_one_line(serve: Callable[..., Served], tmp_path: Path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [
         f"fer-tui: --host 127.0.0.1 --port {port}: Address already in use; "
-        "choose another address or port; --port 0 takes a free one"
+        "choose another address or port; --port 0 selects a free port"
     ]
 
 
