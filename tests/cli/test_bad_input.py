@@ -370,7 +370,7 @@ def test_a_full_disk_under_stdout(write_run: Callable[..., Path], arguments: lis
             text=True,
             check=False,
         )
-    assert done.stderr == "fer-tui: stdout: No space left on device; the command could not be finished\n"
+    assert done.stderr == "fer-tui: stdout: No space left on device; the command did not finish\n"
     assert done.returncode == 1
 
 

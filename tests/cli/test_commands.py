@@ -264,6 +264,6 @@ def test_a_fault_of_ours_is_a_line_and_its_traceback_in_the_log(tmp_path: Path):
     )
     answer = fer("runs", env={"PYTHONPATH": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")})
     (line,) = answer.lines
-    assert line.startswith("fer-tui: ZeroDivisionError: as a test; a fault of fer-tui, its traceback is in ")
+    assert line.startswith("fer-tui: ZeroDivisionError: as a test; this is a bug in fer-tui; the traceback is in ")
     assert answer.status == 1
     assert "Traceback" in Path(line.rpartition(" ")[2]).read_text()

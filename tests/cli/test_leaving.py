@@ -26,7 +26,7 @@ image_size = 32
 augmentation = "none"
 """
 UNDER_WAY = re.compile(r"epoch (\d+)/9999 .* images/s")
-QUESTION = "A training is under way."
+QUESTION = "A training is running."
 
 
 class Witness(TerminalApp):
