@@ -39,8 +39,10 @@ def system_commands(app: Workbench, screen: Screen[Any]) -> Iterator[SystemComma
                 escape(f"{app.get_key_display(active.binding)}  {active.tooltip}"),
                 lambda action=active.binding.action: app.call_later(app.run_action, action, screen),
             )
-    yield SystemCommand("Next theme", "Switch to the next theme: dark, light or colour-blind safe", do("app.next_theme"))
-    yield SystemCommand("Theme", "Choose a theme: dark, light, colour-blind safe and more", app.action_change_theme)
+    yield SystemCommand(
+        "Next theme", "Switch between the dark, light and colour-blind safe theme", do("app.next_theme")
+    )
+    yield SystemCommand("Theme", "Choose a theme", app.action_change_theme)
     yield SystemCommand("Help", with_key("app.help", "Show the available keys"), do("app.help"))
     yield SystemCommand("Quit", with_key("app.quit", "Quit; runs of other processes continue"), app.action_quit)
 

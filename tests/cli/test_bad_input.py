@@ -1,4 +1,4 @@
-"""What is wrong is told in one line that names it and says what to do; nothing is lost, nothing left lying about."""
+"""An error is one line that names the problem and the remedy; no data is lost and no files are left behind."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Train = Callable[..., CommandResult]
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Iterator[Path]:
-    """A runs folder that nothing may be left in."""
+    """A folder of runs that must be empty after the test."""
     yield tmp_path / "runs"
     assert not list((tmp_path / "runs").glob("*"))
 
 
 @pytest.fixture
 def train(faces: Path, runs: Path) -> Train:
-    """`fer-tui train` on drawn faces with `compact`, unless told otherwise; into `runs`."""
+    """Run `fer-tui train` into `runs`, by default with `compact` on drawn faces."""
 
     def run(*arguments: str | Path, data: Path | None = faces, model: str | None = "compact") -> CommandResult:
         given = [*(("--data", data) if data else ()), *(("--model", model) if model else ())]
@@ -73,7 +73,7 @@ def test_a_broken_csv_row_is_named_and_left_out(train: Train, tmp_path: Path):
     good = [f"{emotion},{pixels},{usage}" for emotion in (3, 4) for usage in ("Training", "PublicTest")]
     broken = ["9," + pixels + ",Training", "3,1 2 3,Training", "3", f"3,{pixels},Training,more"]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *good, *broken, ""]))
-    # What can't begin for another reason tells of the rows all the same.
+    # The warning about the rows is also printed if the training can't start for another reason.
     (tmp_path / "file").touch()
     answer = fer(
         "train", "--data", tmp_path / "fer2013.csv", "--model", "compact", "--runs", tmp_path / "file" / "runs"
@@ -220,14 +220,14 @@ def test_a_runs_folder_that_is_read_only(train: Train, tmp_path: Path):
 
 def test_a_queue_that_cannot_be_made_whole_leaves_nothing(train: Train, tmp_path: Path):
     place = tmp_path / "small"
-    # Room for the first run's directory and two files, and for the second one's directory.
+    # Inodes for the first run's directory and two files, and for the second run's directory.
     with mounted(place, "nr_inodes=6"):
         answer = train("--model", "model2", "--runs", place)
         assert list(place.iterdir()) == []
     assert_refused(answer, 1, f"--runs: {place}: No space left on device; free some space")
 
 
-# ---- runs that are none, or not enough
+# ---- missing and incomplete runs
 
 
 @pytest.mark.parametrize("command", ["resume", "stop", "compare", "evaluate", "predict"])
@@ -318,7 +318,7 @@ def test_a_run_that_cannot_be_logged(write_run: Callable[..., Path]):
     )
 
 
-# ---- results that nobody can take
+# ---- results that can't be written
 
 
 @pytest.mark.parametrize("place", ["nowhere/table.csv", "file/table.csv", "folder"])

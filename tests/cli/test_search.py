@@ -1,4 +1,4 @@
-"""`fer-tui search` as installed: two processes share a study, a stopped search is gone on with, bad input is told."""
+"""The installed `fer-tui search`: two processes share a study, a stopped search continues, bad input is an error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPACE = ("--space", "learning_rate=1e-4..1e-2:log", "--space", "dropout=none,0.2
 
 @dataclass(frozen=True)
 class Searches:
-    """A study of three trials shared by two processes, its best trial's command, and a search that was interrupted."""
+    """A study of three trials by two processes, the command of its best trial, and an interrupted search."""
 
     folder: Path
     shared: tuple[CommandResult, CommandResult]

@@ -38,7 +38,7 @@ BAD = {
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Writes the settings file that $FER_TUI_CONFIG names."""
+    """Return a function that writes the settings file named by $FER_TUI_CONFIG."""
 
     def written(text: str) -> Path:
         path = tmp_path / "my settings.toml"

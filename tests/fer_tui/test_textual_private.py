@@ -29,7 +29,7 @@ import fer_tui
 from fer_tui import textual_private as private
 
 PACKAGE = Path(fer_tui.__file__).parent
-# Every private name that textual_private.py touches. A new one wants a function there, a test here, and a place here.
+# Every private name that textual_private.py uses. A new one needs a function there, and a test and an entry here.
 KNOWN = {
     "_bindings",
     "_css_update_count",
@@ -41,17 +41,17 @@ KNOWN = {
     "_update_count",
     "_value",
 }
-# Looks private, but is of Python's documentation.
+# Starts with an underscore, but Python documents it.
 PUBLIC = {"os._exit"}
 UPGRADE = "Textual has changed, see fer_tui/textual_private.py: "
 
 
 class First(Screen[None]):
-    """Where the app begins."""
+    """The app's first screen."""
 
 
 class Stale(Screen[None]):
-    """A screen as Textual makes it."""
+    """A screen as Textual creates it."""
 
 
 class New(Screen[None]):
@@ -67,7 +67,7 @@ class Modes(private.FastSwitchApp):
 
 
 class One(App[None]):
-    """An app of one widget."""
+    """An app with one widget."""
 
     def __init__(self, make: Callable[[], Widget]) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ def test_the_terminal_is_given_back_before_the_process_ends():
     )
     os.close(theirs)
     written = b""
-    # Linux tells of the other end's close as an error.
+    # Linux reports the close of the other end as an error.
     with contextlib.suppress(OSError):
         while chunk := os.read(ours, 65536):
             written += chunk
@@ -233,11 +233,11 @@ async def test_the_application_of_a_server_has_its_routes():
     assert server.on_shutdown in application.on_shutdown, told
 
 
-# What is private stays in one file
+# All private names are in one file
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Every module of fer_tui by its dotted name, but for the one that may touch private names."""
+    """Return the modules of fer_tui by dotted name, except the one that may use private names."""
     for path in sorted(PACKAGE.rglob("*.py")):
         if path != Path(private.__file__) and path.name != "__main__.py":
             parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
@@ -249,7 +249,7 @@ def is_private(name: str) -> bool:
 
 
 def private_imports(tree: ast.AST) -> Iterator[str]:
-    """Modules and names with an underscore that are imported from elsewhere."""
+    """Return imported modules and names that start with an underscore."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if any(map(is_private, alias.name.split("."))))
@@ -259,7 +259,7 @@ def private_imports(tree: ast.AST) -> Iterator[str]:
 
 
 def private_attributes(tree: ast.AST) -> Iterator[str]:
-    """`x._y` of anything but `self`, `cls` and the module's own classes."""
+    """Return `x._y` for every `x` except `self`, `cls` and the module's own classes."""
     ours = {"self", "cls", *(node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef))}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and is_private(node.attr) and ast.unparse(node.value) not in ours:
@@ -268,9 +268,9 @@ def private_attributes(tree: ast.AST) -> Iterator[str]:
 
 @cache
 def own_names(kind: type) -> frozenset[str]:
-    """The private names that a class itself has, those that it uses of `self` too."""
+    """Return the private names that a class defines or sets on `self`."""
     names = set(vars(kind))
-    with contextlib.suppress(OSError, TypeError):  # a class of C has no source
+    with contextlib.suppress(OSError, TypeError):  # a class written in C has no source
         for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind)))):
             if isinstance(node, ast.Attribute) and ast.unparse(node) == f"self.{node.attr}":
                 names.add(node.attr)
@@ -278,13 +278,13 @@ def own_names(kind: type) -> frozenset[str]:
 
 
 def inherited_names(kind: type) -> set[str]:
-    """The private names that a class has from classes that are not ours."""
+    """Return the private names that a class inherits from classes outside fer_tui."""
     theirs = (base for base in kind.__mro__ if base.__module__.partition(".")[0] not in {"fer_tui", "core", "builtins"})
     return {name for base in theirs for name in own_names(base)}
 
 
 def private_of_bases(module: str, tree: ast.Module) -> Iterator[str]:
-    """`self._y`, and methods `_y`, that are really those of a class that is not ours."""
+    """Return uses of `self._y` and methods `_y` that belong to a class outside fer_tui."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             theirs = inherited_names(getattr(importlib.import_module(module), node.name))

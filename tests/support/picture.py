@@ -1,4 +1,4 @@
-"""A screen as text: what stands in each cell, and in which style in one theme and in another."""
+"""A screen as text: the character of each cell, and its style in each theme."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ATTRIBUTES = ("bold", "dim", "italic", "underline", "reverse", "strike")
 
 
 class Cell(NamedTuple):
-    """A character, empty in the second half of a wide one, and how it is written."""
+    """A cell: its character, empty in the second half of a wide one, and its style."""
 
     text: str
     style: str
@@ -29,7 +29,7 @@ CellGrid = list[list[Cell]]
 
 
 def capture_screen(app: App[Any]) -> CellGrid:
-    """The screen as it is now, a line of cells for each line, dialogs over what is below them; empty while it opens."""
+    """Return the current screen, with its dialogs, as lines of cells; empty while the screen opens."""
     width, height = app.size
     lines = [list(_cells(strip)) for strip in app.screen._compositor.render_strips()]
     if lines:
@@ -57,15 +57,15 @@ def _described(style: Style) -> str:
 
 
 def text_of(screen: CellGrid) -> str:
-    """What a person reads."""
+    """Return the text of the screen."""
     return "\n".join("".join(cell.text for cell in line).rstrip() for line in screen)
 
 
 def format_snapshot(screens: Sequence[CellGrid]) -> str:
-    """The text of a screen, then the styles of each line, first to last cell, in the themes in turn.
+    """Format the text of a screen, then the styles of each line's cells in each theme.
 
     Args:
-        screens: the same screen in several themes; its text is the same in all of them.
+        screens: the same screen, with the same text, in several themes.
     """
     first, *others = screens
     for other in others:
@@ -87,12 +87,12 @@ def format_snapshot(screens: Sequence[CellGrid]) -> str:
 
 
 class Pictures(SingleFileSnapshotExtension):
-    """One text file a picture, in `snapshots` beside the test."""
+    """Stores each picture as a text file in `snapshots` beside the test."""
 
     _file_extension = "txt"
     _write_mode = WriteMode.TEXT
 
     @classmethod
     def dirname(cls, *, test_location: PyTestLocation) -> str:
-        """Where the pictures are."""
+        """Return the folder of the pictures."""
         return str(Path(test_location.filepath).parent / "snapshots" / test_location.basename)
