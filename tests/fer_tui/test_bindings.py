@@ -66,7 +66,7 @@ async def reach(pilot: Pilot[Any], until: Callable[..., Any], condition: Callabl
 
 
 def doing(app: FerApp, key: str) -> set[str | None]:
-    """Return the ids of the bindings of a key, innermost first; the first enabled one is used."""
+    """Return the ids of all bindings of a key on the current screen."""
     return {
         binding.id for _, bound in app.screen._modal_binding_chain for binding in bound.key_to_bindings.get(key, ())
     }
@@ -91,7 +91,7 @@ async def test_a_key_does_what_it_says(
         for step in walk.steps:
             await pilot.pause()
             if isinstance(step, Until):
-                await reach(pilot, until, lambda step=step: step.seen(app), "it never came")
+                await reach(pilot, until, lambda step=step: step.seen(app), "the condition did not become true")
                 continue
             if isinstance(step, str):
                 await pilot.press(step)
@@ -101,13 +101,13 @@ async def test_a_key_does_what_it_says(
                 continue
             key = keys.get(step.action, step.key)
             # The enabled actions depend on the selection, whose message arrives a moment later.
-            await reach(pilot, until, lambda key=key: key in app.screen.active_bindings, f"{step.action} is not there")
+            await reach(pilot, until, lambda key=key: key in app.screen.active_bindings, f"{step.action} is not active")
             assert step.action in doing(app, key)
             if not isinstance(app.screen, ModalScreen) and step.action not in BESIDE_SCROLLING:
-                assert told(app, key), f"Help does not tell of {step.action}"
-            assert not step.seen(app) or step.action in SAME_AGAIN, f"{step.action}: that is so already"
+                assert told(app, key), f"Help does not list {step.action}"
+            assert not step.seen(app) or step.action in SAME_AGAIN, f"{step.action}: its effect is there already"
             await pilot.press(key)
-            await reach(pilot, until, lambda step=step: step.seen(app), f"{step.action}: {key} had no such effect")
+            await reach(pilot, until, lambda step=step: step.seen(app), f"{step.action}: {key} did not have the effect")
 
 
 # Textual lists the scrolling that the form inherits on these keys, although the app's action is used.

@@ -68,7 +68,7 @@ def spoken(name: str) -> str:
 
 
 def check(pilot: Pilot[Any]) -> str:
-    """Return the text of the screen; `taken` checks that every line fits and contains no control characters."""
+    """Return the text of the screen; `capture_screen` checks that every line fits and contains no control characters."""
     app: Any = pilot.app
     assert not app._exit
     return text_of(capture_screen(app))

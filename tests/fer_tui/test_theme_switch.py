@@ -66,7 +66,7 @@ async def test_what_is_drawn_has_the_new_themes_colours(
             await until(pilot, lambda: pilot.app.screen is not pilot.app.mode_screen)
         pilot.app.theme = LIGHT.name
         for plot in pilot.app.mode_screen.query(LinePlot):
-            plot.render()  # a frame between the change of the theme's name and of its colours must not cache the old colours
+            plot.render()  # a frame drawn after the theme's name changes but before its colours do
         if how == "from another mode":
             await pilot.press(key)
         elif how == "below a dialog":
