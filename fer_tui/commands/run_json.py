@@ -24,7 +24,7 @@ def run_summary(run: RunSnapshot) -> dict[str, Any]:
 
 def run_result(run: RunSnapshot) -> dict[str, Any]:
     """Return a run's result as the training commands print it: `epochs` is the number of finished epochs."""
-    told = {
+    result = {
         **_name(run),
         "state": run.state,
         "epochs": len(run.history),
@@ -34,8 +34,8 @@ def run_result(run: RunSnapshot) -> dict[str, Any]:
         "message": run.message,
     }
     if run.config.get("protocol") == PUBLISHED.name:
-        told["val_accuracy_whole"] = run.metrics.get("accuracy")
-    return told
+        result["val_accuracy_whole"] = run.metrics.get("accuracy")
+    return result
 
 
 def _name(run: RunSnapshot) -> dict[str, Any]:

@@ -358,7 +358,7 @@ def test_compare_into_head(write_run: Callable[..., Path]):
     assert done.stderr == ""
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("arguments", [["compare"], ["compare", "--format", "csv"], ["runs", "--json"], ["--help"]])
 def test_a_full_disk_under_stdout(write_run: Callable[..., Path], arguments: list[str]):
     with Path("/dev/full").open("wb") as full:

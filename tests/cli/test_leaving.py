@@ -70,7 +70,7 @@ def in_mid_epoch(run: Path) -> RunFiles:
         now = read_run_files(run)
         return now if len(now.history) > done and 1 < now.batch < 300 else None
 
-    return wait_until(seen, f"{run}: no epoch came")
+    return wait_until(seen, f"{run}: no epoch finished")
 
 
 def is_stopped_whole(run: Path, before: RunFiles) -> RunFiles:

@@ -44,9 +44,9 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
 
     endless = (*common, *ENDLESS, "--trials", "1", "--runs", folder / "endless", "--json")
     process = RunningCommand(*endless)
-    wait_until(lambda: (folder / "endless").is_dir() and any((folder / "endless").iterdir()), "no run came")
+    wait_until(lambda: (folder / "endless").is_dir() and any((folder / "endless").iterdir()), "no run was created")
     run = only_run(folder / "endless")
-    wait_until(lambda: len(read_run_files(run).history) > 1, f"{run}: no epoch came")
+    wait_until(lambda: len(read_run_files(run).history) > 1, f"{run}: no epoch finished")
     process.signal(signal.SIGINT)
     interrupted = process.wait()
     resumed = fer(*endless, "--time-budget", "1s")

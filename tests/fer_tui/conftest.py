@@ -113,7 +113,7 @@ def is_whole(app: FerApp) -> bool:
 async def wait_for(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 90
     while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
+        assert time.monotonic() < deadline, "the condition did not become true"
         await pilot.pause(0.02)
 
 
@@ -185,7 +185,7 @@ def open_scene(deterministic_environment: None, write_run: Callable[..., Path], 
         try:
             await wait_for(pilot, lambda: words in text_of(capture_screen(pilot.app)))
         except AssertionError as error:
-            raise AssertionError(f"'{words}' never came:\n{text_of(capture_screen(pilot.app))}") from error
+            raise AssertionError(f"'{words}' did not appear:\n{text_of(capture_screen(pilot.app))}") from error
 
     @asynccontextmanager
     async def opened(name: str) -> AsyncIterator[Pilot[Any]]:

@@ -68,7 +68,7 @@ def spoken(name: str) -> str:
 
 
 def check(pilot: Pilot[Any]) -> str:
-    """Return the text of the screen; `capture_screen` checks that every line fits and contains no control characters."""
+    """Return the text of the screen; `capture_screen` checks its width and control characters."""
     app: Any = pilot.app
     assert not app._exit
     return text_of(capture_screen(app))
@@ -95,7 +95,7 @@ async def seen(pilot: Pilot[Any], until: Callable[..., Any], words: str) -> None
     try:
         await until(pilot, lambda: words in " ".join(check(pilot).split()))
     except AssertionError as error:
-        raise AssertionError(f"'{words}' never came:\n{check(pilot)}") from error
+        raise AssertionError(f"'{words}' did not appear:\n{check(pilot)}") from error
 
 
 async def click_everywhere(pilot: Pilot[Any], words: str) -> None:

@@ -91,7 +91,7 @@ async def test_only_a_switch_to_a_screen_that_is_made_paints_at_once(monkeypatch
     async with Modes().run_test() as pilot:
         await pilot.press("s", "f", "s")
     assert len(held) == 3, f"{UPGRADE}App.switch_mode no longer calls delay_update once; FastSwitchApp does nothing"
-    assert held[0] > held[1] == held[2] == private.AT_ONCE, f"{UPGRADE}FastSwitchApp holds the paint back by {held}"
+    assert held[0] > held[1] == held[2] == private.AT_ONCE, f"{UPGRADE}FastSwitchApp delays the paint by {held}"
 
 
 async def test_a_screen_that_keeps_the_style_sheet_is_opened_without_reading_it(monkeypatch: pytest.MonkeyPatch):
@@ -100,13 +100,13 @@ async def test_a_screen_that_keeps_the_style_sheet_is_opened_without_reading_it(
         real = Stylesheet.reparse
         monkeypatch.setattr(Stylesheet, "reparse", lambda sheet: (read.append(pilot.app.current_mode), real(sheet))[1])
         await pilot.press("n")
-        assert not read, f"{UPGRADE}mark_stylesheet_current no longer keeps it from being read for a new screen"
+        assert not read, f"{UPGRADE}a new screen parses the style sheet despite mark_stylesheet_current"
         styles, others = (pilot.app.get_screen_stack(mode)[0].styles for mode in ("new", "first"))
         assert styles.background == others.background, (
             f"{UPGRADE}mark_stylesheet_current leaves a new screen without styles"
         )
         await pilot.press("s")
-        assert read, f"{UPGRADE}a new screen is up to date by itself; drop mark_stylesheet_current"
+        assert read, f"{UPGRADE}a new screen no longer parses the style sheet; remove mark_stylesheet_current"
 
 
 async def test_a_mode_is_made_while_another_one_stays():
@@ -115,12 +115,12 @@ async def test_a_mode_is_made_while_another_one_stays():
         assert app.is_mode_loaded("first") and not app.is_mode_loaded("new")
         await private.preload_mode(pilot.app, "new")
         told = f"{UPGRADE}preload_mode (App._init_mode) "
-        assert app.is_mode_loaded("new"), f"{told}makes no screen"
+        assert app.is_mode_loaded("new"), f"{told}creates no screen"
         (made,) = pilot.app.get_screen_stack("new")
         assert isinstance(made, New) and made.is_mounted, f"{told}did not wait until the screen was mounted"
         assert pilot.app.current_mode == "first", f"{told}switches to the mode"
         await private.preload_mode(pilot.app, "new")
-        assert pilot.app.get_screen_stack("new") == [made], f"{told}makes a second screen"
+        assert pilot.app.get_screen_stack("new") == [made], f"{told}creates a second screen"
 
 
 def test_the_terminal_is_given_back_before_the_process_ends():
@@ -158,7 +158,9 @@ async def test_the_bindings_of_a_node_are_its_classs_and_what_that_inherits():
 
     async with opened(Below) as pilot:
         found = {(binding.key, binding.id) for binding in private.all_bindings(pilot.app.query_one(Below))}
-    assert found == {("x", "two"), ("y", "two"), ("z", "one")}, f"{UPGRADE}all_bindings (DOMNode._bindings) has others"
+    assert found == {("x", "two"), ("y", "two"), ("z", "one")}, (
+        f"{UPGRADE}all_bindings (DOMNode._bindings) returns other bindings"
+    )
 
 
 def test_the_users_keys_are_told():
@@ -218,10 +220,10 @@ async def test_a_plot_is_larger_than_the_terminal_that_plotext_knows():
         for width, height in ((30, 10), (400, 120), (36, 12)):
             plot.clear_figure()
             private.resize_plot(plot, width, height)
-            assert size() == (width, height), f"{told}leaves a plot at another size"
+            assert size() == (width, height), f"{told}sets another size"
         plot.clear_figure()
         plot.plotsize(400, 120)
-        assert size() != (400, 120), f"{told}is no longer wanted: plotsize alone does it"
+        assert size() != (400, 120), f"{told}is no longer needed: plotsize sets the size"
 
 
 async def test_the_application_of_a_server_has_its_routes():
@@ -303,8 +305,8 @@ def test_no_other_module_touches_a_private_name():
         for name in (*private_imports(tree), *private_attributes(tree), *private_of_bases(module, tree))
         if name not in PUBLIC
     ]
-    assert not found, "these belong into fer_tui/textual_private.py, each behind a function with a test:\n" + "\n".join(
-        found
+    assert not found, (
+        "move these private names to fer_tui/textual_private.py, each into a function with a test:\n" + "\n".join(found)
     )
 
 

@@ -115,10 +115,10 @@ def mounted(place: Path, options: str) -> Iterator[None]:
     place.mkdir()
     mount, umount = shutil.which("mount"), shutil.which("umount")
     if mount is None or umount is None:
-        pytest.skip("there is no mount command here")
+        pytest.skip("there is no mount command")
     done = subprocess.run([mount, "-t", "tmpfs", "-o", options, "none", place], capture_output=True, check=False)
     if done.returncode:
-        pytest.skip("a file system can't be mounted here")
+        pytest.skip("a file system can't be mounted")
     try:
         yield
     finally:

@@ -33,15 +33,15 @@ def capture_screen(app: App[Any]) -> CellGrid:
     width, height = app.size
     lines = [list(_cells(strip)) for strip in app.screen._compositor.render_strips()]
     if lines:
-        assert len(lines) == height, "the screen is not as high as the terminal"
-        assert all(len(line) == width for line in lines), "a line is not as wide as the terminal"
+        assert len(lines) == height, "the screen and the terminal differ in height"
+        assert all(len(line) == width for line in lines), "a line and the terminal differ in width"
     return lines
 
 
 def _cells(strip: Any) -> Iterator[Cell]:
     for segment in strip:
         style = _described(segment.style or Style())
-        assert segment.text.isprintable(), f"{segment.text!r} would steer the terminal"
+        assert segment.text.isprintable(), f"{segment.text!r} contains control characters"
         for character in segment.text:
             width = cell_len(character)
             yield from [Cell(character, style), Cell("", style)][:width] if width else ()
@@ -69,7 +69,7 @@ def format_snapshot(screens: Sequence[CellGrid]) -> str:
     """
     first, *others = screens
     for other in others:
-        assert text_of(other) == text_of(first), "a theme changes colours, not words"
+        assert text_of(other) == text_of(first), "the text differs between themes"
     lines = [
         [" | ".join(dict.fromkeys(styles)) for styles in zip(*([c.style for c in line] for line in same), strict=True)]
         for same in zip(*screens, strict=True)

@@ -205,7 +205,7 @@ def interruptions(place: Path) -> Interruptions:
     write_faces(place / "faces", per_class=20, seed=0)
     runs = place / "runs"
     started = RunningCommand("train", "--data", place / "faces", *SMALL, *ENDLESS, "--runs", runs)
-    run = wait_until(lambda: runs.is_dir() and any(runs.iterdir()) and only_run(runs), "no run directory came")
+    run = wait_until(lambda: runs.is_dir() and any(runs.iterdir()) and only_run(runs), "no run directory was created")
     answers: list[CommandResult] = []
 
     def ask() -> None:
@@ -252,7 +252,7 @@ def _resumed(run: Path, *, on_terminal: bool = False) -> RunningCommand:
 def _resumed_by_two(run: Path) -> tuple[RunningCommand, CommandResult]:
     """Resume in two processes at the same time; return the one that trains, and the other's result."""
     both = [_resumed(run), _resumed(run)]
-    wait_until(lambda: any(process.has_ended for process in both), f"{run}: both go on with it")
+    wait_until(lambda: any(process.has_ended for process in both), f"{run}: both processes train it")
     loser, winner = sorted(both, key=lambda process: not process.has_ended)
     return winner, loser.wait()
 
@@ -265,7 +265,7 @@ def _train_on(run: Path, epochs: int) -> RunFiles:
         seen = read_run_files(run)
         return seen if len(seen.history) >= done + epochs and seen.batch > 1 and not seen.message else None
 
-    return wait_until(is_in_mid_epoch, f"{run}: no epoch came")
+    return wait_until(is_in_mid_epoch, f"{run}: no epoch finished")
 
 
 def _interrupted(process: RunningCommand, run: Path, end: Callable[[], None]) -> Interruption:
@@ -283,7 +283,7 @@ def _interrupted_twice(run: Path) -> Interruption:
         lambda: (seen := read_run_files(run)).message == "loading TensorFlow" and seen, f"{run}: did not begin"
     )
     process.signal(signal.SIGINT)
-    wait_until(lambda: "once more" in process.err, "no answer to the signal")
+    wait_until(lambda: "Ctrl+C again" in process.err, "no message after the signal")
     process.signal(signal.SIGINT)
     answer = process.wait()
     return Interruption(answer, before, read_run_files(run), listed_state(run))
@@ -312,12 +312,12 @@ def full_disk(place: Path) -> FullDisk:
 def _fill(runs: Path, data: Path) -> FullDisk:
     write_faces(data, per_class=5, seed=0)
     process = RunningCommand("train", "--data", data, *SMALL, *ENDLESS, "--runs", runs)
-    run = wait_until(lambda: next(runs.iterdir(), None), "no run directory came")
+    run = wait_until(lambda: next(runs.iterdir(), None), "no run directory was created")
     _train_on(run, 1)
     filler = runs / ".filler"
     # Leave space for half a checkpoint.
-    room = wait_until(lambda: _size(run / "checkpoint" / "model.weights.h5"), "no checkpoint came") // 2
-    wait_until(lambda: process.has_ended or _fill_up(filler, room), "the full disk was not met")
+    room = wait_until(lambda: _size(run / "checkpoint" / "model.weights.h5"), "no checkpoint was written") // 2
+    wait_until(lambda: process.has_ended or _fill_up(filler, room), "the disk did not become full")
     failed = process.wait()
     left, failed_state = read_run_files(run), listed_state(run)
     _fill_up(filler, 0)
