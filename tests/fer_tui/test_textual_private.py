@@ -166,7 +166,7 @@ async def test_the_bindings_of_a_node_are_its_classs_and_what_that_inherits():
 def test_the_users_keys_are_told():
     app = App[None]()
     app.set_keymap({"two": "f2,?"})
-    told = f"{UPGRADE}keymap_override (App._keymap) tells others than set_keymap took"
+    told = f"{UPGRADE}keymap_override (App._keymap) returns other keys than set_keymap set"
     assert private.keymap_override(app, "two") == "f2,question_mark", told
     assert private.keymap_override(app, "one") is None, told
 
@@ -180,12 +180,12 @@ async def test_a_new_heading_is_drawn(screen_text: Callable[[Pilot[Any]], str]):
             private.set_column_labels(table, {"first": Text(heading)})
             await pilot.pause()
             shown = screen_text(pilot)
-            told = f"{UPGRADE}relabel (DataTable._update_count) draws no new heading"
+            told = f"{UPGRADE}set_column_labels (DataTable._update_count) does not draw the new heading"
             assert heading in shown and "stays" in shown, told
         table.ordered_columns[0].label = Text("silent")
         table.refresh()
         await pilot.pause()
-        told = f"{UPGRADE}a new label is drawn by itself; relabel can leave DataTable._update_count alone"
+        told = f"{UPGRADE}Textual draws a new label; set_column_labels no longer needs DataTable._update_count"
         assert "silent" not in screen_text(pilot), told
 
 
