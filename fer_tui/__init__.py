@@ -1,1 +1,1 @@
-"""fer-tui: the command line and the screens."""
+"""The command line and the screens of fer-tui."""

@@ -1,4 +1,4 @@
-"""`python -m fer_tui`."""
+"""Run fer-tui with `python -m fer_tui`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The Textual app: the modes, the themes, and the thread that follows the run directories."""
+"""The Textual app: modes, themes, keys, signals, and the thread that polls the run directories."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _inspect_screen() -> Screen[Any]:
 
 
 def import_modes() -> None:
-    """Import the modes while nobody waits for them, so that the first switch to one is as quick as the next."""
+    """Import the screens of all modes in the background, so that the first switch to a mode is fast."""
     from fer_tui.screens import compare, data, inspect, runs, train  # noqa: F401
     from fer_tui.widgets import run_tabs  # noqa: F401
 
@@ -77,7 +77,7 @@ def _open_commands() -> type[Provider]:
 
 
 class FerApp(Workbench):
-    """The workbench with its modes, dialogs and keys, and how it is left."""
+    """The app with its modes, dialogs and keys; it handles quitting and signals."""
 
     TITLE = "fer-tui"
     CSS_PATH = "app.tcss"
@@ -99,7 +99,7 @@ class FerApp(Workbench):
             show=False,
             key_display="?",
             id="app.help",
-            tooltip="The keys that work here",
+            tooltip="Show the available keys",
         ),
         Binding(
             "ctrl+p",
@@ -107,16 +107,18 @@ class FerApp(Workbench):
             "Palette",
             show=False,
             id="app.palette",
-            tooltip="Find any mode or action by name",
+            tooltip="Search modes and actions by name",
         ),
-        Binding("q", "quit", "Quit", show=False, id="app.quit", tooltip="Leave; runs of other processes go on"),
-        Binding("ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Leave, always"),
+        Binding("q", "quit", "Quit", show=False, id="app.quit", tooltip="Quit; runs of other processes continue"),
+        Binding(
+            "ctrl+q", "quit", "Quit", show=False, priority=True, id="app.quit_always", tooltip="Quit from anywhere"
+        ),
     ]
 
     def __init__(
         self, data: Path | None = None, runs: Path | None = None, *, settings: UserSettings | None = None
     ) -> None:
-        """See Workbench."""
+        """Create the app; `Workbench` describes the arguments."""
         super().__init__(data, runs, settings=settings, prepare=import_modes)
         self._signals: list[int] = []
         self._is_leaving = False
@@ -127,16 +129,16 @@ class FerApp(Workbench):
         self.set_keymap(self.settings.keys)
 
     def watch_theme(self) -> None:
-        """Begin with the chosen theme the next time too."""
+        """Store the chosen theme for the next session."""
         if self.is_running:
             self.state_store.update(theme=self.theme)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        """What our style sheet asks of themes that are not ours."""
+        """Return the variables that the style sheet uses and Textual's own themes lack."""
         return FALLBACK
 
     def on_mount(self) -> None:
-        """Open the first mode and begin to follow the runs."""
+        """Open the first mode and start to poll the runs."""
         if not self.is_headless:
             for number in terminal.SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
@@ -144,12 +146,12 @@ class FerApp(Workbench):
         self.run_worker(self.poller.run, thread=True, group="watch", name="watcher", exit_on_error=True)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Leave where that was only waiting for the training to end."""
+        """Exit when the training has ended, if the user has quit before."""
         if event.worker.group == "train" and event.worker.is_finished and self._is_leaving:
             self.exit()
 
     async def action_quit(self) -> None:
-        """Leave; ask first where a training would end with the app."""
+        """Quit; ask for confirmation if a training of this app is running."""
         from fer_tui.dialogs.confirm import ConfirmScreen
         from fer_tui.dialogs.leaving import LeavingScreen
 
@@ -158,8 +160,8 @@ class FerApp(Workbench):
         elif not self.queue.is_busy:
             self.exit()
         elif not isinstance(self.screen, ConfirmScreen):
-            question = "A training is under way.\nStop it after its batch and leave? The last whole epoch is kept."
-            self.push_screen(ConfirmScreen(question, "Stop and leave"), self._leave)
+            question = "A training is running.\nStop it after its batch and quit? Its last complete epoch is saved."
+            self.push_screen(ConfirmScreen(question, "Stop and quit"), self._leave)
 
     def _leave(self, yes: bool | None) -> None:
         from fer_tui.dialogs.leaving import LeavingScreen
@@ -174,7 +176,7 @@ class FerApp(Workbench):
         self.push_screen(LeavingScreen())
 
     def _on_signal(self, number: int) -> None:
-        """A dropped line or a request to end: the first stops after the batch, a second one at once."""
+        """Stop the training after its batch and exit at the first signal; exit at once at the second."""
         self._signals.append(number)
         if len(self._signals) > 1:
             self.exit_now(128 + number)
@@ -182,20 +184,20 @@ class FerApp(Workbench):
         self.exit()
 
     def on_hung_up(self) -> None:
-        """The terminal is gone without a signal, or with one that may still come: it tells of the same."""
+        """Handle a closed terminal like SIGHUP, and ignore a SIGHUP that follows."""
         if not self._signals:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             self._on_signal(signal.SIGHUP)
 
     @property
     def exit_status(self) -> int:
-        """What the process ends with: 128 + the signal that ended it, else the app's own."""
+        """The exit status of the process: 128 + the first signal's number, else the app's return code."""
         return 128 + self._signals[0] if self._signals else self.return_code or 0
 
     # What the screens show
 
     def on_log_grown(self, message: LogGrown) -> None:
-        """Hand the lines to the screen that shows them."""
+        """Pass the lines to the Runs screen."""
         from fer_tui.screens.runs import RunsScreen
 
         screen = self.get_screen_stack("runs")[0] if self.is_mode_loaded("runs") else None
@@ -203,7 +205,7 @@ class FerApp(Workbench):
             screen.show_log(message.run, message.lines, is_new=message.is_new)
 
     def action_next_theme(self) -> None:
-        """Change to the next theme of ours."""
+        """Change to the next of fer-tui's own themes."""
         names = [theme.name for theme in THEMES]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
 
@@ -215,14 +217,14 @@ class FerApp(Workbench):
             self.push_screen(HelpScreen(list(self.screen.active_bindings.values())))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette: modes, what the screen can do now, themes, help and quitting."""
+        """Return the palette's commands: modes, the screen's current actions, themes, help and quit."""
         from fer_tui.palette import system_commands
 
         return system_commands(self, screen)
 
     @property
     def mode_screen(self) -> ModeScreen | None:
-        """The mode's own screen, below any dialog."""
+        """The screen of the current mode, below any dialog."""
         from fer_tui.screens.mode_screen import ModeScreen
 
         return next((screen for screen in self.screen_stack if isinstance(screen, ModeScreen)), None)

@@ -1,4 +1,4 @@
-"""The command line: `main` is the console script `fer-tui`."""
+"""The command line; the console script `fer-tui` calls `main`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from core.errors import FerError
 
-# The options of the screens, as `fer_tui.commands.group` has them too.
+# The options of the screens, which `fer_tui.commands.group` defines too.
 _VALUES: Mapping[str, Callable[[str], Any]] = {"data": Path, "runs": Path, "theme": str}
 _NO_MOUSE = "no-mouse"
-# What an error calls `field`, where the command line has another name for it than `--field`.
+# The command line's names for those fields of errors that are not named `--field`.
 _NAMES: Mapping[str, str] = {"output": "OUTPUT", "target": "--output", "kind": "--to"}
-# Options that were flags once, and may stand without a value.
+# Former flags that now take a value; they may still be given without one.
 _ONCE_FLAGS = ("--jit-compile",)
-# Set where a shell asks for completions.
+# The environment variable that a shell sets to request completions.
 COMPLETION = "_FER_TUI_COMPLETE"
 
 
@@ -30,17 +30,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Open the screens, or run a command.
 
     Returns:
-        0 done, 1 the work failed, 2 the command line or config is wrong, 130 and the like interrupted.
+        The exit status: 0 for success, 1 for a failure, 2 for a wrong command line or config, and 128 + number (such
+        as 130 for Ctrl+C) for a signal.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     intruder = foreign_core()
     if intruder is not None:
         sys.stderr.write(
-            f"fer-tui: {intruder}: another package named 'core' hides fer-tui's own; run 'fer-tui' and not "
-            "'python -m fer_tui' there, and take its folder out of PYTHONPATH\n"
+            f"fer-tui: {intruder}: another package named 'core' hides fer-tui's own; run 'fer-tui' instead of "
+            "'python -m fer_tui', and remove the package's folder from PYTHONPATH\n"
         )
         return 1
-    # Not before: the other package has no such modules.
+    # Import these only now: the other package does not have these modules.
     from core.errors import ConfigError, FerError, first_line
     from core.system import log
     from core.system.program import set_up_program
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         wanted = parse_screen_options(arguments)
         if wanted is not None:
-            # A sixth of the time to the first paint; the follower turns it on again.
+            # Garbage collection takes a sixth of the time to the first paint; the poller enables it again.
             gc.disable()
             from fer_tui.launch import run_app
 
@@ -65,14 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.print_error(format_error(error))
         return 2 if isinstance(error, ConfigError) else 1
     except BrokenPipeError:
-        # The reader of a pipe has left, and wants to hear no more.
+        # The reader of the pipe has closed it.
         output.discard_stdout()
         return 1
     except OSError as error:
         output.discard_stdout()
-        output.print_error(
-            f"{error.filename or 'stdout'}: {error.strerror or error}; the command could not be finished"
-        )
+        output.print_error(f"{error.filename or 'stdout'}: {error.strerror or error}; the command did not finish")
         return 1
     except Exception as error:
         if hasattr(error, "format_message"):
@@ -82,21 +81,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.write(2, traceback.format_exc().encode(errors="backslashreplace"))
         first = first_line(error, "no message")
         output.print_error(
-            f"{type(error).__name__}: {first}; a fault of fer-tui, its traceback is in {terminal.app_log_path()}"
+            f"{type(error).__name__}: {first}; this is a bug in fer-tui; the traceback is in {terminal.app_log_path()}"
         )
         return 1
     return status if isinstance(status, int) else 0
 
 
 def format_error(error: FerError) -> str:
-    """An error as the user of a command reads it: with the option or argument, or the file's key, that is wrong."""
+    """Format an error for the command line; it names the wrong option or argument, or the wrong key of a file."""
     if error.source or not error.field:
         return str(error)
     return f"{_NAMES.get(error.field) or '--' + error.field.replace('_', '-')}: {error.message}"
 
 
 def foreign_core() -> str | None:
-    """Find the package named `core` that Python would import in place of ours; None if it is ours."""
+    """Return the path of another package that Python would import as `core`; None if it would import fer-tui's."""
     ours = Path(__file__).resolve().parent.parent / "core"
     found = find_spec("core")
     places = (
@@ -108,9 +107,12 @@ def foreign_core() -> str | None:
 
 
 def parse_screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:
-    """The arguments of `fer_tui.launch.run_app` where only the screens are wanted; None for any other command line.
+    """Parse a command line that only opens the screens into the arguments of `fer_tui.launch.run_app`.
 
-    Typer gives the same, and takes a third of the time until the first paint for it.
+    Typer would take a third of the time to the first paint for it.
+
+    Returns:
+        The arguments, or None for any other command line.
     """
     if COMPLETION in os.environ:
         return None
@@ -118,7 +120,7 @@ def parse_screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:
         options, rest = getopt.getopt(list(arguments), "", [*(f"{name}=" for name in _VALUES), _NO_MOUSE])
     except getopt.GetoptError:
         return None
-    # It would take an abbreviation too.
+    # Reject abbreviations, which getopt accepts.
     written = {argument.partition("=")[0] for argument in arguments}
     if rest or not all(name in written for name, _ in options):
         return None
@@ -130,16 +132,16 @@ def parse_screen_options(arguments: Sequence[str]) -> dict[str, Any] | None:
 
 
 def expand_former_flags(arguments: Sequence[str]) -> list[str]:
-    """The arguments, with `on` for an option that stands without its value, and `off` for its `--no-` form."""
-    said: list[str] = []
+    """Add the value `on` to a former flag without a value, and replace its `--no-` form by the value `off`."""
+    expanded: list[str] = []
     for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
         option = argument.replace("--no-", "--", 1)
         has_value = following and not following.startswith("-")
         if option not in _ONCE_FLAGS or (option == argument and has_value):
-            said.append(argument)
+            expanded.append(argument)
         else:
-            said.append(f"{option}={'on' if option == argument else 'off'}")
-    return said
+            expanded.append(f"{option}={'on' if option == argument else 'off'}")
+    return expanded
 
 
 def _run_command(arguments: list[str]) -> Any:

@@ -1,4 +1,4 @@
-"""A key as it is shown now: the one in force, whatever the user has put in place of ours."""
+"""The labels of keys, as the footer and the tabs show them; they include the user's own keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fer_tui.textual_private import all_bindings, keymap_override
 
 
 def key_label(node: DOMNode, binding_id: str) -> str:
-    """The key in force for an action of a node or of the app, as the footer shows it; empty where there is none."""
+    """Return the current key of an action of a node or the app, as the footer shows it; empty if it has no key."""
     app = node.app
     for owner in (node, app):
         for binding in all_bindings(owner):
@@ -20,6 +20,6 @@ def key_label(node: DOMNode, binding_id: str) -> str:
 
 
 def tab_label(node: DOMNode, name: str) -> str:
-    """A mode as its tab shows it: the key in force and the title."""
+    """Return the label of a mode's tab: its current key and its title."""
     title = next(mode.title for mode in SHOWN_MODES if mode.name == name)
     return f"{key_label(node, f'app.{name}')} {title}".strip()

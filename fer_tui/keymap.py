@@ -1,4 +1,4 @@
-"""The keys of every action of ours, and the user's own in their place."""
+"""The keys of all actions, and the check of the user's own keys."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MODIFIERS = {"ctrl", "shift", "alt", "super", "hyper", "meta"}
 
 @dataclass(frozen=True)
 class Action:
-    """What a binding of ours does: its id, its keys as Textual names them, its words, and the class that has it."""
+    """An action with its binding: id, keys by Textual's names, description, tooltip, and the class that defines it."""
 
     id: str
     keys: tuple[str, ...]
@@ -43,7 +43,7 @@ def _modules() -> list[ModuleType]:
 
 
 def _classes(module: ModuleType) -> list[type[DOMNode]]:
-    """The nodes that a module defines."""
+    """Return the DOM node classes that a module defines."""
     return [
         value
         for value in vars(module).values()
@@ -59,7 +59,7 @@ def _own_bindings(kind: type[DOMNode]) -> Iterator[Binding]:
 
 
 def actions() -> dict[str, Action]:
-    """Every action of ours by its binding's id, the app's first; imports every screen and widget."""
+    """Return fer-tui's actions by the ids of their bindings, the app's first. Imports all screens and widgets."""
     return {
         str(binding.id): Action(
             str(binding.id), _parse_keys(binding.key), binding.description, binding.tooltip, binding.action, kind
@@ -71,16 +71,16 @@ def actions() -> dict[str, Action]:
 
 
 def _parse_keys(keys: str) -> tuple[str, ...]:
-    """Comma separated keys, each as Textual names it: `?` is `question_mark`.
+    """Split comma-separated keys and return Textual's names for them: `?` is `question_mark`.
 
     Raises:
-        InvalidBinding: there is nothing between two commas.
+        InvalidBinding: a key between two commas is missing.
     """
     return tuple(binding.key for binding in Binding.make_bindings([Binding(keys, "")]))
 
 
 def format_keys(keys: Iterable[str]) -> str:
-    """Keys as a person would write them in a settings file: `?` for `question_mark`."""
+    """Format keys for a settings file: `?` for `question_mark`."""
     return ",".join(character if (character := _character(key)) and character in _SIGNS else key for key in keys)
 
 
@@ -95,14 +95,14 @@ def _is_key(key: str) -> bool:
 
 
 def check_keys(keymap: Mapping[str, str], *, source: str) -> None:
-    """Check the user's keys: that every id and key is one, and that no two actions of one screen share a key.
+    """Check that the ids and keys exist, and that no two actions of one screen share a key.
 
     Args:
-        keymap: binding ids to comma separated keys.
-        source: what an error names.
+        keymap: maps binding ids to comma-separated keys.
+        source: the name of the settings file's table, for errors.
 
     Raises:
-        ConfigError: an id or a key is unknown, or a key would do two things.
+        ConfigError: an id or a key is unknown, or one key is bound to two actions.
     """
     if not keymap:
         return
@@ -116,7 +116,7 @@ def check_keys(keymap: Mapping[str, str], *, source: str) -> None:
         except InvalidBinding:
             wrong = keys
         if wrong is not None:
-            raise ConfigError(name, f"'{wrong}' is no key; write it like x, f2, ctrl+s or 'x,f2'", source=source)
+            raise ConfigError(name, f"unknown key '{wrong}'; write a key like x, f2, ctrl+s or 'x,f2'", source=source)
     for screen in _screens():
         _check_screen(screen, known, {name: _parse_keys(keys) for name, keys in keymap.items()}, source)
 
@@ -124,7 +124,7 @@ def check_keys(keymap: Mapping[str, str], *, source: str) -> None:
 def _check_screen(
     screen: frozenset[type[DOMNode]], known: Mapping[str, Action], remapped: Mapping[str, tuple[str, ...]], source: str
 ) -> None:
-    """Refuse a key of the user's that another action of the screen has, or a table needs for its cursor."""
+    """Raise an error if a user's key belongs to another action of the screen, or moves the cursor or focus."""
     here = [action for action in known.values() if action.owner in screen]
     reserved = _cursor_keys()
     for action in here:
@@ -136,20 +136,20 @@ def _check_screen(
             for other in here:
                 if other.action != action.action and key in remapped.get(other.id, other.keys):
                     raise ConfigError(
-                        f"'{key}' would be both {action.id} and {other.id} on one screen; change one of them",
+                        f"'{key}' is bound to both {action.id} and {other.id} on one screen; change one of them",
                         source=source,
                     )
 
 
 def _cursor_keys() -> set[str]:
-    """The keys that tables and screens need for themselves; Textual gives their bindings no id."""
+    """Return the keys that Textual's tables and screens use; their bindings have no ids."""
     from textual.widgets import DataTable
 
     return {binding.key for kind in (DataTable, Screen) for binding in Binding.make_bindings(kind.BINDINGS)}
 
 
 def _screens() -> Iterable[frozenset[type[DOMNode]]]:
-    """The classes of ours whose keys work together: a screen, its widgets and, but for dialogs, the app."""
+    """Yield the classes whose keys are active together: a screen, its widgets and, except for dialogs, the app."""
     from fer_tui.app import FerApp
 
     for module in _modules():
@@ -160,7 +160,7 @@ def _screens() -> Iterable[frozenset[type[DOMNode]]]:
 
 
 def _used(module: ModuleType, seen: set[str]) -> Iterator[type[DOMNode]]:
-    """The widgets that a module's classes are made of, as far as its imports tell."""
+    """Yield the widgets that a module imports, directly or through other widgets."""
     seen.add(module.__name__)
     for value in list(vars(module).values()):
         if isinstance(value, type) and value.__module__.startswith("fer_tui.widgets."):

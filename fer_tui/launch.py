@@ -1,4 +1,4 @@
-"""Opening the screens: the settings, the terminal for them alone, and the status that they end with."""
+"""Open the screens: load the settings, reserve the terminal and run the app."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def run_app(data: Path | None = None, runs: Path | None = None, *, theme: str | 
     """Open the screens.
 
     Args:
-        data: a data set to read at once, else the settings'.
-        runs: RUNS, else $FER_TUI_RUNS, else the settings', else ./runs.
-        theme: a theme's name, else the settings' or the one chosen last.
-        mouse: whether to take the mouse where the settings do.
+        data: the data set to open; default the setting `data`.
+        runs: the folder of runs; default $FER_TUI_RUNS, the setting `runs` or ./runs.
+        theme: a theme's name; default the setting `theme` or the theme last chosen.
+        mouse: whether to capture the mouse, if the setting `mouse` allows it.
 
     Returns:
         The exit status.
 
     Raises:
-        ConfigError: the settings or the theme's name are wrong.
+        ConfigError: a setting is wrong or the theme is unknown.
     """
     if theme is not None and theme not in theme_names():
         raise ConfigError("theme", unknown_theme_message(theme))
@@ -38,7 +38,7 @@ def run_app(data: Path | None = None, runs: Path | None = None, *, theme: str | 
         settings = replace(settings, theme=theme)
     folder = runs or (None if os.environ.get("FER_TUI_RUNS") else settings.runs)
     if not constants.DRIVER and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        output.print_error("the screens need a terminal; 'fer-tui --help' lists the commands, which don't")
+        output.print_error("the screens need a terminal; 'fer-tui --help' lists commands that don't need one")
         return 2
     with terminal.reserve_terminal():
         app = FerApp(data or settings.data, folder, settings=settings)

@@ -1,4 +1,4 @@
-"""The modes of the app: a key, a tab and a screen each, imported when it is first wanted."""
+"""The modes of the app. Each has a key, a tab and a screen, which is imported at its first use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mode:
-    """A mode of the app: its key, its title on the tab, and what it is for."""
+    """A mode of the app: its name, its key, the title on its tab, and its purpose."""
 
     name: str
     key: str
@@ -16,9 +16,9 @@ class Mode:
 
 
 SHOWN_MODES = (
-    Mode("data", "1", "Data", "Look at a folder of faces and what is wrong with it"),
-    Mode("train", "2", "Train", "Choose models and settings, and start their training"),
-    Mode("runs", "3", "Runs", "Watch every run, finished or under way"),
-    Mode("compare", "4", "Compare", "Runs, baselines and the article's figures in one table"),
-    Mode("inspect", "5", "Inspect", "Where a run is right and wrong, face by face"),
+    Mode("data", "1", "Data", "Browse a data set and its problems"),
+    Mode("train", "2", "Train", "Choose models and settings, and start training"),
+    Mode("runs", "3", "Runs", "Watch running and finished runs"),
+    Mode("compare", "4", "Compare", "Compare runs with baselines and the article"),
+    Mode("inspect", "5", "Inspect", "Inspect a run's predictions, face by face"),
 )

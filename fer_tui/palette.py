@@ -1,4 +1,4 @@
-"""The palette's commands: what the app and the screen can do, and opening a run or a training by its name."""
+"""The command palette: the actions of the app and the screen, and commands that open a run or a model by name."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def system_commands(app: Workbench, screen: Screen[Any]) -> Iterator[SystemCommand]:
-    """Modes, what the screen can do now, themes, help and quitting, each with its key."""
+    """Yield the commands for modes, the screen's current actions, themes, help and quit, with their keys."""
 
     def do(action: str) -> Callable[[], object]:
         return lambda: app.call_later(app.run_action, action)
 
-    def with_key(binding_id: str, told: str) -> str:
-        return escape(f"{key_label(app, binding_id)}  {told}")
+    def with_key(binding_id: str, text: str) -> str:
+        return escape(f"{key_label(app, binding_id)}  {text}")
 
     for mode in SHOWN_MODES:
-        told = with_key(f"app.{mode.name}", mode.purpose)
-        yield SystemCommand(mode.title, told, lambda name=mode.name: app.action_mode(name))
+        help_text = with_key(f"app.{mode.name}", mode.purpose)
+        yield SystemCommand(mode.title, help_text, lambda name=mode.name: app.action_mode(name))
     for active in screen.active_bindings.values():
         if active.node is screen and active.enabled and active.binding.id:
             yield SystemCommand(
@@ -39,14 +39,16 @@ def system_commands(app: Workbench, screen: Screen[Any]) -> Iterator[SystemComma
                 escape(f"{app.get_key_display(active.binding)}  {active.tooltip}"),
                 lambda action=active.binding.action: app.call_later(app.run_action, action, screen),
             )
-    yield SystemCommand("Next theme", "Dark, light, and safe for any colour vision in turn", do("app.next_theme"))
-    yield SystemCommand("Theme", "Dark, light, safe for any colour vision, and more", app.action_change_theme)
-    yield SystemCommand("Help", with_key("app.help", "The keys that work here"), do("app.help"))
-    yield SystemCommand("Quit", with_key("app.quit", "Leave; runs of other processes go on"), app.action_quit)
+    yield SystemCommand(
+        "Next theme", "Switch between the dark, light and colour-blind safe theme", do("app.next_theme")
+    )
+    yield SystemCommand("Theme", "Choose a theme", app.action_change_theme)
+    yield SystemCommand("Help", with_key("app.help", "Show the available keys"), do("app.help"))
+    yield SystemCommand("Quit", with_key("app.quit", "Quit; runs of other processes continue"), app.action_quit)
 
 
 class PaletteEntry(NamedTuple):
-    """What is offered: its words, what is said of it, and what opens it."""
+    """An entry of the palette: its text, its help, and the function that opens it."""
 
     text: str
     help: str
@@ -54,7 +56,7 @@ class PaletteEntry(NamedTuple):
 
 
 class OpenCommands(Provider):
-    """Finds runs and models by some of their letters."""
+    """Finds runs and models by fuzzy search."""
 
     def _offers(self) -> Iterator[PaletteEntry]:
         app = cast("Workbench", self.app)
@@ -68,12 +70,12 @@ class OpenCommands(Provider):
             )
 
     async def search(self, query: str) -> Hits:
-        """The runs and models that have the letters of the query, in order."""
+        """Yield the runs and models whose names contain the query's letters in order."""
         matcher = self.matcher(query)
         for offer in self._offers():
             score, offsets = matcher.fuzzy_search.match(query, offer.text)
             if score > 0:
-                # Textual's own highlighting reads a name as markup.
+                # Highlight the match here, because Textual's own highlighting parses a name as markup.
                 shown = Content(offer.text)
                 for offset in offsets:
                     shown = shown.stylize(matcher.match_style, offset, offset + 1)

@@ -1,4 +1,4 @@
-"""The user's settings file: one TOML file, read at the start and checked, never written."""
+"""The user's settings file: a TOML file that fer-tui reads and checks at start-up and never writes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 _TABLES = ("keys", "train", "presets")
-
-
-_REMEDY = "'fer-tui settings --example' shows what may stand there"
+_REMEDY = "'fer-tui settings --example' shows the allowed keys and values"
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -32,7 +30,7 @@ def _flat(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def unknown_theme_message(name: str) -> str:
-    """What is said of a theme that is none, with the nearest that is."""
+    """Return the error message for an unknown theme, with the most similar theme's name."""
     from fer_tui.themes import theme_names
 
     names = theme_names()
@@ -40,7 +38,7 @@ def unknown_theme_message(name: str) -> str:
 
 
 def settings_path() -> Path:
-    """$FER_TUI_CONFIG, else config.toml in the user's folder for settings; it need not be there."""
+    """Return $FER_TUI_CONFIG, or the path of config.toml in the user's config folder. The file need not exist."""
     from platformdirs import user_config_path
 
     named = os.environ.get("FER_TUI_CONFIG")
@@ -48,13 +46,13 @@ def settings_path() -> Path:
 
 
 def load_settings(path: Path | None = None) -> UserSettings:
-    """Read and check the settings; the defaults where there is no file.
+    """Read and check the settings; return the defaults if there is no file.
 
     Args:
-        path: the file, else `settings_path()`.
+        path: the settings file; default `settings_path()`.
 
     Raises:
-        ConfigError: a file that was named is missing, can't be read or is not TOML, or a key or value is wrong.
+        ConfigError: the given file is missing, unreadable or not TOML, or a key or value is wrong.
     """
     is_named = path is not None or bool(os.environ.get("FER_TUI_CONFIG"))
     path = path or settings_path()
@@ -77,18 +75,18 @@ def load_settings(path: Path | None = None) -> UserSettings:
 
 
 def _checked(content: dict[str, Any], path: Path) -> UserSettings:
-    """The settings of a file's content, whose types are right, whose theme there is and whose paths begin at a root."""
+    """Convert a file's content to settings: check types and theme, and expand `~` in paths."""
     from pydantic import TypeAdapter, ValidationError
 
     from fer_tui.themes import theme_names
 
     if isinstance(content.get("keys"), dict):
-        # TOML reads `runs.stop = "x"` as a table in a table.
+        # TOML parses `runs.stop = "x"` as a nested table.
         content["keys"] = dict(_flat(content["keys"]))
     try:
         settings = TypeAdapter(UserSettings).validate_python(content)
     except ValidationError as error:
-        raise _first_fault(error, path) from None
+        raise _first_error(error, path) from None
     if settings.theme is not None and settings.theme not in theme_names():
         raise ConfigError("theme", unknown_theme_message(settings.theme), source=str(path))
     for name in ("runs", "data"):
@@ -97,7 +95,7 @@ def _checked(content: dict[str, Any], path: Path) -> UserSettings:
             try:
                 settings = replace(settings, **{name: place.expanduser()})
             except RuntimeError:
-                message = "names the home of a user whom nobody knows"
+                message = "names the home folder of an unknown user"
                 raise ConfigError(name, message, source=str(path)) from None
     return settings
 
@@ -105,14 +103,14 @@ def _checked(content: dict[str, Any], path: Path) -> UserSettings:
 def _check_run_settings(values: dict[str, Any], elsewhere: tuple[str, ...], source: str) -> None:
     for name in elsewhere:
         if name in values:
-            raise ConfigError(f"'{name}' is chosen on the screens; take it out of this table", source=source)
+            raise ConfigError(f"'{name}' is chosen on the screens; remove it from this table", source=source)
     from core.config import training_config as configs
 
     configs.check_settings(values, source=source)
 
 
-def _first_fault(error: ValidationError, path: Path) -> ConfigError:
-    """The first fault that pydantic found, with the key and what to do."""
+def _first_error(error: ValidationError, path: Path) -> ConfigError:
+    """Convert pydantic's first error to a ConfigError that names the key and the remedy."""
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "unexpected_keyword_argument":
@@ -123,29 +121,29 @@ def _first_fault(error: ValidationError, path: Path) -> ConfigError:
 
 
 def example() -> str:
-    """A settings file with every key, its help and its default, all of it commented out."""
+    """Return a settings file with all keys, their descriptions and defaults, commented out."""
     return "\n".join(_example_lines()) + "\n"
 
 
 def _example_lines() -> Iterator[str]:
-    told = {name: each.metadata["description"] for name, each in FIELDS.items()}
+    descriptions = {name: each.metadata["description"] for name, each in FIELDS.items()}
     yield f"# Settings of fer-tui: {settings_path()}"
-    yield "# A line '#name = value' is a setting with its default; take the '#' away and change it."
+    yield "# A line '#name = value' is a setting with its default. To change it, remove the '#' and edit the value."
     defaults = {"theme": "fer-dark", "runs": "runs", "data": "faces"}
     for name, each in FIELDS.items():
         if name not in _TABLES:
-            yield from ("", f"# {told[name]}", f"#{name} = {_toml(defaults.get(name, each.default))}")
-    yield from ("", f"# {told['keys']}", "#[keys]")
+            yield from ("", f"# {descriptions[name]}", f"#{name} = {_toml(defaults.get(name, each.default))}")
+    yield from ("", f"# {descriptions['keys']}", "#[keys]")
     for action in keymap.actions().values():
         what = f"{action.description}: {action.tooltip}"
         yield f"#{action.id} = {_toml(keymap.format_keys(action.keys))}  # {what}"
-    yield from ("", f"# {told['train']}", "#[train]")
+    yield from ("", f"# {descriptions['train']}", "#[train]")
     from core.config import training_config as configs
 
     for name, setting in configs.TrainingConfig.model_fields.items():
         if not setting.is_required():
             yield from (f"# {setting.description}", f"#{name} = {_toml(setting.default)}")
-    yield from ("", f"# {told['presets']}")
+    yield from ("", f"# {descriptions['presets']}")
     for presets in FIELDS["presets"].metadata["examples"]:
         for name, preset in presets.items():
             yield f"#[presets.{name}]"
@@ -153,5 +151,5 @@ def _example_lines() -> Iterator[str]:
 
 
 def _toml(value: Any) -> str:
-    """A plain value as TOML; None as the word that stands for it in a run's settings."""
+    """Format a plain value as TOML; None becomes "none", as in a run's settings."""
     return json.dumps("none" if value is None else value, ensure_ascii=False)

@@ -1,7 +1,8 @@
-"""The private names of Textual, textual-plotext and textual-serve that the app leans on: read this before an upgrade.
+"""All uses of private names of Textual, textual-plotext and textual-serve. Read this before you upgrade them.
 
-Each function or class leans on one of them, and says which, why, and what public API would replace it. The tests of
-this module try each on the installed versions, and find private names in any other module of `fer_tui`.
+Each function or class uses one private name. Its docstring states the name, the reason, and the public API that would
+replace it. The tests of this module check each name on the installed versions, and check that no other module of
+`fer_tui` uses private names.
 """
 
 from __future__ import annotations
@@ -23,29 +24,30 @@ if TYPE_CHECKING:
     from textual_plotext import Plot
     from textual_serve.server import Server
 
-# Seconds that a paint is held back by at a switch to a screen that is made already.
+# The delay of the paint, in seconds, at a switch to a mode whose screen exists.
 AT_ONCE = 0.01
 
 
 class FastSwitchApp(App[None]):
-    """An app that switches at once to a mode whose screen is made already.
+    """An app that switches at once to a mode whose screen exists.
 
-    Leans on: `App.switch_mode` calls `self.delay_update()` without a time. Both are public, the call is not promised.
-    Why: Textual holds the paint back by 0.05 s at every switch, also where there is nothing to wait for.
-    Instead: a delay that `switch_mode` takes, or that Textual leaves out for a screen that is made.
+    Uses: `App.switch_mode` calls `self.delay_update()` without a delay. Both methods are public, but the call is not
+        documented.
+    Reason: Textual delays the paint by 0.05 s at every switch, even to a screen that is ready.
+    Replacement: a `delay` argument of `switch_mode`, or no delay in Textual for a screen that exists.
     """
 
     _delay: float | None = None
 
     def is_mode_loaded(self, mode: str) -> bool:
-        """Whether a mode's screen is made already."""
+        """Return whether a mode's screen exists."""
         try:
             return bool(self.get_screen_stack(mode))
         except KeyError:
             return False
 
     def switch_mode(self, mode: str) -> AwaitMount:
-        """Switch to a mode: at once where its screen is made already, else when it is whole."""
+        """Switch to a mode: at once if its screen exists, else after Textual's delay."""
         self._delay = AT_ONCE if self.is_mode_loaded(mode) else None
         try:
             return super().switch_mode(mode)
@@ -53,20 +55,20 @@ class FastSwitchApp(App[None]):
             self._delay = None
 
     def delay_update(self, delay: float = 0.05) -> None:
-        """Hold the paint back."""
+        """Delay the paint."""
         super().delay_update(self._delay or delay)
 
 
 class DisplayTextInput(Input):
-    """A text field that draws something else than its value, character by character.
+    """An input that displays each character of its value as another character.
 
-    Leans on: `Input._value`, the text that is drawn and measured.
-    Why: a highlighter gets the text after Rich has taken control characters out, so that the cursor would be wrong.
-    Instead: a public method of Input that gives the text to draw.
+    Uses: `Input._value`, the text that Textual draws and measures.
+    Reason: a highlighter receives the text without control characters, so the cursor would be in the wrong place.
+    Replacement: a public method of `Input` that returns the text to draw.
     """
 
     def display_text(self) -> str:
-        """What is drawn; of as many characters as the value."""
+        """Return the text to draw, which must have as many characters as the value."""
         return self.value
 
     @property
@@ -75,39 +77,39 @@ class DisplayTextInput(Input):
 
 
 def preload_mode(app: App[Any], mode: str) -> AwaitMount:
-    """Make a mode's screen and leave the app in the mode that it is in; nothing where it is made already.
+    """Create a mode's screen, if it does not exist, without a switch to it.
 
-    Leans on: `App._init_mode`.
-    Why: a screen's first opening takes a tenth of a second, and ten times that beside a training.
-    Instead: a public method that makes a mode without switching to it.
+    Uses: `App._init_mode`.
+    Reason: the first opening of a screen takes 0.1 s, and 1 s during a training.
+    Replacement: a public method that creates a mode's screen without a switch to it.
 
     Args:
         app: a running app.
         mode: one of its MODES.
 
     Returns:
-        What waits until the screen is mounted.
+        An awaitable that waits until the screen is mounted.
     """
     return app._init_mode(mode)
 
 
 def mark_stylesheet_current(screen: Screen[Any]) -> None:
-    """Take a screen that is new for one that has the app's style sheet of now; nothing outside the app's own tasks.
+    """Mark a new screen as up to date with the app's style sheet; do nothing if there is no active app.
 
-    Leans on: `Screen._css_update_count`, which Textual compares with `App._css_update_count`.
-    Why: Textual would parse the whole style sheet again, twice, at the first opening of every screen.
-    Instead: nothing, once Textual counts a new screen as up to date.
+    Uses: `Screen._css_update_count`, which Textual compares with `App._css_update_count`.
+    Reason: Textual would parse the whole style sheet twice at the first opening of every screen.
+    Replacement: none needed once Textual treats a new screen as up to date.
     """
-    with contextlib.suppress(RuntimeError):  # there is no active app
+    with contextlib.suppress(RuntimeError):  # no active app
         screen._css_update_count = screen.app._css_update_count
 
 
 def restore_terminal(app: App[Any]) -> None:
-    """Make the terminal what it was before the app, at once; nothing where the app has none.
+    """Restore the terminal to its state before the app; do nothing if the app has no driver.
 
-    Leans on: `App._driver`.
-    Why: the process is about to end without the event loop, which `App.exit` needs.
-    Instead: a public method that does so. `App.suspend` refuses in a browser, and tells the app's widgets first.
+    Uses: `App._driver`.
+    Reason: the process is about to end without the event loop, which `App.exit` needs.
+    Replacement: a public method. `App.suspend` fails in a browser and notifies the widgets first.
     """
     if app._driver is not None:
         app._driver.stop_application_mode()
@@ -115,21 +117,21 @@ def restore_terminal(app: App[Any]) -> None:
 
 
 def all_bindings(node: DOMNode) -> list[Binding]:
-    """The bindings of a node, those that its class inherits too, a binding a key.
+    """Return the bindings of a node, with the inherited ones, one for each key.
 
-    Leans on: `DOMNode._bindings`.
-    Why: `BINDINGS` has those of one class alone; `Screen.active_bindings` leaves out what can't be pressed now.
-    Instead: a public property with the same.
+    Uses: `DOMNode._bindings`.
+    Reason: `BINDINGS` lacks inherited bindings, and `Screen.active_bindings` lacks inactive ones.
+    Replacement: a public property with all bindings.
     """
     return [binding for _, binding in node._bindings]
 
 
 def keymap_override(app: App[Any], binding_id: str) -> str | None:
-    """The keys that the user has put in place of a binding's own, comma separated; None where there are none.
+    """Return the user's comma-separated keys for a binding; None if the user has set none.
 
-    Leans on: `App._keymap`.
-    Why: Textual takes a keymap (`App.set_keymap`) and tells it to nobody.
-    Instead: a public property with the same.
+    Uses: `App._keymap`.
+    Reason: Textual has `App.set_keymap`, but no public way to read the keymap.
+    Replacement: a public property with the keymap.
     """
     return app._keymap.get(binding_id)
 
@@ -137,13 +139,13 @@ def keymap_override(app: App[Any], binding_id: str) -> str | None:
 def set_column_labels(table: DataTable[Any], labels: Mapping[str, Text]) -> None:
     """Change the headings of a table's columns.
 
-    Leans on: `DataTable._update_count`, a part of the key under which drawn lines are kept.
-    Why: a column's label is public, but a new one is not drawn while the lines of before are kept.
-    Instead: a public method that sets a column's label.
+    Uses: `DataTable._update_count`, which is part of the cache key of rendered lines.
+    Reason: a column's label is public, but a new label is not drawn while the cached lines are valid.
+    Replacement: a public method that sets a column's label.
 
     Args:
         table: a mounted table.
-        labels: column key to heading; other columns stay as they are.
+        labels: maps column keys to headings; other columns keep their headings.
     """
     for column in table.ordered_columns:
         column.label = labels.get(str(column.key.value), column.label)
@@ -152,21 +154,21 @@ def set_column_labels(table: DataTable[Any], labels: Mapping[str, Text]) -> None
 
 
 def resize_plot(plot: Plot, width: int, height: int) -> None:
-    """Give a plot the size that it is drawn in next, in cells.
+    """Set the size of a plot in cells.
 
-    Leans on: `_set_size` of plotext's figure, as textual-plotext itself does.
-    Why: `plotsize` cuts a plot to the terminal that plotext found for itself, at the app's start or not at all.
-    Instead: plotext's `limit_size`, once a figure has it; now only the module has, for its own figure.
+    Uses: `_set_size` of plotext's figure, as textual-plotext does.
+    Reason: `plotsize` limits a plot to the size of the terminal that plotext detected at the app's start, if any.
+    Replacement: a `limit_size` method of plotext's figure. Only the plotext module has one, for its default figure.
     """
     plot.plotsize(width, height)
     plot._set_size(width, height)
 
 
 async def web_application(server: Server) -> Application:
-    """The aiohttp application of a textual-serve server, with its routes.
+    """Return the aiohttp application of a textual-serve server, with its routes.
 
-    Leans on: `Server._make_app`.
-    Why: `Server.serve` runs it at once, without the checks of requests that we add, and takes the signals.
-    Instead: a public method with the same.
+    Uses: `Server._make_app`.
+    Reason: `Server.serve` runs the application without fer-tui's checks of requests, and handles the signals itself.
+    Replacement: a public method that returns the application.
     """
     return await server._make_app()

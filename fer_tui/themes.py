@@ -1,15 +1,15 @@
-"""Our colours: dark, light, and one that is told apart with any kind of colour vision."""
+"""fer-tui's themes: a dark, a light and a colour-blind safe one."""
 
 from __future__ import annotations
 
 from textual.theme import Theme
 
-# Series beyond these have no colour of their own.
+# The number of distinct colours for overlaid runs.
 SERIES = 8
 
 
 def _series(colours: str) -> dict[str, str]:
-    """The colours of overlaid runs as theme variables, `series-1` to `series-8`."""
+    """Return the colours of overlaid runs as the theme variables `series-1` to `series-8`."""
     return {f"series-{place}": colour for place, colour in enumerate(colours.split(), 1)}
 
 
@@ -46,7 +46,7 @@ THEMES = (
         variables=_series("#1F5FA8 #B35C00 #882255 #009E73 #332288 #1E242C #117733 #5B6675")
         | {"series-train": "#1F5FA8", "series-validation": "#B35C00", "footer-key-foreground": "#1F5FA8"},
     ),
-    # M. Okabe and K. Ito, Color Universal Design, 2008: told apart with any kind of colour vision.
+    # A colour-blind safe palette: M. Okabe and K. Ito, Color Universal Design, 2008.
     Theme(
         name="fer-okabe-ito",
         primary="#56B4E9",
@@ -65,12 +65,12 @@ THEMES = (
     ),
 )
 
-# What our style sheet and plots ask of themes that are not ours.
+# Variables that the style sheet and plots use and Textual's own themes lack.
 FALLBACK = {name: colour for name, colour in THEMES[-1].variables.items() if name.startswith("series-")}
 
 
 def theme_names() -> tuple[str, ...]:
-    """Every theme that can be chosen, ours first, then Textual's."""
+    """Return the names of all themes: fer-tui's first, then Textual's."""
     from textual.theme import BUILTIN_THEMES
 
     return (*(theme.name for theme in THEMES), *sorted(BUILTIN_THEMES))

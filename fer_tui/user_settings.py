@@ -1,6 +1,6 @@
-"""The user's own settings, as data; `fer_tui.settings_file` reads and checks them."""
+"""The user's settings as a dataclass; `fer_tui.settings_file` reads and checks them."""
 
-# ruff: noqa: RUF009 (a field of a dataclass is made by a function of ours)
+# ruff: noqa: RUF009 (`_setting` creates the dataclass fields)
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 
 def _setting(description: str, default: Any = None, **more: Any) -> Any:
-    """A field of the settings, with what it is for."""
+    """Create a field of the settings with a description."""
     metadata = {"description": description, **more}
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
@@ -20,25 +20,24 @@ def _setting(description: str, default: Any = None, **more: Any) -> Any:
 
 @dataclass(frozen=True)
 class UserSettings:
-    """What the user wants to be so at every start.
+    """The user's settings, which apply at every start.
 
-    pydantic checks a file against it, and is not imported where there is none: it would take a fifth of the start.
+    pydantic checks a settings file against this class. It is imported only if there is a file, because the import
+    takes a fifth of the start-up time.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    theme: str | None = _setting("Theme; else the one last chosen in the palette, else fer-dark.")
-    mouse: bool = _setting("Whether the screens take the mouse; --no-mouse leaves it to the terminal.", True)
-    runs: Path | None = _setting("Folder of runs; --runs and $FER_TUI_RUNS win over it, else ./runs.")
-    data: Path | None = _setting("Data set that the screens open; --data wins over it.")
-    keys: dict[str, str] = _setting(
-        "Keys of actions by their ids, several with commas: they stand in for the keys shown here.", {}
-    )
+    theme: str | None = _setting("Theme. By default the theme last chosen in the palette, or fer-dark.")
+    mouse: bool = _setting("Whether the screens capture the mouse. --no-mouse overrides it.", True)
+    runs: Path | None = _setting("Folder of runs, by default ./runs. --runs and $FER_TUI_RUNS override it.")
+    data: Path | None = _setting("Data set that the screens open. --data overrides it.")
+    keys: dict[str, str] = _setting("Keys by action id, separated by commas. They replace the default keys.", {})
     train: dict[str, Any] = _setting(
-        "What the Train form begins with: names of a run's settings; 'model' may be a list.", {}
+        "Initial values of the Train form: a run's settings by name. 'model' may be a list.", {}
     )
     presets: dict[str, dict[str, Any]] = _setting(
-        "Presets of the Train form by their names, each a table of a run's settings.",
+        "Presets of the Train form by name. Each is a table of a run's settings.",
         {},
         examples=[{"quick": {"epochs": 3, "limit": 2000}}],
     )

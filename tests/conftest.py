@@ -15,14 +15,14 @@ from PIL import Image
 from core.data.demo import write_faces
 from core.runs.history import HISTORY_COLUMNS
 
-# A busy machine is no fault of the code.
+# No deadline: a busy machine must not fail a test.
 settings.register_profile("fer-tui", deadline=None, max_examples=50)
 settings.load_profile("fer-tui")
 
 
 @pytest.fixture(autouse=True)
 def isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Settings and memory in folders of the test's own, whatever the person who runs it has; the folder of both."""
+    """Use a separate settings and state folder for each test, and return their parent folder."""
     home = tmp_path_factory.mktemp("home")
     monkeypatch.delenv("FER_TUI_CONFIG", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
@@ -33,7 +33,7 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
 
 @pytest.fixture(scope="session")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drawn faces: seven classes, eight of each in train and two in validation."""
+    """Drawn faces of seven classes: eight of each in train and two in validation."""
     root = tmp_path_factory.mktemp("drawn") / "faces"
     write_faces(root, per_class=10, seed=0)
     return root
@@ -41,7 +41,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def write_tree() -> Callable[..., Path]:
-    """Writes so many small grey PNGs into each folder below a root, no two alike."""
+    """Return a function that writes a number of small, distinct grey PNGs into each folder below a root."""
     drawn = np.random.default_rng(0)
 
     def write(root: Path, counts: Mapping[str, int]) -> Path:
@@ -59,7 +59,7 @@ def write_tree() -> Callable[..., Path]:
 
 @pytest.fixture
 def write_run(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a run directory below tmp_path/runs as a completed run leaves it; what is given replaces a default."""
+    """Return a function that writes a completed run's directory below tmp_path/runs; its arguments replace defaults."""
 
     def write(
         name: str = "20260102-030405-006-compact-abcd",

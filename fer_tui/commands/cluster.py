@@ -23,7 +23,7 @@ from fer_tui.console.progress import follow
 
 app = typer.Typer(
     add_completion=False,
-    help="Train many runs on the devices of one machine or of several, by Ray (needs fer-tui[cluster]).",
+    help="Train many runs on one or more machines with Ray. Needs fer-tui[cluster].",
     rich_markup_mode=None,
 )
 
@@ -32,32 +32,34 @@ AddressOption = Annotated[
     typer.Option(
         "--address",
         metavar="HOST:PORT",
-        help="A Ray cluster that this machine belongs to; 'local' for this machine's own devices. [the queue's, where "
-        "there is one at work or unfinished; else local]",
+        help="A Ray cluster that this machine belongs to, or 'local' for this machine's devices. [default: the "
+        "queue's address while it runs or has unfinished runs, else local]",
         show_default=False,
     ),
 ]
-# As an address: no cluster.
+# The --address that means no cluster.
 LOCAL = "local"
-WaitOption = Annotated[bool, typer.Option("--wait", help="Watch the runs until all have ended.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="Show the runs' progress until all have ended.")]
 
 
 def run(
     context: typer.Context,
     seeds: Annotated[
         str | None,
-        typer.Option("--seeds", metavar="N,N,...", help="A run for each model and seed.", show_default=False),
+        typer.Option(
+            "--seeds", metavar="N,N,...", help="Seeds. Each model is trained once with each seed.", show_default=False
+        ),
     ] = None,
     address: AddressOption = None,
     cpus_per_run: Annotated[
-        float, typer.Option("--cpus-per-run", metavar="F", help="Processors, and threads, of a run.")
+        float, typer.Option("--cpus-per-run", metavar="F", help="CPUs, and threads, for each run.")
     ] = 1.0,
     gpus_per_run: Annotated[
         float | None,
         typer.Option(
             "--gpus-per-run",
             metavar="F",
-            help="GPUs of a run, or a part of one. [1 where there are any]",
+            help="GPUs for each run; may be a fraction. [default: 1 if there is a GPU, else 0]",
             show_default=False,
         ),
     ] = None,
@@ -68,7 +70,7 @@ def run(
     json: JsonOption = False,
     **flags: Any,
 ) -> int:
-    """Queue a run for every model and seed; a process in the background sees them trained."""
+    """Queue one run for each model and seed. A background process trains them."""
     needs = RunResources(cpus_per_run, gpus_per_run)
     check_resources(needs)
     chosen = _seeds(seeds, flags)
@@ -85,7 +87,7 @@ def run(
     made = create_runs(configs, queue.runs)
     queue.add(made, needs)
     output.print_message(
-        f"queued {_count(made)}; 'fer-tui cluster status' tells of them, 'fer-tui runs' of what they do"
+        f"queued {_count(made)}; 'fer-tui cluster status' shows the queue, 'fer-tui runs' shows their progress"
     )
     return _drive(queue, address, made, began, wait=wait, json=json)
 
@@ -102,22 +104,20 @@ def start(
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Go on with what is unfinished, where it was stopped or the machine went down."""
+    """Resume the unfinished runs of the queue, for example after a stop or a reboot."""
     queue = ClusterQueue(resolve_runs_folder(context, runs))
     address = _address(queue, address)
     left = list(queue.unfinished())
     if not left:
-        output.print_message(f"cluster: nothing is unfinished in {queue.folder}")
+        output.print_message(f"cluster: no unfinished runs in {queue.folder}")
         return 0
-    output.print_message(
-        f"cluster: goes on with {_count(left)} of {queue.runs}; 'fer-tui cluster status' tells of them"
-    )
+    output.print_message(f"cluster: resumes {_count(left)} of {queue.runs}; 'fer-tui cluster status' shows the queue")
     return _drive(queue, address, left, time.time(), wait=wait, json=json)
 
 
 @app.command()
 def status(context: typer.Context, runs: RunsOption = None, json: JsonOption = False) -> int:
-    """Tell whether the queue is worked on, and what is unfinished in it."""
+    """Show whether the queue's driver runs, and the unfinished runs."""
     queue = ClusterQueue(resolve_runs_folder(context, runs))
     driver = queue.driver_snapshot()
     state = driver.state if driver.status else "none"
@@ -148,32 +148,32 @@ def status(context: typer.Context, runs: RunsOption = None, json: JsonOption = F
             ],
         )
     if left and state != "running":
-        output.print_message(f"unfinished: {_count(left)}; 'fer-tui cluster start' goes on with them")
+        output.print_message(f"unfinished: {_count(left)}; 'fer-tui cluster start' resumes them")
     return 0
 
 
 @app.command()
 def stop(context: typer.Context, runs: RunsOption = None) -> int:
-    """End the runs under way after their batch and leave the queue for another day."""
+    """Stop all runs after their current batch, and keep the queue."""
     queue = ClusterQueue(resolve_runs_folder(context, runs))
     queue.stop()
     left = _count(queue.unfinished())
-    output.print_message(f"cluster: stopped; unfinished: {left}; 'fer-tui cluster start' goes on with them")
+    output.print_message(f"cluster: stopped; unfinished: {left}; 'fer-tui cluster start' resumes them")
     return 0
 
 
 def _seeds(text: str | None, flags: dict[str, Any]) -> list[int]:
-    """What --seeds says, in its order."""
+    """Parse the value of --seeds."""
     if text is None:
         return []
     if flags.get("seed") is not None:
-        raise ConfigError("seeds", "there is a --seed besides; leave one of them out")
+        raise ConfigError("seeds", "can't be combined with --seed; remove one of them")
     words = [word.strip() for word in text.split(",")]
     if not all(word.isdecimal() for word in words):
-        raise ConfigError("seeds", f"must be whole numbers with commas between, such as 1,2,3 (got {text!r})")
+        raise ConfigError("seeds", f"must be whole numbers separated by commas, such as 1,2,3 (got {text!r})")
     found = [int(word) for word in words]
     if len(set(found)) < len(found):
-        raise ConfigError("seeds", f"one is told twice, and would give the same run twice (got {text!r})")
+        raise ConfigError("seeds", f"has a duplicate, which would train the same run twice (got {text!r})")
     return found
 
 
@@ -182,11 +182,11 @@ def _count(runs: Collection[Any]) -> str:
 
 
 def _address(queue: ClusterQueue, wanted: str | None) -> str | None:
-    """The cluster to use, seen to answer; None for this machine's own devices.
+    """Check and return the address of the cluster to use; None means this machine's devices.
 
     Raises:
-        ConfigError: it can't be used.
-        RunError: the queue is worked on by way of another.
+        ConfigError: the cluster can't be used.
+        RunError: the queue's driver uses another address.
     """
     token = find_token()
     if wanted is None:
@@ -196,7 +196,7 @@ def _address(queue: ClusterQueue, wanted: str | None) -> str | None:
     if queue.has_driver() and wanted != queue.address:
         raise RunError(
             "address",
-            f"the queue of {queue.runs} is worked on by way of {queue.address or 'this machine'}; "
+            f"the queue of {queue.runs} already runs on {queue.address or 'this machine'}; "
             "stop it first with 'fer-tui cluster stop'",
         )
     if wanted is not None:
@@ -205,14 +205,14 @@ def _address(queue: ClusterQueue, wanted: str | None) -> str | None:
 
 
 def _drive(queue: ClusterQueue, address: str | None, made: list[Path], began: float, *, wait: bool, json: bool) -> int:
-    """See that there is a driver, and wait with it for the runs where that is asked; the exit status."""
+    """Start the queue's driver if it does not run, wait for the runs with --wait, and return the exit status."""
     try:
         if not queue.has_driver():
             queue.start(address)
         if wait:
             follow(made, queue.has_driver, began)
     except KeyboardInterrupt:
-        output.print_message("the runs go on in the background; 'fer-tui cluster stop' ends them")
+        output.print_message("the runs continue in the background; 'fer-tui cluster stop' stops them")
         raise
     if wait:
         ended = [read_run(path) for path in made]

@@ -14,7 +14,7 @@ from fer_tui.console.progress import progress_bar
 
 app = typer.Typer(
     add_completion=False,
-    help="Look at a data set, draw one, or download the article's.",
+    help="Check a data set, draw a demo set, or download the article's.",
     rich_markup_mode=None,
 )
 
@@ -24,7 +24,7 @@ def check(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of faces or fer2013.csv.", show_default=False)],
     json: JsonOption = False,
 ) -> int:
-    """Count a data set's images and say what is wrong with them."""
+    """Count a data set's images and report problems with them."""
     from core.data.audit import audit_dataset
     from core.data.dataset import counts_by_split
     from core.data.readers.reader_factory import read_dataset
@@ -57,10 +57,12 @@ def check(
 @app.command()
 def demo(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
-    per_class: Annotated[int, typer.Option("--per-class", metavar="N", help="Faces of each class, split 80/20.")] = 200,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed draws the same faces.")] = 0,
+    per_class: Annotated[
+        int, typer.Option("--per-class", metavar="N", help="Faces of each class: 80 % for train, 20 % for validation.")
+    ] = 200,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed. The same seed draws the same faces.")] = 0,
 ) -> int:
-    """Draw seven expressions with Pillow: a data set to try everything on."""
+    """Draw a demo data set of faces with seven expressions."""
     from core.data.demo import CLASSES, write_faces
 
     if per_class < 2:
@@ -76,7 +78,7 @@ def demo(
 def download(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.", show_default=False)],
 ) -> int:
-    """Download the article's data set from Kaggle (needs fer-tui[kaggle])."""
+    """Download the article's data set from Kaggle. Needs fer-tui[kaggle]."""
     from core.data.download import download_article
 
     output.print_message(f"downloaded to {download_article(directory)}")

@@ -1,4 +1,4 @@
-"""`fer-tui export` and `fer-tui log`: a run's model, and a run, for other programs."""
+"""`fer-tui export` and `fer-tui log`: write a run's model or its metrics for other programs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ def export(
     context: typer.Context,
     run: RunArgument,
     path: Annotated[
-        Path, typer.Argument(metavar="OUTPUT", help="File to write; savedmodel writes a folder.", show_default=False)
+        Path, typer.Argument(metavar="OUTPUT", help="File to write, or folder for savedmodel.", show_default=False)
     ],
     file_format: Annotated[
-        str, typer.Option("--format", help="keras, savedmodel, onnx or litert.", show_default=False, metavar="FORMAT")
+        str,
+        typer.Option(
+            "--format", help="File format: keras, savedmodel, onnx or litert.", show_default=False, metavar="FORMAT"
+        ),
     ],
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Write a run's kept model for other programs, checked against the original, with a model card."""
+    """Export a run's kept model to another format. Compare it with the original and write a model card."""
     from core.export.formats import export_run
 
     found = find_run(run, resolve_runs_folder(context, runs))
@@ -37,9 +40,8 @@ def export(
         output.print_json({"run": found.name, "format": file_format, **told})
     else:
         output.console().print(
-            f"{output.escape_control(str(path))}: differs from the original by up to {done.difference:.2g} on "
-            f"{done.origin}; "
-            f"its model card is {output.escape_control(str(done.card))}",
+            f"{output.escape_control(str(path))}: predictions differ from the original's by up to "
+            f"{done.difference:.2g} on {done.origin}; the model card is {output.escape_control(str(done.card))}",
             markup=False,
             soft_wrap=True,
         )
@@ -49,11 +51,13 @@ def export(
 def log(
     context: typer.Context,
     run: RunArgument,
-    to: Annotated[str, typer.Option("--to", help="tensorboard or mlflow.", show_default=False, metavar="WHERE")],
+    to: Annotated[
+        str, typer.Option("--to", help="Tracker: tensorboard or mlflow.", show_default=False, metavar="WHERE")
+    ],
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Log a run to TensorBoard or MLflow, as `train --track` does while it trains."""
+    """Log a run to TensorBoard or MLflow. `train --track` does the same during training."""
     from core.export.tracker_registry import log_run
 
     found = find_run(run, resolve_runs_folder(context, runs))

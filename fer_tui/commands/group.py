@@ -1,4 +1,4 @@
-"""All commands as one Typer app, and the options that may stand before a command."""
+"""All commands as one Typer app, and the options that may precede a command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from core.system.version import __version__
 from fer_tui.commands.options import GlobalOptions
 
-# Each command and where it stands: only the one that is called is imported, since the screens want none of them.
+# The module and function of each command. Only the called command is imported: the screens need none of them.
 COMMANDS = {
     "data": "data:app",
     "train": "train:train",
@@ -37,7 +37,7 @@ COMMANDS = {
 
 
 class _Commands(Mapping[str, Any]):
-    """The commands by their names, each made when it is asked for."""
+    """The commands by name, each created at its first use."""
 
     def __getitem__(self, name: str) -> Any:
         module, _, attribute = COMMANDS[name].partition(":")
@@ -72,8 +72,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train, watch and compare facial expression models, and believe the numbers.\n\n"
-    "Without a command the screens open.",
+    help="Train, watch and compare models for facial expression recognition.\n\n"
+    "Without a command, fer-tui opens its screens.",
 )
 
 
@@ -86,20 +86,24 @@ def _version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    data: Annotated[Path | None, typer.Option("--data", help="Data set for the screens.", show_default=False)] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Data set: a folder of faces or fer2013.csv.", show_default=False)
+    ] = None,
     runs: Annotated[
         Path | None,
-        typer.Option("--runs", help="Folder of runs; else $FER_TUI_RUNS, else ./runs.", show_default=False),
+        typer.Option("--runs", help="Folder of runs. [default: $FER_TUI_RUNS or ./runs]", show_default=False),
     ] = None,
     theme: Annotated[
         str | None, typer.Option("--theme", metavar="NAME", help="Theme of the screens.", show_default=False)
     ] = None,
-    no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
+    no_mouse: Annotated[
+        bool, typer.Option("--no-mouse", help="Do not capture the mouse, so that the terminal can select text.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Keep what stands before the command for the command to use."""
+    """Store the options that precede the command, or open the screens if there is no command."""
     context.obj = GlobalOptions(data=data, runs=runs, theme=theme, mouse=not no_mouse)
     if context.invoked_subcommand is None:
         from fer_tui.launch import run_app

@@ -1,4 +1,4 @@
-"""`fer-tui evaluate`, `predict` and `explain`: a run's model at work."""
+"""`fer-tui evaluate`, `predict` and `explain`: use a run's model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FlipOption = Annotated[
     bool | None,
     typer.Option(
         "--flip-average/--no-flip-average",
-        help="Average what the model says to an image and to its mirror image; else as the run was told.",
+        help="Average the predictions for an image and its mirror image. [default: the run's setting]",
         show_default=False,
     ),
 ]
@@ -37,7 +37,7 @@ def evaluate(
         str | None,
         typer.Option(
             "--split",
-            help="train, validation or test; else the only one, else validation.",
+            help="Split: train, validation or test. [default: validation, or the only split]",
             show_default=False,
         ),
     ] = None,
@@ -81,7 +81,7 @@ def evaluate(
     output.console().print(
         f"{path.name} on {result['split']}: accuracy {result['accuracy']:.4f} (95 %: {low:.3f} to {high:.3f}), "
         f"balanced {result['balanced_accuracy']:.4f}, macro F1 {result['macro_f1']:.4f} "
-        f"over {result['images']:,} images (always the commonest class: {result['majority_accuracy']:.4f})",
+        f"over {result['images']:,} images (always the most common class: {result['majority_accuracy']:.4f})",
         markup=False,
         soft_wrap=True,
     )
@@ -93,16 +93,16 @@ def predict(
     run: RunArgument,
     images: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="IMAGE...", help="Image files: photographs, or faces cut out already.", show_default=False
-        ),
+        typer.Argument(metavar="IMAGE...", help="Image files: photographs or cropped faces.", show_default=False),
     ],
-    whole: Annotated[bool, typer.Option("--whole", help="Take every image for one face, and look for none.")] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Use each whole image as one face, without face detection.")
+    ] = False,
     flip_average: FlipOption = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Say which expression a run's kept model sees on the faces in images."""
+    """Predict the expressions of faces with a run's kept model."""
     from core.evaluation.inference import predict_images
 
     path = find_run(run, resolve_runs_folder(context, runs))
@@ -117,7 +117,7 @@ def predict(
         output.print_json([answer.as_json() for answer in answers])
     elif shown := [answer for answer in answers if not answer.error]:
         output.print_table(
-            {"image": "left", "face": "left", "predicted": "left", "share": "right", "then": "left"},
+            {"image": "left", "face": "left", "predicted": "left", "probability": "right", "next": "left"},
             [(_cells(answer), "") for answer in shown],
         )
     return 1 if any(answer.error for answer in answers) else 0
@@ -137,21 +137,25 @@ def _cells(answer: FacePrediction) -> tuple[str, ...]:
 def explain(
     context: typer.Context,
     run: RunArgument,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photograph, or a face.", show_default=False)],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photograph or cropped face.", show_default=False)],
     target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="PNG file to write.", show_default=False)],
     explained: Annotated[
         str | None,
-        typer.Option("--class", metavar="NAME", help="What speaks for it; else for the likeliest.", show_default=False),
+        typer.Option(
+            "--class", metavar="NAME", help="Class to explain. [default: the predicted class]", show_default=False
+        ),
     ] = None,
-    whole: Annotated[bool, typer.Option("--whole", help="Take the image for one face, and look for none.")] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Use the whole image as one face, without face detection.")
+    ] = False,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Draw where on a face a run's kept model looked (Grad-CAM), beside the face."""
+    """Draw a Grad-CAM heat map for a prediction of a run's kept model."""
     from core.evaluation.grad_cam import explain_image
 
     if target.suffix.lower() != ".png":
-        raise ConfigError(f"{target}: a picture is written as PNG; name a file that ends in .png")
+        raise ConfigError(f"{target}: the picture is a PNG file; use a name that ends in .png")
     path = find_run(run, resolve_runs_folder(context, runs))
     with log_to_file(app_log_path()):
         found = explain_image(path, image, explained, whole=whole)
@@ -167,5 +171,5 @@ def explain(
     if json:
         output.print_json({"run": path.name, "image": image, "output": target, **told})
     else:
-        output.print_message(f"wrote {target}: what speaks for '{found.target_class}' ({found.probability:.1%})")
+        output.print_message(f"wrote {target}: heat map for '{found.target_class}' ({found.probability:.1%})")
     return 0

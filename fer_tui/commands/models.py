@@ -8,7 +8,7 @@ from fer_tui.console import output
 
 
 def models(json: JsonOption = False) -> int:
-    """List the models: weights, input, source and recipe."""
+    """List the models with their inputs and sources. --json adds their recipes."""
     if json:
         output.print_json(
             [

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.runs.reader import list_runs, runs_folder
 
 @dataclass(frozen=True)
 class GlobalOptions:
-    """What stood before the command: `fer-tui --runs A runs` counts like `fer-tui runs --runs A`."""
+    """The options given before the command: `fer-tui --runs A runs` equals `fer-tui runs --runs A`."""
 
     data: Path | None = None
     runs: Path | None = None
@@ -26,7 +26,11 @@ class GlobalOptions:
 
 
 def resolve_runs_folder(context: typer.Context, option: Path | None) -> Path:
-    """RUNS, from the command's option, the one before the command, the environment, the settings, or ./runs."""
+    """Return the folder of runs.
+
+    It comes from the command's option, else the option before the command, else $FER_TUI_RUNS, else the setting
+    `runs`, else ./runs.
+    """
     given = option or context.obj.runs
     if given is None and not os.environ.get("FER_TUI_RUNS"):
         from fer_tui.settings_file import load_settings
@@ -36,7 +40,7 @@ def resolve_runs_folder(context: typer.Context, option: Path | None) -> Path:
 
 
 def complete_run(incomplete: str) -> list[str]:
-    """Names of runs for the shell; of the default folder, since the line is not parsed yet."""
+    """Complete a run's name for the shell, from the default folder: the command line is not parsed yet."""
     try:
         names = [path.name for path in list_runs(runs_folder(None))]
     except RunError:
@@ -45,15 +49,15 @@ def complete_run(incomplete: str) -> list[str]:
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Names of models for the shell."""
+    """Complete a model's name for the shell."""
     return [name for name in MODELS if name.startswith(incomplete)]
 
 
 RunsOption = Annotated[
     Path | None,
-    typer.Option("--runs", help="Folder of runs; else $FER_TUI_RUNS, else ./runs.", show_default=False),
+    typer.Option("--runs", help="Folder of runs. [default: $FER_TUI_RUNS or ./runs]", show_default=False),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print only one JSON document on stdout.")]
 RunArgument = Annotated[
     str,
     typer.Argument(
@@ -65,18 +69,16 @@ RunArgument = Annotated[
 ]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option(
-        "--config", metavar="FILE.toml", help="Settings by their names; flags win over it.", show_default=False
-    ),
+    typer.Option("--config", metavar="FILE.toml", help="TOML file of settings. Flags override it.", show_default=False),
 ]
 PresetOption = Annotated[
     str | None,
     typer.Option(
         "--preset",
         metavar="|".join(PRESETS),
-        help="Settings to begin with; file and flags win over them: "
+        help="Named group of settings. --config and flags override it. "
         + "; ".join(f"{preset.name}: {preset.summary} ({preset.expectation})" for preset in PRESETS.values())
-        + f". In brackets: FER2013's validation accuracy and the time on {MACHINE}.",
+        + f". In brackets: validation accuracy on FER2013 and training time on {MACHINE}.",
         autocompletion=lambda: list(PRESETS),
         show_default=False,
     ),

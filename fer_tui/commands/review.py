@@ -1,4 +1,4 @@
-"""`fer-tui review`: the images whose label a model doubts most."""
+"""`fer-tui review`: list images that may be mislabeled."""
 
 from __future__ import annotations
 
@@ -30,26 +30,36 @@ def review(
             metavar="K",
             min=2,
             max=100,
-            help="Judge the training images: train the run's settings K times, each time on the other K-1 parts.",
+            help="Review the training images: train K models with the run's settings by K-fold cross-validation.",
             show_default=False,
         ),
     ] = None,
     first: Annotated[
-        int | None, typer.Option("--first", metavar="N", min=1, help="So many [20; JSON: all].", show_default=False)
+        int | None,
+        typer.Option(
+            "--first",
+            metavar="N",
+            min=1,
+            help="Number of images to list. [default: 20; all with --json]",
+            show_default=False,
+        ),
     ] = None,
     target: Annotated[
         Path | None,
         typer.Option(
             "--output",
             metavar="FILE",
-            help="Write the first N as decisions to leave them out: for --exclude, once you have looked at them.",
+            help="Write the first N images to a CSV for `fer-tui train --exclude`. Check them before you use it.",
             show_default=False,
         ),
     ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """List the images whose label a run's model doubts most, of its validation split or of train."""
+    """List the images whose label is most likely wrong.
+
+    A run's model finds them in its validation split, or with --folds in the training split.
+    """
     from core.evaluation.label_review import find_label_issues
 
     where = resolve_runs_folder(context, runs)
@@ -68,23 +78,23 @@ def review(
         except OSError as error:
             raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
         output.print_message(
-            f"wrote {target}: {len(shown):,} of {len(found):,} images; look at them, then train with --exclude"
+            f"wrote {target}: {len(shown):,} of {len(found):,} images; check them, then train with --exclude"
         )
     if json:
         output.print_json([asdict(each) for each in shown])
     elif target is None:
         output.print_table(
-            {"quality": "right", "label": "left", "model says": "left", "image": "left"},
+            {"quality": "right", "label": "left", "predicted": "left", "image": "left"},
             [((f"{each.quality:.4f}", each.label, each.suggested, each.path), "") for each in shown],
         )
     return 0
 
 
 def _train_folds(run: Path, folds: int, where: Path) -> tuple[int, list[Path]]:
-    """The run of every part, those trained that there are not yet; and the exit status of that training.
+    """Train the folds that have no completed run yet; return the exit status and the run of every fold.
 
     Raises:
-        RunError: a part was stopped before its end.
+        RunError: a fold's run was stopped before it completed.
     """
     from core.evaluation.label_review import fold_configs, newest_run_per_config
     from core.runs.resume import load_config, requeue
@@ -98,11 +108,11 @@ def _train_folds(run: Path, folds: int, where: Path) -> tuple[int, list[Path]]:
         requeue(path)
     todo += create_runs([config for config, found in zip(configs, known, strict=True) if not found], where)
     if todo:
-        output.print_message(f"training {len(todo)} of {folds} parts")
+        output.print_message(f"training {len(todo)} of {folds} folds")
         status = train_runs(todo, json=False, is_reported=False)
         if status:
             return status, []
     done = [found for found in newest_run_per_config(configs, where) if found and found.state == "completed"]
     if len(done) < folds:
-        raise RunError(f"{len(done)} of {folds} parts are trained; the same command goes on with the others")
+        raise RunError(f"{len(done)} of {folds} folds are trained; run the same command again to train the others")
     return 0, [found.path for found in done]

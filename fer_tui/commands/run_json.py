@@ -1,4 +1,4 @@
-"""A run as the commands print it with --json."""
+"""A run as the commands print it for --json."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.runs.reader import RunSnapshot
 
 
 def run_summary(run: RunSnapshot) -> dict[str, Any]:
-    """A run as `runs --json` lists it: `epoch` counts the epochs that are done, `epochs` those that it shall have."""
+    """Return a run as `runs --json` lists it: `epoch` is the number of finished epochs, `epochs` the configured one."""
     return {
         **_name(run),
         "protocol": run.config.get("protocol"),
@@ -23,8 +23,8 @@ def run_summary(run: RunSnapshot) -> dict[str, Any]:
 
 
 def run_result(run: RunSnapshot) -> dict[str, Any]:
-    """What came of a run, as the commands that train print it: `epochs` counts the epochs that are done."""
-    told = {
+    """Return a run's result as the training commands print it: `epochs` is the number of finished epochs."""
+    result = {
         **_name(run),
         "state": run.state,
         "epochs": len(run.history),
@@ -34,8 +34,8 @@ def run_result(run: RunSnapshot) -> dict[str, Any]:
         "message": run.message,
     }
     if run.config.get("protocol") == PUBLISHED.name:
-        told["val_accuracy_whole"] = run.metrics.get("accuracy")
-    return told
+        result["val_accuracy_whole"] = run.metrics.get("accuracy")
+    return result
 
 
 def _name(run: RunSnapshot) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def _name(run: RunSnapshot) -> dict[str, Any]:
 
 
 def _figures(run: RunSnapshot) -> dict[str, Any]:
-    """The figures of the kept epoch, and the seconds that all epochs took."""
+    """Return the metrics of the kept epoch, and the time of all epochs in seconds."""
     kept = run.kept_epoch() or {}
     return {
         "val_accuracy": kept.get("val_accuracy"),

@@ -55,26 +55,30 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="[RUN]...",
-            help="Runs to compare; else all.",
+            help="Runs to compare. [default: all]",
             autocompletion=complete_run,
             show_default=False,
         ),
     ] = None,
     table_format: Annotated[
         str,
-        typer.Option("--format", metavar="|".join(FORMATS), help="How to print it.", autocompletion=lambda: FORMATS),
+        typer.Option("--format", metavar="|".join(FORMATS), help="Output format.", autocompletion=lambda: FORMATS),
     ] = "table",
     target: Annotated[
         Path | None,
-        typer.Option("--output", help="Write it to a file (csv where no format is given).", show_default=False),
+        typer.Option(
+            "--output", help="Write the table to a file, as CSV unless --format is given.", show_default=False
+        ),
     ] = None,
-    published: Annotated[bool, typer.Option("--published/--no-published", help="The article's rows too.")] = True,
+    published: Annotated[
+        bool, typer.Option("--published/--no-published", help="Include the article's published results.")
+    ] = True,
     average_seeds: Annotated[
         bool,
         typer.Option(
             "--average-seeds",
             "--fold-seeds",
-            help="One row for runs that differ in their seed alone: mean and deviation.",
+            help="Merge runs that differ only in the seed into one row of means and standard deviations.",
         ),
     ] = False,
     tested: Annotated[
@@ -82,23 +86,23 @@ def compare(
         typer.Option(
             "--test",
             metavar="RUN RUN",
-            help="McNemar's exact test between two runs, in place of the table.",
+            help="Compare two runs with McNemar's exact test instead of printing the table.",
             autocompletion=complete_run,
             show_default=False,
         ),
     ] = None,
     runs: RunsOption = None,
 ) -> int:
-    """Compare runs in one table, beside the baselines and the article's figures."""
-    # Not for the list of runs: it imports the settings of a run, and with them pydantic.
+    """Compare runs with each other, with baselines and with the article."""
+    # Imported here because it imports pydantic, which `fer-tui runs` does not need.
     from core.comparison import table as comparison
 
     if table_format not in FORMATS:
-        raise ConfigError("format", f"no format is called '{table_format}'; choose from {', '.join(FORMATS)}")
+        raise ConfigError("format", f"unknown format '{table_format}'; choose from {', '.join(FORMATS)}")
     where = resolve_runs_folder(context, runs)
     if tested:
         if target is not None:
-            raise ConfigError("target", "--test writes no table; its answer is on stdout, as JSON with --format json")
+            raise ConfigError("target", "can't be combined with --test, which prints its result on stdout; remove one")
         return _test(*(find_run(name, where) for name in tested), form=table_format)
     paths = [find_run(name, where) for name in names] if names else list_runs(where)
     if not paths:
@@ -125,12 +129,12 @@ def compare(
 
 
 def _test(first: Path, second: Path, *, form: str) -> int:
-    """Say whether two runs differ by more than chance."""
+    """Print whether two runs differ by more than chance."""
     from core.evaluation.statistics import compare_predictions, describe_difference
     from core.runs.predictions import read_predictions
 
     if form not in ("table", "json"):
-        raise ConfigError("format", f"--test is told as table or json, not as {form}")
+        raise ConfigError("format", f"--test prints a table or json (got {form!r})")
     difference = compare_predictions(read_predictions(first), read_predictions(second))
     if form == "json":
         output.print_json({"runs": [first.name, second.name], **asdict(difference)})
@@ -139,7 +143,7 @@ def _test(first: Path, second: Path, *, form: str) -> int:
     return 0
 
 
-# The whole table is in every export; a terminal has room for what decides.
+# A terminal shows the most important columns; exports contain all columns.
 NARROW = ("model", "epochs", "train_accuracy", "val_accuracy", "val_loss", "val_macro_f1", "warnings")
 WIDE = (
     *("model", "protocol", "epochs", "params", "train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy"),
@@ -147,7 +151,7 @@ WIDE = (
     *("seconds", "run", "warnings"),
 )
 WIDE_FROM = 160
-# Shown beside another where a row has them.
+# Columns that are shown beside another column if a row has a value for them.
 BESIDE = {
     "control_val_accuracy": "val_accuracy",
     "val_accuracy_sd": "val_accuracy",
@@ -157,7 +161,7 @@ BESIDE = {
 
 
 def print_comparison(rows: list[Row]) -> None:
-    """The table for people: ours first, baselines and the article's rows dimmed."""
+    """Print the table with runs first, and with baselines and the article's rows dimmed."""
     shown = WIDE if output.console().width >= WIDE_FROM else NARROW
     for column, beside in BESIDE.items():
         if any(row[column] not in (None, 1) for row in rows):
@@ -177,7 +181,7 @@ def print_comparison(rows: list[Row]) -> None:
 
 def _cell(column: str, row: Row) -> str:
     if column == "run":
-        # Of averaged runs the first: all their names are wider than a terminal.
+        # Show only the first of averaged runs: all names together are wider than a terminal.
         first, *others = str(row["run"]).split(";")
         return f"{first} +{len(others)}" if others else first
     return model_cell(row) if column == "model" else cell(column, row[column])

@@ -37,7 +37,7 @@ def search(
         typer.Option(
             "--space",
             metavar="FIELD=LOW..HIGH[:log|:STEP]|A,B,C",
-            help="What to choose a setting from, such as learning_rate=1e-4..1e-2:log. Several in a row.",
+            help="Values to try for a setting, such as learning_rate=1e-4..1e-2:log. May be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -47,23 +47,23 @@ def search(
             "--trials",
             metavar="N",
             min=1,
-            help="Trials that the study shall have in all; none goes on until Ctrl+C.",
+            help="Total number of trials in the study. [default: no limit; Ctrl+C stops]",
             show_default=False,
         ),
     ] = None,
     time_budget: Annotated[
         str | None,
         typer.Option(
-            "--time-budget", metavar="VALUE", help="End after this long: 90s, 60m, 1h30m.", show_default=False
+            "--time-budget", metavar="VALUE", help="Time limit of the search: 90s, 60m, 1h30m.", show_default=False
         ),
     ] = None,
     prune: Annotated[
-        bool, typer.Option("--prune/--no-prune", help="Stop a trial that is worse than the median of earlier ones.")
+        bool, typer.Option("--prune/--no-prune", help="Stop a trial that is worse than the median of earlier trials.")
     ] = True,
     study: Annotated[
         Path | None,
         typer.Option(
-            "--study", metavar="FILE", help="The study's file; else RUNS with .study after it.", show_default=False
+            "--study", metavar="FILE", help="File of the Optuna study. [default: RUNS.study]", show_default=False
         ),
     ] = None,
     config: Annotated[
@@ -71,7 +71,7 @@ def search(
         typer.Option(
             "--config",
             metavar="FILE.toml",
-            help="Settings by their names, and a table [search] with a space; flags win over it.",
+            help="TOML file of settings, with the search space in a table [search]. Flags override it.",
             show_default=False,
         ),
     ] = None,
@@ -79,9 +79,9 @@ def search(
     json: JsonOption = False,
     **flags: Any,
 ) -> int:
-    """Search for the best settings: each trial is a run, judged by its validation figures.
+    """Search for the best settings. Each trial is a run, ranked by its validation metric.
 
-    The same command again, here or in another process, goes on with the same study.
+    Run the same command again to continue the study, or at the same time in another process to share it.
     """
     from core.jobs.search import Search, study_file
 
@@ -113,10 +113,10 @@ add_config_options(search)
 
 
 def _resolve_search(file: Path | None, given: dict[str, Any], told: list[str]) -> tuple[dict[str, Any], Space]:
-    """What all trials share, and what they choose from: the file's, and the flags' over it.
+    """Return the settings that all trials share, and the search space. Flags override the file.
 
     Raises:
-        ConfigError: a value is not allowed, or a field is told twice.
+        ConfigError: a value is not allowed, or a field has two values.
     """
     settings = configs.read_toml(file) if file else {}
     name = file.name if file else ""
@@ -134,12 +134,12 @@ def _resolve_search(file: Path | None, given: dict[str, Any], told: list[str]) -
     flags = _flags(told)
     for field in flags:
         if field in given:
-            raise ConfigError("space", f"{field} has a value of its own as a flag; leave one of them out")
+            raise ConfigError("space", f"{field} is also set by its own flag; remove one of them")
     wishes |= {field: (values, "") for field, values in flags.items()}
     settings = {field: value for field, value in settings.items() if field not in wishes}
     if not wishes:
         raise ConfigError("space", "nothing to search over; give one, such as --space learning_rate=1e-4..1e-2:log")
-    # What all share first, flags and the file each alone, so that an error is told with the name of where it stands.
+    # Check the flags and the file separately, so that the error names the one that is wrong.
     asked = {"data": settings.get("data"), "model": settings.get("model")}
     if "model" in wishes:
         asked["model"] = next(iter(MODELS))
@@ -152,7 +152,7 @@ def _resolve_search(file: Path | None, given: dict[str, Any], told: list[str]) -
 
 
 def _flags(told: list[str]) -> dict[str, str]:
-    """What stands in --space, field by field."""
+    """Return the values given with --space by field."""
     flags: dict[str, str] = {}
     for text in told:
         field, equals, values = text.partition("=")
@@ -160,7 +160,7 @@ def _flags(told: list[str]) -> dict[str, str]:
         if not equals:
             raise ConfigError("space", f"must be FIELD=VALUES, such as width=0.5,1,2 (got {text!r})")
         if field in flags:
-            raise ConfigError("space", f"{field} is told twice")
+            raise ConfigError("space", f"{field} is given twice; remove one of them")
         flags[field] = values.strip()
     return flags
 
@@ -176,7 +176,7 @@ def _seconds(text: str) -> float:
 
 
 def _work(work: Search, trials: int | None) -> None:
-    """Train trial after trial, each shown as it goes."""
+    """Train one trial after another and show the progress of each."""
     while (begun := work.begin(trials)) is not None:
         trial, run = begun
         output.print_message(f"trial {trial.number}: {parameters(trial.params)}")
@@ -193,7 +193,7 @@ def _work(work: Search, trials: int | None) -> None:
 
 
 def parameters(chosen: Any) -> str:
-    """A place in the space in a few words, numbers to four digits."""
+    """Format a trial's settings on one line, with numbers to four digits."""
     return "  ".join(
         f"{name} {value:.4g}" if isinstance(value, float) and math.isfinite(value) else f"{name} {value}"
         for name, value in chosen.items()
@@ -201,7 +201,7 @@ def parameters(chosen: Any) -> str:
 
 
 def _report(work: Search, *, json: bool) -> None:
-    """Every trial, then the best one's figures and the command that trains it again."""
+    """Print all trials, then the best trial's metrics and the command that trains it again."""
     found, best = work.results(), work.best()
     run = read_run(best.run) if best and best.run else None
     command = train_command(work.config(best.parameters)) if best else None
@@ -244,8 +244,8 @@ def _cells(trial: TrialResult) -> tuple[str, ...]:
 
 
 def _quieten_optuna() -> None:
-    """Have Optuna report errors alone: what the user wants to know of a trial is told by us."""
-    # Without Optuna, Search says how to get it.
+    """Let Optuna log errors only: `search` prints the trials itself."""
+    # If Optuna is not installed, `Search` raises an error with the command that installs it.
     with contextlib.suppress(ImportError):
         import optuna
 

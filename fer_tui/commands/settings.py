@@ -13,11 +13,11 @@ from fer_tui.console import output
 
 def settings(
     example: Annotated[
-        bool, typer.Option("--example", help="Print a settings file with every key and its default, commented out.")
+        bool, typer.Option("--example", help="Print a settings file with all keys and defaults, commented out.")
     ] = False,
     json: JsonOption = False,
 ) -> int:
-    """Show the settings in force and the file that they come from."""
+    """Show the current settings and the path of their file."""
     from fer_tui import settings_file as user
 
     if example:
@@ -28,16 +28,16 @@ def settings(
     if json:
         output.print_json({"path": str(path), "exists": path.is_file(), "settings": values})
         return 0
-    there = "" if path.is_file() else " (not there: these are the defaults; 'fer-tui settings --example' prints one)"
+    there = "" if path.is_file() else " (no such file, so defaults apply; 'fer-tui settings --example' prints one)"
     output.print_lines(f"{path}{there}\n")
     output.print_table(
         {"setting": "left", "value": "left", "meaning": "left"},
-        [((name, _told(value), user.FIELDS[name].metadata["description"]), "") for name, value in values.items()],
+        [((name, _format(value), user.FIELDS[name].metadata["description"]), "") for name, value in values.items()],
     )
     return 0
 
 
-def _told(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} = {item}" for key, item in value.items()) or "-"
     return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -43,7 +43,7 @@ def train(
     json: JsonOption = False,
     **flags: Any,
 ) -> int:
-    """Train models on a folder of faces, one after another, and compare them."""
+    """Train one or more models on a data set and compare them. Several models are trained one after another."""
     resolved = chosen_configs(context, config, preset, flags)
     from core.runs.writer import create_runs
 
@@ -53,13 +53,13 @@ def train(
 def chosen_configs(
     context: typer.Context, file: Path | None, preset: str | None, flags: dict[str, Any]
 ) -> list[TrainingConfig]:
-    """The config of each model that a command line names; what is wrong with the data set is told.
+    """Return one config for each model on the command line, and print warnings about the data set.
 
     Args:
-        context: of the command, for the options before it.
+        context: the command's context, which holds the options given before the command.
         file: --config.
         preset: --preset.
-        flags: the options of `add_config_options`.
+        flags: the values of the options that `add_config_options` adds.
 
     Raises:
         ConfigError: a value is not allowed.
@@ -75,7 +75,7 @@ def chosen_configs(
     try:
         resolved = [configs.resolve({**begun, **settings, **given, "model": name}) for name in chosen]
     except ConfigError:
-        # Flags and the file each alone, so that the error is told with the name of where it stands.
+        # Check the flags and the file separately, so that the error names the one that is wrong.
         for name in chosen if models else ():
             configs.resolve({**given, "model": name})
         if file:
@@ -87,16 +87,14 @@ def chosen_configs(
 
 
 def _option(name: str) -> inspect.Parameter:
-    """A TrainingConfig field as an option of `train`: checked by the model itself, absent unless given."""
+    """Return a TrainingConfig field as an option of `train`; `TrainingConfig` checks its value."""
     field = TrainingConfig.model_fields[name]
     flag = f"--{name.replace('_', '-')}"
     choices = [str(choice) for choice in configs.allowed_values(name)]
-    default = "" if field.is_required() else f" [{'none' if field.default is None else field.default}]"
-    help_text = f"{field.description}{default}".replace(" [False]", "")
+    default = "" if field.is_required() else f" [default: {'none' if field.default is None else field.default}]"
+    help_text = f"{field.description}{default}".replace(" [default: False]", "")
     if name == "model":
-        option = typer.Option(
-            flag, metavar="NAME", help=help_text + " Several in a row.", autocompletion=complete_model
-        )
+        option = typer.Option(flag, metavar="NAME", help=help_text + " May be repeated.", autocompletion=complete_model)
         annotation: Any = Annotated[list[str] | None, option]
     elif field.annotation is bool:
         annotation = Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=help_text, show_default=False)]
@@ -111,7 +109,7 @@ def _option(name: str) -> inspect.Parameter:
 
 
 def add_config_options(command: Any) -> None:
-    """Give a command an option for every field of TrainingConfig that is no parameter of its own, for its `**flags`."""
+    """Replace a command's `**flags` by one option for each TrainingConfig field that is not yet a parameter."""
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "flags"]
     options = [_option(name) for name in TrainingConfig.model_fields if name not in {p.name for p in own}]
     command.__signature__ = inspect.Signature([*own, *options])
@@ -125,25 +123,30 @@ def resume(
     context: typer.Context,
     run: RunArgument,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", metavar="N", help="Go on to so many.", show_default=False)
+        int | None, typer.Option("--epochs", metavar="N", help="New total number of epochs.", show_default=False)
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option("--learning-rate", metavar="F", help="Go on at this rate, as after a NaN.", show_default=False),
+        typer.Option(
+            "--learning-rate", metavar="F", help="New learning rate, for example after a NaN loss.", show_default=False
+        ),
     ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Go on with a run that was stopped, failed, diverged or interrupted, with its own settings."""
+    """Resume a stopped, failed or interrupted run. It keeps its settings.
+
+    A diverged run needs a lower --learning-rate, a completed run more --epochs.
+    """
     from core.runs.resume import requeue, resume_caveat
 
     path = find_run(run, resolve_runs_folder(context, runs))
     snapshot = read_run(path)
     if learning_rate is not None:
-        # Where nothing is left to do, a wrong flag is told all the same.
+        # Check the flag here too, for a completed run that returns below.
         configs.check_settings({"learning_rate": learning_rate})
     if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
-        output.print_message(f"{path.name}: already completed; --epochs N trains it further")
+        output.print_message(f"{path.name}: already completed; add --epochs N to train it further")
         if json:
             output.print_json([run_result(snapshot)])
         return 0
@@ -155,7 +158,7 @@ def resume(
 
 
 def stop(context: typer.Context, run: RunArgument, runs: RunsOption = None) -> int:
-    """Ask a run to stop after its batch, and wait until it has."""
+    """Stop a run after its current batch, and wait until it ends."""
     path = find_run(run, resolve_runs_folder(context, runs))
     if read_run(path).state in FINAL_STATES:
         raise RunError(f"{path.name}: is not running ({read_run(path).state})")
@@ -167,12 +170,12 @@ def stop(context: typer.Context, run: RunArgument, runs: RunsOption = None) -> i
 
 
 def train_runs(runs: Sequence[Path], *, json: bool, is_reported: bool = True) -> int:
-    """Train runs in a worker thread while this one shows how they go; the exit status.
+    """Train runs in a worker thread, show their progress in this thread, and return the exit status.
 
     Args:
-        runs: their directories.
-        json: whether the results are a JSON document, or a table.
-        is_reported: whether there are results on stdout.
+        runs: the run directories.
+        json: whether to print the results as JSON instead of a table.
+        is_reported: whether to print the results on stdout.
     """
     from core.jobs.run_queue import RunQueue
 
@@ -194,7 +197,7 @@ def train_runs(runs: Sequence[Path], *, json: bool, is_reported: bool = True) ->
             if is_reported:
                 report(snapshots, json=json)
         except OSError:
-            # A line that dropped took stdout with it; the status below still says so.
+            # A lost SSH connection closes stdout; the exit status below still reports the signal.
             if not signals:
                 raise
             output.discard_stdout()
@@ -204,7 +207,7 @@ def train_runs(runs: Sequence[Path], *, json: bool, is_reported: bool = True) ->
 
 
 def report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:
-    """Tell what came of runs: results on stdout, what to know about them on stderr."""
+    """Print the results of runs on stdout, and their problems and warnings on stderr."""
     for run in snapshots:
         for problem in run.environment.get("problems", ()):
             if problem["kind"] in ("undecodable", "damaged_checkpoint"):
@@ -222,5 +225,5 @@ def report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:
 
 
 def exit_status(snapshots: Sequence[RunSnapshot]) -> int:
-    """0 where every run came to an end that it was meant to come to."""
+    """Return 0 if every run completed or was stopped, else 1."""
     return 0 if all(run.state in ("completed", "stopped") for run in snapshots) else 1

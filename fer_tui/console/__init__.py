@@ -1,1 +1,1 @@
-"""What commands and screens print to: streams, progress bars, the terminal itself, colours. No Textual widgets."""
+"""Console output of the commands: streams, tables, progress bars and colours. No Textual widgets."""

@@ -1,4 +1,4 @@
-"""What the commands print: results on stdout, messages on stderr, nothing that could steer a terminal."""
+"""Printing for the commands: results on stdout, messages on stderr, control characters escaped."""
 
 from __future__ import annotations
 
@@ -17,76 +17,76 @@ if TYPE_CHECKING:
 
     from core.data.dataset import Problem
 
-# A copy of the terminal while TensorFlow's output goes to a log (see `fer_tui.console.terminal`).
+# A copy of stderr while TensorFlow's output is redirected to a log (see `fer_tui.console.terminal`).
 terminal_copy: TextIO | None = None
 
 
 def message_stream() -> TextIO:
-    """Where messages go: stderr as it is now, or the copy of the terminal."""
+    """Return the stream for messages: the copy of the terminal if there is one, else stderr."""
     return sys.stderr if terminal_copy is None else terminal_copy
 
 
 def escape_control(text: str) -> str:
-    """Text from disk with its control characters, and what reorders or breaks a line, shown instead of sent."""
+    """Escape the control characters of a text, and characters that reorder or break a line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def print_message(message: str) -> None:
-    """One line on stderr; a reader that has left must not end the work."""
+    """Print one line on stderr. A closed stderr raises no error, so that the work continues."""
     line = escape_control(message) + "\n"
     with contextlib.suppress(OSError):
         try:
             message_stream().write(line)
             message_stream().flush()
         except RuntimeError:
-            # A signal's handler speaks in the middle of another message: past the buffer that is in use.
+            # A signal handler prints while another message is written: bypass the buffer, which is in use.
             os.write(message_stream().fileno(), line.encode())
 
 
 def print_error(message: str) -> None:
-    """One line on stderr that says what went wrong."""
+    """Print an error as one line on stderr."""
     print_message(f"fer-tui: {message}")
 
 
 def print_warnings(problems: Iterable[Problem]) -> None:
-    """A line a problem on stderr."""
+    """Print one line for each problem on stderr."""
     for problem in problems:
         print_message(f"warning: {problem.message}")
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout, what could steer a terminal as JSON's own escapes."""
+    """Print one JSON document on stdout, with control characters as JSON escapes."""
     text = files.to_json(value)
     sys.stdout.write("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 def print_lines(text: str) -> None:
-    """Whole lines on stdout."""
+    """Print a text on stdout and escape the control characters in its lines."""
     sys.stdout.write("\n".join(escape_control(line) for line in text.split("\n")))
 
 
 def discard_stdout() -> None:
-    """Send nowhere what stdout still holds and can't be written, so that the interpreter's last flush is silent."""
+    """Redirect stdout to /dev/null, so that Python's flush at exit raises no error for unwritten output."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def console() -> Console:
-    """A Rich console on stdout that keeps tables whole where stdout is no terminal."""
+    """Return a Rich console on stdout; it is 200 columns wide if stdout is not a terminal."""
     from rich.console import Console
 
     class Output(Console):
         def on_broken_pipe(self) -> None:
-            # Rich would end the process with status 1, whatever the command has still to say.
+            # Rich would exit with status 1 here, before the command can print its messages.
             raise BrokenPipeError
 
     return Output(highlight=False, width=None if sys.stdout.isatty() else 200)
 
 
 def table(columns: Mapping[str, str]) -> Table:
-    """An empty Rich table.
+    """Create an empty Rich table.
 
     Args:
-        columns: headings to justification, `left` or `right`.
+        columns: maps each heading to its justification, `left` or `right`.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -94,7 +94,7 @@ def table(columns: Mapping[str, str]) -> Table:
     made = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold")
     *_, last = columns
     for heading, justify in columns.items():
-        # The last column, the one with words, makes room for the others.
+        # Only the last column, which holds text, may wrap.
         made.add_column(
             heading, justify="right" if justify == "right" else "left", no_wrap=heading != last, overflow="fold"
         )
@@ -102,11 +102,11 @@ def table(columns: Mapping[str, str]) -> Table:
 
 
 def print_table(columns: Mapping[str, str], rows: Iterable[tuple[Iterable[str], str]]) -> None:
-    """Print rows of cells, each row with its Rich style.
+    """Print a table on stdout.
 
     Args:
-        columns: headings to justification, `left` or `right`.
-        rows: cells and the row's style.
+        columns: maps each heading to its justification, `left` or `right`.
+        rows: the cells and the Rich style of each row.
     """
     from rich.text import Text
 
@@ -117,5 +117,5 @@ def print_table(columns: Mapping[str, str], rows: Iterable[tuple[Iterable[str], 
 
 
 def on_terminal(stream: TextIO) -> bool:
-    """Whether a stream is a terminal that can redraw a line."""
+    """Return whether a stream is a terminal, which can redraw a line."""
     return stream.isatty()

@@ -1,4 +1,4 @@
-"""Progress on stderr: a Rich bar on a terminal, a line an epoch elsewhere; read from run directories alone."""
+"""Show progress on stderr: a Rich bar on a terminal, else one line for each epoch. It is read from run directories."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ REPORT_IMAGES = 256
 
 
 class Display(Protocol):
-    """Shows a run as its snapshots come."""
+    """Shows the progress of runs."""
 
     def show(self, run: RunSnapshot, *, has_ended: bool) -> None:
-        """Take the newest snapshot of the run under way; with its last one it has ended."""
+        """Show the newest snapshot of the current run; `has_ended` marks the last one."""
         ...
 
 
 def follow(runs: Sequence[Path], working: Callable[[], bool], began: float) -> None:
-    """Show the runs, in order, until none is worked on any more.
+    """Show the progress of runs, in order, until all have ended or the worker has stopped.
 
     Args:
-        runs: their directories.
-        working: whether the worker still lives.
-        began: when it began, in seconds since 1970; a run that ended before is one that it will resume.
+        runs: the run directories.
+        working: returns whether the worker is alive.
+        began: the worker's start time in seconds since 1970. The worker resumes a run that ended before this time.
     """
     with _display() as display:
         position = 0
         while position < len(runs):
             alive = working()
             snapshot = read_run(runs[position])
-            # A queued run of ours is "interrupted" to nobody: its process is this one.
+            # A run that this process has queued is never "interrupted": its process is alive.
             has_ended = _has_ended(snapshot) and (snapshot.status.get("heartbeat") or 0) >= began
             display.show(snapshot, has_ended=has_ended)
             if has_ended:
@@ -48,7 +48,7 @@ def follow(runs: Sequence[Path], working: Callable[[], bool], began: float) -> N
 
 
 def _has_ended(run: RunSnapshot) -> bool:
-    # An interrupted run has said nothing of its end; its worker may only just have begun with it.
+    # "interrupted" is not a stored state: the worker may be about to resume the run.
     return run.state in FINAL_STATES and run.state != "interrupted"
 
 
@@ -71,25 +71,25 @@ def _display() -> Iterator[Display]:
 
 
 class _Lines:
-    """A line an epoch and a line at the end."""
+    """Prints one line for each epoch and one at the end of a run."""
 
     def __init__(self) -> None:
-        self._told: dict[str, int] = {}
+        self._printed: dict[str, int] = {}
 
     def show(self, run: RunSnapshot, *, has_ended: bool) -> None:
-        # A resumed run's epochs from before are known; a checkpoint further back drops some of them.
-        told = min(self._told.get(run.name, len(run.history)), len(run.history))
-        for row in run.history[told:]:
+        # Skip the epochs from before a resume. The history becomes shorter if an older checkpoint is restored.
+        printed = min(self._printed.get(run.name, len(run.history)), len(run.history))
+        for row in run.history[printed:]:
             output.print_message(
                 f"{run.name}  epoch {row['epoch']:.0f}/{run.config.get('epochs')}  {format_metrics(row)}"
             )
-        self._told[run.name] = len(run.history)
+        self._printed[run.name] = len(run.history)
         if has_ended:
             output.print_message(format_ending(run))
 
 
 class _Bars:
-    """A bar of the epoch under way for each run; the bar stays when the run has ended."""
+    """Shows one bar for each run with the progress of its current epoch; the bar remains after the run ends."""
 
     def __init__(self, progress: object) -> None:
         from rich.progress import Progress, TaskID
@@ -118,7 +118,7 @@ class _Bars:
 
 
 def format_metrics(row: Mapping[str, float]) -> str:
-    """An epoch's loss and accuracy, training and validation."""
+    """Format an epoch's training and validation loss and accuracy."""
     return (
         f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  val_loss {row['val_loss']:.4f}  "
         f"val_accuracy {row['val_accuracy']:.4f}  {row['images_per_second']:,.0f} images/s"
@@ -126,19 +126,19 @@ def format_metrics(row: Mapping[str, float]) -> str:
 
 
 def format_ending(run: RunSnapshot) -> str:
-    """How a run ended, with the advice that it left; as an error where it failed."""
+    """Format how a run ended: its state, accuracy and message, and how to resume it. A failure reads as an error."""
     start = "fer-tui: " if run.state in ("failed", "diverged", "interrupted") else ""
     kept = run.kept_epoch()
     figure = f": val_accuracy {kept['val_accuracy']:.4f} in epoch {kept['epoch']:.0f}" if kept else ""
     message = f"; {run.message}" if run.message else ""
     resumable = run.state in ("stopped", "failed", "interrupted")
-    remedy = f"; go on with 'fer-tui resume {run.name}'" if resumable else ""
+    remedy = f"; resume it with 'fer-tui resume {run.name}'" if resumable else ""
     return f"{start}{run.name}  {run.state}{figure}{message}{remedy}"
 
 
 @contextlib.contextmanager
 def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar for a count that goes up to `total`; nothing where stderr is no terminal."""
+    """Show a progress bar up to `total`; show nothing if stderr is not a terminal."""
     if not output.on_terminal(output.message_stream()):
         yield lambda done: None
         return

@@ -1,4 +1,4 @@
-"""The colours of states, of runs and of a search's trials, for commands and screens."""
+"""The colours of run states and trial states, for commands and screens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STATE_COLOURS: Mapping[str, str] = {
     "interrupted": "warning",
     "pruned": "muted",
 }
-# The commands print in the terminal's own colours.
+# The commands print with the terminal's palette.
 TERMINAL_STYLES: Mapping[str, str] = {
     "success": "green",
     "primary": "cyan",
@@ -24,10 +24,10 @@ TERMINAL_STYLES: Mapping[str, str] = {
 
 
 def terminal_style(state: str) -> str:
-    """The Rich style of a state in what a command prints; empty where it has none."""
+    """Return the Rich style of a state for the terminal; empty if the state has no colour."""
     return TERMINAL_STYLES.get(STATE_COLOURS.get(state, ""), "")
 
 
 def theme_colour(state: str, variables: Mapping[str, str]) -> str:
-    """The colour of a state on a screen, of the theme's variables; empty where it has none."""
+    """Return the colour of a state from the theme's variables; empty if the state has no colour."""
     return variables.get(STATE_COLOURS.get(state, ""), "")

@@ -1,4 +1,4 @@
-"""The terminal kept for us alone: TensorFlow's own output goes to a log from before it is imported."""
+"""Redirect TensorFlow's output from the terminal to a log, and handle signals."""
 
 from __future__ import annotations
 
@@ -22,23 +22,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def app_log_path() -> Path:
-    """Where what is said outside a run goes; /dev/null where no folder can be made."""
+    """Return the path of the app's log, for output outside a run; /dev/null if it can't be created."""
     from platformdirs import user_log_path
 
     try:
         folder = user_log_path("fer-tui", ensure_exists=True)
         with (folder / "fer-tui.log").open("ab"):
-            # A log that its user has put elsewhere by a link is the user's own.
+            # Resolve the path: the user may have replaced the log by a symbolic link.
             return (folder / "fer-tui.log").resolve()
     except OSError:
         return Path(os.devnull)
 
 
 def has_hung_up() -> bool:
-    """Whether the terminal that we read from is gone.
+    """Return whether the terminal on stdin is closed.
 
-    SIGHUP tells of it too, but only to the process whose controlling terminal it was; others would read the end of it
-    again and again.
+    Only a process whose controlling terminal it was receives SIGHUP. Other processes would read end of file in a loop.
     """
     try:
         termios.tcgetattr(0)
@@ -48,7 +47,7 @@ def has_hung_up() -> bool:
 
 
 class _Lasting(io.FileIO):
-    """A terminal or pipe that may go away while a run lasts: what nobody can read any more is dropped."""
+    """A terminal or pipe that may be closed during a run: writes to it then raise no error."""
 
     def write(self, content: Any) -> int:
         try:
@@ -59,7 +58,7 @@ class _Lasting(io.FileIO):
 
 @contextlib.contextmanager
 def keep_messages_on_terminal() -> Iterator[None]:
-    """Messages go to a copy of the terminal inside the block, so that descriptor 2 can be sent to a log."""
+    """Send messages to a copy of stderr inside the block, so that descriptor 2 can be redirected to a log."""
     before = output.terminal_copy
     with contextlib.suppress(OSError):
         output.message_stream().flush()
@@ -75,9 +74,10 @@ def keep_messages_on_terminal() -> Iterator[None]:
 
 @contextlib.contextmanager
 def reserve_terminal() -> Iterator[None]:
-    """The terminal for Textual alone inside the block: what others write to descriptors 1 and 2 goes to the app's log.
+    """Reserve the terminal for Textual inside the block: redirect descriptors 1 and 2 to the app's log.
 
-    Textual draws on `sys.__stderr__`, where TensorFlow's C++ code writes too, and asks `sys.__stdout__` for the size.
+    Textual draws on `sys.__stderr__` and reads the terminal's size from `sys.__stdout__`. TensorFlow's C++ code writes
+    to descriptor 2 too.
     """
     names, before = ("__stdout__", "__stderr__"), (sys.__stdout__, sys.__stderr__, sys.stdout, sys.stderr)
     kept = [os.dup(number) for number in (1, 2)]
@@ -104,17 +104,17 @@ def reserve_terminal() -> Iterator[None]:
 
 @contextlib.contextmanager
 def signals_to(stop: Callable[[], None], force: Callable[[], None]) -> Iterator[list[int]]:
-    """The first SIGINT, SIGTERM or SIGHUP calls `stop`; a second one `force`, and ends the process.
+    """Call `stop` at the first SIGINT, SIGTERM or SIGHUP; at the second, call `force` and end the process.
 
     Yields:
-        The signals that came, for the exit status 128 + number.
+        The received signals, for the exit status 128 + number.
     """
     came: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
         came.append(number)
         if len(came) == 1:
-            output.print_message("stopping after this batch; once more to leave at once")
+            output.print_message("stopping after this batch; press Ctrl+C again to exit at once")
             stop()
         else:
             force()

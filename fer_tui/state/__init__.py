@@ -1,1 +1,1 @@
-"""What the screens render from: the runs, the threads that look for changes, what the app remembers. No widgets."""
+"""The state that the screens render: the runs, the polling thread, the state kept between sessions. No widgets."""

@@ -1,4 +1,4 @@
-"""What the app remembers by itself from one start to the next; the user's own settings win over it."""
+"""State that the app keeps between sessions. The user's settings override it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.system.files import write_json
 
 @dataclass(frozen=True)
 class ExportChoice:
-    """What the export dialog was last told."""
+    """The last choices in the export dialog."""
 
     form: str = "csv"
     path: str = "comparison.csv"
@@ -22,13 +22,13 @@ class ExportChoice:
 
 @dataclass(frozen=True)
 class AppState:
-    """What was last chosen; empty where nothing was.
+    """The user's last choices; an empty value means no choice.
 
     Attributes:
-        theme: chosen in the palette.
+        theme: the theme last chosen in the palette.
         data: the data set opened last.
-        export: format and path of the last export.
-        train: the Train form as it was left.
+        export: the format and path of the last export.
+        train: the last values of the Train form.
     """
 
     theme: str = ""
@@ -38,14 +38,14 @@ class AppState:
 
 
 def state_path() -> Path:
-    """state.json in the user's folder for states."""
+    """Return the path of state.json in the user's state folder."""
     from platformdirs import user_state_path
 
     return user_state_path("fer-tui") / "state.json"
 
 
 def load_state(path: Path) -> AppState:
-    """Read what was remembered; nothing where the file is missing, can't be read or is damaged."""
+    """Read the state; return an empty one if the file is missing, unreadable or damaged."""
     try:
         content = json.loads(path.read_bytes())
         export = ExportChoice(**_known(ExportChoice, content.get("export", {})))
@@ -57,15 +57,15 @@ def load_state(path: Path) -> AppState:
 
 
 def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
-    """What a dataclass has a field for; a later version may have written more."""
+    """Return the values that a dataclass has fields for; a later version may have written more."""
     return {each.name: content[each.name] for each in fields(kind) if each.name in content}
 
 
 class StateStore:
-    """The state and its file; a thread writes it, so that a slow disk keeps nobody waiting."""
+    """The state and its file. A thread writes the file, so that a slow disk does not block the app."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file at `path`, which need not be there."""
+        """Read the file at `path`, which need not exist."""
         self.path = path
         self.state = load_state(path)
         self._changes: dict[str, Any] = {}
@@ -74,7 +74,7 @@ class StateStore:
         self._writer: threading.Thread | None = None
 
     def update(self, **changes: Any) -> None:
-        """Change fields of the state, now in memory and soon on disk."""
+        """Change fields of the state in memory, and write them to the file in a thread."""
         if all(getattr(self.state, name) == value for name, value in changes.items()):
             return
         self.state = replace(self.state, **changes)
@@ -84,12 +84,12 @@ class StateStore:
         self._writer.start()
 
     def close(self, seconds: float = 1.0) -> None:
-        """Wait for what is being written, but not for ever."""
+        """Wait at most `seconds` for the last write."""
         if self._writer is not None:
             self._writer.join(seconds)
 
     def _write(self) -> None:
-        """Put the changes into the file as it is now: another process may have remembered something else."""
+        """Apply the changes to the current content of the file: another process may have changed other fields."""
         with self._writing:
             with self._lock:
                 changes, self._changes = self._changes, {}

@@ -1,4 +1,4 @@
-"""The thread that looks at the runs, the log, the machine and the terminal, and tells the app what changed."""
+"""A thread that polls the runs, the log, the system load and the terminal, and posts messages about changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POLL_INTERVAL = 0.5
 
 
 class RunsChanged(Message):
-    """The folder of runs was looked at and is not as it was."""
+    """Posted when a run has changed, or when the folder of runs can't be read."""
 
     def __init__(self, runs: tuple[RunSnapshot, ...], problem: str) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class RunsChanged(Message):
 
 
 class LogGrown(Message):
-    """The followed run's log has new lines; `is_new` where they are the first that are read of it."""
+    """Posted when the followed run's log has new lines; `is_new` marks the first lines read from a log."""
 
     def __init__(self, run: Path, lines: list[str], *, is_new: bool) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class LogGrown(Message):
 
 
 class LoadSampled(Message):
-    """The machine was looked at and is not as it was."""
+    """Posted when the system load has changed."""
 
     def __init__(self, load: SystemLoad) -> None:
         super().__init__()
@@ -49,25 +49,25 @@ class LoadSampled(Message):
 
 
 class HungUp(Message):
-    """The terminal is gone."""
+    """Posted when the terminal is closed."""
 
 
 class Poller:
-    """Looks every POLL_INTERVAL seconds, or at once when it is asked to."""
+    """Polls every POLL_INTERVAL seconds, or at once on request."""
 
     def __init__(
-        self, folder: Path, tell: Callable[[Message], object], prepare: Callable[[], None] = lambda: None
+        self, folder: Path, post: Callable[[Message], object], prepare: Callable[[], None] = lambda: None
     ) -> None:
-        """Look at a folder of runs.
+        """Prepare to poll a folder of runs.
 
         Args:
-            folder: RUNS.
-            tell: takes the messages, in the follower's thread.
-            prepare: called at each look after the first paint; what it does the first time must not hold that up.
+            folder: the folder of runs.
+            post: called with each message, in the poller's thread.
+            prepare: called at each poll after the first POLL_INTERVAL, so that it does not delay the first paint.
         """
         self._prepare = prepare
         self.followed_run: Path | None = None
-        self._tell = tell
+        self._post = post
         self._watcher = RunWatcher(folder)
         self._last_runs: tuple[tuple[RunSnapshot, ...], str] | None = None
         self._tail: LogTail | None = None
@@ -75,40 +75,40 @@ class Poller:
         self._is_ending = threading.Event()
 
     def follow_log(self, run: Path | None) -> None:
-        """Read this run's log from now on, at once and not at the next look."""
+        """Follow this run's log, and poll at once; None follows no log."""
         if run != self.followed_run:
             self.followed_run = run
             self._wake.set()
 
     def poll_now(self) -> None:
-        """Look at once."""
+        """Poll at once."""
         self._wake.set()
 
     def end(self) -> None:
-        """Have the thread end."""
+        """End the thread after its current poll."""
         self._is_ending.set()
         self._wake.set()
 
     def run(self) -> None:
-        """Look, tell what changed, rest: in a thread worker, until `end`."""
+        """Poll and post messages until `end` is called. Run this in a thread worker."""
         worker, meter, began = get_current_worker(), None, time.monotonic()
         while not (self._is_ending.is_set() or worker.is_cancelled):
             self._wake.clear()
             if terminal.has_hung_up():
-                self._tell(HungUp())
-            self._look_at_runs()
-            self._look_at_log(self.followed_run)
-            # To import and to ask the driver for the first time would hold up the first paint.
+                self._post(HungUp())
+            self._poll_runs()
+            self._poll_log(self.followed_run)
+            # The imports and the first call of the GPU driver would delay the first paint.
             if time.monotonic() - began >= POLL_INTERVAL:
                 self._prepare()
                 _enable_garbage_collection()
                 meter = meter or LoadMeter()
                 load = meter.poll()
                 if load is not None:
-                    self._tell(LoadSampled(load))
+                    self._post(LoadSampled(load))
             self._wake.wait(POLL_INTERVAL)
 
-    def _look_at_runs(self) -> None:
+    def _poll_runs(self) -> None:
         seen: tuple[tuple[RunSnapshot, ...], str]
         try:
             seen = self._watcher.poll(), ""
@@ -116,9 +116,9 @@ class Poller:
             seen = (), str(error)
         if seen != self._last_runs:
             self._last_runs = seen
-            self._tell(RunsChanged(*seen))
+            self._post(RunsChanged(*seen))
 
-    def _look_at_log(self, run: Path | None) -> None:
+    def _poll_log(self, run: Path | None) -> None:
         if run is None:
             return
         is_new = self._tail is None or self._tail.path.parent != run
@@ -126,11 +126,11 @@ class Poller:
             self._tail = LogTail(run / LOG)
         lines = self._tail.read_new_lines()
         if lines or is_new:
-            self._tell(LogGrown(run, lines, is_new=is_new))
+            self._post(LogGrown(run, lines, is_new=is_new))
 
 
 def _enable_garbage_collection() -> None:
-    """Turn on what the command line left off for the first paint; what is there by now is there to stay."""
+    """Enable garbage collection, which `fer_tui.cli` disables until the first paint; ignore the existing objects."""
     if not gc.isenabled():
         gc.enable()
         gc.freeze()

@@ -1,4 +1,4 @@
-"""Following a folder of runs: what changed since the last look, at the price of a few `stat` calls."""
+"""Detect changes in a folder of runs, a log and the system load; a poll of an ended run costs a few `stat` calls."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ Stamp = tuple[tuple[int, int], ...]
 
 
 class RunWatcher:
-    """Snapshots of every run of a folder; a run that did not change keeps its snapshot, the very same object.
+    """Snapshots of all runs in a folder. An unchanged run keeps the same snapshot object.
 
-    Works by polling, since file systems over a network tell of no changes.
+    It polls, because network file systems do not report changes.
     """
 
     def __init__(self, folder: Path) -> None:
-        """`folder`: RUNS; it may come into being later."""
+        """Watch `folder`, which need not exist yet."""
         self.folder = folder
         self._known: dict[Path, tuple[Stamp, RunSnapshot]] = {}
 
     def poll(self) -> tuple[RunSnapshot, ...]:
-        """The runs as they are now, newest first.
+        """Return the current snapshots of the runs, newest first.
 
         Raises:
             RunError: the folder can't be read.
         """
-        self._known = {path: self._look_at(path) for path in list_runs(self.folder)}
+        self._known = {path: self._poll_run(path) for path in list_runs(self.folder)}
         return tuple(snapshot for _, snapshot in self._known.values())
 
-    def _look_at(self, path: Path) -> tuple[Stamp, RunSnapshot]:
+    def _poll_run(self, path: Path) -> tuple[Stamp, RunSnapshot]:
         stamp = _stamp(path)
         before = self._known.get(path)
         if before is None or before[0] != stamp:
-            # The same object says to the plots that no epoch was added.
+            # Keep the history object if its file has not changed: the plots compare it by identity.
             is_known = before is not None and before[0][_HISTORY_AT] == stamp[_HISTORY_AT]
             return stamp, read_run(path, before[1].history if before and is_known else None)
         if before[1].state in FINAL_STATES:
             return before
-        # A run that goes on is read at each look: it may be interrupted without a file changing.
+        # Read an unended run at each poll: it may be interrupted without a change of its files.
         now = read_run(path, before[1].history)
         return before if now.state == before[1].state else (stamp, now)
 
@@ -64,19 +64,19 @@ def _stamp(run: Path) -> Stamp:
 
 
 class LogTail:
-    """The end of a growing text file, by whole lines; a look reads no more than MAX_LOG_BYTES bytes."""
+    """Reads the new lines of a growing text file, at most MAX_LOG_BYTES bytes at a time."""
 
     def __init__(self, path: Path) -> None:
-        """`path`: it may come into being later."""
+        """Follow the file at `path`, which need not exist yet."""
         self.path = path
         self._offset = 0
 
     def read_new_lines(self) -> list[str]:
-        """The lines that were added since the last look; the last MAX_LOG_BYTES bytes of them where there are more."""
+        """Return the complete lines added since the last call, at most the last MAX_LOG_BYTES bytes."""
         try:
             with open_to_read(self.path) as file:
                 size = file.seek(0, 2)
-                # A file that shrank was written anew.
+                # A file that is shorter than before was rewritten: read it from its start.
                 start = self._offset if self._offset <= size else 0
                 skipped = size - start > MAX_LOG_BYTES
                 start = max(start, size - MAX_LOG_BYTES)
@@ -91,15 +91,15 @@ class LogTail:
 
 
 class LoadMeter:
-    """The machine's load, looked at no more often than every LOAD_INTERVAL seconds."""
+    """Samples the system load at most every LOAD_INTERVAL seconds."""
 
     def __init__(self) -> None:
-        sample_load()  # the first one only tells psutil from when on to count
+        sample_load()  # psutil measures since the previous call, so the first sample is discarded
         self._due = time.monotonic() + LOAD_INTERVAL / 4
         self._last_load: SystemLoad | None = None
 
     def poll(self) -> SystemLoad | None:
-        """The load, where it is due and not as it was told last."""
+        """Return the load if a sample is due and differs from the last one, else None."""
         if time.monotonic() < self._due:
             return None
         self._due = time.monotonic() + LOAD_INTERVAL

@@ -1,4 +1,4 @@
-"""What the screens render from, and what they ask for: runs, marks, load; submit, resume, stop."""
+"""The app's state, such as runs, marks and load, and its actions: submit, resume and stop a run."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class Workbench(FastSwitchApp):
-    """The app as its screens and dialogs know it; `FerApp` adds the screens themselves."""
+    """The app's state and actions, for its screens and dialogs; `FerApp` adds the screens."""
 
     runs: reactive[tuple[RunSnapshot, ...] | None] = reactive[tuple[RunSnapshot, ...] | None](None)
     runs_problem: reactive[str] = reactive("")
     marked: reactive[frozenset[str]] = reactive[frozenset[str]](frozenset())
     wanted_model: reactive[str] = reactive("")
-    # Of the open data set, `data`: split to class to images; empty while none was read.
+    # The number of images by split and class of the open data set; empty until it is read.
     counts: reactive[Mapping[str, Mapping[str, int]]] = reactive[Mapping[str, Mapping[str, int]]]({})
     inspected: reactive[str | None] = reactive[str | None](None)
     load: reactive[SystemLoad | None] = reactive[SystemLoad | None](None)
@@ -49,13 +49,13 @@ class Workbench(FastSwitchApp):
         settings: UserSettings | None = None,
         prepare: Callable[[], None] = lambda: None,
     ) -> None:
-        """Keep the data set and the folder of runs to open.
+        """Create the app's state.
 
         Args:
-            data: a data set to read at once.
-            runs: RUNS, else $FER_TUI_RUNS, else ./runs.
-            settings: the user's own, already checked; else the defaults.
-            prepare: called in a thread once the first screen is painted.
+            data: the data set to open.
+            runs: the folder of runs; default $FER_TUI_RUNS or ./runs.
+            settings: the user's settings, already checked; default `UserSettings()`.
+            prepare: called in a thread after the first paint.
         """
         super().__init__()
         self.settings = settings or UserSettings()
@@ -66,68 +66,68 @@ class Workbench(FastSwitchApp):
         self.queue = RunQueue(is_shared=True)
 
     def on_unmount(self) -> None:
-        """End the threads with the app, however it ends."""
+        """End the threads when the app ends."""
         self.poller.end()
         self.queue.stop()
         self.state_store.close()
 
     def has_runs(self) -> bool:
-        """Whether there is something to watch, or a reason why nothing can be read."""
+        """Return whether the folder has runs or can't be read."""
         try:
             return bool(list_runs(self.folder))
         except RunError:
             return True
 
     async def submit(self, configs: Sequence[TrainingConfig], *, detached: bool) -> None:
-        """Queue a run for every config; the run directories tell how they go.
+        """Create a run for each config and queue it.
 
         Args:
-            configs: in the order in which they shall be trained.
-            detached: whether a process of their own trains them, which goes on when the app ends.
+            configs: the configs in the order of training.
+            detached: whether to train in a separate process, which continues after the app ends.
 
         Raises:
             RunError: the folder of runs can't be written.
         """
         runs = await asyncio.to_thread(create_runs, configs, self.folder)
-        # The first is under way while the others wait: it is the one to watch.
+        # Select the first run: it starts first, while the others wait.
         self.wanted_run = runs[0].name
         await self._start_runs(runs, detached=detached)
 
     async def resume_run(self, run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
-        """Queue an ended run again, with more epochs or another rate where they are given.
+        """Queue an ended run again, optionally with a new number of epochs or a new learning rate.
 
         Raises:
-            RunError: it is under way, completed, or can't be written.
-            ConfigError: it has more epochs already.
+            RunError: the run is not ended, is completed, or can't be written.
+            ConfigError: the run already has more epochs.
         """
         await asyncio.to_thread(requeue, run, epochs, learning_rate)
         await self._start_runs([run], detached=False)
 
     async def stop_run(self, run: Path) -> None:
-        """End a run after its batch, or take it out of the queue.
+        """Stop a run after its current batch, or remove it from the queue.
 
         Raises:
-            RunError: its directory can't be written.
+            RunError: the run directory can't be written.
         """
         if not await asyncio.to_thread(self.queue.cancel, run):
             await asyncio.to_thread(request_stop, run)
         self.poller.poll_now()
 
     async def _start_runs(self, runs: Sequence[Path], *, detached: bool) -> None:
-        # A screen's first opening takes a tenth of a second, and ten times that beside a training.
+        # The first opening of a screen takes 0.1 s, and 1 s during a training.
         for mode in self.MODES:
             await preload_mode(self, mode)
-        # A browser's tab closes without a word: what is trained there must not depend on it.
+        # In a browser, train in a separate process, so that closing the tab does not end the training.
         if detached or self.is_web:
             process = await asyncio.to_thread(start_worker, runs)
-            # Somebody has to take note of its end, or it stays in the process table.
+            # Wait for the process in a thread, or it remains in the process table as a zombie.
             threading.Thread(target=process.wait, name="reaper", daemon=True).start()
         elif self.queue.add(runs):
             self.run_worker(self.queue.work, thread=True, group="train", name="trainer", exit_on_error=False)
         self.poller.poll_now()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
-        """Show what kept a run from beginning."""
+        """Show the errors of runs that could not start."""
         if event.worker.group != "train" or not event.worker.is_finished:
             return
         while self.queue.errors:
@@ -135,13 +135,13 @@ class Workbench(FastSwitchApp):
             self.notify(output.escape_control(f"{run.name}: {error}"), severity="error", markup=False)
 
     def exit_now(self, status: int) -> None:
-        """End the process now; what the runs wrote up to their last epoch stands."""
+        """End the process at once. The last checkpoint of each run remains."""
         self.queue.kill()
         restore_terminal(self)
         os._exit(status)
 
     def on_runs_changed(self, message: RunsChanged) -> None:
-        """Take the newest snapshots; the screens render from them."""
+        """Store the new snapshots, which the screens render, and notify about ended runs."""
         before = {run.name: run.state for run in self.runs or ()}
         for run in message.runs:
             if run.state in FINAL_STATES and before.get(run.name, run.state) not in FINAL_STATES:
@@ -157,7 +157,7 @@ class Workbench(FastSwitchApp):
         self.notify(output.escape_control(f"{run.model} {run.state}{figure}"), severity=severity, markup=False)
 
     def on_load_sampled(self, message: LoadSampled) -> None:
-        """Take the machine's load; the screens render from it."""
+        """Store the system load, which the screens render."""
         self.load = message.load
 
     def action_mode(self, mode: str) -> None:
@@ -165,16 +165,16 @@ class Workbench(FastSwitchApp):
         self.switch_mode(mode)
 
     def inspect_run(self, name: str) -> None:
-        """Open Inspect on a run."""
+        """Open the Inspect mode for a run."""
         self.inspected = name
         self.switch_mode("inspect")
 
     def open_run(self, name: str) -> None:
-        """Show the runs with the cursor on this one; the screen takes the wish back when it is done."""
+        """Open the Runs mode with the cursor on this run; the screen resets `wanted_run` afterwards."""
         self.action_mode("runs")
         self.wanted_run = name
 
     def open_train(self, model: str) -> None:
-        """Show the form of a training with this model chosen; the screen takes the wish back when it is done."""
+        """Open the Train form with this model selected; the screen resets `wanted_model` afterwards."""
         self.action_mode("train")
         self.wanted_model = model

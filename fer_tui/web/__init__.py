@@ -1,1 +1,1 @@
-"""The screens in a browser."""
+"""The web server that shows the screens in a browser."""

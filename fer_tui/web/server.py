@@ -1,8 +1,9 @@
-"""The server of the browser front: textual-serve's, with a page of our own, for this machine alone.
+"""A textual-serve server that accepts requests from this machine only, with its own page.
 
-textual-serve checks neither who asks nor for what: any page that a browser has open could connect to the web socket,
-and so type into the screens. Here a request must name this machine (against DNS rebinding), and a page that connects
-must have come from this server. The page loads nothing from elsewhere, and its policy forbids it to.
+textual-serve does not check requests: any page open in the browser could connect to the web socket and type into the
+screens. This server accepts only requests whose Host header names this machine, which prevents DNS rebinding, and web
+socket connections from its own page. The page loads nothing from other servers, and its Content-Security-Policy
+forbids it.
 """
 
 from __future__ import annotations
@@ -35,30 +36,30 @@ POLICY = (
 
 
 class LocalServer(Server):
-    """Serves one command's screens, a process a page, to pages of its own."""
+    """Serves the screens of one command to its own pages, with one process for each page."""
 
     def __init__(self, command: str, host: str, port: int, *, is_exposed: bool) -> None:
-        """What to serve, and where.
+        """Create a server for a command.
 
         Args:
-            command: a shell's command line that opens the screens.
+            command: the shell command line that opens the screens.
             host: the address to listen on.
-            port: the port, or 0.
-            is_exposed: whether a request may name another address of this machine than loopback.
+            port: the port, or 0 for a free port.
+            is_exposed: whether requests may use an address other than loopback.
         """
         super().__init__(command, host, port, title="fer-tui", templates_path=Path(__file__).parent.absolute())
         self.is_exposed = is_exposed
         self.pages: set[asyncio.Task[Any]] = set()
 
     async def application(self) -> web.Application:
-        """The routes of textual-serve, behind our checks."""
+        """Return the application: textual-serve's routes with the checks of requests."""
         app = await web_application(self)
         app.middlewares.append(self._refuse_strangers)
         app.on_response_prepare.append(_harden)
         return app
 
     async def on_startup(self, app: web.Application) -> None:
-        """Say nothing before the port is ours."""
+        """Print nothing: `listen` prints the address after the port is open."""
 
     async def on_shutdown(self, app: web.Application) -> None:
         """End the screens of every page."""
@@ -76,10 +77,10 @@ class LocalServer(Server):
         return await handler(request)
 
     def is_this_machine(self, host: str) -> bool:
-        """Whether a Host header names this machine in a way that no name server had a say in.
+        """Return whether a Host header names this machine by a name or address that needs no DNS.
 
         Args:
-            host: `name`, `name:port` or `[address]:port`; a tunnel's port may be any.
+            host: `name`, `name:port` or `[address]:port`. The port is ignored, because a tunnel may use any port.
         """
         try:
             name = urlsplit(f"//{host}").hostname or ""
@@ -93,7 +94,7 @@ class LocalServer(Server):
 
     @aiohttp_jinja2.template("page.html")
     async def handle_index(self, request: web.Request) -> dict[str, Any]:
-        """The page, with addresses as the browser knows this server: a tunnel has a port of its own."""
+        """Return the page, with the address that the browser used: a tunnel has a different port."""
         socket_scheme = "wss" if request.scheme == "https" else "ws"
         return {
             "title": self.title,
@@ -102,7 +103,7 @@ class LocalServer(Server):
         }
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """One page's screens, from connecting to leaving."""
+        """Serve the screens to one page until it disconnects."""
         page = asyncio.current_task()
         assert page is not None
         self.pages.add(page)
@@ -112,7 +113,7 @@ class LocalServer(Server):
             self.pages.discard(page)
 
     async def listen(self) -> int:
-        """Serve until a signal comes; its number."""
+        """Serve until a signal arrives, and return the signal's number."""
         came: asyncio.Queue[int] = asyncio.Queue()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, came.put_nowait, number)
@@ -125,14 +126,14 @@ class LocalServer(Server):
             with contextlib.suppress(BrokenPipeError):
                 sys.stdout.write(f"http://{shown}:{port}\n")
                 sys.stdout.flush()
-            output.print_message("open this address in a browser; Ctrl+C ends it")
+            output.print_message("open this address in a browser; Ctrl+C stops the server")
             return await came.get()
         finally:
             await runner.cleanup()
 
 
 async def _harden(request: web.Request, response: web.StreamResponse) -> None:
-    """Keep the page to itself, and a download's name whole."""
+    """Add security headers, and encode the file name of a download."""
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
@@ -142,27 +143,27 @@ async def _harden(request: web.Request, response: web.StreamResponse) -> None:
 
 
 def serve_app(command: str, host: str, port: int, *, is_exposed: bool) -> int:
-    """Serve the screens until a signal ends it.
+    """Serve the screens until a signal arrives.
 
     Args:
-        command: a shell's command line that opens the screens.
+        command: the shell command line that opens the screens.
         host: the address to listen on.
-        port: the port, or 0 for a free one.
-        is_exposed: whether other machines may ask.
+        port: the port, or 0 for a free port.
+        is_exposed: whether to accept requests from other machines.
 
     Returns:
-        128 and the signal that ended it.
+        The exit status: 128 plus the signal's number.
 
     Raises:
-        FerError: nothing can listen there.
+        FerError: the server can't listen on this address and port.
     """
     logging.getLogger("textual-serve").setLevel(logging.ERROR)
     server = LocalServer(command, host, port, is_exposed=is_exposed)
     try:
         return 128 + asyncio.run(server.listen())
     except OSError as error:
-        # asyncio and the resolver each have words of their own around the system's.
+        # asyncio and the resolver add their own text to the system's error message.
         why = os.strerror(number) if (number := error.errno or 0) > 0 else error.strerror or str(error)
         raise FerError(
-            f"--host {host} --port {port}: {why}; choose another address or port; --port 0 takes a free one"
+            f"--host {host} --port {port}: {why}; choose another address or port; --port 0 selects a free port"
         ) from None

@@ -1,4 +1,4 @@
-"""Trainings are shared by all tests of a file that look at them."""
+"""Fixtures whose trainings are shared by all tests of a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("installed")
 
 @pytest.fixture(scope="session", autouse=True)
 def closed() -> Iterator[None]:
-    """Leave no process behind."""
+    """Close all started commands after the tests, so that no process remains."""
     from installed import RunningCommand
 
     yield

@@ -1,4 +1,4 @@
-"""What is wrong is told in one line that names it and says what to do; nothing is lost, nothing left lying about."""
+"""An error is one line that names the problem and the remedy; no data is lost and no files are left behind."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Train = Callable[..., CommandResult]
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Iterator[Path]:
-    """A runs folder that nothing may be left in."""
+    """A folder of runs that must be empty after the test."""
     yield tmp_path / "runs"
     assert not list((tmp_path / "runs").glob("*"))
 
 
 @pytest.fixture
 def train(faces: Path, runs: Path) -> Train:
-    """`fer-tui train` on drawn faces with `compact`, unless told otherwise; into `runs`."""
+    """Run `fer-tui train` into `runs`, by default with `compact` on drawn faces."""
 
     def run(*arguments: str | Path, data: Path | None = faces, model: str | None = "compact") -> CommandResult:
         given = [*(("--data", data) if data else ()), *(("--model", model) if model else ())]
@@ -73,7 +73,7 @@ def test_a_broken_csv_row_is_named_and_left_out(train: Train, tmp_path: Path):
     good = [f"{emotion},{pixels},{usage}" for emotion in (3, 4) for usage in ("Training", "PublicTest")]
     broken = ["9," + pixels + ",Training", "3,1 2 3,Training", "3", f"3,{pixels},Training,more"]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *good, *broken, ""]))
-    # What can't begin for another reason tells of the rows all the same.
+    # The warning about the rows is also printed if the training can't start for another reason.
     (tmp_path / "file").touch()
     answer = fer(
         "train", "--data", tmp_path / "fer2013.csv", "--model", "compact", "--runs", tmp_path / "file" / "runs"
@@ -168,9 +168,9 @@ def test_a_wrong_command_line(arguments: list[str]):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--seeds", "1", "--seed", "2"], "--seeds: there is a --seed besides"),
-        (["--seeds", "1,b"], "--seeds: must be whole numbers with commas between, such as 1,2,3 (got '1,b')"),
-        (["--seeds", "1,2,1"], "--seeds: one is told twice"),
+        (["--seeds", "1", "--seed", "2"], "--seeds: can't be combined with --seed"),
+        (["--seeds", "1,b"], "--seeds: must be whole numbers separated by commas, such as 1,2,3 (got '1,b')"),
+        (["--seeds", "1,2,1"], "--seeds: has a duplicate"),
         (["--seeds", "99999999999"], "--seed: input should be less than"),
         (["--cpus-per-run", "-1"], "--cpus-per-run: must be 0 or more (got -1)"),
         (["--cpus-per-run", "100000"], "--cpus-per-run: this machine has "),
@@ -220,14 +220,14 @@ def test_a_runs_folder_that_is_read_only(train: Train, tmp_path: Path):
 
 def test_a_queue_that_cannot_be_made_whole_leaves_nothing(train: Train, tmp_path: Path):
     place = tmp_path / "small"
-    # Room for the first run's directory and two files, and for the second one's directory.
+    # Inodes for the first run's directory and two files, and for the second run's directory.
     with mounted(place, "nr_inodes=6"):
         answer = train("--model", "model2", "--runs", place)
         assert list(place.iterdir()) == []
     assert_refused(answer, 1, f"--runs: {place}: No space left on device; free some space")
 
 
-# ---- runs that are none, or not enough
+# ---- missing and incomplete runs
 
 
 @pytest.mark.parametrize("command", ["resume", "stop", "compare", "evaluate", "predict"])
@@ -290,8 +290,8 @@ def test_evaluate_a_run_without_a_model(write_run: Callable[..., Path], faces: P
 def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_path: Path):
     one, other = write_run("20260101-compact-aaaa"), write_run("20260101-compact-bbbb")
     test = ("compare", "--test", one, other)
-    assert_refused(fer(*test, "--output", tmp_path / "table.csv"), 2, "--output: --test writes no table")
-    assert_refused(fer(*test, "--format", "csv"), 2, "--format: --test is told as table or json, not as csv")
+    assert_refused(fer(*test, "--output", tmp_path / "table.csv"), 2, "--output: can't be combined with --test")
+    assert_refused(fer(*test, "--format", "csv"), 2, "--format: --test prints a table or json (got 'csv')")
     assert_refused(fer(*test), 1, f"{one / 'predictions.csv'}: is missing; ")
     assert not (tmp_path / "table.csv").exists()
 
@@ -318,7 +318,7 @@ def test_a_run_that_cannot_be_logged(write_run: Callable[..., Path]):
     )
 
 
-# ---- results that nobody can take
+# ---- results that can't be written
 
 
 @pytest.mark.parametrize("place", ["nowhere/table.csv", "file/table.csv", "folder"])
@@ -358,7 +358,7 @@ def test_compare_into_head(write_run: Callable[..., Path]):
     assert done.stderr == ""
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("arguments", [["compare"], ["compare", "--format", "csv"], ["runs", "--json"], ["--help"]])
 def test_a_full_disk_under_stdout(write_run: Callable[..., Path], arguments: list[str]):
     with Path("/dev/full").open("wb") as full:
@@ -370,7 +370,7 @@ def test_a_full_disk_under_stdout(write_run: Callable[..., Path], arguments: lis
             text=True,
             check=False,
         )
-    assert done.stderr == "fer-tui: stdout: No space left on device; the command could not be finished\n"
+    assert done.stderr == "fer-tui: stdout: No space left on device; the command did not finish\n"
     assert done.returncode == 1
 
 

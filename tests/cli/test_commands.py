@@ -1,4 +1,4 @@
-"""What every command prints and costs: JSON to the letter, options wherever they stand, progress for who looks on."""
+"""The output and start-up cost of the commands: exact JSON, options before and after a command, progress lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MODULES = [
 
 
 def imported(code: str, *arguments: str, heavy: Sequence[str] = HEAVY) -> list[str]:
-    """Which of the heavy packages some code has imported in a new interpreter."""
+    """Return the heavy packages that some code imports in a new interpreter."""
     ask = f"{code}\nimport sys; sys.stderr.write(chr(10) + ' '.join(n for n in {heavy} if n in sys.modules))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", ask, *arguments], capture_output=True, env=environment(), text=True, check=True
@@ -38,7 +38,7 @@ def imported(code: str, *arguments: str, heavy: Sequence[str] = HEAVY) -> list[s
     return done.stderr.rpartition("\n")[2].split()
 
 
-# ---- what it costs
+# ---- start-up cost
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["models"], ["runs"], ["runs", "--json"]])
@@ -142,7 +142,7 @@ def test_flags_win_over_the_config_file(queue: Queue):
 
 
 def completed(*words: str) -> list[str]:
-    """What bash would offer for the last of the words."""
+    """Return bash's completions of the last word."""
     variables = {
         "_FER_TUI_COMPLETE": "complete_bash",
         "COMP_WORDS": "\n".join(words),
@@ -225,12 +225,12 @@ def test_a_bar_that_is_redrawn_on_a_terminal(queue: Queue):
 def test_the_terminal_shows_nothing_that_tensorflow_says(queue: Queue):
     screen = queue.answer.out.replace("loading TensorFlow", "")
     assert not LIBRARY_OUTPUT.search(screen), screen
-    # It says something: the run's own log has it.
+    # TensorFlow's output is in the run's log.
     assert LIBRARY_OUTPUT.search((queue.runs[0] / "log.txt").read_text())
     assert LIBRARY_OUTPUT.search((queue.runs[1] / "log.txt").read_text())
 
 
-# ---- the rest
+# ---- other commands
 
 
 def test_version():
@@ -262,6 +262,6 @@ def test_a_fault_of_ours_is_a_line_and_its_traceback_in_the_log(tmp_path: Path):
     )
     answer = fer("runs", env={"PYTHONPATH": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")})
     (line,) = answer.lines
-    assert line.startswith("fer-tui: ZeroDivisionError: as a test; a fault of fer-tui, its traceback is in ")
+    assert line.startswith("fer-tui: ZeroDivisionError: as a test; this is a bug in fer-tui; the traceback is in ")
     assert answer.status == 1
     assert "Traceback" in Path(line.rpartition(" ")[2]).read_text()

@@ -1,4 +1,4 @@
-"""A folder that holds another package named `core`, as many Django projects do."""
+"""Start fer-tui in a folder with another package named `core`, as many Django projects have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TINY = ("--epochs", "1", "--image-size", "48", "--width", "0.25", "--batch-size"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder whose own `core` can't be taken for ours."""
+    """A folder with a `core` that differs from fer-tui's."""
     (tmp_path / "core").mkdir()
     (tmp_path / "core" / "__init__.py").write_text("raise SystemExit('the project of somebody else')\n")
     return tmp_path

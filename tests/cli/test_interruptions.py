@@ -1,4 +1,4 @@
-"""However a training ends, the epochs that it has done stand and `resume` goes on: signals, kills, a full disk."""
+"""After a signal, a kill or a full disk the finished epochs are kept, and `resume` continues the run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def test_an_interrupted_run_stops_and_keeps_its_epochs(interruptions: Interrupti
 
 def test_a_signal_is_answered_and_the_way_back_told(interruptions: Interruptions):
     told = interruptions.sigint.answer.lines
-    assert "stopping after this batch; once more to leave at once" in told
+    assert "stopping after this batch; press Ctrl+C again to exit at once" in told
     assert " stopped: val_accuracy " in told[-1]
-    assert told[-1].rpartition("; ")[2] == f"go on with 'fer-tui resume {told[-1].split()[0]}'"
+    assert told[-1].rpartition("; ")[2] == f"resume it with 'fer-tui resume {told[-1].split()[0]}'"
 
 
 def test_stop_from_another_process(interruptions: Interruptions):
@@ -40,7 +40,7 @@ def test_a_second_process_on_a_run_is_refused(interruptions: Interruptions):
 def test_one_of_two_that_resume_at_the_same_moment_is_refused(interruptions: Interruptions):
     loser = interruptions.loser
     *notes, line = loser.lines
-    # At the very same moment both have begun to go on.
+    # Both processes start to resume the run at the same moment.
     assert all("not bit for bit" in note for note in notes)
     assert re.search("^fer-tui: .*(is (running|queued); watch it|is working on it; wait for it)", line)
     assert (loser.status, loser.out) == (1, "")
@@ -49,7 +49,7 @@ def test_one_of_two_that_resume_at_the_same_moment_is_refused(interruptions: Int
 def test_a_second_signal_leaves_at_once(interruptions: Interruptions):
     twice = interruptions.twice
     assert twice.answer.status == 130
-    # It has not waited for the batch, at whose end it would have told of it.
+    # It did not wait for the end of the batch, after which it would have printed a message.
     assert twice.state == "interrupted"
     assert twice.after.history == twice.before.history
 
@@ -87,7 +87,7 @@ def test_a_full_disk_ends_the_run_as_failed(full_disk: FullDisk):
     assert full_disk.failed_state == "failed"
     (line,) = [line for line in full_disk.failed.lines if line.startswith("fer-tui: ")]
     assert "the disk is full; free some space" in line
-    assert f"go on with 'fer-tui resume {full_disk.run.name}'" in line
+    assert f"resume it with 'fer-tui resume {full_disk.run.name}'" in line
     assert full_disk.left.history
 
 
@@ -100,6 +100,6 @@ def test_a_run_goes_on_when_the_disk_has_room_again(full_disk: FullDisk):
     assert full_disk.resumed.status == 0
     assert full_disk.end.state == "completed"
     done = len(full_disk.left.history)
-    # An epoch whose checkpoint found no room is trained again.
+    # The epoch whose checkpoint did not fit on the disk is trained again.
     assert full_disk.end.history[: done - 1] == full_disk.left.history[:-1]
     assert [row.partition(",")[0] for row in full_disk.end.history] == [str(n) for n in range(1, done + 2)]

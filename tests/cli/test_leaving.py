@@ -1,4 +1,4 @@
-"""Leaving in the middle of a training that the app does: by a dropped line and by quitting; what its screen shows."""
+"""Quit the app, or close its terminal, during a training in the app's own process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from terminal_app import FOREIGN_OUTPUT, TerminalApp
 
 from core.data.demo import write_faces
 
-# A training that ends only when it is told to, of a small network, an image a step.
+# A training of a small network with batch size 1, which ends only when it is stopped.
 SETTINGS = """[train]
 model = "model2"
 epochs = 9999
@@ -26,11 +26,11 @@ image_size = 32
 augmentation = "none"
 """
 UNDER_WAY = re.compile(r"epoch (\d+)/9999 .* images/s")
-QUESTION = "A training is under way."
+QUESTION = "A training is running."
 
 
 class Witness(TerminalApp):
-    """Looks at every state of the screen, and keeps those that are not the app's alone."""
+    """Checks every state of the screen, and collects those with text that the app did not write."""
 
     def __init__(self, *arguments: str | Path, env: Mapping[str, str]) -> None:
         self.is_painted = False
@@ -48,7 +48,7 @@ class Witness(TerminalApp):
 
 @pytest.fixture
 def training(tmp_path: Path) -> tuple[Witness, Path]:
-    """The app, in which a training was started by its keys and is in the middle of an epoch; and the run."""
+    """Return the app in the middle of an epoch of a training started with its keys, and the run."""
     write_faces(tmp_path / "faces", per_class=200, seed=0)
     (tmp_path / "fer-tui").mkdir()
     (tmp_path / "fer-tui" / "config.toml").write_text(SETTINGS)
@@ -63,22 +63,22 @@ def training(tmp_path: Path) -> tuple[Witness, Path]:
 
 
 def in_mid_epoch(run: Path) -> RunFiles:
-    """The run, some batches after the end of an epoch and many before the next one's."""
+    """Return the run some batches after the end of an epoch and many before the end of the next."""
     done = len(read_run_files(run).history)
 
     def seen() -> RunFiles | None:
         now = read_run_files(run)
         return now if len(now.history) > done and 1 < now.batch < 300 else None
 
-    return wait_until(seen, f"{run}: no epoch came")
+    return wait_until(seen, f"{run}: no epoch finished")
 
 
 def is_stopped_whole(run: Path, before: RunFiles) -> RunFiles:
-    """The run afterwards: stopped, with every epoch that it had done, and no part of another."""
+    """Check that the run is stopped, with all its finished epochs and no partial one."""
     after = read_run_files(run)
     assert listed_state(run) == after.state == "stopped"
     assert after.history[: len(before.history)] == before.history
-    # The epoch that was under way may have come to its end before the wish was heard, another may not.
+    # The current epoch may have finished before the stop took effect, but no further epoch.
     assert len(after.history) <= len(before.history) + 1
     assert after.message == f"stopped after epoch {len(after.history)}"
     return after
@@ -122,7 +122,7 @@ def test_quitting_asks_once_and_ends_within_the_batch(training: tuple[Witness, P
 
 def test_a_terminal_that_goes_without_a_signal_ends_the_app(tmp_path: Path):
     master, slave = pty.openpty()
-    # Of another session than the terminal's: no SIGHUP comes.
+    # The process is in another session than the terminal, so it receives no SIGHUP.
     process = subprocess.Popen(
         [COMMAND, "--runs", tmp_path],
         stdin=slave,

@@ -1,4 +1,4 @@
-"""`fer-tui search` as installed: two processes share a study, a stopped search is gone on with, bad input is told."""
+"""The installed `fer-tui search`: two processes share a study, a stopped search continues, bad input is an error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPACE = ("--space", "learning_rate=1e-4..1e-2:log", "--space", "dropout=none,0.2
 
 @dataclass(frozen=True)
 class Searches:
-    """A study of three trials shared by two processes, its best trial's command, and a search that was interrupted."""
+    """A study of three trials by two processes, the command of its best trial, and an interrupted search."""
 
     folder: Path
     shared: tuple[CommandResult, CommandResult]
@@ -44,9 +44,9 @@ def searches(tmp_path_factory: pytest.TempPathFactory) -> Searches:
 
     endless = (*common, *ENDLESS, "--trials", "1", "--runs", folder / "endless", "--json")
     process = RunningCommand(*endless)
-    wait_until(lambda: (folder / "endless").is_dir() and any((folder / "endless").iterdir()), "no run came")
+    wait_until(lambda: (folder / "endless").is_dir() and any((folder / "endless").iterdir()), "no run was created")
     run = only_run(folder / "endless")
-    wait_until(lambda: len(read_run_files(run).history) > 1, f"{run}: no epoch came")
+    wait_until(lambda: len(read_run_files(run).history) > 1, f"{run}: no epoch finished")
     process.signal(signal.SIGINT)
     interrupted = process.wait()
     resumed = fer(*endless, "--time-budget", "1s")
@@ -112,7 +112,7 @@ def test_runs_holds_runs_only(searches: Searches):
         (("--space", "width"), "--space: must be FIELD=VALUES, such as width=0.5,1,2 (got 'width')"),
         (("--space", "widht=1,2"), "--space: unknown key 'widht'; did you mean 'width'?"),
         (("--space", "width=-1..2"), "--space: width: input should be greater than 0 (got -1.0)"),
-        (("--space", "width=1,2", "--space", "width=1,3"), "--space: width is told twice"),
+        (("--space", "width=1,2", "--space", "width=1,3"), "--space: width is given twice"),
         (("--space", "width=1,2", "--width", "3"), "--space: width has a value of its own as a flag"),
         (("--space", "width=1,2", "--epochs", "0"), "--epochs: input should be greater than or equal to 1"),
         (("--space", "width=1,2", "--time-budget", "soon"), "--time-budget: must be a duration such as"),

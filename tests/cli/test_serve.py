@@ -1,4 +1,4 @@
-"""`fer-tui serve`, really started, and opened in a browser without a screen."""
+"""Start `fer-tui serve` and open it in a headless browser."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from fer_tui import cli
 
 COMMAND = Path(sys.executable).with_name("fer-tui")
 DEADLINE = 120.0
-# Without these Chromium asks its maker's servers, and needs what a container lacks.
+# Without these options Chromium contacts Google's servers and needs privileges that a container lacks.
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-TABS = (35, 41, 52)  # the panel's colour in fer-dark
+TABS = (35, 41, 52)  # the colour of `$panel` in fer-dark
 
 
 class Served:
-    """The server under way."""
+    """A running server."""
 
     def __init__(self, *arguments: str | Path) -> None:
         environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FER_TUI_RUNS")}
@@ -52,11 +52,11 @@ class Served:
 
     @property
     def screens(self) -> list[psutil.Process]:
-        """The processes of the pages that are open."""
+        """Return the processes of the open pages."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def end(self, number: int) -> tuple[int, str]:
-        """Send a signal; the exit status and what was said."""
+        """Send a signal; return the exit status and the output."""
         self.process.send_signal(number)
         _, said = self.process.communicate(timeout=DEADLINE)
         return self.process.returncode, said
@@ -64,7 +64,7 @@ class Served:
 
 @pytest.fixture
 def serve(write_run: Callable[..., Path], tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Starts servers on a folder with one run."""
+    """Return a function that starts a server on a folder with one run."""
     row = dict.fromkeys(HISTORY_COLUMNS, 0.5) | {"epoch": 1}
     write_run(history=[row])
     begun: list[Served] = []
@@ -81,7 +81,7 @@ def serve(write_run: Callable[..., Path], tmp_path: Path) -> Iterator[Callable[.
 
 
 class Page:
-    """A page in Chromium, with what it asked for and what the screens sent it."""
+    """A page in Chromium, with its requests and the text that the screens sent."""
 
     def __init__(self, context: Any, url: str) -> None:
         self.asked: list[str] = []
@@ -104,7 +104,7 @@ class Page:
             self.sent += payload
 
     def press(self, key: str, then: str) -> None:
-        """Press a key and wait until the screens send a text."""
+        """Press a key and wait until the screens send the given text."""
         before = len(self.sent)
         self.page.keyboard.press(key)
         self.until(lambda: then.encode() in self.sent[before:])
@@ -118,10 +118,10 @@ class Page:
 
 @pytest.fixture
 def browse() -> Iterator[Callable[[str], Page]]:
-    """Opens a page; skips where there is no Chromium."""
+    """Return a function that opens a page; skip the test without Chromium."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
-        pytest.skip("Chromium is not installed: the browser front is tested where it is")
+        pytest.skip("Chromium is not installed: install it to test the screens in a browser")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=FLAGS)
@@ -175,15 +175,15 @@ def test_quitting_says_that_it_is_over(serve: Callable[..., Served], browse: Cal
     shown = browse(serve().url)
     shown.until(lambda: b"Quit" in shown.sent)
     shown.page.keyboard.press("q")
-    shown.until(lambda: shown.page.get_by_text("The session has ended").is_escape_control())
+    shown.until(lambda: shown.page.get_by_text("The session has ended").is_visible())
     shown.page.get_by_role("button").click()
-    shown.until(lambda: not shown.page.get_by_text("The session has ended").is_escape_control())
+    shown.until(lambda: not shown.page.get_by_text("The session has ended").is_visible())
 
 
 ASKED = (
     ("127.0.0.1:{port}", "http://127.0.0.1:{port}", 101),
     ("localhost:{port}", "http://localhost:{port}", 101),
-    ("localhost:9000", "http://localhost:9000", 101),  # through a tunnel
+    ("localhost:9000", "http://localhost:9000", 101),  # as through a tunnel
     ("[::1]:{port}", None, 101),
     ("127.0.0.1:{port}", "http://127.0.0.1:1", 403),
     ("127.0.0.1:{port}", "https://evil.example", 403),
@@ -250,7 +250,7 @@ def test_a_port_in_use_is_one_line(serve: Callable[..., Served], tmp_path: Path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [
         f"fer-tui: --host 127.0.0.1 --port {port}: Address already in use; "
-        "choose another address or port; --port 0 takes a free one"
+        "choose another address or port; --port 0 selects a free port"
     ]
 
 

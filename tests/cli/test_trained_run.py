@@ -1,4 +1,4 @@
-"""A training on bad images with names that would steer a terminal, and what every command then tells of its run."""
+"""Train on bad images with names that contain control sequences, and check every command's output for the run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from core.comparison.columns import COLUMNS
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> CommandResult:
-    """`data check` of broken and unusual images in classes with names that would steer a terminal."""
+    """`data check` of broken and unusual images in classes whose names contain control sequences."""
     root = tmp_path_factory.mktemp("odd") / "[red]x[" / "]"
     for name in (MARKUP, STEERING):
         (root / "train" / name).mkdir(parents=True)
@@ -56,7 +56,7 @@ def test_data_check_names_every_image_that_cannot_be_read(checked: CommandResult
 
 def test_16_bit_png_and_cmyk_jpeg_are_read_as_what_they_show(checked: CommandResult):
     problems = {problem["kind"]: problem for problem in checked.json()["problems"]}
-    # Each has an ordinary twin beside it: the same pixels, and so a duplicate.
+    # Each has an ordinary copy with the same pixels, so it counts as a duplicate.
     twins = {path.rpartition("/")[2] for path in problems["duplicate"]["paths"]}
     assert twins == {"deep16.png", "deep8.png", "cmyk.jpg", "red.png"}
 
@@ -68,7 +68,7 @@ def test_a_training_with_bad_images_is_finished_without_them(bad_images: BadImag
     assert told["state"] == "completed"
     assert epochs_told(trained.err) == ["1/2", "2/2"]
     assert "Traceback" not in trained.err
-    # 6, 16 and 6, 4 odd ones and a lonely one; 3, 13 and 3, without the class that train lacks.
+    # Train: 6 + 16 + 6, 4 odd images, 1 of a class that only train has. Validation: 3 + 13 + 3, no unknown class.
     assert bad_images.environment["train_images"] == 33
     assert bad_images.environment["validation_images"] == 19
 
@@ -165,7 +165,7 @@ def test_evaluate_without_data(bad_images: BadImages):
 
 def test_explain_what_cannot_be_explained(bad_images: BadImages, faces: Path, tmp_path: Path):
     image, picture = faces / "train" / "happy" / "0001.png", tmp_path / "looked.png"
-    assert_refused(fer("explain", bad_images.run, image, tmp_path / "x.jpg"), 2, "x.jpg: a picture is written as PNG; ")
+    assert_refused(fer("explain", bad_images.run, image, tmp_path / "x.jpg"), 2, "x.jpg: the picture is a PNG file; ")
     assert_refused(
         fer("explain", bad_images.run, image, picture, "--class", "bored"), 2, "--class: ", "no class 'bored'"
     )
@@ -248,7 +248,7 @@ def test_resume_of_a_completed_run_in_json(bad_images: BadImages):
     answer = fer("resume", bad_images.run, "--json")
     assert answer.json() == bad_images.trained.json()
     assert answer.status == 0
-    assert answer.err == f"{bad_images.run.name}: already completed; --epochs N trains it further\n"
+    assert answer.err == f"{bad_images.run.name}: already completed; add --epochs N to train it further\n"
 
 
 def test_compare_json_and_csv_say_the_same(bad_images: BadImages):

@@ -1,6 +1,6 @@
-"""A newcomer's way from an empty folder to a table on disk, by keyboard alone and by mouse alone.
+"""Go from an empty folder to an exported table, once with the keyboard only and once with the mouse only.
 
-Whoever walks knows what is to be done and reads from the screen how: keys and buttons are found by their words.
+The user knows the goal and reads the keys and buttons from the screen.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from terminal_app import SIZES, TerminalApp
 from core.comparison.columns import COLUMNS
 
 MODELS = ("compact", "model2")
-IMAGES = 280  # a fifth of the 1,400 that are drawn
+IMAGES = 280  # a fifth of the 1,400 drawn faces
 
 
-# Two minutes each: the keyboard at the one size, the mouse at the other.
+# Each takes two minutes, so the keyboard is tested at one size and the mouse at the other.
 @pytest.mark.parametrize(("hand", "size"), zip((KeyboardUser, MouseUser), SIZES, strict=True))
 def test_from_an_empty_folder_to_a_table_on_disk(
     tmp_path: Path, hand: type[KeyboardUser | MouseUser], size: tuple[int, int]
@@ -55,7 +55,7 @@ def test_from_an_empty_folder_to_a_table_on_disk(
 
 
 def check_table(path: Path) -> None:
-    """The file that was exported: our two runs with figures that can be, then the baselines and the article's rows."""
+    """Check the exported file: two runs with plausible metrics, then the baselines and the article's rows."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
         file.seek(0)
@@ -69,7 +69,7 @@ def check_table(path: Path) -> None:
         assert 0 < float(row["val_loss"]) < math.inf
         for share in ("train_accuracy", "val_accuracy", "val_balanced_accuracy", "val_macro_f1"):
             assert 0 <= float(row[share]) <= 1
-        # The drawn faces have as many of each class.
+        # Every class has the same number of drawn faces.
         assert float(row["val_accuracy"]) == pytest.approx(float(row["val_balanced_accuracy"]), abs=1e-6)
         right = float(row["val_accuracy"]) * IMAGES
         assert right == pytest.approx(round(right), abs=0.01)

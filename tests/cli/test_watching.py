@@ -1,4 +1,4 @@
-"""The app in one process watches the run of another: epoch by epoch, and when it is killed."""
+"""The app watches a run of another process during its epochs and after that process is killed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from terminal_app import TerminalApp
 
 from core.data.demo import write_faces
 
-# Epochs of a second or more, for longer than anybody waits.
+# Epochs of at least a second each, and more of them than any test waits for.
 LONG = ("--epochs", "9999", "--patience", "none", "--batch-size", "1")
-# Seconds in which a dead process has to be told of; the design wants 5, a busy machine is no fault of the code.
+# Seconds within which a dead process must be reported. The design requires 5; a busy machine needs more.
 TOLD_BY = 15.0
 
 
@@ -37,7 +37,7 @@ def test_a_run_of_another_process_is_watched_until_it_is_killed(tmp_path: Path):
         found = done.search(text)
         assert found
         shown.append(int(found[1]))
-        # It can't know more than the files tell.
+        # The app shows only what the files contain.
         assert shown[-1] <= len(read_run_files(run).history)
 
     trainer.signal(signal.SIGKILL)

@@ -82,11 +82,11 @@ def watch(runs: Path) -> None:
     """Check that Ctrl+C in a watching command does not stop the runs."""
     words = [sys.executable, "-P", "-m", "fer_tui", "cluster", "start", "--wait", "--runs", str(runs)]
     watching = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
-    assert watching.stderr and "cluster: goes on with " in watching.stderr.readline()
+    assert watching.stderr and "cluster: resumes " in watching.stderr.readline()
     assert "epoch" in watching.stderr.readline()
     watching.send_signal(signal.SIGINT)
     said = watching.communicate()[1]
-    assert "the runs go on in the background; 'fer-tui cluster stop' ends them\n" in said, said
+    assert "the runs continue in the background; 'fer-tui cluster stop' stops them\n" in said, said
     assert watching.returncode == 130
 
 

@@ -41,7 +41,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     status = cli.main([str(argument) for argument in arguments])
     said = capsys.readouterr()
     assert status in (0, 1, 2), said.err
-    assert "a fault of fer-tui" not in said.err and "Traceback" not in said.err, said.err
+    assert "a bug in fer-tui" not in said.err and "Traceback" not in said.err, said.err
     assert "\x1b" not in said.out + said.err
     if status:
         told = [line for line in said.err.splitlines() if not line.startswith("warning: ")]

@@ -41,7 +41,7 @@ Until = Callable[[Pilot[Any], Callable[[], object]], Awaitable[None]]
 
 @pytest.fixture(autouse=True)
 def colours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Screens as they are with colours, wherever the tests run."""
+    """Enable colours for the screens in every environment."""
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
@@ -52,7 +52,7 @@ def size(request: pytest.FixtureRequest) -> tuple[int, int]:
 
 @pytest.fixture
 def epochs() -> Callable[[int], list[dict[str, float]]]:
-    """The rows of a history that gets better by the epoch."""
+    """Return the rows of a history that improves with each epoch."""
 
     def rows(count: int) -> list[dict[str, float]]:
         made = []
@@ -67,14 +67,14 @@ def epochs() -> Callable[[int], list[dict[str, float]]]:
 
 @pytest.fixture
 def alive() -> Mapping[str, Any]:
-    """A status of a run that this process works on."""
+    """Return the status of a run that this process trains."""
     started = psutil.Process().create_time()
     return {"state": "running", "pid": os.getpid(), "host": socket.gethostname(), "started": started, "message": ""}
 
 
 @pytest.fixture
 def begin_run(tmp_path: Path) -> Callable[[str], Path]:
-    """Creates a queued run as `fer-tui train` does."""
+    """Return a function that creates a queued run like `fer-tui train`."""
 
     def begin(model: str = "compact") -> Path:
         return create_run(resolve({"data": str(tmp_path), "model": model, "epochs": 4}), tmp_path / "runs")
@@ -89,7 +89,7 @@ def writer() -> type[RunWriter]:
 
 @pytest.fixture
 def open_app(tmp_path: Path) -> Open:
-    """Opens the app on tmp_path/runs; waits until the runs were looked at."""
+    """Return a function that opens the app on tmp_path/runs and waits for the first poll."""
 
     @asynccontextmanager
     async def opened(size: tuple[int, int] = (80, 24), data: Path | None = None) -> AsyncIterator[Pilot[Any]]:
@@ -103,7 +103,7 @@ def open_app(tmp_path: Path) -> Open:
 
 
 def is_whole(app: FerApp) -> bool:
-    """Whether the mode's screen has all its parts; the tabs of Runs come after its first paint."""
+    """Return whether the mode's screen is complete; the tabs of Runs appear after its first paint."""
     screen = app.mode_screen
     if not isinstance(screen, RunsScreen):
         return screen is not None
@@ -113,7 +113,7 @@ def is_whole(app: FerApp) -> bool:
 async def wait_for(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 90
     while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
+        assert time.monotonic() < deadline, "the condition did not become true"
         await pilot.pause(0.02)
 
 
@@ -121,7 +121,7 @@ async def wait_for(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
 def write_evaluated_run(
     write_run: Callable[..., Path], epochs: Callable[[int], list[dict[str, float]]]
 ) -> Callable[..., Path]:
-    """Writes a completed run whose model said something at random to the validation images of a data set."""
+    """Return a function that writes a completed run with random predictions for the validation images of a data set."""
 
     def write(root: Path, name: str = JUDGED, seed: int = 0, **given: Any) -> Path:
         dataset = with_validation_split(read_dataset(root), 0.2)
@@ -140,13 +140,13 @@ def write_evaluated_run(
 
 @pytest.fixture
 def until() -> Until:
-    """Waits for a condition, with a deadline."""
+    """Return a function that waits for a condition, with a deadline."""
     return wait_for
 
 
 @pytest.fixture
 def screen_text() -> Callable[[Pilot[Any]], str]:
-    """What a person reads."""
+    """Return a function that returns the text of the screen."""
 
     def text(pilot: Pilot[Any]) -> str:
         width, height = pilot.app.size
@@ -164,7 +164,7 @@ def hostile() -> tuple[str, ...]:
 
 @pytest.fixture
 def deterministic_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What differs from machine to machine is the same: the folder's name, the load, the speed, the terminal."""
+    """Replace what differs between machines by fixed values: the folder's name, the load, the speed, the terminal."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(watcher, "sample_load", lambda: SystemLoad(37, 5 * GIB, 16 * GIB))
     monkeypatch.setattr(estimate, "measure_pace", lambda: estimate.Pace(4e-12, "from a short test of this CPU"))
@@ -176,7 +176,7 @@ def deterministic_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 @pytest.fixture
 def open_scene(deterministic_environment: None, write_run: Callable[..., Path], alive: Mapping[str, Any]) -> Open:
-    """Opens the app at 80x24 and goes to a scene of scenes.py, by its name."""
+    """Return a function that opens the app at 80x24 and opens a scene of scenes.py by its name."""
     import worlds
     from picture import capture_screen, text_of
     from scenes import SCENES
@@ -185,7 +185,7 @@ def open_scene(deterministic_environment: None, write_run: Callable[..., Path], 
         try:
             await wait_for(pilot, lambda: words in text_of(capture_screen(pilot.app)))
         except AssertionError as error:
-            raise AssertionError(f"'{words}' never came:\n{text_of(capture_screen(pilot.app))}") from error
+            raise AssertionError(f"'{words}' did not appear:\n{text_of(capture_screen(pilot.app))}") from error
 
     @asynccontextmanager
     async def opened(name: str) -> AsyncIterator[Pilot[Any]]:

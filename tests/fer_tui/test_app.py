@@ -119,7 +119,7 @@ async def test_quitting_ends_the_watcher(open_app: Callable[..., Any], key: str)
         await pilot.press(key)
     assert worker.is_finished
     assert pilot.app.return_code == 0
-    assert threading.active_count() <= before + 32  # the loop's own pool stays until it closes
+    assert threading.active_count() <= before + 32  # the event loop's thread pool remains until the loop closes
 
 
 async def test_a_folder_of_runs_that_is_a_mess_is_told(
@@ -156,7 +156,7 @@ def test_the_screens_open_without_what_is_not_painted(tmp_path: Path):
     code = (
         "import asyncio, sys\nfrom pathlib import Path\nimport fer_tui.cli, fer_tui.launch\n"
         "from fer_tui import app\nfrom fer_tui.screens import data, runs\n"
-        # The follower's thread does it a moment later.
+        # The poller's thread does it a moment later.
         "app.import_modes = lambda: None\n"
         "async def main():\n"
         f"    async with app.FerApp(runs=Path({str(tmp_path)!r})).run_test() as pilot:\n"

@@ -1,4 +1,4 @@
-"""Every key of ours does what it says, is told of, and can be another one."""
+"""Every key of the app performs its action, appears in the help, and can be remapped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fer_tui.app import FerApp
 from fer_tui.dialogs.help import by_action
 from fer_tui.keymap import _classes, _modules, actions, check_keys
 
-# A key of its own for every action.
+# A different key for every action.
 OTHERS = [f"{modifiers}+{letter}" for modifiers in ("alt", "ctrl+alt") for letter in "abcdefghijklmnopqrstuvwxyz"]
 OTHERS += [f"{modifiers}+f{number}" for modifiers in ("ctrl", "alt", "ctrl+alt") for number in range(1, 13)]
 
@@ -51,14 +51,14 @@ def test_every_action_may_have_another_key():
 
 
 def told(app: FerApp, key: str) -> bool:
-    """Whether Help would list a key now, with its name and what it does."""
+    """Return whether Help lists a key now, with its name and description."""
     shown = app.get_key_display(app.screen.active_bindings[key].binding)
     listed = by_action(list(app.screen.active_bindings.values()))
     return any(shown in keys.split() and name and does for _, rows in listed for keys, name, does in rows)
 
 
 async def reach(pilot: Pilot[Any], until: Callable[..., Any], condition: Callable[[], object], otherwise: str) -> None:
-    """Wait for something; what is on the screen tells why it does not come."""
+    """Wait for a condition; on failure, show the screen."""
     try:
         await until(pilot, condition)
     except AssertionError as error:
@@ -66,7 +66,7 @@ async def reach(pilot: Pilot[Any], until: Callable[..., Any], condition: Callabl
 
 
 def doing(app: FerApp, key: str) -> set[str | None]:
-    """The ids of the bindings that a key may stand for now, the innermost of which that can act does."""
+    """Return the ids of all bindings of a key on the current screen."""
     return {
         binding.id for _, bound in app.screen._modal_binding_chain for binding in bound.key_to_bindings.get(key, ())
     }
@@ -91,7 +91,7 @@ async def test_a_key_does_what_it_says(
         for step in walk.steps:
             await pilot.pause()
             if isinstance(step, Until):
-                await reach(pilot, until, lambda step=step: step.seen(app), "it never came")
+                await reach(pilot, until, lambda step=step: step.seen(app), "the condition did not become true")
                 continue
             if isinstance(step, str):
                 await pilot.press(step)
@@ -100,19 +100,19 @@ async def test_a_key_does_what_it_says(
                 step(app)
                 continue
             key = keys.get(step.action, step.key)
-            # What can be done follows what is chosen, which is told a moment later.
-            await reach(pilot, until, lambda key=key: key in app.screen.active_bindings, f"{step.action} is not there")
+            # The enabled actions depend on the selection, whose message arrives a moment later.
+            await reach(pilot, until, lambda key=key: key in app.screen.active_bindings, f"{step.action} is not active")
             assert step.action in doing(app, key)
             if not isinstance(app.screen, ModalScreen) and step.action not in BESIDE_SCROLLING:
-                assert told(app, key), f"Help does not tell of {step.action}"
-            assert not step.seen(app) or step.action in SAME_AGAIN, f"{step.action}: that is so already"
+                assert told(app, key), f"Help does not list {step.action}"
+            assert not step.seen(app) or step.action in SAME_AGAIN, f"{step.action}: its effect is there already"
             await pilot.press(key)
-            await reach(pilot, until, lambda step=step: step.seen(app), f"{step.action}: {key} had no such effect")
+            await reach(pilot, until, lambda step=step: step.seen(app), f"{step.action}: {key} did not have the effect")
 
 
-# Textual tells of the scrolling that the form inherits on these keys, though ours comes first.
+# Textual lists the scrolling that the form inherits on these keys, although the app's action is used.
 BESIDE_SCROLLING = ("form.down", "form.up")
-# Pressed a second time, or at the end of a list, they leave what is seen as it is.
+# Pressed a second time, or at the end of a list, these keys do not change the screen.
 SAME_AGAIN = ("menu.up",)
 
 

@@ -24,13 +24,13 @@ SCREENS = (
     ["--data", "--runs", "--no-mouse"],
     ["--data="],
 )
-# What only looks like the screens' own options, or is more than they.
+# Arguments that are similar to the screens' options, or contain more than them.
 OTHERS = (["--dat", "faces"], ["--no-m"], ["--data"], ["--mouse"], ["runs"], ["--runs", "a", "runs"], ["-h"])
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What the screens were opened with, each time."""
+    """Record the arguments of each call that opens the screens."""
     calls: list[dict[str, Any]] = []
     signature = inspect.signature(launch.run_app)
 
@@ -64,11 +64,11 @@ def test_a_shell_that_asks_for_completions_gets_them_from_typer(monkeypatch: pyt
     assert parse_screen_options([]) is None
 
 
-# The names of what is wrong
+# The names in errors
 
 
 def words(command: Any) -> Iterator[str]:
-    """The options and arguments of a command and of those below it."""
+    """Return the options and arguments of a command and its subcommands."""
     for parameter in command.params:
         yield from parameter.opts if parameter.param_type_name == "option" else [parameter.metavar]
     for below in getattr(command, "commands", {}).values():
@@ -76,14 +76,14 @@ def words(command: Any) -> Iterator[str]:
 
 
 def fields() -> dict[str, str]:
-    """Every field that an error names, and a file that does."""
+    """Return the fields that errors name, and the file of each."""
     root = Path(launch.__file__).parent.parent
     found: dict[str, str] = {}
     for file in (*root.glob("core/**/*.py"), *root.glob("fer_tui/**/*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("ConfigError", "RunError", "DatasetError"):
                 first, *others = node.args
-                # A file's key keeps its name.
+                # An error in a file names the key as in the file.
                 if others and not node.keywords and isinstance(first, ast.Constant):
                     found[str(first.value)] = file.name
     return found

@@ -1,4 +1,4 @@
-"""Names that would colour, steer, break or overrun the screen: each is shown for what it is, and does nothing."""
+"""Names with control sequences, markup or extreme lengths: the app escapes them, and they have no effect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = {
     "click": "[@click=app.quit]go[/]",
     "unclosed": "[bold",
     "closing": "[/]",
-    # A colour, a title, the clipboard, the same in C1's single characters, a bell.
+    # Sequences for a colour, the title and the clipboard, the same with C1 characters, and a bell.
     "escapes": "\x1b[31mred\x1b[0m\x1b]0;owned\x07\x1b]52;c;b3duZWQ=\x07\x9b31mred\x9d0;owned\x9cding\x07\x08\x7f",
     "lines": "one\r\ntwo\x85three\u2028four",
     "unseen": "gnp.\u202eexe\u2066x\u2069a\u200bb\u200d\ufeffc",
@@ -35,7 +35,7 @@ FACE = "0002.png"
 
 
 def folder_name(name: str) -> str:
-    """A name that a folder may have: no slash, and no more than 255 bytes."""
+    """Convert a name to a valid folder name: no slash, and at most 255 bytes."""
     return name.replace("/", "|")
 
 
@@ -46,13 +46,13 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def size(name: str) -> tuple[int, int]:
-    """Every other name in a wide terminal."""
+    """Return the terminal's size: a wide one for every second name."""
     return ((80, 24), (132, 43))[list(NAMES.values()).index(name) % 2]
 
 
 @pytest.fixture
 def hostile_data(tmp_path: Path, name: str) -> Path:
-    """A data set whose folder, one of its classes and an image of it have the name; another image can't be read."""
+    """Create a data set whose folder, a class and an image have the name; another image is unreadable."""
     root = worlds.write_faces(tmp_path / folder_name(name))
     for split in ("train", "validation"):
         shutil.move(root / split / "happy", root / split / folder_name(name))
@@ -63,19 +63,19 @@ def hostile_data(tmp_path: Path, name: str) -> Path:
 
 
 def spoken(name: str) -> str:
-    """As much of a name as there is room for at the worst, as it is shown."""
+    """Return the escaped start of a name that fits even in the narrowest place."""
     return escape_control(name)[:5]
 
 
 def check(pilot: Pilot[Any]) -> str:
-    """What is on the screen, where every line fits and nothing in it steers the terminal; `taken` sees to both."""
+    """Return the text of the screen; `capture_screen` checks its width and control characters."""
     app: Any = pilot.app
     assert not app._exit
     return text_of(capture_screen(app))
 
 
 def unmarked(text: str) -> str:
-    """Without the marks over letters, which a picture has no cells for."""
+    """Remove combining marks, which have no cells of their own."""
     return "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
 
 
@@ -84,22 +84,22 @@ def shows(pilot: Pilot[Any], words: str) -> bool:
 
 
 def found_in(pilot: Pilot[Any], selector: str) -> str:
-    """What a widget shows, its lines put together and without spaces: where they break is the terminal's width."""
+    """Return a widget's text without line breaks and spaces, because lines break at the terminal's width."""
     region = pilot.app.screen.query_one(selector).region
     strips = pilot.app.screen._compositor.render_strips()[region.y : region.bottom]
     return "".join("".join(strip.crop(region.x, region.right).text for strip in strips).split())
 
 
 async def seen(pilot: Pilot[Any], until: Callable[..., Any], words: str) -> None:
-    """Wait for words, wherever the lines break between them: that depends on the length of the test's folder."""
+    """Wait for words and ignore line breaks, which depend on the length of the test folder's path."""
     try:
         await until(pilot, lambda: words in " ".join(check(pilot).split()))
     except AssertionError as error:
-        raise AssertionError(f"'{words}' never came:\n{check(pilot)}") from error
+        raise AssertionError(f"'{words}' did not appear:\n{check(pilot)}") from error
 
 
 async def click_everywhere(pilot: Pilot[Any], words: str) -> None:
-    """Click on every place where words are: nothing must happen that a name asks for."""
+    """Click on all text: no action in a name may run."""
     for y, line in enumerate(check(pilot).splitlines()):
         if words in line:
             await pilot.click(offset=(line.index(words) + 2, y))
@@ -130,7 +130,7 @@ async def test_folders_classes_and_images(
 
 
 def write_hostile(write_run: Callable[..., Path], data: Path, name: str) -> Iterator[Path]:
-    """A completed run with the name for a model, a class and a warning, and a failed one with it for a message."""
+    """Write a completed run with the name as model, class and warning, and a failed run with it as message."""
     classes = sorted(folder_name(name) if label == "happy" else label for label in worlds.CLASSES)
     figures = worlds.evaluation([{"code": name, "message": f"{name} {name}"}])
     renamed = {"classes": classes, "per_class": dict(zip(classes, figures["per_class"].values(), strict=True))}

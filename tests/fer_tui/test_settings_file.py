@@ -18,27 +18,27 @@ BAD = {
     'thme = "x"': ("unknown key 'thme'", "did you mean 'theme'?"),
     'theme = "fer-drk"': ("theme: unknown theme 'fer-drk'", "did you mean 'fer-dark'?"),
     "mouse = 3": ("mouse: ", "(got 3)", "fer-tui settings --example"),
-    'runs = "~nobody-of-that-name/runs"': ("runs: ", "user whom nobody knows"),
+    'runs = "~nobody-of-that-name/runs"': ("runs: ", "home folder of an unknown user"),
     "train = 3": ("train: ", "(got 3)"),
     "[train]\nepochs = 0": ("[train]: epochs: ", "(got 0)"),
     "[train]\nepoch = 1": ("[train]: unknown key 'epoch'", "did you mean 'epochs'?"),
     '[train]\nmodel = ["compact", "nope"]': ("[train]: model: ", "'nope'", "compact"),
     '[train]\ndata = "x"': ("[train]: 'data' is chosen on the screens",),
-    '[presets.quick]\nmodel = "compact"': ("[presets.quick]: 'model' is chosen on the screens", "take it out"),
+    '[presets.quick]\nmodel = "compact"': ("[presets.quick]: 'model' is chosen on the screens", "remove it"),
     '[keys]\nruns.stpo = "x"': ("[keys]: unknown action 'runs.stpo'", "did you mean 'runs.stop'?"),
-    '[keys]\nruns.stop = ""': ("[keys]: runs.stop: '' is no key",),
-    '[keys]\nruns.stop = "ctrl+shfit+x"': ("'ctrl+shfit+x' is no key", "ctrl+s"),
+    '[keys]\nruns.stop = ""': ("[keys]: runs.stop: unknown key ''",),
+    '[keys]\nruns.stop = "ctrl+shfit+x"': ("unknown key 'ctrl+shfit+x'", "ctrl+s"),
     '[keys]\nruns.stop = "enter"': ("runs.stop: 'enter' moves the cursor",),
-    '[keys]\nruns.stop = "s"': ("'s' would be both runs.stop and runs.smooth", "change one of them"),
-    '[keys]\nruns.stop = "3"': ("'3' would be both runs.stop and app.runs",),
-    '[keys]\ncompare.sort = "k"': ("'k' would be both compare.sort and comparison.up",),
+    '[keys]\nruns.stop = "s"': ("'s' is bound to both runs.stop and runs.smooth", "change one of them"),
+    '[keys]\nruns.stop = "3"': ("'3' is bound to both runs.stop and app.runs",),
+    '[keys]\ncompare.sort = "k"': ("'k' is bound to both compare.sort and comparison.up",),
     "theme = ": ("not TOML", "fer-tui settings --example"),
 }
 
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Writes the settings file that $FER_TUI_CONFIG names."""
+    """Return a function that writes the settings file named by $FER_TUI_CONFIG."""
 
     def written(text: str) -> Path:
         path = tmp_path / "my settings.toml"

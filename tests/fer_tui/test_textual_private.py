@@ -29,7 +29,7 @@ import fer_tui
 from fer_tui import textual_private as private
 
 PACKAGE = Path(fer_tui.__file__).parent
-# Every private name that textual_private.py touches. A new one wants a function there, a test here, and a place here.
+# Every private name that textual_private.py uses. A new one needs a function there, and a test and an entry here.
 KNOWN = {
     "_bindings",
     "_css_update_count",
@@ -41,17 +41,17 @@ KNOWN = {
     "_update_count",
     "_value",
 }
-# Looks private, but is of Python's documentation.
+# Starts with an underscore, but Python documents it.
 PUBLIC = {"os._exit"}
 UPGRADE = "Textual has changed, see fer_tui/textual_private.py: "
 
 
 class First(Screen[None]):
-    """Where the app begins."""
+    """The app's first screen."""
 
 
 class Stale(Screen[None]):
-    """A screen as Textual makes it."""
+    """A screen as Textual creates it."""
 
 
 class New(Screen[None]):
@@ -67,7 +67,7 @@ class Modes(private.FastSwitchApp):
 
 
 class One(App[None]):
-    """An app of one widget."""
+    """An app with one widget."""
 
     def __init__(self, make: Callable[[], Widget]) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ async def test_only_a_switch_to_a_screen_that_is_made_paints_at_once(monkeypatch
     async with Modes().run_test() as pilot:
         await pilot.press("s", "f", "s")
     assert len(held) == 3, f"{UPGRADE}App.switch_mode no longer calls delay_update once; FastSwitchApp does nothing"
-    assert held[0] > held[1] == held[2] == private.AT_ONCE, f"{UPGRADE}FastSwitchApp holds the paint back by {held}"
+    assert held[0] > held[1] == held[2] == private.AT_ONCE, f"{UPGRADE}FastSwitchApp delays the paint by {held}"
 
 
 async def test_a_screen_that_keeps_the_style_sheet_is_opened_without_reading_it(monkeypatch: pytest.MonkeyPatch):
@@ -100,13 +100,13 @@ async def test_a_screen_that_keeps_the_style_sheet_is_opened_without_reading_it(
         real = Stylesheet.reparse
         monkeypatch.setattr(Stylesheet, "reparse", lambda sheet: (read.append(pilot.app.current_mode), real(sheet))[1])
         await pilot.press("n")
-        assert not read, f"{UPGRADE}mark_stylesheet_current no longer keeps it from being read for a new screen"
+        assert not read, f"{UPGRADE}a new screen parses the style sheet despite mark_stylesheet_current"
         styles, others = (pilot.app.get_screen_stack(mode)[0].styles for mode in ("new", "first"))
         assert styles.background == others.background, (
             f"{UPGRADE}mark_stylesheet_current leaves a new screen without styles"
         )
         await pilot.press("s")
-        assert read, f"{UPGRADE}a new screen is up to date by itself; drop mark_stylesheet_current"
+        assert read, f"{UPGRADE}a new screen no longer parses the style sheet; remove mark_stylesheet_current"
 
 
 async def test_a_mode_is_made_while_another_one_stays():
@@ -115,12 +115,12 @@ async def test_a_mode_is_made_while_another_one_stays():
         assert app.is_mode_loaded("first") and not app.is_mode_loaded("new")
         await private.preload_mode(pilot.app, "new")
         told = f"{UPGRADE}preload_mode (App._init_mode) "
-        assert app.is_mode_loaded("new"), f"{told}makes no screen"
+        assert app.is_mode_loaded("new"), f"{told}creates no screen"
         (made,) = pilot.app.get_screen_stack("new")
         assert isinstance(made, New) and made.is_mounted, f"{told}did not wait until the screen was mounted"
         assert pilot.app.current_mode == "first", f"{told}switches to the mode"
         await private.preload_mode(pilot.app, "new")
-        assert pilot.app.get_screen_stack("new") == [made], f"{told}makes a second screen"
+        assert pilot.app.get_screen_stack("new") == [made], f"{told}creates a second screen"
 
 
 def test_the_terminal_is_given_back_before_the_process_ends():
@@ -138,7 +138,7 @@ def test_the_terminal_is_given_back_before_the_process_ends():
     )
     os.close(theirs)
     written = b""
-    # Linux tells of the other end's close as an error.
+    # Linux reports the close of the other end as an error.
     with contextlib.suppress(OSError):
         while chunk := os.read(ours, 65536):
             written += chunk
@@ -158,13 +158,15 @@ async def test_the_bindings_of_a_node_are_its_classs_and_what_that_inherits():
 
     async with opened(Below) as pilot:
         found = {(binding.key, binding.id) for binding in private.all_bindings(pilot.app.query_one(Below))}
-    assert found == {("x", "two"), ("y", "two"), ("z", "one")}, f"{UPGRADE}all_bindings (DOMNode._bindings) has others"
+    assert found == {("x", "two"), ("y", "two"), ("z", "one")}, (
+        f"{UPGRADE}all_bindings (DOMNode._bindings) returns other bindings"
+    )
 
 
 def test_the_users_keys_are_told():
     app = App[None]()
     app.set_keymap({"two": "f2,?"})
-    told = f"{UPGRADE}keymap_override (App._keymap) tells others than set_keymap took"
+    told = f"{UPGRADE}keymap_override (App._keymap) returns other keys than set_keymap set"
     assert private.keymap_override(app, "two") == "f2,question_mark", told
     assert private.keymap_override(app, "one") is None, told
 
@@ -178,12 +180,12 @@ async def test_a_new_heading_is_drawn(screen_text: Callable[[Pilot[Any]], str]):
             private.set_column_labels(table, {"first": Text(heading)})
             await pilot.pause()
             shown = screen_text(pilot)
-            told = f"{UPGRADE}relabel (DataTable._update_count) draws no new heading"
+            told = f"{UPGRADE}set_column_labels (DataTable._update_count) does not draw the new heading"
             assert heading in shown and "stays" in shown, told
         table.ordered_columns[0].label = Text("silent")
         table.refresh()
         await pilot.pause()
-        told = f"{UPGRADE}a new label is drawn by itself; relabel can leave DataTable._update_count alone"
+        told = f"{UPGRADE}Textual draws a new label; set_column_labels no longer needs DataTable._update_count"
         assert "silent" not in screen_text(pilot), told
 
 
@@ -218,10 +220,10 @@ async def test_a_plot_is_larger_than_the_terminal_that_plotext_knows():
         for width, height in ((30, 10), (400, 120), (36, 12)):
             plot.clear_figure()
             private.resize_plot(plot, width, height)
-            assert size() == (width, height), f"{told}leaves a plot at another size"
+            assert size() == (width, height), f"{told}sets another size"
         plot.clear_figure()
         plot.plotsize(400, 120)
-        assert size() != (400, 120), f"{told}is no longer wanted: plotsize alone does it"
+        assert size() != (400, 120), f"{told}is no longer needed: plotsize sets the size"
 
 
 async def test_the_application_of_a_server_has_its_routes():
@@ -233,11 +235,11 @@ async def test_the_application_of_a_server_has_its_routes():
     assert server.on_shutdown in application.on_shutdown, told
 
 
-# What is private stays in one file
+# All private names are in one file
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Every module of fer_tui by its dotted name, but for the one that may touch private names."""
+    """Return the modules of fer_tui by dotted name, except the one that may use private names."""
     for path in sorted(PACKAGE.rglob("*.py")):
         if path != Path(private.__file__) and path.name != "__main__.py":
             parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
@@ -249,7 +251,7 @@ def is_private(name: str) -> bool:
 
 
 def private_imports(tree: ast.AST) -> Iterator[str]:
-    """Modules and names with an underscore that are imported from elsewhere."""
+    """Return imported modules and names that start with an underscore."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if any(map(is_private, alias.name.split("."))))
@@ -259,7 +261,7 @@ def private_imports(tree: ast.AST) -> Iterator[str]:
 
 
 def private_attributes(tree: ast.AST) -> Iterator[str]:
-    """`x._y` of anything but `self`, `cls` and the module's own classes."""
+    """Return `x._y` for every `x` except `self`, `cls` and the module's own classes."""
     ours = {"self", "cls", *(node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef))}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and is_private(node.attr) and ast.unparse(node.value) not in ours:
@@ -268,9 +270,9 @@ def private_attributes(tree: ast.AST) -> Iterator[str]:
 
 @cache
 def own_names(kind: type) -> frozenset[str]:
-    """The private names that a class itself has, those that it uses of `self` too."""
+    """Return the private names that a class defines or sets on `self`."""
     names = set(vars(kind))
-    with contextlib.suppress(OSError, TypeError):  # a class of C has no source
+    with contextlib.suppress(OSError, TypeError):  # a class written in C has no source
         for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(kind)))):
             if isinstance(node, ast.Attribute) and ast.unparse(node) == f"self.{node.attr}":
                 names.add(node.attr)
@@ -278,13 +280,13 @@ def own_names(kind: type) -> frozenset[str]:
 
 
 def inherited_names(kind: type) -> set[str]:
-    """The private names that a class has from classes that are not ours."""
+    """Return the private names that a class inherits from classes outside fer_tui."""
     theirs = (base for base in kind.__mro__ if base.__module__.partition(".")[0] not in {"fer_tui", "core", "builtins"})
     return {name for base in theirs for name in own_names(base)}
 
 
 def private_of_bases(module: str, tree: ast.Module) -> Iterator[str]:
-    """`self._y`, and methods `_y`, that are really those of a class that is not ours."""
+    """Return uses of `self._y` and methods `_y` that belong to a class outside fer_tui."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             theirs = inherited_names(getattr(importlib.import_module(module), node.name))
@@ -303,8 +305,8 @@ def test_no_other_module_touches_a_private_name():
         for name in (*private_imports(tree), *private_attributes(tree), *private_of_bases(module, tree))
         if name not in PUBLIC
     ]
-    assert not found, "these belong into fer_tui/textual_private.py, each behind a function with a test:\n" + "\n".join(
-        found
+    assert not found, (
+        "move these private names to fer_tui/textual_private.py, each into a function with a test:\n" + "\n".join(found)
     )
 
 

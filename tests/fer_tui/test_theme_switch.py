@@ -14,7 +14,7 @@ from fer_tui.widgets.line_plot import LinePlot
 DARK, LIGHT = THEMES[:2]
 FIGURES = {"precision": 0.7, "recall": 0.7, "f1": 0.7, "support": 5}
 EVALUATION = {"classes": ["a", "b"], "confusion_matrix": [[3, 1], [2, 4]], "per_class": {"a": FIGURES, "b": FIGURES}}
-# What each mode draws in colours of its own: theme variables, and where they are seen.
+# The theme variables that each mode draws with, and where they appear.
 DRAWN = {
     "1": ("series-train", "series-validation"),
     "3": ("series-train", "series-validation", "success"),
@@ -24,7 +24,7 @@ DRAWN = {
 
 
 def colours(pilot: Pilot[Any]) -> set[str]:
-    """Every colour that something visible is written in."""
+    """Return the foreground colours of all visible text."""
     found = set()
     for strip in pilot.app.screen._compositor.render_strips():
         for segment in strip:
@@ -40,7 +40,7 @@ def own(theme: Theme, *names: str) -> set[str]:
 
 
 def every(theme: Theme) -> set[str]:
-    # A grey is a face's too.
+    # Faces contain greys too.
     return own(theme, *theme.variables, "success") - {"#E6E6E6"}
 
 
@@ -66,7 +66,7 @@ async def test_what_is_drawn_has_the_new_themes_colours(
             await until(pilot, lambda: pilot.app.screen is not pilot.app.mode_screen)
         pilot.app.theme = LIGHT.name
         for plot in pilot.app.mode_screen.query(LinePlot):
-            plot.render()  # a frame between the theme's name and its colours must not keep the old ones
+            plot.render()  # a frame drawn after the theme's name changes but before its colours do
         if how == "from another mode":
             await pilot.press(key)
         elif how == "below a dialog":

@@ -26,7 +26,7 @@ def luminance(colour: str):
 
 
 def lab(colour: str, matrix: tuple[tuple[float, ...], ...]):
-    """CIE L*a*b* (D65) of a colour as somebody sees it."""
+    """Return the CIE L*a*b* (D65) values of a colour as a person with this colour vision sees it."""
     rgb = [min(max(sum(a * b for a, b in zip(row, linear(colour), strict=True)), 0), 1) for row in matrix]
     to_xyz = ((0.4339, 0.3762, 0.1899), (0.2126, 0.7152, 0.0722), (0.0177, 0.1095, 0.8728))
     xyz = [sum(a * b for a, b in zip(row, rgb, strict=True)) for row in to_xyz]
@@ -51,7 +51,7 @@ def test_the_colours_of_runs_stand_out_from_the_ground(theme: Theme):
 def test_the_colours_of_runs_are_told_apart_with_any_colour_vision(theme: Theme, vision: str):
     for one, other in itertools.combinations(series(theme), 2):
         seen = zip(lab(one, VISION[vision]), lab(other, VISION[vision]), strict=True)
-        # 2.3 is just noticeable side by side.
+        # 2.3 is the just noticeable difference.
         assert sum((a - b) ** 2 for a, b in seen) ** 0.5 > 10, (one, other)
 
 

@@ -1,4 +1,4 @@
-"""Batches of images, and how far two of them are apart."""
+"""Batches of images, and the difference of two batches."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import tensorflow as tf
 
 
 def noise(count: int = 6, height: int = 48, width: int = 48, channels: int = 1, dtype: str = "float32") -> tf.Tensor:
-    """Images of independent pixels: the hardest to interpolate, so that no shift goes unseen."""
+    """Create images of independent pixels, in which interpolation makes any shift visible."""
     pixels = np.random.default_rng(0).integers(0, 256, (count, height, width, channels))
     return tf.constant(pixels.astype(dtype))
 
 
 def blobs(count: int, size: int = 48) -> tf.Tensor:
-    """Smooth images without symmetry: two bright spots, 8 pixels wide, on grey."""
+    """Create smooth images without symmetry: two bright spots, 8 pixels wide, on grey."""
     y, x = np.mgrid[0:size, 0:size] / size
 
     def spot(centre_y: float, centre_x: float) -> np.ndarray:
@@ -24,6 +24,6 @@ def blobs(count: int, size: int = 48) -> tf.Tensor:
 
 
 def max_abs_difference(ours: tf.Tensor, theirs: tf.Tensor) -> float:
-    """The largest difference of any pixel, in grey levels."""
+    """Return the largest difference of any pixel, in grey levels."""
     assert ours.shape == theirs.shape
     return float(tf.reduce_max(tf.abs(ours - theirs)))

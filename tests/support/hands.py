@@ -1,4 +1,4 @@
-"""Whoever walks through the screens of a terminal: by keyboard alone, and by mouse alone."""
+"""Users who operate the screens in a terminal with the keyboard only or with the mouse only."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ PRESET = "[presets.hasty]\nepochs = 2\nimage_size = 32\nwidth = 0.1\n"
 
 
 class KeyboardUser:
-    """Presses the keys that the screen names, and has no mouse."""
+    """Presses the keys that the screen names, and uses no mouse."""
 
-    # What the line below the form says of a setting, and what to type there so that a training takes seconds.
+    # The help of a setting on the line below the form, and a value with which a training takes seconds.
     SETTINGS = (
         ("Maximum number of epochs", "2"),
         ("Width and height of the model's input", "32"),
@@ -25,7 +25,7 @@ class KeyboardUser:
         self.screen = screen
 
     def choose(self, title: str) -> None:
-        """Do what a tab or the footer names beside its key."""
+        """Press the key of an action that a tab or the footer names."""
         named = re.compile(rf"(\S+) {title}\b")
         self.screen.wait_for(named.search)
         self.screen.wait_until_stable()
@@ -39,51 +39,51 @@ class KeyboardUser:
         self.screen.press("enter")
 
     def mark(self, model: str) -> None:
-        """Go down the list to a model and choose it."""
+        """Move the cursor down the list to a model and select it."""
         self.screen.wait_for(f"[ ]  {model}")
         self.screen.wait_until_stable()
         models, at = wait_until(self._list, "a list with one row marked by the cursor")
         self.screen.press(*["down"] * (models.index(model) - at), "space")
 
     def set_fast_settings(self) -> None:
-        """Fill in the form."""
+        """Set the form's values so that a training takes seconds."""
         self.choose("Settings")
         self.screen.wait_for("Settings to begin with")
         for meaning, value in self.SETTINGS:
             while meaning not in (before := self._help()):
                 self.screen.press("down")
                 self.screen.wait_for(lambda _, before=before: self._help() not in (before, ""))
-                # The line may have moved alone, while the command above it came to be.
+                # The line may have moved only because the command above it appeared.
                 self.screen.wait_until_stable()
             self.screen.press(value)
         self.choose("Models")
         self.screen.wait_for("space Choose")
 
     def _list(self) -> tuple[list[str], int] | None:
-        """The models in the list, and the row that the cursor is on: the one of its colour."""
+        """Return the models in the list, and the cursor's row, which has the cursor's colour."""
         rows = self.screen.backgrounds(r"\[.\]  (\w+)")
         colours = [colour for _, colour in rows]
         marked = [row for row, colour in enumerate(colours) if colours.count(colour) == 1]
         return ([name for name, _ in rows], marked[0]) if len(marked) == 1 else None
 
     def _help(self) -> str:
-        """The words about the setting that the cursor is on: they stand above the command."""
+        """Return the help of the current setting, which is above the command."""
         rows = self.screen.text.split("\n")
         command = next(number for number, row in enumerate(rows) if "$ fer-tui train" in row)
         return rows[command - 2].strip() or rows[command - 3].strip()
 
 
 class MouseUser:
-    """Clicks what the screen shows, and touches no key."""
+    """Clicks on the screen, and presses no key."""
 
     def __init__(self, screen: TerminalApp, configs: Path) -> None:
         self.screen = screen
-        # Figures can't be clicked: there is a preset for them.
+        # Numbers can't be entered by clicks, so a preset sets them.
         (configs / "fer-tui").mkdir(parents=True)
         (configs / "fer-tui" / "config.toml").write_text(PRESET)
 
     def choose(self, title: str) -> None:
-        """Do what a tab, the footer or a button names, or take what a list offers, once it stays where it is."""
+        """Click on a tab, a footer key, a button or a list item, after its position is stable."""
         self.screen.wait_for(title)
         self.screen.wait_until_stable()
         self.screen.click(title)
@@ -96,11 +96,11 @@ class MouseUser:
         self.screen.click(found[0].rpartition("Cancel")[0])
 
     def mark(self, model: str) -> None:
-        """Choose a model of the list."""
+        """Select a model in the list."""
         self.choose(f"[ ]  {model}")
 
     def set_fast_settings(self) -> None:
-        """Take the preset that is made for it."""
+        """Choose the preset that sets the form's values."""
         self.choose("recipe: ")
         self.choose("hasty: ")
         self.screen.wait_for(lambda text: "hasty: " in text and "quick: " not in text)

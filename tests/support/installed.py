@@ -1,4 +1,4 @@
-"""The installed command `fer-tui` as a person or another program has it: arguments, streams, signals, a terminal."""
+"""Run the installed command `fer-tui` like a user or another program: arguments, streams, signals, a terminal."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from typing import IO, Any, ClassVar
 import pytest
 
 COMMAND = Path(sys.executable).with_name("fer-tui")
-# Seconds after which a test fails rather than waits; far more than a busy machine needs.
+# Seconds after which a test fails; much more than a busy machine needs.
 DEADLINE = 600.0
 LIBRARY_OUTPUT = re.compile(r"tensorflow|keras|cuda|absl|onednn|xla|[IWEF]0000 |UserWarning", re.IGNORECASE)
 _STATE = tempfile.TemporaryDirectory(prefix="fer-tui-state-")
-# Makes stdin the controlling terminal, whose hang-up is a signal, and becomes the command.
+# Makes stdin the controlling terminal, so that its hang-up sends a signal, and executes the command.
 _TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     "os.execv(sys.argv[1], sys.argv[1:])"
@@ -49,7 +49,7 @@ _NOT_OURS = (
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What a command left: its exit status (minus the signal that killed it), stdout and stderr."""
+    """The result of a command: exit status (negative signal number if killed), stdout and stderr."""
 
     status: int
     out: str
@@ -61,12 +61,12 @@ class CommandResult:
         return self.err.splitlines()
 
     def json(self) -> Any:
-        """Stdout as one strict JSON document."""
+        """Stdout, parsed as one strict JSON document."""
         return strict_json(self.out)
 
 
 def assert_refused(answer: CommandResult, status: int, *named: str) -> None:
-    """One line on stderr that names what is wrong, nothing on stdout."""
+    """Check the exit status, for one line on stderr that contains the given texts, and for an empty stdout."""
     assert answer.out == ""
     (line,) = answer.lines
     assert line.startswith("fer-tui: ")
@@ -76,12 +76,12 @@ def assert_refused(answer: CommandResult, status: int, *named: str) -> None:
 
 
 def has_control_characters(text: str) -> bool:
-    """Whether a text holds what a terminal would obey, line ends apart."""
+    """Return whether a text contains control characters other than line ends."""
     return any(not (c.isprintable() or c == "\n") for c in text)
 
 
 def strict_json(text: str) -> Any:
-    """One JSON document, without the NaN and Infinity that Python reads besides."""
+    """Parse one JSON document, and reject NaN and Infinity, which Python accepts."""
 
     def refuse(name: str) -> Any:
         raise ValueError(f"{name} is not JSON")
@@ -90,13 +90,13 @@ def strict_json(text: str) -> Any:
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours, without what changes the command's output, its log in a folder that goes away."""
+    """Return the environment without variables that change the command's output, and with a temporary log folder."""
     ours = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
     return {**ours, "XDG_STATE_HOME": _STATE.name, **(more or {})}
 
 
 def fer(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> CommandResult:
-    """Run the command to its end, with no terminal."""
+    """Run the command without a terminal and return its result."""
     done = subprocess.run(
         [COMMAND, *arguments],
         capture_output=True,
@@ -111,14 +111,14 @@ def fer(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path 
 
 @contextlib.contextmanager
 def mounted(place: Path, options: str) -> Iterator[None]:
-    """A file system in memory at a folder, which is made; skips the test where that is not permitted."""
+    """Mount a file system in memory on a new folder; skip the test if that is not permitted."""
     place.mkdir()
     mount, umount = shutil.which("mount"), shutil.which("umount")
     if mount is None or umount is None:
-        pytest.skip("there is no mount command here")
+        pytest.skip("there is no mount command")
     done = subprocess.run([mount, "-t", "tmpfs", "-o", options, "none", place], capture_output=True, check=False)
     if done.returncode:
-        pytest.skip("a file system can't be mounted here")
+        pytest.skip("a file system can't be mounted")
     try:
         yield
     finally:
@@ -126,10 +126,10 @@ def mounted(place: Path, options: str) -> Iterator[None]:
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
-    """The first true value of a condition.
+    """Return the first true value of a condition.
 
     Raises:
-        TimeoutError: it does not come.
+        TimeoutError: the condition does not become true in time.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -141,7 +141,7 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = DEADLIN
 
 
 class RunningCommand:
-    """The command under way, its stdout and stderr read as they come."""
+    """A running command, whose stdout and stderr are read continuously."""
 
     every: ClassVar[list[RunningCommand]] = []
 
@@ -154,15 +154,15 @@ class RunningCommand:
         cwd: Path | None = None,
         command: Sequence[str | Path] = (COMMAND,),
     ) -> None:
-        """Start it.
+        """Start the command.
 
         Args:
-            arguments: of the command.
-            on_terminal: stdin, stdout and stderr are one terminal, the process' controlling one.
-            size: of that terminal, columns and rows.
-            env: besides our own environment.
-            cwd: where it is started.
-            command: what is started with these arguments.
+            arguments: the command's arguments.
+            on_terminal: whether stdin, stdout and stderr are the process's controlling terminal.
+            size: the terminal's columns and rows.
+            env: variables added to this process's environment.
+            cwd: the working directory.
+            command: the program to start.
         """
         self._read: dict[str, bytes] = {"out": b"", "err": b""}
         self._master: int | None = None
@@ -201,12 +201,12 @@ class RunningCommand:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process is gone."""
+        """Whether the process has ended."""
         return self.process.poll() is not None
 
     @property
     def err(self) -> str:
-        """What has come on stderr so far; on a terminal that is `out`."""
+        """The output on stderr so far; on a terminal it is in `out`."""
         return _text(self._read["err"])
 
     def signal(self, number: int) -> None:
@@ -214,12 +214,12 @@ class RunningCommand:
         self.process.send_signal(number)
 
     def write(self, content: bytes) -> None:
-        """Type on the terminal."""
+        """Write text to the terminal's input."""
         assert self._master is not None
         os.write(self._master, content)
 
     def disconnect(self) -> None:
-        """Stop reading, for good: the pipes break, or the line of the terminal drops."""
+        """Close the pipes or the terminal for good."""
         self._left.set()
         for reader in self._readers:
             reader.join()
@@ -230,7 +230,7 @@ class RunningCommand:
             self._master = None
 
     def wait(self) -> CommandResult:
-        """Its end."""
+        """Wait until the process ends, and return its result."""
         status = self.process.wait(DEADLINE)
         for reader in self._readers:
             reader.join()
@@ -238,14 +238,14 @@ class RunningCommand:
         return CommandResult(status, _text(self._read["out"]), _text(self._read["err"]))
 
     def close(self) -> None:
-        """Give back the descriptors, and end the process if it still works."""
+        """Close the descriptors, and kill the process if it still runs."""
         if not self.has_ended:
             self.process.kill()
             self.process.wait()
         self.disconnect()
 
     def _follow(self, name: str, source: IO[bytes]) -> None:
-        # A terminal whose other side has closed reads as an error.
+        # Linux reports a terminal whose other side is closed as an error.
         with contextlib.suppress(OSError):
             os.set_blocking(source.fileno(), False)
             while not self._left.is_set():
@@ -257,7 +257,7 @@ class RunningCommand:
                 self._take(name, content)
 
     def _take(self, name: str, content: bytes) -> None:
-        """Keep what has come."""
+        """Read and store the available output."""
         self._read[name] += content
 
 
@@ -267,7 +267,7 @@ def _text(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class RunFiles:
-    """A run as its files tell it."""
+    """The state and history of a run, read from its files."""
 
     state: str
     message: str
@@ -278,7 +278,7 @@ class RunFiles:
 
 
 def read_run_files(run: Path) -> RunFiles:
-    """Read `status.json` and `history.csv`, the state as it is written there."""
+    """Read a run's `status.json` and `history.csv`."""
     try:
         status = json.loads((run / "status.json").read_text())
     except FileNotFoundError:
@@ -298,12 +298,12 @@ def read_run_files(run: Path) -> RunFiles:
 
 
 def only_run(folder: Path) -> Path:
-    """The one run directory of a folder."""
+    """Return the only run directory in a folder."""
     (run,) = folder.iterdir()
     return run
 
 
 def listed_state(run: Path) -> str:
-    """The state as `fer-tui runs` tells it."""
+    """Return the state that `fer-tui runs` shows."""
     (told,) = [one for one in fer("runs", "--json", "--runs", run.parent).json() if one["run"] == run.name]
     return told["state"]

@@ -1,4 +1,4 @@
-"""A screen as text: what stands in each cell, and in which style in one theme and in another."""
+"""A screen as text: the character of each cell, and its style in each theme."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ATTRIBUTES = ("bold", "dim", "italic", "underline", "reverse", "strike")
 
 
 class Cell(NamedTuple):
-    """A character, empty in the second half of a wide one, and how it is written."""
+    """A cell: its character, empty in the second half of a wide one, and its style."""
 
     text: str
     style: str
@@ -29,19 +29,19 @@ CellGrid = list[list[Cell]]
 
 
 def capture_screen(app: App[Any]) -> CellGrid:
-    """The screen as it is now, a line of cells for each line, dialogs over what is below them; empty while it opens."""
+    """Return the current screen, with its dialogs, as lines of cells; empty while the screen opens."""
     width, height = app.size
     lines = [list(_cells(strip)) for strip in app.screen._compositor.render_strips()]
     if lines:
-        assert len(lines) == height, "the screen is not as high as the terminal"
-        assert all(len(line) == width for line in lines), "a line is not as wide as the terminal"
+        assert len(lines) == height, "the screen and the terminal differ in height"
+        assert all(len(line) == width for line in lines), "a line and the terminal differ in width"
     return lines
 
 
 def _cells(strip: Any) -> Iterator[Cell]:
     for segment in strip:
         style = _described(segment.style or Style())
-        assert segment.text.isprintable(), f"{segment.text!r} would steer the terminal"
+        assert segment.text.isprintable(), f"{segment.text!r} contains control characters"
         for character in segment.text:
             width = cell_len(character)
             yield from [Cell(character, style), Cell("", style)][:width] if width else ()
@@ -57,19 +57,19 @@ def _described(style: Style) -> str:
 
 
 def text_of(screen: CellGrid) -> str:
-    """What a person reads."""
+    """Return the text of the screen."""
     return "\n".join("".join(cell.text for cell in line).rstrip() for line in screen)
 
 
 def format_snapshot(screens: Sequence[CellGrid]) -> str:
-    """The text of a screen, then the styles of each line, first to last cell, in the themes in turn.
+    """Format the text of a screen, then the styles of each line's cells in each theme.
 
     Args:
-        screens: the same screen in several themes; its text is the same in all of them.
+        screens: the same screen, with the same text, in several themes.
     """
     first, *others = screens
     for other in others:
-        assert text_of(other) == text_of(first), "a theme changes colours, not words"
+        assert text_of(other) == text_of(first), "the text differs between themes"
     lines = [
         [" | ".join(dict.fromkeys(styles)) for styles in zip(*([c.style for c in line] for line in same), strict=True)]
         for same in zip(*screens, strict=True)
@@ -87,12 +87,12 @@ def format_snapshot(screens: Sequence[CellGrid]) -> str:
 
 
 class Pictures(SingleFileSnapshotExtension):
-    """One text file a picture, in `snapshots` beside the test."""
+    """Stores each picture as a text file in `snapshots` beside the test."""
 
     _file_extension = "txt"
     _write_mode = WriteMode.TEXT
 
     @classmethod
     def dirname(cls, *, test_location: PyTestLocation) -> str:
-        """Where the pictures are."""
+        """Return the folder of the pictures."""
         return str(Path(test_location.filepath).parent / "snapshots" / test_location.basename)

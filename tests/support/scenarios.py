@@ -1,4 +1,4 @@
-"""What takes trainings to see: each function works through one story with the installed command and tells of it."""
+"""Scenarios with trainings: each function runs one with the installed command and returns its results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from PIL import Image
 
 from core.data.demo import write_faces
 
-# A plain network of a few thousand weights: half the seconds of `compact` to trace.
+# A small network of a few thousand weights, which is traced in half the time of `compact`.
 SMALL = ("--model", "model2", "--width", "0.1", "--image-size", "32", "--channels", "1", "--augmentation", "none")
 ENDLESS = ("--epochs", "100000", "--patience", "none", "--batch-size", "1")
 MARKUP = "[red]x[bold]"
@@ -41,12 +41,12 @@ SHOWN = r"esc\x1b[31m\x9b2Jape"
 
 
 def grey(seed: int, level: float) -> Image.Image:
-    """A picture of noise about a level of grey."""
+    """Create an image of noise around a grey level."""
     return Image.fromarray(np.random.default_rng(seed).normal(level, 20, (48, 48)).clip(0, 255).astype(np.uint8))
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """A whole black PNG, one bit a pixel: large in memory, small on disk."""
+    """Create a valid black PNG with one bit per pixel: large in memory, small on disk."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -58,7 +58,7 @@ def huge_png(width: int, height: int) -> bytes:
 
 
 def write_odd_images(folder: Path) -> None:
-    """Images that are unusual and must be read: each stands beside an ordinary one of the same pixels."""
+    """Write unusual images that must be readable, each with an ordinary copy of the same pixels."""
     shades = np.random.default_rng(1).integers(0, 256, (48, 48))
     Image.fromarray((shades * 257).astype(np.uint16)).save(folder / "deep16.png")
     Image.fromarray(shades.astype(np.uint8)).save(folder / "deep8.png")
@@ -75,7 +75,7 @@ BROKEN = {
 
 
 def write_broken_images(folder: Path) -> None:
-    """One file for each of BROKEN, which can't be read."""
+    """Write one unreadable file for each entry of BROKEN."""
     (folder / "zero.jpg").write_bytes(b"")
     (folder / "text.jpg").write_text("a poem about faces\n")
     (folder / "huge.png").write_bytes(huge_png(20_000, 20_000))
@@ -85,12 +85,12 @@ def write_broken_images(folder: Path) -> None:
 
 
 def write_bad_data(root: Path) -> Path:
-    """Three classes that two splits have and one each that a single split has; broken and odd images among them."""
+    """Write three classes in two splits and one class in each split only, with broken and unusual images."""
     for split, count in (("train", 6), ("validation", 3)):
         for level, name in enumerate((MARKUP, STEERING, "happy"), start=1):
             folder = root / split / name
             folder.mkdir(parents=True)
-            # The commonest class is one that tables name.
+            # The most common class is one that the tables name.
             for number in range(count + 10 * (name == STEERING)):
                 grey(1000 * level + 100 * count + number, 60 * level).save(folder / f"{number}.png")
     for split, name in (("train", "lonely"), ("validation", "unmet")):
@@ -98,14 +98,14 @@ def write_bad_data(root: Path) -> Path:
         grey(7, 128).save(root / split / name / "1.png")
     write_broken_images(root / "train" / "happy")
     write_odd_images(root / "train" / "happy")
-    # A name that is no UTF-8, as old archives have them, on an image that has to be named.
+    # A file name that is not UTF-8, as in old archives, for an image that a message must name.
     (root / "validation" / "happy" / os.fsdecode(b"l\xff.png")).write_bytes(b"")
     return root
 
 
 @dataclass(frozen=True)
 class BadImages:
-    """A training on bad data, and its model at work."""
+    """A training on bad data, and the results of its model."""
 
     data: Path
     run: Path
@@ -117,8 +117,8 @@ class BadImages:
 
 
 def bad_images(place: Path) -> BadImages:
-    """Train on bad data; evaluate on them and on data with unknown classes; predict for good and bad files."""
-    # The root is what brings a closing tag of Rich's markup: a folder's name can't have its slash.
+    """Train on bad data, evaluate on it and on data with unknown classes, and predict for good and bad files."""
+    # The root contains a closing tag of Rich's markup: a single folder name can't contain its slash.
     data = write_bad_data(place / "[red]x[" / "]" / "data")
     runs, faces = place / "runs", place / "faces"
     write_faces(faces, per_class=5, seed=0)
@@ -150,7 +150,7 @@ class Queue:
 
 
 def queue(place: Path) -> Queue:
-    """Train two models that a TOML file names, with more epochs on the command line than in it."""
+    """Train two models named in a TOML file, with more epochs on the command line than in the file."""
     write_faces(place / "faces", per_class=5, seed=0)
     (place / "two.toml").write_text(
         f'data = "{place / "faces"}"\nmodel = ["compact", "model2"]\n'
@@ -167,13 +167,13 @@ def queue(place: Path) -> Queue:
 
 @dataclass(frozen=True)
 class Interruption:
-    """A training from where the last one left it to its own end.
+    """A part of a training, from its start or resumption to its end.
 
     Attributes:
-        answer: what the command left.
-        before: the run when the end was asked for.
-        after: the run when the process had gone.
-        state: the state that `fer-tui runs` then told.
+        answer: the result of the command.
+        before: the run when the end was requested.
+        after: the run after the process had ended.
+        state: the state that `fer-tui runs` showed afterwards.
     """
 
     answer: CommandResult
@@ -184,7 +184,7 @@ class Interruption:
 
 @dataclass(frozen=True)
 class Interruptions:
-    """One run, ended in every way, and gone on with after each."""
+    """One run, ended in every way, and resumed after each."""
 
     stopped: Interruption
     stopper: CommandResult
@@ -201,11 +201,11 @@ class Interruptions:
 
 
 def interruptions(place: Path) -> Interruptions:
-    """Train without an end; stop, interrupt, hang up and kill, and resume after each."""
+    """Train with very many epochs; stop, interrupt, hang up and kill, and resume after each."""
     write_faces(place / "faces", per_class=20, seed=0)
     runs = place / "runs"
     started = RunningCommand("train", "--data", place / "faces", *SMALL, *ENDLESS, "--runs", runs)
-    run = wait_until(lambda: runs.is_dir() and any(runs.iterdir()) and only_run(runs), "no run directory came")
+    run = wait_until(lambda: runs.is_dir() and any(runs.iterdir()) and only_run(runs), "no run directory was created")
     answers: list[CommandResult] = []
 
     def ask() -> None:
@@ -213,7 +213,7 @@ def interruptions(place: Path) -> Interruptions:
         answers.append(fer("stop", run.name, "--runs", runs))
 
     def leave_and_terminate() -> None:
-        """Training outlives whoever read its messages."""
+        """Close the pipes of the training's messages, train on, and send SIGTERM."""
         process.disconnect()
         _train_on(run, 2)
         process.signal(signal.SIGTERM)
@@ -250,26 +250,26 @@ def _resumed(run: Path, *, on_terminal: bool = False) -> RunningCommand:
 
 
 def _resumed_by_two(run: Path) -> tuple[RunningCommand, CommandResult]:
-    """Resume in two processes at the same moment; the one that works, and what the other left."""
+    """Resume in two processes at the same time; return the one that trains, and the other's result."""
     both = [_resumed(run), _resumed(run)]
-    wait_until(lambda: any(process.has_ended for process in both), f"{run}: both go on with it")
+    wait_until(lambda: any(process.has_ended for process in both), f"{run}: both processes train it")
     loser, winner = sorted(both, key=lambda process: not process.has_ended)
     return winner, loser.wait()
 
 
 def _train_on(run: Path, epochs: int) -> RunFiles:
-    """Wait for more epochs, and then for the middle of the next."""
+    """Wait for more epochs, and then for the middle of the next epoch."""
     done = len(read_run_files(run).history)
 
     def is_in_mid_epoch() -> RunFiles | None:
         seen = read_run_files(run)
         return seen if len(seen.history) >= done + epochs and seen.batch > 1 and not seen.message else None
 
-    return wait_until(is_in_mid_epoch, f"{run}: no epoch came")
+    return wait_until(is_in_mid_epoch, f"{run}: no epoch finished")
 
 
 def _interrupted(process: RunningCommand, run: Path, end: Callable[[], None]) -> Interruption:
-    """Let a process train an epoch and a part of the next, end it, and look."""
+    """Let a process train one epoch and a part of the next, end it, and read the run."""
     before = _train_on(run, 1)
     end()
     answer = process.wait()
@@ -277,13 +277,13 @@ def _interrupted(process: RunningCommand, run: Path, end: Callable[[], None]) ->
 
 
 def _interrupted_twice(run: Path) -> Interruption:
-    """Interrupt while TensorFlow is imported, which no first signal can cut short."""
+    """Interrupt twice while TensorFlow is imported, because the first signal can't stop an import."""
     process = _resumed(run)
     before = wait_until(
         lambda: (seen := read_run_files(run)).message == "loading TensorFlow" and seen, f"{run}: did not begin"
     )
     process.signal(signal.SIGINT)
-    wait_until(lambda: "once more" in process.err, "no answer to the signal")
+    wait_until(lambda: "Ctrl+C again" in process.err, "no message after the signal")
     process.signal(signal.SIGINT)
     answer = process.wait()
     return Interruption(answer, before, read_run_files(run), listed_state(run))
@@ -291,7 +291,7 @@ def _interrupted_twice(run: Path) -> Interruption:
 
 @dataclass(frozen=True)
 class FullDisk:
-    """A training that filled its disk, another that could not begin, and the first one's resumption."""
+    """A training that filled the disk, a second training that could not start, and the first one resumed."""
 
     run: Path
     failed: CommandResult
@@ -304,7 +304,7 @@ class FullDisk:
 
 
 def full_disk(place: Path) -> FullDisk:
-    """Train into a file system of 1 MB that is filled up on the way; resume when it has been made larger."""
+    """Train into a file system of 1 MB, fill it during the training, enlarge it, and resume."""
     with mounted(place / "disk", "size=1m"):
         return _fill(place / "disk", place / "faces")
 
@@ -312,12 +312,12 @@ def full_disk(place: Path) -> FullDisk:
 def _fill(runs: Path, data: Path) -> FullDisk:
     write_faces(data, per_class=5, seed=0)
     process = RunningCommand("train", "--data", data, *SMALL, *ENDLESS, "--runs", runs)
-    run = wait_until(lambda: next(runs.iterdir(), None), "no run directory came")
+    run = wait_until(lambda: next(runs.iterdir(), None), "no run directory was created")
     _train_on(run, 1)
     filler = runs / ".filler"
-    # Half a checkpoint is written before the disk is full.
-    room = wait_until(lambda: _size(run / "checkpoint" / "model.weights.h5"), "no checkpoint came") // 2
-    wait_until(lambda: process.has_ended or _fill_up(filler, room), "the full disk was not met")
+    # Leave space for half a checkpoint.
+    room = wait_until(lambda: _size(run / "checkpoint" / "model.weights.h5"), "no checkpoint was written") // 2
+    wait_until(lambda: process.has_ended or _fill_up(filler, room), "the disk did not become full")
     failed = process.wait()
     left, failed_state = read_run_files(run), listed_state(run)
     _fill_up(filler, 0)
@@ -329,19 +329,19 @@ def _fill(runs: Path, data: Path) -> FullDisk:
 
 
 def _size(path: Path) -> int | None:
-    """A file's size in bytes; None in the moment in which the next checkpoint takes the place of the last."""
+    """Return a file's size in bytes; None while the next checkpoint replaces the last."""
     with contextlib.suppress(FileNotFoundError):
         return path.stat().st_size
     return None
 
 
 def _fill_up(filler: Path, room: int) -> None:
-    """Let a file grow until its file system has no more than so many bytes left."""
+    """Let a file grow until its file system has at most the given number of free bytes."""
     with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
         while (free := shutil.disk_usage(filler.parent).free) > room:
             file.write(bytes(free - room))
 
 
 def epochs_told(text: str) -> list[str]:
-    """The epochs of the lines that tell of one."""
+    """Return the numbers of the epochs in the output."""
     return re.findall(r"^\S+  epoch (\d+/\d+)  loss ", text, re.MULTILINE)

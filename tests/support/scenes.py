@@ -1,4 +1,4 @@
-"""Every screen and dialog in every state that a person meets: what it stands on, and which keys lead there."""
+"""Every screen and dialog in each of its states, with the keys that open it and the data it shows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Step = str | Callable[[Pilot[Any]], None]
 
 @dataclass(frozen=True)
 class Scene:
-    """A screen to be pictured.
+    """A screen to take a snapshot of.
 
     Attributes:
-        name: the picture's.
-        steps: keys to press, things to do, and `see:...`, words to wait for.
-        world: writes the run directories.
-        data: the data set that is named at the start, in the folder that the test works in.
-        spoilt: whether something is wrong with the faces.
+        name: the snapshot's name.
+        steps: keys to press, functions to call, and `see:...`, a text to wait for.
+        world: a function that writes the run directories.
+        data: the data set to open at the start, relative to the test's folder.
+        has_damaged_faces: whether the data set has problems.
     """
 
     name: str
@@ -34,19 +34,19 @@ class Scene:
 
 
 def open_data(pilot: Pilot[Any]) -> None:
-    """As though a data set had been read, whose path is the same everywhere."""
+    """Pretend that the app has read a data set, with the same path on every machine."""
     app: Any = pilot.app
     app.data, app.counts = Path("/data/faces"), worlds.COUNTS
 
 
 def be_busy(pilot: Pilot[Any]) -> None:
-    """As though the app trained a run."""
+    """Pretend that the app trains a run."""
     app: Any = pilot.app
     app.queue.current = Path("runs") / worlds.RUNNING
 
 
 def damage_export(pilot: Pilot[Any]) -> None:
-    """As though a folder had been named for the export."""
+    """Pretend that the user has entered a folder for the export."""
     app: Any = pilot.app
     app.state_store.update(export=replace(app.state_store.state.export, path="runs"))
 

@@ -1,4 +1,4 @@
-"""The app as a person has it: a terminal of some size, what stands on it, keys and clicks."""
+"""The app in a terminal as a user sees it: size, text, keys and clicks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pyte
 from installed import COMMAND, DEADLINE, RunningCommand
 
 SIZES = ((80, 24), (132, 43))
-# What TensorFlow, its libraries and Python write by themselves; our own "loading TensorFlow" is none of it.
+# Output of TensorFlow, its libraries and Python, except for fer-tui's own "loading TensorFlow".
 FOREIGN_OUTPUT = re.compile(r"tensorflow/|[IWEF]0000 |absl|oneDNN|cuda|TF-TRT|\bXLA\b|WARNING|Warning:|Traceback")
-# Sequences that pyte would print: the keyboard protocols of Kitty and xterm.
+# Sequences of the keyboard protocols of Kitty and xterm, which pyte would print.
 _PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]")
 _UNFINISHED = re.compile(rb"\x1b[^a-zA-Z\x1b]*$")
 KEYS: Mapping[str, str] = {
@@ -42,7 +42,7 @@ KEYS: Mapping[str, str] = {
 
 
 class TerminalApp(RunningCommand):
-    """The app on a terminal of its own."""
+    """The app in its own terminal."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class TerminalApp(RunningCommand):
         """Open the app.
 
         Args:
-            arguments: of the command, without a subcommand.
-            size: columns and rows.
-            env: besides our own environment.
-            cwd: where it is started.
-            command: what is started with these arguments.
+            arguments: the command's arguments, without a subcommand.
+            size: the terminal's columns and rows.
+            env: variables added to this process's environment.
+            cwd: the working directory.
+            command: the program to start.
         """
         self._model = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._model)
@@ -71,23 +71,23 @@ class TerminalApp(RunningCommand):
 
     @property
     def text(self) -> str:
-        """What stands on the screen, a line a row."""
+        """The text of the screen, one line for each row."""
         with self._changed:
             return "\n".join(self._model.display)
 
     def backgrounds(self, pattern: str) -> list[tuple[str, str]]:
-        """What a pattern's group finds in each row, and the colour behind its beginning, all at one moment."""
+        """Return the match of a pattern's group in each row, with its background colour, at one moment."""
         with self._changed:
             found = ((row, re.search(pattern, line)) for row, line in enumerate(self._model.display))
             return [(match[1], self._model.buffer[row][match.start(1)].bg) for row, match in found if match]
 
     def press(self, *keys: str) -> None:
-        """Press keys one after another: names of KEYS, or characters."""
+        """Press keys one after another: names in KEYS, or characters."""
         for key in keys:
             self.write(KEYS.get(key, key).encode())
 
     def click(self, text: str, *, last: bool = False) -> None:
-        """Click in the middle of a text, as soon as it stands on the screen: its first place, or its last."""
+        """Wait for a text on the screen and click in the middle of its first or last occurrence."""
         row, column = self._place(text, self.wait_for(text).split("\n"), last=last)
         self.click_at(column, row)
 
@@ -96,10 +96,10 @@ class TerminalApp(RunningCommand):
         self.write(f"\x1b[<0;{column + 1};{row + 1}M\x1b[<0;{column + 1};{row + 1}m".encode())
 
     def wait_for(self, wanted: str | Callable[[str], object], seconds: float = DEADLINE) -> str:
-        """Wait until a text stands on the screen, or what is on it fulfils a condition; the screen then.
+        """Wait until the screen contains a text or fulfils a condition, and return its text.
 
         Raises:
-            TimeoutError: it does not come, or the process has ended.
+            TimeoutError: the text does not appear in time, or the process has ended.
         """
         is_there = wanted if callable(wanted) else lambda text: wanted in text
         end = time.monotonic() + seconds
@@ -117,7 +117,7 @@ class TerminalApp(RunningCommand):
         return row, (rows[row].rindex if last else rows[row].index)(text) + len(text) // 2
 
     def wait_until_stable(self, seconds: float = 0.3) -> None:
-        """Wait until the screen stays as it is for so long, as the eye does before the hand moves."""
+        """Wait until the screen has not changed for the given time, as a user does before a click."""
         self.wait_for(lambda text: time.monotonic() - self._came > seconds)
 
     def _take(self, name: str, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Small trainings on drawn faces: a few seconds each."""
+"""Small trainings on drawn faces, of a few seconds each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.runs.reader import RunSnapshot, read_run
 from core.runs.writer import create_run
 from core.training.trainer import train
 
-# model2 is traced in a quarter of the time that compact takes; that is most of what a short run costs.
+# Tracing takes most of a short run's time, and model2 is traced in a quarter of compact's time.
 FAST: dict[str, Any] = {
     "model": "model2",
     "width": 0.25,
@@ -23,18 +23,18 @@ FAST: dict[str, Any] = {
 
 
 def train_run(config: TrainingConfig, folder: Path, stop: threading.Event | None = None) -> RunSnapshot:
-    """A run from its start to its end."""
+    """Train a run and return its final snapshot."""
     return resume_run(create_run(config, folder), config, stop)
 
 
 def resume_run(run: Path, config: TrainingConfig, stop: threading.Event | None = None) -> RunSnapshot:
-    """A run after it was gone on with."""
+    """Resume a run and return its final snapshot."""
     train(config, run, stop or threading.Event())
     return read_run(run)
 
 
 class StopAfter(threading.Event):
-    """Set as soon as the history has so many epochs, in the middle of the next one."""
+    """An event that is set in the middle of an epoch, after a number of finished epochs."""
 
     def __init__(self, run: Path, epochs: int) -> None:
         super().__init__()
@@ -45,5 +45,5 @@ class StopAfter(threading.Event):
 
 
 def history_values(run: RunSnapshot, name: str = "loss") -> list[float]:
-    """A figure of every epoch."""
+    """Return a metric of every epoch."""
     return [row[name] for row in run.history]

@@ -1,4 +1,4 @@
-"""What every key does: walks over the screens, a key at a time, with what is to be seen after it."""
+"""The effect of every key: sequences of keys on the screens, with a condition to check after each key."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Condition = Callable[[Any], object]
 
 @dataclass(frozen=True)
 class Press:
-    """A key.
+    """A key press.
 
     Attributes:
-        action: the id of the binding that it stands for.
-        key: as Textual names it.
-        seen: what is true once it is done.
+        action: the id of the key's binding.
+        key: the key's name in Textual.
+        seen: a condition that is true after the action.
     """
 
     action: str
@@ -31,14 +31,14 @@ class Press:
 
 @dataclass(frozen=True)
 class Until:
-    """Something to wait for, before the next key."""
+    """A condition to wait for before the next key."""
 
     seen: Condition
 
 
 @dataclass(frozen=True)
 class Walk:
-    """Keys from a scene on; what stands between them, typed signs and callables, is done without a key of ours."""
+    """Keys to press in a scene. Typed characters and callables between them use none of the app's bindings."""
 
     name: str
     scene: str
@@ -58,7 +58,7 @@ def dialog(kind: str) -> Condition:
 
 
 def has_no_dialog(app: Any) -> bool:
-    """No dialog is open."""
+    """Return whether no dialog is open."""
     return app.screen is app.mode_screen
 
 

@@ -1,4 +1,4 @@
-"""What the pictured screens show: folders of drawn faces and run directories, the same at any time on any machine."""
+"""Data for the snapshots: drawn faces and run directories that are the same at any time on any machine."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FAILED, DIVERGED, INTERRUPTED, DAMAGED, UNREADABLE = (
 
 
 def write_faces(root: Path) -> Path:
-    """Two drawn faces of each class in train and two in validation, cut from one picture."""
+    """Write two drawn faces of each class in train and two in validation."""
     with Image.open(SHEET) as sheet:
         for column, label in enumerate(CLASSES):
             for row, split in enumerate(("train", "train", "validation", "validation")):
@@ -64,14 +64,14 @@ def write_faces(root: Path) -> Path:
 
 
 def damage_faces(root: Path) -> None:
-    """Give a data set something to find: a file that is no image, a blank one, and one face under two classes."""
+    """Add problems to a data set: a file that is not an image, a blank image, and one face in two classes."""
     (root / "train" / "angry" / "broken.png").write_bytes(b"no image")
     Image.new("L", (SIDE, SIDE), 128).save(root / "train" / "sad" / "blank.png")
     (root / "train" / "happy" / "copy.png").write_bytes((root / "train" / "fear" / "0000.png").read_bytes())
 
 
 def history(epochs: int, best: float = 0.8, seconds: float = 42.0) -> list[dict[str, float]]:
-    """Curves like those of a training that goes well, with validation getting a little worse at the end."""
+    """Return the curves of a good training whose validation metrics become slightly worse at the end."""
     rows = []
     for epoch in range(1, epochs + 1):
         learned = 1 - math.exp(-epoch / 4)
@@ -85,7 +85,7 @@ def history(epochs: int, best: float = 0.8, seconds: float = 42.0) -> list[dict[
 
 
 def evaluation(warnings: list[dict[str, str]], accuracy: float = 0.6294) -> dict[str, Any]:
-    """An evaluation.json of MATRIX."""
+    """Return the content of an evaluation.json for MATRIX."""
     said = [sum(column) for column in zip(*MATRIX, strict=True)]
     per_class = {}
     for place, label in enumerate(CLASSES):
@@ -107,7 +107,7 @@ def evaluation(warnings: list[dict[str, str]], accuracy: float = 0.6294) -> dict
 
 
 def write_predictions(run: Path) -> None:
-    """What a model said to the validation images of `write_faces`: one of each class right, the other wrong."""
+    """Write predictions for the validation images of `write_faces`: one of each class correct, the other wrong."""
     with (run / "predictions.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("path", "label", "predicted", *(f"p_{label}" for label in CLASSES)))
@@ -120,16 +120,16 @@ def write_predictions(run: Path) -> None:
 
 
 def environment(**given: Any) -> dict[str, Any]:
-    """An environment.json of the faces in the folder that the test works in."""
+    """Return the content of an environment.json for the faces in the test's folder."""
     return {"data": "faces", "classes": CLASSES, "counts": COUNTS, "parameters": 572_423, **given}
 
 
 def nothing(write_run: Callable[..., Path], alive: Mapping[str, Any]) -> None:
-    """No run at all."""
+    """Write no runs."""
 
 
 def write_typical_runs(write_run: Callable[..., Path], alive: Mapping[str, Any]) -> None:
-    """Two completed runs, a stopped one, one under way and one that waits for it."""
+    """Write two completed runs, a stopped, a running and a queued one."""
     done = {"environment": environment(), "config": {"epochs": 12}}
     run = write_run(COMPACT, history=history(12), evaluation=evaluation([]), **done)
     write_predictions(run)
@@ -148,7 +148,7 @@ def write_typical_runs(write_run: Callable[..., Path], alive: Mapping[str, Any])
 
 
 def write_failed_runs(write_run: Callable[..., Path], alive: Mapping[str, Any]) -> None:
-    """A run for every way to come to nothing, two of them with damaged files."""
+    """Write one run for each way to fail, two of them with damaged files."""
     message = "ResourceExhaustedError: out of memory while allocating 1,024 filters of 1,024 channels; --width 0.5"
     config = {"model": "model3", "epochs": 5}
     run = write_run(FAILED, config=config, status={"state": "failed", "message": message})

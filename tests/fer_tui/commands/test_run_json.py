@@ -1,4 +1,4 @@
-"""The keys of a run in JSON, which programs of others read: they and their order never change."""
+"""The keys of a run in JSON and their order never change, because other programs read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WARNING = {"code": "one_class", "message": "it says happy to everything"}
 
 @pytest.fixture
 def make_run(write_run: Callable[..., Path]) -> Callable[..., RunSnapshot]:
-    """Reads a run of two epochs, the first one kept, that was stopped; `config` is added to its own."""
+    """Return a function that reads a stopped run of two epochs, the first one kept; `config` extends its config."""
 
     def make(**config: Any) -> RunSnapshot:
         history = [

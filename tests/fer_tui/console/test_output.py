@@ -9,7 +9,7 @@ from fer_tui.console import output
 
 
 class Busy(io.TextIOWrapper):
-    """A stream that a signal's handler writes to while a message is under way."""
+    """A stream that a signal handler writes to during another write."""
 
     def write(self, text: str) -> int:
         raise RuntimeError("reentrant call inside <_io.BufferedWriter>")

@@ -1,4 +1,4 @@
-"""The colours of states."""
+"""Colours of states."""
 
 from __future__ import annotations
 
