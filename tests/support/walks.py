@@ -1,4 +1,4 @@
-"""What every key does: walks over the screens, a key at a time, with what is to be seen after it."""
+"""Walks over the screens: every key, one at a time, and the condition that holds after it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Condition = Callable[[Any], object]
 
 @dataclass(frozen=True)
 class Press:
-    """A key.
+    """A key press.
 
     Attributes:
-        action: the id of the binding that it stands for.
-        key: as Textual names it.
-        seen: what is true once it is done.
+        action: the id of the binding.
+        key: Textual's name of the key.
+        seen: the condition that holds after the action.
     """
 
     action: str
@@ -31,14 +31,14 @@ class Press:
 
 @dataclass(frozen=True)
 class Until:
-    """Something to wait for, before the next key."""
+    """A condition to wait for before the next key."""
 
     seen: Condition
 
 
 @dataclass(frozen=True)
 class Walk:
-    """Keys from a scene on; what stands between them, typed signs and callables, is done without a key of ours."""
+    """A scene and its steps; typed characters and callables are steps without a binding."""
 
     name: str
     scene: str
@@ -58,7 +58,7 @@ def dialog(kind: str) -> Condition:
 
 
 def has_no_dialog(app: Any) -> bool:
-    """No dialog is open."""
+    """Return whether no dialog is open."""
     return app.screen is app.mode_screen
 
 
@@ -160,7 +160,7 @@ WALKS = (
             Press("data.leave", "escape", lambda app: app.screen.focused is None),
             Press("data.new_faces", "n", lambda app: app.screen.sample_number == 1),
             Press("data.next_class", "c", words("▸ angry")),
-            Press("data.findings", "f", words("Nothing was found wrong.")),
+            Press("data.findings", "f", words("No findings.")),
             Press("data.draw", "d", dialog("AskPathScreen")),
             Press("ask.cancel", "escape", has_no_dialog),
         ),
@@ -262,7 +262,7 @@ WALKS = (
             Press("matrix.right", "right", cell(3, 2)),
             Press("matrix.right", "l", cell(3, 3)),
             Press("inspect.shares", "s", words("87%")),
-            Press("inspect.clear", "escape", words("mistakes, the surest first")),
+            Press("inspect.clear", "escape", words("mistakes, most confident first")),
             Press("inspect.more", "n", lambda app: app.screen.first_face > 0),
             Press("inspect.explain", "x", lambda app: "no model yet" in app.screen.problem),
             Press("inspect.classes", "c", words("precision")),
