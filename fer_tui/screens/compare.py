@@ -53,9 +53,7 @@ class CompareScreen(RunsModeScreen):
             id="compare.sort",
             tooltip="Sort by the cursor's column; again: reverse; again: unsorted",
         ),
-        Binding(
-            "g", "graph", "Graph", id="compare.graph", tooltip="Show accuracy by model as a graph, or only the table"
-        ),
+        Binding("g", "graph", "Graph", id="compare.graph", tooltip="Show or hide the accuracy graph"),
         Binding("a", "article", "Article", id="compare.article", tooltip="Hide or show the article's rows"),
         Binding(
             "f",
@@ -64,20 +62,8 @@ class CompareScreen(RunsModeScreen):
             id="compare.fold",
             tooltip="Average runs that differ only in their seed into one row",
         ),
-        Binding(
-            "t",
-            "test",
-            "Test",
-            id="compare.test",
-            tooltip="Test whether two runs differ by more than chance",
-        ),
-        Binding(
-            "i",
-            "inspect",
-            "Inspect",
-            id="compare.inspect",
-            tooltip="Show the confusion matrix and mistakes of the cursor's run",
-        ),
+        Binding("t", "test", "Test", id="compare.test", tooltip="Test whether two runs differ by more than chance"),
+        Binding("i", "inspect", "Inspect", id="compare.inspect", tooltip="Show the run's confusion matrix"),
         Binding("e", "export", "Export", id="compare.export", tooltip="Write the table to a file"),
         Binding("c", "copy", "Copy CSV", id="compare.copy", tooltip="Copy the table to the clipboard as CSV"),
     ]

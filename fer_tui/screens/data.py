@@ -54,13 +54,7 @@ class DataScreen(ModeScreen):
         Binding("o", "open", "Open", id="data.open", tooltip="Type the path of a data set"),
         Binding("d", "draw", "Draw faces", id="data.draw", tooltip="Draw a small data set into a new folder"),
         Binding("n", "new_faces", "New faces", id="data.new_faces", tooltip="Show another sample of faces"),
-        Binding(
-            "c",
-            "next_class",
-            "Class",
-            id="data.next_class",
-            tooltip="Show only the next class, after the last one all classes",
-        ),
+        Binding("c", "next_class", "Class", id="data.next_class", tooltip="Show only the next class, or all"),
         Binding("f", "findings", "Findings", id="data.findings", tooltip="Show the audit findings, or the faces"),
         Binding("escape", "leave_field", "Leave", show=False, id="data.leave", tooltip="Leave the text field"),
     ]

@@ -50,30 +50,17 @@ class RunsScreen(RunsModeScreen):
             "slash", "filter", "Filter", key_display="/", id="runs.filter", tooltip="Show the runs that match all words"
         ),
         Binding("escape", "clear_filter", "All", id="runs.clear_filter", tooltip="Close the filter and show all runs"),
-        Binding("space", "mark", "Mark", id="runs.mark", tooltip="Mark or unmark the run for comparison"),
+        Binding("space", "mark", "Mark", id="runs.mark", tooltip="Mark or unmark the run"),
         # The plot's heading shows the next four keys, and a click there runs their actions.
         Binding("m", "metric", "Metric", show=False, id="runs.metric", tooltip="Plot the next metric"),
         Binding("l", "log_axis", "Axis", show=False, id="runs.log_axis", tooltip="Toggle the logarithmic axis"),
         Binding("s", "smooth", "Smooth", show=False, id="runs.smooth", tooltip="Toggle the running mean"),
-        Binding(
-            "v",
-            "split",
-            "Split",
-            show=False,
-            id="runs.split",
-            tooltip="Plot the marked runs' training or validation metric",
-        ),
+        Binding("v", "split", "Split", show=False, id="runs.split", tooltip="Compare training or validation"),
         Binding("o", "output", "Output", id="runs.output", tooltip="Show the run's log or plot"),
-        Binding("i", "inspect", "Inspect", id="runs.inspect", tooltip="Show the run's confusion matrix and mistakes"),
+        Binding("i", "inspect", "Inspect", id="runs.inspect", tooltip="Show the run's confusion matrix"),
         Binding("w", "warnings", "Warnings", show=False, id="runs.warnings", tooltip="Show the run's warnings or plot"),
-        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Resume the run, or train it for more epochs"),
-        Binding(
-            "x",
-            "stop",
-            "Stop",
-            id="runs.stop",
-            tooltip="Stop after the current batch; the last finished epoch is saved",
-        ),
+        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Resume it or train it further"),
+        Binding("x", "stop", "Stop", id="runs.stop", tooltip="Stop after the current batch"),
         Binding(
             "delete", "delete", "Delete", key_display="del", id="runs.delete", tooltip="Delete the run's directory"
         ),

@@ -31,7 +31,7 @@ class ModelList(DataTable[TableCell]):
             "Choose",
             key_display="space",
             id="train.choose",
-            tooltip="Choose the model, or undo the choice",
+            tooltip="Select or deselect the model",
         ),
         Binding("j", "cursor_down", "Next", show=False, id="model_list.down", tooltip="Next model"),
         Binding("k", "cursor_up", "Previous", show=False, id="model_list.up", tooltip="Previous model"),

@@ -67,14 +67,14 @@ TO_COMPACT = ("3", "see:waiting", "see:no GPU", *"jjjj", f"see:completed  {world
 
 SCENES = (
     Scene("data-empty", ("1", "see:No data set is open")),
-    Scene("data-full", ("1", "see:nothing found"), data="faces"),
+    Scene("data-full", ("1", "see:no findings"), data="faces"),
     Scene("data-findings", ("1", "see:findings", "f", "see:undecodable"), data="faces", has_damaged_faces=True),
     Scene("data-missing", ("1", "see:missing"), data="missing"),
     Scene("train-empty", ("2", "see:open a data set first")),
     Scene(
         "train-full", ("2", open_data, "see:/data/faces", "space", "j", "space", fill_form(TYPED), "see:Start 2 runs")
     ),
-    Scene("train-failed", ("2", open_data, "see:/data/faces", "space", fill_form(WRONG), "see:✗ mend", "e")),
+    Scene("train-failed", ("2", open_data, "see:/data/faces", "space", fill_form(WRONG), "see:✗ fix", "e")),
     Scene("train-menu", ("2", open_data, "see:/data/faces", "e", "enter", "see:enter chooses")),
     Scene("runs-empty", ("3", "see:No runs yet in")),
     Scene("runs-full", ("3", "see:waiting", "see:no GPU", "j", "see:310/450"), worlds.write_typical_runs),
@@ -118,7 +118,7 @@ SCENES = (
     ),
     Scene(
         "dialog-leaving",
-        ("3", "see:waiting", "see:no GPU", be_busy, "q", "y", "see:traces the first step"),
+        ("3", "see:waiting", "see:no GPU", be_busy, "q", "y", "see:Quit at once"),
         worlds.write_typical_runs,
     ),
     Scene(
@@ -140,7 +140,7 @@ SCENES = (
     ),
     Scene(
         "dialog-predict",
-        (*TO_COMPACT, "see:7 mistakes", "p", "see:or of a face, then Enter"),
+        (*TO_COMPACT, "see:7 mistakes", "p", "see:press Enter"),
         worlds.write_typical_runs,
     ),
     Scene("help-train", ("2", "see:open a data set", "question_mark", "see:closes")),
