@@ -1,1 +1,1 @@
-"""Dialogs above a screen: each asks one thing and returns the answer. They open no other mode."""
+"""Dialogs above a screen: each asks for one thing and returns the answer. None opens another mode."""

@@ -1,4 +1,4 @@
-"""Dialogs that ask for one thing to be typed."""
+"""Base class of the dialogs with one text field."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class AskScreen(ModalScreen[T | None], Generic[T]):
-    """What was typed, or None where nothing shall be done."""
+    """Ask for one value; the result is the value, or None if the user cancels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "Cancel", id="ask.cancel", tooltip="Do nothing"),
@@ -25,26 +25,26 @@ class AskScreen(ModalScreen[T | None], Generic[T]):
     AUTO_FOCUS = "Input"
 
     def __init__(self, title: str, question: str, action: str) -> None:
-        """What is asked.
+        """Store the dialog's texts.
 
         Args:
-            title: what it is for.
-            question: in words.
-            action: what the button says.
+            title: the dialog's title.
+            question: the text above the field.
+            action: the button's label.
         """
         super().__init__()
         self._told = (title, question, action)
 
     def compose_field(self) -> ComposeResult:
-        """Where it is typed."""
+        """Yield the text field."""
         raise NotImplementedError
 
     def submit(self, text: str) -> None:
-        """Dismiss with what was typed, or say what is wrong with it."""
+        """Dismiss with the typed value, or show what is wrong with it."""
         raise NotImplementedError
 
     def compose(self) -> ComposeResult:
-        """Words, field, buttons."""
+        """Yield the question, the field and the buttons."""
         title, question, action = self._told
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = title
@@ -56,7 +56,7 @@ class AskScreen(ModalScreen[T | None], Generic[T]):
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
-        """Do nothing."""
+        """Dismiss without a value."""
         self.dismiss(None)
 
     @on(Button.Pressed, "#do")

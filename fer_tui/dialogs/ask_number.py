@@ -1,4 +1,4 @@
-"""Asks for the one number that a run needs to go on."""
+"""Dialogs that ask for the number that a run needs to be resumed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fer_tui.console.output import escape_control
 from fer_tui.dialogs.ask import AskScreen
 
 MOST_EPOCHS = 100_000
-# A tenth of the rate at which a loss became NaN is what to try first.
+# Suggest a tenth of the learning rate at which the loss became NaN.
 LOWER = 10
 
 
 class AskNumberScreen(AskScreen[float]):
-    """A number that is good, or None where nothing shall be done."""
+    """Ask for a valid number; the result is None if the user cancels."""
 
-    BINDING_GROUP_TITLE = "Go on"
+    BINDING_GROUP_TITLE = "Resume"
 
     def __init__(
         self,
@@ -32,27 +32,27 @@ class AskNumberScreen(AskScreen[float]):
         is_good: Callable[[float], bool],
         kind: Literal["integer", "number"],
     ) -> None:
-        """What is asked.
+        """Store the dialog's texts and the check.
 
         Args:
-            title: what is done with the number; the button says the same.
-            question: in words.
-            suggested: what the field holds at first.
-            problem: what is said of a number that is not good.
-            is_good: whether a number is.
-            kind: what can be typed.
+            title: the dialog's title and the button's label.
+            question: the text above the field.
+            suggested: the field's initial value.
+            problem: the message for a number that is not valid.
+            is_good: returns whether a number is valid.
+            kind: the type of the input field.
         """
         super().__init__(title, question, title)
         self._suggested, self._problem, self._is_good = suggested, problem, is_good
         self._kind: Literal["integer", "number"] = kind
 
     def compose_field(self) -> ComposeResult:
-        """A number, and what is wrong with it."""
+        """Yield the number field and the line for its problem."""
         yield Input(self._suggested, id="asked-number", type=self._kind, compact=True)
         yield Static(id="number-problem", classes="problem", markup=False)
 
     def submit(self, text: str) -> None:
-        """Take a good number."""
+        """Dismiss with a valid number, or show the problem."""
         try:
             number = float(text)
         except ValueError:
@@ -64,28 +64,28 @@ class AskNumberScreen(AskScreen[float]):
 
 
 def ask_epochs(run: RunSnapshot) -> AskNumberScreen:
-    """To how many epochs a completed run is to be trained on."""
+    """Return the dialog that asks for the total number of epochs of a completed run."""
     done = len(run.history)
     suggested = min(done + max(run.config.get("epochs", 0), 1), MOST_EPOCHS)
     return AskNumberScreen(
-        "Train on",
-        f"{escape_control(run.name)} has done {done} epochs.\nTrain on to how many in all?",
+        "Train further",
+        f"{escape_control(run.name)} has done {done} epochs.\nTrain to how many epochs in total?",
         str(suggested),
-        f"name a whole number from {done + 1} to {MOST_EPOCHS}",
+        f"enter a whole number from {done + 1} to {MOST_EPOCHS}",
         lambda number: number.is_integer() and done < number <= MOST_EPOCHS,
         "integer",
     )
 
 
 def ask_rate(run: RunSnapshot) -> AskNumberScreen:
-    """At which learning rate a diverged run is to go on from its last good epoch."""
+    """Return the dialog that asks for the learning rate at which to resume a diverged run."""
     rate = run.config.get("learning_rate", 0.001)
     return AskNumberScreen(
-        "Go on",
+        "Resume",
         f"{escape_control(run.name)} diverged at a learning rate of {rate:g}.\n"
-        "Go on from its last good epoch at which one?",
+        "Resume from its last good epoch at which learning rate?",
         f"{rate / LOWER:g}",
-        "name a number above 0",
+        "enter a number above 0",
         lambda number: 0 < number < math.inf,
         "number",
     )

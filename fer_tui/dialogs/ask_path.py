@@ -1,4 +1,4 @@
-"""Asks for a path."""
+"""The dialog that asks for a folder."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from fer_tui.widgets.path_input import PathInput
 
 
 class AskPathScreen(AskScreen[str]):
-    """A path, or None where nothing shall be done."""
+    """Ask for a folder; the result is its path, or None if the user cancels."""
 
     BINDING_GROUP_TITLE = "Path"
 
     def __init__(self, title: str, note: str, value: str, action: str) -> None:
-        """Ask for a path.
+        """Store the dialog's texts.
 
         Args:
-            title: what it is for.
-            note: what will happen.
-            value: the path to begin with.
-            action: what the button says.
+            title: the dialog's title.
+            note: the text above the field.
+            value: the field's initial path.
+            action: the button's label.
         """
         super().__init__(title, note, action)
         self._value = value
 
     def compose_field(self) -> ComposeResult:
-        """A path, completed as it is typed."""
+        """Yield the path field."""
         yield PathInput(self._value, id="asked-path", folders_only=True)
 
     def submit(self, text: str) -> None:
-        """Take the path; none is no answer."""
+        """Dismiss with the path, or with None if the field is empty."""
         self.dismiss(text.strip() or None)

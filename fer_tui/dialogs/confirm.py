@@ -1,4 +1,4 @@
-"""A question that wants yes or no."""
+"""The dialog that asks a yes-or-no question."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from fer_tui.key_labels import key_label
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """Asks before something that can't be taken back; "no" has the focus."""
+    """Confirm an action that cannot be undone; the "no" button has the focus."""
 
     BINDING_GROUP_TITLE = "Question"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes", id="confirm.yes", tooltip="Do it"),
-        Binding("n,escape", "answer(False)", "No", id="confirm.no", tooltip="Leave it as it is"),
-        Binding("left", "app.focus_previous", "Previous", show=False, id="confirm.left", tooltip="The other button"),
-        Binding("right", "app.focus_next", "Next", show=False, id="confirm.right", tooltip="The other button"),
+        Binding("y", "answer(True)", "Yes", id="confirm.yes", tooltip="Confirm"),
+        Binding("n,escape", "answer(False)", "No", id="confirm.no", tooltip="Cancel"),
+        Binding("left", "app.focus_previous", "Previous", show=False, id="confirm.left", tooltip="Previous button"),
+        Binding("right", "app.focus_next", "Next", show=False, id="confirm.right", tooltip="Next button"),
     ]
     AUTO_FOCUS = "#no"
 
     def __init__(self, question: str, yes: str) -> None:
-        """Ask a question.
+        """Store the dialog's texts.
 
         Args:
-            question: what is asked, already fit to be shown.
-            yes: what the button that does it says.
+            question: the question, with control characters already escaped.
+            yes: the label of the confirming button.
         """
         super().__init__()
         self.question = question
         self.yes = yes
 
     def compose(self) -> ComposeResult:
-        """The question and two buttons."""
+        """Yield the question and two buttons."""
         with Vertical(classes="dialog"):
             yield Static(self.question, markup=False, classes="question")
             with Horizontal(classes="buttons"):
@@ -45,9 +45,9 @@ class ConfirmScreen(ModalScreen[bool]):
                 yield Button(f"Cancel ({key_label(self, 'confirm.no')})", id="no", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Answer by mouse or Enter."""
+        """Dismiss with the pressed button's answer."""
         self.dismiss(event.button.id == "yes")
 
     def action_answer(self, answer: bool) -> None:
-        """Answer by key."""
+        """Dismiss with the answer."""
         self.dismiss(answer)

@@ -1,4 +1,4 @@
-"""Where the comparison is written to, and as what; in a browser, what is downloaded."""
+"""The dialog that exports the comparison to a file or, in a browser, downloads it."""
 
 from __future__ import annotations
 
@@ -37,16 +37,19 @@ FORMATS = {
 
 
 class FormatButton(RadioButton):
-    """A format; the mark, and not its colour alone, tells which one is chosen."""
+    """The button of a format; a marker shows whether it is chosen, readable without colour."""
 
     @property
     def BUTTON_INNER(self) -> str:
-        """The mark."""
+        """The marker."""
         return "●" if self.value else "○"
 
 
 class ExportScreen(ModalScreen[str | None]):
-    """Format and path, remembered from one export to the next; gives the path that was written, or the file's name."""
+    """Ask for a path and a format, and write the table; the result is the written path or the download's name.
+
+    The app remembers both for the next export.
+    """
 
     BINDING_GROUP_TITLE = "Export"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -55,19 +58,19 @@ class ExportScreen(ModalScreen[str | None]):
     AUTO_FOCUS = "#export-path"
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        """`rows`: what is written, in order."""
+        """Store the rows to write, in their order."""
         super().__init__()
         self.rows = rows
 
     def compose(self) -> ComposeResult:
-        """Path, format, what is wrong, buttons."""
+        """Yield the path field, the formats, the line for a problem and the buttons."""
         choice = self.fer.state_store.state.export
         verb = "Download" if self.app.is_web else "Export"
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = f"{verb} {len(self.rows)} rows"
             yield Static("File")
             if self.app.is_web:
-                # The browser has its own folder for downloads.
+                # The browser chooses the folder for downloads.
                 yield SafeInput(Path(choice.path).name, id="export-path", compact=True, select_on_focus=False)
             else:
                 yield PathInput(choice.path, id="export-path")
@@ -82,18 +85,18 @@ class ExportScreen(ModalScreen[str | None]):
 
     @property
     def fer(self) -> Workbench:
-        """The app, by its own type."""
+        """The app, typed as `Workbench`."""
         return cast("Workbench", self.app)
 
     @property
     def chosen_format(self) -> str:
-        """The chosen format."""
+        """The name of the chosen format."""
         pressed = self.query_one(RadioSet).pressed_button
         return str(pressed.name) if pressed else "csv"
 
     @on(RadioSet.Changed)
     def _fit_ending(self) -> None:
-        """Let the file's ending follow the format, where it is one of ours."""
+        """Change the path's suffix to the format's, if it is the suffix of another format."""
         field = self.query_one(Input)
         path = Path(field.value)
         if path.suffix in {ending for _, ending, _ in FORMATS.values()}:
@@ -112,7 +115,7 @@ class ExportScreen(ModalScreen[str | None]):
         if self.app.is_web:
             self._download(path.name)
         elif not text or path.is_dir():
-            self._tell(f"{text}: is a folder; name a file" if text else "name a file")
+            self._tell(f"{text}: is a folder; enter the path of a file" if text else "enter the path of a file")
         elif path.exists():
             question = f"{escape_control(str(path))} exists.\nReplace it?"
             self.app.push_screen(ConfirmScreen(question, "Replace"), lambda yes: self._write(path) if yes else None)
@@ -126,7 +129,7 @@ class ExportScreen(ModalScreen[str | None]):
         try:
             write_output(path, self._content())
         except OSError as error:
-            self._tell(f"{path}: {error.strerror}; name a file that can be written")
+            self._tell(f"{path}: {error.strerror}; enter a path that can be written")
             return
         self.fer.state_store.update(
             export=ExportChoice(form=self.chosen_format, path=self.query_one(Input).value.strip())
@@ -134,9 +137,9 @@ class ExportScreen(ModalScreen[str | None]):
         self.dismiss(str(path.absolute()))
 
     def _download(self, name: str) -> None:
-        """Hand the table to the browser; the path that was remembered in a terminal stays."""
+        """Send the table to the browser; the path remembered for terminals does not change."""
         if not name:
-            self._tell("name the file")
+            self._tell("enter a file name")
             return
         mime_type = FORMATS[self.chosen_format][2]
         self.app.deliver_binary(BytesIO(self._content()), save_filename=name, mime_type=mime_type)

@@ -1,4 +1,4 @@
-"""The keys that work here, told by the bindings themselves."""
+"""The dialog that lists the active key bindings."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _OF_A_WIDGET = {"DataTable": "Table", "Input": "Text field", "Tabs": "Tabs", "Co
 
 
 class HelpScreen(ModalScreen[None]):
-    """Lists the bindings that were active when it was opened, the focused widget's first."""
+    """List the bindings that were active when the dialog opened, the focused widget's first."""
 
     BINDING_GROUP_TITLE = "Help"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,question_mark,q", "dismiss", "Close", id="help.close", tooltip="Back to where you were"),
+        Binding("escape,question_mark,q", "dismiss", "Close", id="help.close", tooltip="Close this help"),
     ]
 
     def __init__(self, bindings: list[ActiveBinding]) -> None:
-        """`bindings`: as the screen told of them, the innermost first."""
+        """Store the screen's active bindings, the innermost node's first."""
         super().__init__()
         self.bindings = bindings
 
     def compose(self) -> ComposeResult:
-        """A table a group of keys."""
+        """Yield the table of keys in groups."""
         with VerticalScroll(classes="dialog help") as dialog:
             dialog.border_title = "Keys"
             dialog.border_subtitle = f"{key_label(self, 'help.close')} closes"
@@ -56,15 +56,15 @@ class HelpScreen(ModalScreen[None]):
         return table
 
     def on_click(self, event: object) -> None:
-        """A click beside the list closes it."""
+        """Close the dialog on a click outside it."""
         if getattr(event, "widget", None) is self:
             self.dismiss()
 
 
 def by_action(bindings: list[ActiveBinding]) -> list[tuple[DOMNode, list[tuple[str, str, str]]]]:
-    """Bindings by the widget that has them, keys of one action together."""
+    """Group the bindings by their widget and merge the keys of one action into one row."""
     groups: dict[DOMNode, dict[str, list[ActiveBinding]]] = {}
-    # The screen's own keys come first, what Textual gives every screen and widget after them.
+    # List this app's bindings before those that Textual defines for every screen and widget.
     for active in sorted(bindings, key=lambda active: not (active.binding.id or "").startswith(_OURS)):
         if active.binding.description and not active.binding.system:
             groups.setdefault(active.node, {}).setdefault(active.binding.action, []).append(active)
@@ -72,7 +72,7 @@ def by_action(bindings: list[ActiveBinding]) -> list[tuple[DOMNode, list[tuple[s
 
 
 def _row(same: list[ActiveBinding]) -> tuple[str, str, str]:
-    """The keys of one action, its name and what it does; ours where Textual has a key for it too."""
+    """Return an action's keys, name and tooltip; prefer a binding with a tooltip to Textual's own."""
     keys = " ".join(dict.fromkeys(active.node.app.get_key_display(active.binding) for active in same))
     told = next((active for active in same if active.tooltip), same[0])
     return keys, told.binding.description, told.tooltip

@@ -1,4 +1,4 @@
-"""What is shown between the wish to leave and the end of the batch under way."""
+"""The dialog that is shown while the app waits for the current batch before it quits."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
     from fer_tui.state.workbench import Workbench
 
 TEXT = (
-    "Stopping after the batch under way; the last whole epoch is kept, and resume goes on from it.\n\n"
-    "While TensorFlow loads or traces the first step this takes some seconds."
+    "The training stops after the current batch. You can resume it from its last finished epoch.\n\n"
+    "This takes some seconds while TensorFlow loads or traces the first step."
 )
 
 
 class LeavingScreen(ModalScreen[None]):
-    """Waits for the training to end; leaves at once where that is asked for."""
+    """Wait for the training to stop; offer to quit at once."""
 
-    BINDING_GROUP_TITLE = "Leaving"
+    BINDING_GROUP_TITLE = "Quitting"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,ctrl+q", "force", "Leave at once", id="leaving.force", tooltip="Lose the epoch under way"),
+        Binding("q,ctrl+q", "force", "Quit at once", id="leaving.force", tooltip="Quit and lose the current epoch"),
     ]
 
     def compose(self) -> ComposeResult:
-        """Words and a way out."""
+        """Yield the text and the button."""
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = "Leaving"
+            dialog.border_title = "Quitting"
             yield Static(TEXT, markup=False, classes="question")
             with Horizontal(classes="buttons"):
                 yield Button(
-                    f"Leave at once ({key_label(self, 'leaving.force')})", variant="error", id="force", compact=True
+                    f"Quit at once ({key_label(self, 'leaving.force')})", variant="error", id="force", compact=True
                 )
 
     def on_button_pressed(self) -> None:
-        """Leave by mouse or Enter."""
+        """Quit at once."""
         self.action_force()
 
     def action_force(self) -> None:
-        """Leave at once."""
+        """Quit at once, with exit status 130."""
         cast("Workbench", self.app).exit_now(130)

@@ -1,4 +1,4 @@
-"""What a run's model says to image files."""
+"""The dialog that predicts image files with a run's model."""
 
 from __future__ import annotations
 
@@ -32,47 +32,47 @@ if TYPE_CHECKING:
 
 
 class PredictScreen(ModalScreen[None]):
-    """One image after another: the face, and a probability a class."""
+    """Predict one image after another; show the face and the probability of every class."""
 
     CSS_PATH = "../screens/inspect.tcss"
     BINDING_GROUP_TITLE = "Prediction"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Close", id="predict.close", tooltip="Back to the run"),
+        Binding("escape", "dismiss(None)", "Close", id="predict.close", tooltip="Close and return to the run"),
     ]
     AUTO_FOCUS = "#image-path"
     _predictor: ClassVar[Predictor | None] = None
     _last_path: ClassVar[str] = ""
 
     class StatusReported(Message):
-        """How far the worker is, or why it could not go on."""
+        """The worker reports its progress or the problem that stopped it."""
 
         def __init__(self, job: int, text: str, *, is_problem: bool = False) -> None:
             super().__init__()
             self.job, self.text, self.is_problem = job, text, is_problem
 
     class FaceRead(Message):
-        """The image was decoded."""
+        """The worker has decoded the image."""
 
         def __init__(self, job: int, image: Image) -> None:
             super().__init__()
             self.job, self.image = job, image
 
     class Predicted(Message):
-        """The model has spoken."""
+        """The model has predicted the image."""
 
         def __init__(self, job: int, answer: FacePrediction, faces: int) -> None:
-            """`answer`: for the largest of so many faces."""
+            """Store the prediction of the largest of `faces` faces."""
             super().__init__()
             self.job, self.answer, self.faces = job, answer, faces
 
     def __init__(self, run: RunSnapshot) -> None:
-        """`run`: one that has a kept model."""
+        """Store the run, which must have a saved model."""
         super().__init__()
         self.run = run
         self.job = 0
 
     def compose(self) -> ComposeResult:
-        """Field, what is going on, face and bars."""
+        """Yield the path field, the status line, the face, the bars and the buttons."""
         folder = self.run.environment.get("data")
         begin = "" if folder is None else f"{folder}/"
         with Vertical(classes="dialog") as dialog:
@@ -80,9 +80,11 @@ class PredictScreen(ModalScreen[None]):
             yield PathInput(
                 PredictScreen._last_path or begin,
                 id="image-path",
-                placeholder="a JPEG or PNG file; Tab completes",
+                placeholder="path of a JPEG or PNG file; Tab completes",
             )
-            yield Static("Type the path of a photograph or of a face, then Enter.", id="predict-state", markup=False)
+            yield Static(
+                "Type the path of a photo or a face image, then press Enter.", id="predict-state", markup=False
+            )
             with Horizontal(id="predicted"):
                 yield FaceGrid(id="predicted-face")
                 with VerticalScroll(can_focus=False):
@@ -106,11 +108,11 @@ class PredictScreen(ModalScreen[None]):
         job, path = self.job, Path(text).expanduser()
         self.query_one(FaceGrid).show([])
         self.query_one(ProbabilityBars).show({})
-        # Its import takes seconds, and is somebody else's to wait for if a training has begun it.
+        # The import of TensorFlow takes seconds; a training that already imports it makes this one wait.
         self._show_status("Predicting …" if PredictScreen._predictor else "Loading TensorFlow …")
         self.run_worker(lambda: self._predict(job, path), thread=True, group="predict", name="predict")
 
-    # In the worker thread: messages are all that leaves it
+    # In the worker thread: it changes no widget and only posts messages
 
     def _predict(self, job: int, path: Path) -> None:
         from core.data import images
@@ -120,7 +122,9 @@ class PredictScreen(ModalScreen[None]):
             image = images.read_image(path)
             self.post_message(self.FaceRead(job, image))
         except images.ImageError as error:
-            self.post_message(self.StatusReported(job, f"{path}: {error}; name a JPEG or PNG file", is_problem=True))
+            self.post_message(
+                self.StatusReported(job, f"{path}: {error}; enter the path of a JPEG or PNG file", is_problem=True)
+            )
             return
         try:
             with model_access("predict"):
@@ -133,7 +137,9 @@ class PredictScreen(ModalScreen[None]):
             return
         if answer.error:
             self.post_message(
-                self.StatusReported(job, f"{path}: {answer.error}; name a JPEG or PNG file", is_problem=True)
+                self.StatusReported(
+                    job, f"{path}: {answer.error}; enter the path of a JPEG or PNG file", is_problem=True
+                )
             )
         else:
             if answer.box is not None:
@@ -156,10 +162,12 @@ class PredictScreen(ModalScreen[None]):
     def _on_predicted(self, message: Predicted) -> None:
         if message.job == self.job:
             answer = message.answer
-            said, share = next(iter(answer.probabilities.items()))
+            label, confidence = next(iter(answer.probabilities.items()))
             self.query_one(ProbabilityBars).show(answer.probabilities)
             about = f"the largest of {message.faces} faces" if message.faces > 1 else answer.note
-            self._show_status("   ".join(filter(None, (f"{said}, {share:.1%} sure", answer.image.name, about))))
+            self._show_status(
+                "   ".join(filter(None, (f"{label}, confidence {confidence:.1%}", answer.image.name, about)))
+            )
 
     def _show_status(self, text: str, *, is_problem: bool = False) -> None:
         style = self.app.theme_variables["error"] if is_problem else ""

@@ -1,4 +1,4 @@
-"""The images whose label a run's model doubts most, one after another, and what is decided of each."""
+"""The dialog to review labels that may be wrong, one image after another."""
 
 from __future__ import annotations
 
@@ -36,22 +36,24 @@ BUTTONS = ("Keep", "Exclude", "Relabel", "Other", "Close")
 
 
 class ReviewScreen(ModalScreen[None]):
-    """A face, its label, what the model says to it, and the decision, which is saved at once."""
+    """Show a face with its label and the predicted probabilities; save every decision at once."""
 
     CSS_PATH = "../screens/inspect.tcss"
     BINDING_GROUP_TITLE = "Review"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k", "decide('keep')", "Keep", id="review.keep", tooltip="The label is right"),
-        Binding("x", "decide('exclude')", "Exclude", id="review.exclude", tooltip="Leave the image out of training"),
-        Binding("r", "decide('relabel')", "Relabel", id="review.relabel", tooltip="Give it the class of the model"),
-        Binding("o", "other", "Other", id="review.other", tooltip="Give it a class of your choice"),
-        Binding("right,n", "step(1)", "Next", show=False, id="review.next", tooltip="The next image"),
-        Binding("left,p", "step(-1)", "Previous", show=False, id="review.previous", tooltip="The image before"),
-        Binding("escape", "dismiss(None)", "Close", id="review.close", tooltip="Back to the run"),
+        Binding("k", "decide('keep')", "Keep", id="review.keep", tooltip="Keep the label"),
+        Binding("x", "decide('exclude')", "Exclude", id="review.exclude", tooltip="Exclude the image from training"),
+        Binding(
+            "r", "decide('relabel')", "Relabel", id="review.relabel", tooltip="Change the label to the suggested class"
+        ),
+        Binding("o", "other", "Other", id="review.other", tooltip="Change the label to another class"),
+        Binding("right,n", "step(1)", "Next", show=False, id="review.next", tooltip="Next image"),
+        Binding("left,p", "step(-1)", "Previous", show=False, id="review.previous", tooltip="Previous image"),
+        Binding("escape", "dismiss(None)", "Close", id="review.close", tooltip="Close and return to the run"),
     ]
 
     class Read(Message):
-        """Doubts and decisions were read, and the data set found."""
+        """The worker has read the label issues, the earlier decisions and the data set."""
 
         def __init__(
             self, issues: Sequence[LabelIssue], decisions: Mapping[str, ReviewDecision], dataset: Dataset
@@ -60,21 +62,21 @@ class ReviewScreen(ModalScreen[None]):
             self.issues, self.decisions, self.dataset = issues, decisions, dataset
 
     class Failed(Message):
-        """There is nothing to review, and why."""
+        """The worker found nothing to review; `text` gives the reason."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
 
     class Decoded(Message):
-        """A face can be shown."""
+        """The worker has decoded a face; None if the image can't be read."""
 
         def __init__(self, at: int, face: Face | None) -> None:
             super().__init__()
             self.at, self.face = at, face
 
     def __init__(self, run: RunSnapshot) -> None:
-        """`run`: one that has predictions."""
+        """Store the run, which must have predictions."""
         super().__init__()
         self.run = run
         self.issues: Sequence[LabelIssue] = ()
@@ -83,10 +85,10 @@ class ReviewScreen(ModalScreen[None]):
         self.index = 0
 
     def compose(self) -> ComposeResult:
-        """Which image, its face and what the model says, what can be decided."""
+        """Yield the status line, the face, the probabilities, the decisions so far and the buttons."""
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = escape(f"Labels that {model_and_name(self.run)} doubts")
-            yield Static("Judging the labels …", id="review-state", markup=False)
+            dialog.border_title = escape(f"Labels to review: {model_and_name(self.run)}")
+            yield Static("Searching for label issues …", id="review-state", markup=False)
             with Horizontal(id="reviewed"):
                 yield FaceGrid(id="reviewed-face")
                 yield ProbabilityBars(id="reviewed-shares")
@@ -97,10 +99,10 @@ class ReviewScreen(ModalScreen[None]):
                     yield Button(f"{title} ({key_label(self, f'review.{action}')})", id=action, compact=True)
 
     def on_mount(self) -> None:
-        """Judge the labels."""
+        """Search for label issues in a worker thread."""
         self.run_worker(self._read, thread=True, group="review", name="review")
 
-    # In the worker threads: messages are all that leaves them
+    # In the worker threads: they change no widget and only post messages
 
     def _read(self) -> None:
         from core.evaluation.label_review import find_label_issues, k_fold_run_paths
@@ -111,7 +113,7 @@ class ReviewScreen(ModalScreen[None]):
             dataset = read_run_dataset(run)
             found = matching_dataset(find_label_issues(k_fold_run_paths(run, run.path.parent)), dataset)
             if not found:
-                raise FerError(f"{dataset.root}: has none of the images any more, or none in the same class")
+                raise FerError(f"{dataset.root}: none of the run's images is still there in the same class")
             self.post_message(self.Read(found, read_decisions(run.path / FILE), dataset))
         except FerError as error:
             self.post_message(self.Failed(str(error)))
@@ -145,7 +147,7 @@ class ReviewScreen(ModalScreen[None]):
 
     @property
     def current_issue(self) -> LabelIssue | None:
-        """The image that is shown."""
+        """The shown image's label issue; None if there are none."""
         return self.issues[self.index] if self.issues else None
 
     def _show(self, at: int) -> None:
@@ -162,15 +164,15 @@ class ReviewScreen(ModalScreen[None]):
         if issue is None:
             return
         decision = self.decisions.get(issue.path)
-        told = f"   {decision.decision} {decision.new_label}".rstrip() if decision else ""
-        said = f"labelled {issue.label}, the model says {issue.suggested}"
-        self._show_status(f"{self.index + 1:,} of {len(self.issues):,}   {said}{told}\n{issue.path}")
+        decided = f"   {decision.decision} {decision.new_label}".rstrip() if decision else ""
+        classes = f"label {issue.label}, suggested {issue.suggested}"
+        self._show_status(f"{self.index + 1:,} of {len(self.issues):,}   {classes}{decided}\n{issue.path}")
         self.query_one("#review-file", Static).update(escape_control(self._counted()))
 
     def _counted(self) -> str:
-        """What was decided so far, and where it stands."""
+        """Return the number of decisions of each kind and the path of their file."""
         if not self.decisions:
-            return "Nothing is decided yet; every decision is saved at once."
+            return "No decisions yet. Every decision is saved at once."
         kinds = [each.decision for each in self.decisions.values()]
         counts = ", ".join(f"{kinds.count(kind):,} {kind}" for kind in (KEEP, EXCLUDE, RELABEL) if kind in kinds)
         return f"{counts}: {self.run.path / FILE}, for --exclude and --relabel"
@@ -181,7 +183,7 @@ class ReviewScreen(ModalScreen[None]):
         self.query_one("#review-state", Static).update(Text(shown, style=colour))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing is decided before there is an image."""
+        """Enable the decisions once an image is shown."""
         return action == "dismiss" or bool(self.issues)
 
     @on(Button.Pressed)
@@ -194,19 +196,19 @@ class ReviewScreen(ModalScreen[None]):
             self.action_decide(event.button.id)
 
     def action_step(self, direction: int) -> None:
-        """The next image, or the one before."""
+        """Show the next (1) or the previous (-1) image."""
         self._show(min(max(self.index + direction, 0), len(self.issues) - 1))
 
     def action_decide(self, decision: str) -> None:
-        """Keep the label, leave the image out, or give it the model's class."""
+        """Keep the label, exclude the image, or change the label to the suggested class."""
         if self.current_issue:
             self._decide(decision, self.current_issue.suggested if decision == RELABEL else "")
 
     def action_other(self) -> None:
-        """Ask for a class."""
+        """Open the menu of classes."""
         if self.current_issue:
             classes = [(name, name) for name in sorted(self.current_issue.probabilities)]
-            self.app.push_screen(MenuScreen("It is", classes, self.current_issue.label), self._relabel)
+            self.app.push_screen(MenuScreen("Correct label", classes, self.current_issue.label), self._relabel)
 
     def _relabel(self, name: str | None) -> None:
         if name is not None and self.current_issue:
@@ -215,7 +217,7 @@ class ReviewScreen(ModalScreen[None]):
             )
 
     def _decide(self, decision: str, new_label: str) -> None:
-        """Save a decision, and go on to the next image."""
+        """Save the decision and show the next image."""
         issue = self.current_issue
         if issue is None:
             return

@@ -1,4 +1,4 @@
-"""Runs, the baselines of their data and the article's figures in one table, to be taken away."""
+"""The Compare screen: runs, baselines and the article's figures in one table that can be exported."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from fer_tui.widgets.comparison_table import BEST, ComparisonTable
 from fer_tui.widgets.menu import MenuScreen
 from fer_tui.widgets.run_names import model_and_digits, run_line
 
-EMPTY = """Nothing to compare yet: a run comes into the table when its first epoch is done.
+EMPTY = """Nothing to compare yet. A run appears in the table when its first epoch is done.
 
-{train}: choose models and start their training. The same by a command:
+{train}: choose models and start training. Or run this command:
 
   fer-tui train --data PATH --model compact --model model2
 
-The article's rows stand here already; its figures are explained when you put the cursor on them."""
+The table already shows the article's rows. Put the cursor on a row to read about its figures."""
 BASELINE_NOTES = {
-    "majority": "what always giving the commonest class of train scores",
-    "chance": "what guessing evenly scores",
+    "majority": "accuracy of always predicting the most common class of train",
+    "chance": "accuracy of guessing uniformly at random",
 }
 
 
 class CompareScreen(RunsModeScreen):
-    """The comparison."""
+    """The table, its graph and a note on the cursor's row."""
 
     MODE = "compare"
     AUTO_FOCUS = "ComparisonTable"
@@ -51,27 +51,21 @@ class CompareScreen(RunsModeScreen):
             "sort",
             "Sort",
             id="compare.sort",
-            tooltip="By the cursor's column; again the other way; then as it was",
+            tooltip="Sort by the cursor's column; again: reverse; again: unsorted",
         ),
-        Binding("g", "graph", "Graph", id="compare.graph", tooltip="Accuracy by model as a graph, or the table alone"),
+        Binding("g", "graph", "Graph", id="compare.graph", tooltip="Show or hide the accuracy graph"),
         Binding("a", "article", "Article", id="compare.article", tooltip="Hide or show the article's rows"),
         Binding(
             "f",
             "average_seeds",
             "Average",
             id="compare.fold",
-            tooltip="One row for runs that differ in their seed alone",
+            tooltip="Average runs that differ only in their seed into one row",
         ),
-        Binding(
-            "t",
-            "test",
-            "Test",
-            id="compare.test",
-            tooltip="Whether two runs differ by more than chance",
-        ),
-        Binding("i", "inspect", "Inspect", id="compare.inspect", tooltip="Where the cursor's run is right and wrong"),
+        Binding("t", "test", "Test", id="compare.test", tooltip="Test whether two runs differ by more than chance"),
+        Binding("i", "inspect", "Inspect", id="compare.inspect", tooltip="Show the run's confusion matrix"),
         Binding("e", "export", "Export", id="compare.export", tooltip="Write the table to a file"),
-        Binding("c", "copy", "Copy CSV", id="compare.copy", tooltip="Put the table on the clipboard as CSV"),
+        Binding("c", "copy", "Copy CSV", id="compare.copy", tooltip="Copy the table to the clipboard as CSV"),
     ]
 
     def __init__(self) -> None:
@@ -83,7 +77,7 @@ class CompareScreen(RunsModeScreen):
         self._rendered_state: tuple[object, ...] = ()
 
     def compose_mode(self) -> ComposeResult:
-        """What is compared, the table, and what there is to say of the cursor's row."""
+        """Yield the summary line, the table, the graph and the note on the cursor's row."""
         yield Static(id="compared", classes="note", markup=False)
         yield Static(EMPTY.format(train=tab_label(self, "train")), id="compare-empty", markup=False)
         yield ComparisonTable(id="comparison")
@@ -91,18 +85,18 @@ class CompareScreen(RunsModeScreen):
         yield Static(id="row-note", markup=False)
 
     def forget(self) -> None:
-        """Have the table's cells drawn anew."""
+        """Make the next `show_runs` draw the table again."""
         self._rendered_state = ()
 
     def compared_runs(self) -> list[RunSnapshot]:
-        """The marked runs, else all that have an epoch."""
+        """Return the marked runs or, if none is marked, every run with a finished epoch."""
         runs = self.fer.runs or ()
         return [run for run in runs if run.name in self.fer.marked] or [run for run in runs if run.history]
 
     def render_runs(self, runs: tuple[RunSnapshot, ...]) -> None:
-        """Compare the runs, where what stands in the table has changed."""
+        """Compare the runs if the table's content has changed."""
         compared = self.compared_runs()
-        # A heartbeat changes a run's status, and nothing that stands in the table.
+        # A heartbeat changes a run's status but no cell of the table.
         shown = (
             self.with_article,
             self.averages_seeds,
@@ -112,39 +106,39 @@ class CompareScreen(RunsModeScreen):
             return
         self._rendered_state = shown
         self.rows = compare(compared, with_published=self.with_article, average_seeds=self.averages_seeds)
-        which = "marked" if self.fer.marked else "with an epoch"
+        which = "marked" if self.fer.marked else "with a finished epoch"
         with self.app.batch_update():
             self.set_class(not compared, "-empty")
             counted = "1 run" if len(compared) == 1 else f"{len(compared)} runs"
             averaged = "   means over seeds" if self.averages_seeds else ""
-            self.query_one("#compared", Static).update(f"{counted} ({which})   {BEST} the best of our runs{averaged}")
+            self.query_one("#compared", Static).update(f"{counted} ({which})   {BEST} best of our runs{averaged}")
             self.query_one(ComparisonTable).show(self.rows)
             self.query_one(AccuracyGraph).show(self.rows)
             self._tell_row()
 
     @property
     def chosen(self) -> RunSnapshot | None:
-        """The run in the cursor's row, the first of several; None where that is a baseline or the article's."""
+        """The cursor's run, or the first run of an averaged row; None for a baseline or an article row."""
         row = self.query_one(ComparisonTable).chosen_row
         return next((run for run in self.fer.runs or () if row and run.name in run_names(row)), None)
 
     def action_inspect(self) -> None:
-        """Open Inspect on the cursor's run."""
+        """Open the Inspect screen for the cursor's run."""
         if self.chosen:
             self.fer.inspect_run(self.chosen.name)
 
     def action_average_seeds(self) -> None:
-        """A row a setting, or a row a run."""
+        """Toggle between one row per configuration and one row per run."""
         self.averages_seeds = not self.averages_seeds
         self.tested = []
         self.show_runs()
 
     def action_test(self) -> None:
-        """Ask which other run the cursor's is to be held against."""
+        """Ask which run to compare with the cursor's run."""
         first = self.chosen
         if first:
             others = [(run_line(run), run) for run in evaluated_runs(self.fer.runs or ()) if run is not first]
-            menu = MenuScreen(f"Hold {model_and_digits(first)} against", others, None)
+            menu = MenuScreen(f"Compare {model_and_digits(first)} with", others, None)
             self.app.push_screen(menu, lambda second: self._test(first, second))
 
     def _test(self, first: RunSnapshot, second: RunSnapshot | None) -> None:
@@ -152,7 +146,7 @@ class CompareScreen(RunsModeScreen):
             self.run_worker(lambda: self._read_both(first, second), thread=True, group="test", name="test")
 
     def _read_both(self, first: RunSnapshot, second: RunSnapshot) -> None:
-        """Read both runs' predictions and say what the test does; in a thread."""
+        """Read both runs' predictions and describe the test's result; called in a worker thread."""
         from core.evaluation.statistics import compare_predictions, describe_difference
 
         try:
@@ -178,7 +172,7 @@ class CompareScreen(RunsModeScreen):
         self.query_one("#row-note", Static).update("\n".join(map(escape_control, told)))
 
     def _note(self, row: Row) -> str:
-        """What the figures of a row mean, in words."""
+        """Return a note that explains the row's figures or lists the run's warnings."""
         if row["run"] == PUBLISHED_RUN:
             note = next(result.note for result in article.RESULTS if result.model == row["model"])
             return f"{row['model']} as printed in the article; {note}"
@@ -204,7 +198,7 @@ class CompareScreen(RunsModeScreen):
             self._tell_row()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only runs can be inspected, and nothing is sorted where the graph has the table's place."""
+        """Enable actions that apply to the cursor's row; disable sorting while the graph replaces the table."""
         if not self.is_mounted:
             return True
         if action == "inspect":
@@ -217,12 +211,12 @@ class CompareScreen(RunsModeScreen):
         return action != "sort" or self.query_one(ComparisonTable).display
 
     def action_graph(self) -> None:
-        """Show the graph, or the table alone."""
+        """Toggle the graph."""
         self.toggle_class("-toggled")
         self.call_after_refresh(self._after_graph)
 
     def _after_graph(self) -> None:
-        """The table that comes back has the focus again."""
+        """Focus the table if it is displayed."""
         if self.query_one(ComparisonTable).display:
             self.query_one(ComparisonTable).focus()
         self.refresh_bindings()
@@ -233,11 +227,11 @@ class CompareScreen(RunsModeScreen):
         self.show_runs()
 
     def export_rows(self) -> list[Row]:
-        """The rows as they stand in the table."""
+        """Return the rows in the table's order."""
         return list(self.query_one(ComparisonTable).rows_shown)
 
     def action_export(self) -> None:
-        """Ask where to, and write."""
+        """Ask for a path and a format, then write the table."""
         from fer_tui.dialogs.export import ExportScreen
 
         self.app.push_screen(ExportScreen(self.export_rows()), self._exported)

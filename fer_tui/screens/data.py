@@ -1,4 +1,4 @@
-"""What is in a data set, and what is wrong with it."""
+"""The Data screen: a data set's class counts, sample faces and audit findings."""
 
 from __future__ import annotations
 
@@ -36,59 +36,59 @@ PATHS_SHOWN = 50
 REPORT_INTERVAL = 0.1
 EMPTY = """No data set is open.
 
-Press {open} and type a folder of faces, or a fer2013.csv; Tab completes.
+Press {open} and type the path of a folder of faces or of fer2013.csv. Tab completes it.
 
   FOLDER/train/happy/*.jpg      FOLDER/validation/happy/*.jpg
   FOLDER/train/sad/*.png        FOLDER/validation/sad/*.png
 
-No faces at hand?  Press {draw}: the app draws some."""
+No data set yet?  Press {draw} to draw a small one."""
 
 
 class DataScreen(ModeScreen):
-    """Counts, faces and findings of one data set."""
+    """Class counts, sample faces and audit findings of one data set."""
 
     MODE = "data"
     AUTO_FOCUS = ""
     BINDING_GROUP_TITLE = "Data set"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("o", "open", "Open", id="data.open", tooltip="Type the folder to read"),
+        Binding("o", "open", "Open", id="data.open", tooltip="Type the path of a data set"),
         Binding("d", "draw", "Draw faces", id="data.draw", tooltip="Draw a small data set into a new folder"),
-        Binding("n", "new_faces", "New faces", id="data.new_faces", tooltip="Show other faces"),
-        Binding("c", "next_class", "Class", id="data.next_class", tooltip="Show the next class only, or all again"),
-        Binding("f", "findings", "Findings", id="data.findings", tooltip="What is wrong with the data, or the faces"),
+        Binding("n", "new_faces", "New faces", id="data.new_faces", tooltip="Show another sample of faces"),
+        Binding("c", "next_class", "Class", id="data.next_class", tooltip="Show only the next class, or all"),
+        Binding("f", "findings", "Findings", id="data.findings", tooltip="Show the audit findings, or the faces"),
         Binding("escape", "leave_field", "Leave", show=False, id="data.leave", tooltip="Leave the text field"),
     ]
 
     class StatusReported(Message):
-        """How far the worker is, or why it could not go on."""
+        """The worker reports its progress or the problem that stopped it."""
 
         def __init__(self, job: int, text: str, *, is_problem: bool = False) -> None:
             super().__init__()
             self.job, self.text, self.is_problem = job, text, is_problem
 
     class DatasetRead(Message):
-        """The data set's names were read."""
+        """The worker has listed the data set's images."""
 
         def __init__(self, job: int, dataset: Dataset, counts: dict[str, dict[str, int]]) -> None:
             super().__init__()
             self.job, self.dataset, self.counts = job, dataset, counts
 
     class FacesSampled(Message):
-        """Faces were decoded."""
+        """The worker has decoded a sample of faces."""
 
         def __init__(self, job: int, faces: Sequence[Face]) -> None:
             super().__init__()
             self.job, self.faces = job, faces
 
     class Audited(Message):
-        """Every image was looked at."""
+        """The worker has checked every image."""
 
         def __init__(self, job: int, problems: Sequence[Problem]) -> None:
             super().__init__()
             self.job, self.problems = job, problems
 
     class FacesDrawn(Message):
-        """The demo faces are on disk."""
+        """The worker has written the demo faces to disk."""
 
         def __init__(self, job: int, folder: Path) -> None:
             super().__init__()
@@ -102,15 +102,15 @@ class DataScreen(ModeScreen):
         self.problems: Sequence[Problem] = ()
         self.chosen_class: str | None = None
         self.sample_number = 0
-        # Messages of an older job are of a data set that is no longer wanted.
+        # Handlers ignore messages of older jobs: the user has since asked for another data set.
         self.job = 0
 
     def compose_mode(self) -> ComposeResult:
-        """The folder, what is going on, and the data set."""
+        """Yield the path field, the status line and the data set's panes."""
         open_key = key_label(self, "data.open")
         with Horizontal(id="folder-line"):
             yield Static("Folder", id="folder-label")
-            yield PathInput(id="folder", placeholder=f"press {open_key} to type a folder, or a fer2013.csv")
+            yield PathInput(id="folder", placeholder=f"press {open_key} to type the path of a folder or of fer2013.csv")
         yield Static(id="data-state", markup=False)
         empty = EMPTY.format(open=open_key, draw=key_label(self, "data.draw"))
         yield Static(empty, id="data-empty", markup=False)
@@ -124,23 +124,23 @@ class DataScreen(ModeScreen):
                     yield Static(id="findings", markup=False)
 
     def on_mount(self) -> None:
-        """Read what the command line named, else what was open last."""
+        """Read the data set of the command line or, without one, the last open data set."""
         folder = self.fer.data or self._last()
         if folder is not None:
             self.query_one("#folder", Input).value = str(folder)
             self.read(folder)
 
     def _last(self) -> Path | None:
-        """The data set opened last, where it still is."""
+        """Return the path of the last open data set, or None if it no longer exists."""
         last = self.fer.state_store.state.data
         return Path(last) if last and os.path.exists(last) else None  # noqa: PTH110
 
     def repaint(self) -> None:
-        """Show the bars in the theme's colours."""
+        """Draw the bars in the new theme's colours."""
         self._show_counts()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Faces and findings are those of an open data set."""
+        """Enable the actions on faces and findings only while a data set is open."""
         if action in ("new_faces", "next_class", "findings"):
             return self.dataset is not None
         return True
@@ -148,13 +148,13 @@ class DataScreen(ModeScreen):
     # The folder
 
     def action_open(self) -> None:
-        """Type a folder."""
+        """Focus the path field."""
         field = self.query_one("#folder", Input)
         field.focus()
         field.cursor_position = len(field.value)
 
     def action_leave_field(self) -> None:
-        """Give the digits back to the modes."""
+        """Clear the focus, so that digits switch modes again."""
         self.set_focus(None)
 
     @on(Input.Submitted, "#folder")
@@ -164,8 +164,8 @@ class DataScreen(ModeScreen):
             self.read(Path(event.value.strip()).expanduser())
 
     def action_draw(self) -> None:
-        """Ask for a folder, and draw into it."""
-        note = f"Draws {PER_CLASS} faces of each of seven expressions into a new folder:"
+        """Ask for a folder and draw faces into it."""
+        note = f"Draw {PER_CLASS} faces of each of seven expressions into a new folder:"
         self.app.push_screen(AskPathScreen("Draw faces", note, "faces", "Draw"), self._draw_into)
 
     def _draw_into(self, answer: str | None) -> None:
@@ -175,7 +175,7 @@ class DataScreen(ModeScreen):
             self.run_worker(lambda: self._draw(job, folder), thread=True, group="data", name="draw")
 
     def read(self, folder: Path) -> None:
-        """Read a data set, then look at every image of it."""
+        """Read a data set and check every image in a worker thread."""
         self._begin(f"Reading {folder} …")
         job = self.job
         self.run_worker(lambda: self._read(job, folder), thread=True, group="data", name="read")
@@ -184,7 +184,7 @@ class DataScreen(ModeScreen):
         self.job += 1
         self._show_status(text)
 
-    # In the worker thread: messages are all that leaves it
+    # In the worker thread: it changes no widget and only posts messages
 
     def _draw(self, job: int, folder: Path) -> None:
         from core.data.demo import write_faces
@@ -251,7 +251,7 @@ class DataScreen(ModeScreen):
             with self.app.batch_update():
                 self.remove_class("-empty")
                 self._show_counts()
-                self._show_findings("Still looking at the images.")
+                self._show_findings("The images are still being checked.")
             self._new_sample()
             self.refresh_bindings()
 
@@ -266,9 +266,9 @@ class DataScreen(ModeScreen):
             self.problems = message.problems
             images = sum(sum(split.values()) for split in self.counts.values())
             found = len(self.problems)
-            said = "nothing found wrong" if not found else "1 finding" if found == 1 else f"{found} findings"
+            said = "no findings" if not found else "1 finding" if found == 1 else f"{found} findings"
             self._show_status(f"{images:,} images   {len(self.query_one(ClassBars).class_names)} classes   {said}")
-            self._show_findings("Nothing was found wrong.")
+            self._show_findings("No findings.")
 
     def _show_status(self, text: str, *, is_problem: bool = False) -> None:
         state = self.query_one("#data-state", Static)
@@ -291,13 +291,13 @@ class DataScreen(ModeScreen):
             self.run_worker(lambda: self._sample(job, dataset, label, draw), thread=True, group="faces", name="faces")
 
     def action_new_faces(self) -> None:
-        """Show other faces."""
+        """Show another sample of faces."""
         self.sample_number += 1
         self.query_one("#data-tabs", TabbedContent).active = "faces-pane"
         self._new_sample()
 
     def action_next_class(self) -> None:
-        """Go on to the next class, after the last to all of them."""
+        """Show faces of the next class; after the last class, of all classes."""
         choices = [None, *self.query_one(ClassBars).class_names]
         self.chosen_class = choices[(choices.index(self.chosen_class) + 1) % len(choices)]
         self._show_counts()
@@ -305,13 +305,13 @@ class DataScreen(ModeScreen):
         self._new_sample()
 
     def action_findings(self) -> None:
-        """Change between faces and findings."""
+        """Switch between faces and findings."""
         tabs = self.query_one("#data-tabs", TabbedContent)
         tabs.active = "faces-pane" if tabs.active == "findings-pane" else "findings-pane"
 
 
 def findings(problems: Sequence[Problem]) -> Text:
-    """Each finding with the first of its paths."""
+    """Return every finding with at most PATHS_SHOWN of its paths."""
     text = Text()
     for problem in problems:
         text.append(f"{problem.kind.replace('_', ' ')}\n", style="bold")
@@ -320,7 +320,7 @@ def findings(problems: Sequence[Problem]) -> Text:
             text.append(f"  {escape_control(path)}\n", style="dim")
         if len(problem.paths) > PATHS_SHOWN:
             text.append(
-                f"  and {len(problem.paths) - PATHS_SHOWN:,} more: 'fer-tui data check' names all\n", style="dim"
+                f"  and {len(problem.paths) - PATHS_SHOWN:,} more; 'fer-tui data check' lists all\n", style="dim"
             )
         text.append("\n")
     return text

@@ -1,4 +1,4 @@
-"""Where a finished run is right and wrong: its confusion matrix, its classes, and the faces that it got most wrong."""
+"""The Inspect screen: a run's confusion matrix, its metrics per class and its most confident mistakes."""
 
 from __future__ import annotations
 
@@ -33,31 +33,45 @@ SAMPLE = 48
 
 
 class RunTitle(Static):
-    """The run; a click asks for another."""
+    """The inspected run; a click opens the menu of runs."""
 
     async def on_click(self) -> None:
-        """Ask."""
+        """Open the menu of runs."""
         await self.app.run_action("screen.choose_run")
 
 
 class InspectScreen(InspectWorkers):
-    """One run's confusion matrix, per-class report, and faces."""
+    """One run's confusion matrix, classification report and faces."""
 
     MODE = "inspect"
     CSS_PATH = "inspect.tcss"
     AUTO_FOCUS = "ConfusionMatrix"
     BINDING_GROUP_TITLE = "The inspected run"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "choose_run", "Run", id="inspect.run", tooltip="Choose another run"),
-        Binding("left_square_bracket", "step(-1)", "Newer", show=False, id="inspect.newer", tooltip="The run after"),
-        Binding("right_square_bracket", "step(1)", "Older", show=False, id="inspect.older", tooltip="The run before"),
-        Binding("s", "shares", "Shares", id="inspect.shares", tooltip="Per cent of the true class, or counts"),
-        Binding("n", "more", "More faces", id="inspect.more", tooltip="Show the faces after these"),
-        Binding("c", "classes", "Classes", id="inspect.classes", tooltip="Precision, recall and F1, or the faces"),
-        Binding("x", "explain", "Explain", id="inspect.explain", tooltip="Where the model looked, or the faces"),
-        Binding("d", "review", "Doubts", id="inspect.review", tooltip="Which labels may be wrong, and decide"),
-        Binding("p", "predict", "Predict", id="inspect.predict", tooltip="What the model says to an image file"),
-        Binding("escape", "clear", "All", id="inspect.clear", tooltip="Show the mistakes of every cell again"),
+        Binding("r", "choose_run", "Run", id="inspect.run", tooltip="Inspect another run"),
+        Binding(
+            "left_square_bracket",
+            "step(-1)",
+            "Newer",
+            show=False,
+            id="inspect.newer",
+            tooltip="Inspect the next newer run",
+        ),
+        Binding(
+            "right_square_bracket",
+            "step(1)",
+            "Older",
+            show=False,
+            id="inspect.older",
+            tooltip="Inspect the next older run",
+        ),
+        Binding("s", "shares", "Shares", id="inspect.shares", tooltip="Show percentages of the true class, or counts"),
+        Binding("n", "more", "More faces", id="inspect.more", tooltip="Show the next faces"),
+        Binding("c", "classes", "Classes", id="inspect.classes", tooltip="Show precision, recall and F1, or the faces"),
+        Binding("x", "explain", "Explain", id="inspect.explain", tooltip="Show or hide Grad-CAM heatmaps"),
+        Binding("d", "review", "Review", id="inspect.review", tooltip="Review the labels that may be wrong"),
+        Binding("p", "predict", "Predict", id="inspect.predict", tooltip="Predict the expression in an image file"),
+        Binding("escape", "clear", "All", id="inspect.clear", tooltip="Clear the cell and show all mistakes"),
     ]
 
     def __init__(self) -> None:
@@ -73,7 +87,7 @@ class InspectScreen(InspectWorkers):
         self._read_of: tuple[object, ...] = ()
 
     def compose_mode(self) -> ComposeResult:
-        """Which run, what there is to say of it, its figures and its faces."""
+        """Yield the run's line, its notes, its metrics and its faces."""
         with Horizontal(id="inspected-line"):
             yield ActionLink(key_label(self, "inspect.newer"), "newer", "screen.step(-1)")
             yield RunTitle(id="inspected", markup=False)
@@ -90,16 +104,16 @@ class InspectScreen(InspectWorkers):
                 yield FaceGrid(id="wrong-faces")
 
     def on_mount(self) -> None:
-        """Follow the app's snapshots."""
+        """Watch the app's runs and the inspected run."""
         self.watch(self.app, "runs", self.show_run)
         self.watch(self.app, "inspected", self.show_run, init=False)
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
-        """Show what came while another mode was open."""
+        """Show what changed while another mode was open."""
         self.show_run()
 
     def repaint(self) -> None:
-        """Show the run in the theme's colours."""
+        """Draw the run in the new theme's colours."""
         self._rendered_state = ()
         self.show_run()
 
@@ -107,7 +121,7 @@ class InspectScreen(InspectWorkers):
 
     @property
     def run_shown(self) -> RunSnapshot | None:
-        """The run that was asked for, else the newest that has figures, else the newest."""
+        """The inspected run, else the newest run with an evaluation, else the newest run."""
         return run_to_inspect(self.fer.runs or (), self.fer.inspected)
 
     def _evaluated(self) -> list[RunSnapshot]:
@@ -118,7 +132,7 @@ class InspectScreen(InspectWorkers):
         return next_evaluated(self.fer.runs or (), run, direction) if run else None
 
     def show_run(self) -> None:
-        """Render the run's snapshot; read its predictions where they are not those that are shown."""
+        """Render the run's snapshot; read its predictions if the run or its evaluation changed."""
         if self.fer.runs is None or not self.is_mounted or not self.is_open:
             return
         run = self.run_shown
@@ -147,7 +161,7 @@ class InspectScreen(InspectWorkers):
         self.refresh_bindings()
 
     def _begin(self, run: RunSnapshot | None) -> None:
-        """Forget the run before; read this one's predictions and data set."""
+        """Clear the previous run's data and read this run's predictions and data set."""
         self._read_of = (run.path, run.evaluation) if run else ()
         self.job += 1
         self.predictions = self.dataset = None
@@ -166,10 +180,10 @@ class InspectScreen(InspectWorkers):
         self.query_one(ConfusionMatrix).refresh()
 
     def _tell_note(self) -> None:
-        """What stood in the way, else what the audit holds against the run's figures."""
+        """Show the problems met or, without any, the audit's warnings about the run."""
         run, colours = self.run_shown, self.app.theme_variables
         unread = (
-            f"{self.unreadable} of these faces can't be read; 'fer-tui data check' names them."
+            f"{self.unreadable} of these faces can't be read; 'fer-tui data check' lists them."
             if self.unreadable
             else ""
         )
@@ -220,7 +234,7 @@ class InspectScreen(InspectWorkers):
 
     @property
     def cell(self) -> MatrixCell | None:
-        """The chosen cell's true and predicted class."""
+        """The true and predicted class of the chosen cell; None if no cell is chosen."""
         chosen = self.query_one(ConfusionMatrix).cell
         if chosen is None or self.evaluation is None:
             return None
@@ -228,11 +242,11 @@ class InspectScreen(InspectWorkers):
 
     @property
     def faces_found(self) -> list[Prediction]:
-        """The predictions that the chosen cell, or none, leaves."""
+        """The predictions of the chosen cell or, without one, all mistakes."""
         return most_telling_predictions(self.predictions or (), self.cell)
 
     def _show_faces(self) -> None:
-        """Decode the faces that are wanted now; until they come, the ones before stay."""
+        """Decode the current page of faces; the previous faces stay until the worker is done."""
         self.view += 1
         view, dataset, found = self.view, self.dataset, self.faces_found
         wanted = found[self.first_face : self.first_face + SAMPLE]
@@ -251,7 +265,7 @@ class InspectScreen(InspectWorkers):
         else:
             text = faces_title(self.cell, found)
             if self.is_explaining:
-                text += "   where it looked" if self.has_heatmaps else "   looking where it looked …"
+                text += "   with heatmaps" if self.has_heatmaps else "   computing heatmaps …"
             shown = self.query_one(FaceGrid).shown
             if 0 < shown < found:
                 text += f"   {self.first_face + 1}-{min(self.first_face + shown, found)}"
@@ -265,7 +279,7 @@ class InspectScreen(InspectWorkers):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only what can be done with the run is told of in the footer."""
+        """Enable the actions that apply to the run."""
         if not self.is_mounted:
             return True
         run, has_figures = self.run_shown, self.evaluation is not None
@@ -282,18 +296,18 @@ class InspectScreen(InspectWorkers):
         return allowed.get(action, True)
 
     def on_resize(self) -> None:
-        """A wide terminal shows faces and classes at once, and more faces."""
+        """Update the footer and the faces' title: a wide terminal shows more of both."""
         self.refresh_bindings()
         self.call_after_refresh(self._tell_faces)
 
     def action_step(self, direction: int) -> None:
-        """Go on to the next run that has figures, newer (-1) or older (1)."""
+        """Inspect the next newer (-1) or older (1) run with an evaluation."""
         beside = self._beside(direction)
         if beside is not None:
             self.fer.inspected = beside.name
 
     def action_choose_run(self) -> None:
-        """Ask for a run."""
+        """Open the menu of runs."""
         run = self.run_shown
         if self._evaluated():
             runs = [(run_line(each), each.name) for each in self._evaluated()]
@@ -304,12 +318,12 @@ class InspectScreen(InspectWorkers):
             self.fer.inspected = name
 
     def action_shares(self) -> None:
-        """Write shares, or counts."""
+        """Toggle between percentages of the true class and counts."""
         matrix = self.query_one(ConfusionMatrix)
         matrix.set_normalized(not matrix.is_normalized)
 
     def action_more(self) -> None:
-        """Show the faces after these, after the last the first again."""
+        """Show the next faces; after the last ones, the first ones again."""
         self.first_face += max(self.query_one(FaceGrid).shown, 1)
         if self.first_face >= len(self.faces_found):
             self.first_face = 0
@@ -317,21 +331,21 @@ class InspectScreen(InspectWorkers):
         self._show_faces()
 
     def action_explain(self) -> None:
-        """Show what speaks for the class that the model gave, as heat on the faces; or the faces alone."""
+        """Toggle the Grad-CAM heatmaps of the predicted class on the faces."""
         self.is_explaining = not self.is_explaining
         self.remove_class("-report")
         self._show_faces()
 
     def action_classes(self) -> None:
-        """Change between classes and faces, where there is no room for both."""
+        """Switch between classes and faces in a narrow terminal."""
         self.toggle_class("-report")
 
     def action_clear(self) -> None:
-        """Look at every mistake again."""
+        """Clear the chosen cell and show all mistakes."""
         self.query_one(ConfusionMatrix).choose(None)
 
     def action_review(self) -> None:
-        """Go through the images whose label the model doubts most."""
+        """Open the review of the labels that may be wrong."""
         from fer_tui.dialogs.review import ReviewScreen
 
         run = self.run_shown
@@ -339,7 +353,7 @@ class InspectScreen(InspectWorkers):
             self.app.push_screen(ReviewScreen(run))
 
     def action_predict(self) -> None:
-        """Ask for an image and predict it."""
+        """Open the dialog that predicts an image file."""
         from fer_tui.dialogs.predict import PredictScreen
 
         run = self.run_shown

@@ -1,4 +1,4 @@
-"""What the Inspect screen says in words: of a run, of what it lacks, of the faces below."""
+"""Texts of the Inspect screen: the run's title, its empty states and the faces' title."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from fer_tui.widgets.run_names import short_name
 
 EMPTY = """No runs yet in {folder}/, so there is nothing to inspect.
 
-{train}: choose a model and start its training; when it is done its mistakes are shown here. The same by a command:
+{train}: choose a model and start training. Its mistakes appear here when it is done. Or run this command:
 
   fer-tui train --data PATH --model compact"""
-# What is to be said, by state, of a run that has no figures of its classes.
+# State -> text for a run without an evaluation.
 WITHOUT_FIGURES = {
-    "queued": "It waits in a queue. Its confusion matrix comes when it is done.\n\nRuns shows how it goes.",
-    "running": "It is under way: epoch {epoch} of {epochs}. Its confusion matrix comes when it is done.\n\n"
-    "Runs shows how it goes.",
-    "completed": "Its evaluation.json is missing or damaged.\n\n'fer-tui resume {name}' evaluates it anew.",
-    "stopped": "It was stopped before it was evaluated.\n\n'fer-tui resume {name}' goes on with it.",
-    "interrupted": "It was interrupted before it was evaluated.\n\n'fer-tui resume {name}' goes on with it.",
-    "failed": "It failed{message}\n\nIts log is in Runs; 'fer-tui resume {name}' tries again.",
-    "diverged": "It diverged before its first epoch was done{message}\n\nTrain it with a lower learning rate.",
+    "queued": "This run is queued. Its confusion matrix appears when it is done.\n\n"
+    "The Runs screen shows its progress.",
+    "running": "This run is in epoch {epoch} of {epochs}. Its confusion matrix appears when it is done.\n\n"
+    "The Runs screen shows its progress.",
+    "completed": "Its evaluation.json is missing or damaged.\n\nRun 'fer-tui resume {name}' to evaluate it again.",
+    "stopped": "This run was stopped before it was evaluated.\n\nRun 'fer-tui resume {name}' to resume it.",
+    "interrupted": "This run was interrupted before it was evaluated.\n\nRun 'fer-tui resume {name}' to resume it.",
+    "failed": "This run failed{message}\n\nThe Runs screen shows its log. Run 'fer-tui resume {name}' to try again.",
+    "diverged": "This run diverged before its first epoch was done{message}\n\nTrain it with a lower learning rate.",
 }
 
 
 def without_figures(run: RunSnapshot | None, folder: Path, train: str) -> str:
-    """What is to be seen of a run without a confusion matrix, or without any run, and what to do.
+    """Return the text that replaces the confusion matrix if the run, or any run, is missing it.
 
     Args:
-        run: the run, None where the folder has none.
-        folder: of the runs.
-        train: the tab of the mode that starts one.
+        run: the run; None if the folder has no runs.
+        folder: the folder of runs.
+        train: the label of the Train tab.
     """
     if run is None:
         return EMPTY.format(folder=escape_control(str(folder)), train=train)
@@ -49,7 +50,7 @@ def without_figures(run: RunSnapshot | None, folder: Path, train: str) -> str:
 
 
 def run_title(run: RunSnapshot) -> Text:
-    """A run and its figures in one line."""
+    """Return the run's name, model and metrics in one line."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{escape_control(short_name(run.name))}  {escape_control(run.model)}", style="bold").append(
         " ▾  ", style="dim"
@@ -63,10 +64,12 @@ def run_title(run: RunSnapshot) -> Text:
 
 
 def faces_title(cell: MatrixCell | None, found: int) -> str:
-    """What the faces below it are."""
+    """Return the title of the faces: how many there are and in which order."""
     if cell is None:
-        return f"{found:,} mistakes, the surest first" if found else "No mistakes: every image was told right"
-    label, said = cell
-    if label == said:
-        return f"{found:,} {label} told right, the least sure first" if found else f"No {label} was told right"
-    return f"{found:,} {label} taken for {said}, the surest first" if found else f"No {label} was taken for {said}"
+        return f"{found:,} mistakes, most confident first" if found else "No mistakes: every prediction is correct"
+    label, predicted = cell
+    if label == predicted:
+        return f"{found:,} {label} correct, least confident first" if found else f"No {label} image is correct"
+    if not found:
+        return f"No {label} image is predicted as {predicted}"
+    return f"{found:,} {label} predicted as {predicted}, most confident first"

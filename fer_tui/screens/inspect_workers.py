@@ -1,4 +1,4 @@
-"""What Inspect reads and computes in worker threads; messages are all that leaves them."""
+"""The Inspect screen's worker threads: they read and compute, and only post messages."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
 
 
 class InspectWorkers(ModeScreen):
-    """The part of the screen that works in threads."""
+    """Base class of the Inspect screen with its thread workers and their messages."""
 
     class ProblemFound(Message):
-        """What stood in the worker's way."""
+        """A problem stopped the worker or limits its result."""
 
         def __init__(self, job: int, text: str) -> None:
             super().__init__()
             self.job, self.text = job, text
 
     class PredictionsRead(Message):
-        """predictions.csv was read."""
+        """The worker has read predictions.csv."""
 
         def __init__(self, job: int, predictions: Sequence[Prediction]) -> None:
             super().__init__()
             self.job, self.predictions = job, predictions
 
     class DatasetRead(Message):
-        """The data set was found again; `predictions` are those of images that it still has."""
+        """The worker has read the run's data set; `predictions` lists only images that are still in it."""
 
         def __init__(self, job: int, dataset: Dataset, predictions: Sequence[Prediction]) -> None:
             super().__init__()
             self.job, self.dataset, self.predictions = job, dataset, predictions
 
     class FacesDecoded(Message):
-        """Faces can be shown, under heat or not; `unread` of them could not be read."""
+        """The worker has decoded faces, with or without heatmaps; `unreadable` counts the images that failed."""
 
         def __init__(self, view: int, faces: Sequence[Face], unreadable: int, *, has_heatmaps: bool = False) -> None:
             super().__init__()
             self.view, self.faces, self.unreadable, self.has_heatmaps = view, faces, unreadable, has_heatmaps
 
     class ExplanationFailed(Message):
-        """The model can't be asked where it looked."""
+        """The worker could not compute the heatmaps."""
 
         def __init__(self, view: int, text: str) -> None:
             super().__init__()
@@ -61,7 +61,7 @@ class InspectWorkers(ModeScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        # Messages of an older job are of another run, of an older view of other faces.
+        # Handlers ignore messages of an older job (another run) and of an older view (other faces).
         self.job = self.view = 0
 
     def _checked(self, is_wanted: Callable[[], bool]) -> Callable[[], None]:
@@ -86,10 +86,10 @@ class InspectWorkers(ModeScreen):
             self.post_message(self.DatasetRead(job, dataset, known))
             if len(known) < len(predictions):
                 gone = len(predictions) - len(known)
-                said = f"{gone:,} of {len(predictions):,} images are gone or in another class; they are left out."
+                said = f"{gone:,} of {len(predictions):,} images are missing or in another class and are left out."
                 self.post_message(self.ProblemFound(job, f"{dataset.root}: {said}"))
             elif has_changed(run, dataset, check):
-                said = "has changed since the run: its faces may not be those that the model saw."
+                said = "has changed since the run; the faces may differ from those that the model was evaluated on."
                 self.post_message(self.ProblemFound(job, f"{dataset.root} {said}"))
         except FerError as error:
             self.post_message(self.ProblemFound(job, str(error)))
@@ -99,7 +99,7 @@ class InspectWorkers(ModeScreen):
     def _decode(
         self, view: int, dataset: Dataset, predictions: Sequence[Prediction], run_to_explain: RunSnapshot | None
     ) -> None:
-        """Decode some faces and show them; then, of a run that is to be explained, what its model looked at."""
+        """Decode the faces and post them; then, given a run to explain, post them again with heatmaps."""
         check = self._checked(lambda: view == self.view)
         try:
             faces = decode_faces(predictions, dataset, check)

@@ -1,4 +1,4 @@
-"""What the screens of the modes have in common: the tabs above, the keys below, and following the runs."""
+"""Base classes of the modes' screens: tabs at the top, keys at the bottom, updates when the runs change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ModeScreen(Screen[None]):
-    """A mode's screen."""
+    """The screen of a mode: the mode's widgets between the tabs and the keys."""
 
     MODE = ""
 
@@ -28,59 +28,59 @@ class ModeScreen(Screen[None]):
 
     @property
     def fer(self) -> Workbench:
-        """The app, by its own type."""
+        """The app, typed as `Workbench`."""
         return cast("Workbench", self.app)
 
     @property
     def is_open(self) -> bool:
-        """Whether the app is in this mode, a dialog above the screen or not."""
+        """Whether the app is in this mode; a dialog may be open above the screen."""
         return self in self.app.screen_stack
 
     def on_mount(self) -> None:
-        """Paint anew in the colours of another theme."""
-        # Sent when its colours hold, unlike a watch of `theme`; to the screens of other modes and below a dialog too.
+        """Repaint when the theme changes."""
+        # Unlike a watch on `theme`, the signal comes after the colours changed. It reaches inactive screens too.
         self.app.theme_changed_signal.subscribe(self, lambda theme: self.repaint())
 
     def repaint(self) -> None:
-        """Show in the theme's colours what is coloured by the screen itself."""
+        """Draw again what the screen colours itself; called after the theme changed."""
 
     def compose(self) -> ComposeResult:
-        """Tabs, the mode's own part, keys."""
+        """Yield the tabs, the mode's widgets and the keys."""
         yield ModeTabs(self.MODE)
         yield from self.compose_mode()
         yield KeyLine()
 
     def compose_mode(self) -> ComposeResult:
-        """The mode's own part."""
+        """Yield the mode's widgets."""
         raise NotImplementedError
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
-        """Leave the styles as they are: where they changed meanwhile, the app has renewed them already.
+        """Skip the refresh of styles: the app has already refreshed those that changed.
 
-        Textual would apply every rule to every widget, which takes longer than all else that a switch does.
+        Textual would apply every rule to every widget, which takes longer than the rest of a mode switch.
         """
         event.refresh_styles = False
 
 
 class RunsModeScreen(ModeScreen):
-    """A mode's screen that shows the app's runs as they are."""
+    """The screen of a mode that shows the app's runs."""
 
     def on_mount(self) -> None:
-        """Follow the app's snapshots."""
+        """Watch the app's runs and marks."""
         self.watch(self.app, "runs", self.show_runs)
         self.watch(self.app, "marked", self.show_runs, init=False)
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
-        """Show what came while another mode was open."""
+        """Show what changed while another mode was open."""
         self.show_runs()
 
     def repaint(self) -> None:
-        """Show the runs in the theme's colours."""
+        """Draw the runs in the new theme's colours."""
         self.forget()
         self.show_runs()
 
     def show_runs(self) -> None:
-        """Render the app's snapshots, unless another mode is open: that is done on coming back."""
+        """Render the app's runs if this mode is open; `on_screen_resume` renders them later otherwise."""
         if self.fer.runs is not None and self.is_mounted and self.is_open:
             self.render_runs(self.fer.runs)
 
@@ -89,4 +89,4 @@ class RunsModeScreen(ModeScreen):
         raise NotImplementedError
 
     def forget(self) -> None:
-        """Have everything drawn anew at the next look: the colours changed."""
+        """Make the next `show_runs` draw everything again, because the colours changed."""

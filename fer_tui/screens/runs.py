@@ -1,4 +1,4 @@
-"""Every run and, beside the list, the chosen one live."""
+"""The Runs screen: the list of runs and live details of the chosen run."""
 
 from __future__ import annotations
 
@@ -31,43 +31,43 @@ if TYPE_CHECKING:
 
 EMPTY = """No runs yet in {folder}/.
 
-{train}: choose models and start their training; you then watch it here.
-No faces at hand?  {data}: the app draws some.
+{train}: choose models and start training, then watch the runs here.
+No data set yet?  {data}: draw a small one.
 
-A run that is started in another terminal appears here too:
+Runs that you start in another terminal appear here too:
 
   fer-tui train --data PATH --model compact"""
 
 
 class RunsScreen(RunsModeScreen):
-    """The list of runs and the chosen run."""
+    """The list of runs and the chosen run's details."""
 
     MODE = "runs"
     AUTO_FOCUS = "RunTable"
     BINDING_GROUP_TITLE = "Runs and the chosen run"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "slash", "filter", "Filter", key_display="/", id="runs.filter", tooltip="Show the runs that match words"
+            "slash", "filter", "Filter", key_display="/", id="runs.filter", tooltip="Show the runs that match all words"
         ),
-        Binding("escape", "clear_filter", "All", id="runs.clear_filter", tooltip="Show every run again"),
-        Binding("space", "mark", "Mark", id="runs.mark", tooltip="Mark the run for the comparison, or unmark it"),
-        # These four stand above the plot, and are clicked there.
+        Binding("escape", "clear_filter", "All", id="runs.clear_filter", tooltip="Close the filter and show all runs"),
+        Binding("space", "mark", "Mark", id="runs.mark", tooltip="Mark or unmark the run"),
+        # The plot's heading shows the next four keys, and a click there runs their actions.
         Binding("m", "metric", "Metric", show=False, id="runs.metric", tooltip="Plot the next metric"),
-        Binding("l", "log_axis", "Axis", show=False, id="runs.log_axis", tooltip="Logarithmic or linear axis"),
-        Binding("s", "smooth", "Smooth", show=False, id="runs.smooth", tooltip="Running mean or the figures"),
-        Binding("v", "split", "Split", show=False, id="runs.split", tooltip="Marked runs by validation or training"),
-        Binding("o", "output", "Output", id="runs.output", tooltip="The run's log, or its plot again"),
-        Binding("i", "inspect", "Inspect", id="runs.inspect", tooltip="Where the run is right and wrong"),
-        Binding("w", "warnings", "Warnings", show=False, id="runs.warnings", tooltip="What is wrong, or the plot"),
-        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Go on with the run, or train it further"),
-        Binding("x", "stop", "Stop", id="runs.stop", tooltip="Stop after this batch and keep the last epoch"),
+        Binding("l", "log_axis", "Axis", show=False, id="runs.log_axis", tooltip="Toggle the logarithmic axis"),
+        Binding("s", "smooth", "Smooth", show=False, id="runs.smooth", tooltip="Toggle the running mean"),
+        Binding("v", "split", "Split", show=False, id="runs.split", tooltip="Compare training or validation"),
+        Binding("o", "output", "Output", id="runs.output", tooltip="Show the run's log or plot"),
+        Binding("i", "inspect", "Inspect", id="runs.inspect", tooltip="Show the run's confusion matrix"),
+        Binding("w", "warnings", "Warnings", show=False, id="runs.warnings", tooltip="Show the run's warnings or plot"),
+        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Resume it or train it further"),
+        Binding("x", "stop", "Stop", id="runs.stop", tooltip="Stop after the current batch"),
         Binding(
             "delete", "delete", "Delete", key_display="del", id="runs.delete", tooltip="Delete the run's directory"
         ),
     ]
 
     def compose_mode(self) -> ComposeResult:
-        """The list, its filter, the chosen run, and what is said where there is none."""
+        """Yield the empty message, the filter, the list and the chosen run's details."""
         yield Static(id="empty", markup=False)
         with Horizontal(id="runs"):
             with Vertical(id="list"):
@@ -83,13 +83,13 @@ class RunsScreen(RunsModeScreen):
         self.slots: dict[str, int] = {}
 
     def on_mount(self) -> None:
-        """Follow the machine's load."""
+        """Hide the filter; watch the system load and the run to open."""
         self.query_one("#filter-line").display = False
         self.watch(self.app, "load", self._show_load)
         self.watch(self.app, "wanted_run", self.show_runs, init=False)
 
     def _open_wanted(self) -> None:
-        """Put the cursor on the run that was started or that the palette asks for, once it is known."""
+        """Move the cursor to `wanted_run`, set by a start or the palette, once the list has it."""
         name = self.fer.wanted_run
         if any(run.name == name for run in self.fer.runs or ()):
             self.fer.wanted_run = ""
@@ -97,7 +97,7 @@ class RunsScreen(RunsModeScreen):
             self.query_one(RunTable).choose(name)
 
     def render_runs(self, runs: tuple[RunSnapshot, ...]) -> None:
-        """Show the runs that the filter lets through, and the chosen one."""
+        """Show the runs that match the filter, and the chosen run's details."""
         words = self.query_one("#filter", Input).value
         found = [run for run in runs if matches(run, words)]
         self.slots = assign_slots(self.slots, self.fer.marked)
@@ -113,7 +113,7 @@ class RunsScreen(RunsModeScreen):
             self._open_wanted()
 
     def _marks(self) -> dict[str, tuple[str, str]]:
-        """Sign and colour of each marked run, as in the plot; those beyond its places share one."""
+        """Return each marked run's marker and colour in the plot; marked runs without a slot get a dot."""
         held = {name: (RUN_MARKERS[place], f"series-{place + 1}") for name, place in self.slots.items()}
         return {name: held.get(name, ("·", "accent")) for name in self.fer.marked}
 
@@ -139,18 +139,18 @@ class RunsScreen(RunsModeScreen):
 
     @property
     def chosen(self) -> RunSnapshot | None:
-        """The run that the cursor is on."""
+        """The run under the cursor; None if the list is empty."""
         name = self.query_one(RunTable).chosen
         return next((run for run in self.fer.runs or () if run.name == name), None)
 
     @property
     def tabs(self) -> RunTabs | None:
-        """The chosen run's plot, log and warnings; None for the moment until they are there."""
+        """The chosen run's plot, log and warnings; None until they are mounted."""
         return self.query_one(RunDetail).tabs
 
     @property
     def mounted_tabs(self) -> RunTabs:
-        """The tabs, for actions on them: none of these is done, or told of, before they are there."""
+        """The mounted tabs; `check_action` disables the actions that need them until then."""
         assert self.tabs is not None
         return self.tabs
 
@@ -159,13 +159,13 @@ class RunsScreen(RunsModeScreen):
         self.refresh_bindings()
 
     def show_log(self, run: Path, lines: list[str], *, is_new: bool) -> None:
-        """Take lines of a run's log."""
+        """Append lines to the log if the run is the chosen one."""
         chosen = self.chosen
         if self.is_mounted and chosen is not None and chosen.path == run:
             self.query_one(RunDetail).show_log(lines, is_new=is_new)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only what can be done with the chosen run is told of in the footer."""
+        """Enable the actions that apply to the chosen run."""
         if not self.is_mounted:
             return True
         chosen = self.chosen
@@ -217,27 +217,27 @@ class RunsScreen(RunsModeScreen):
         self.mounted_tabs.plot.next_metric()
 
     def action_log_axis(self) -> None:
-        """Change the axis."""
+        """Toggle the logarithmic axis."""
         self.mounted_tabs.plot.toggle_log()
 
     def action_smooth(self) -> None:
-        """Smooth the series, or not."""
+        """Toggle the running mean."""
         self.mounted_tabs.plot.toggle_smooth()
 
     def action_output(self) -> None:
-        """Show the log, or the plot again."""
+        """Show the log or, if it is shown, the plot."""
         self.mounted_tabs.toggle("log-pane")
 
     def action_warnings(self) -> None:
-        """Show what is wrong with the run, or the plot again."""
+        """Show the warnings or, if they are shown, the plot."""
         self.mounted_tabs.toggle("warnings-pane")
 
     def action_split(self) -> None:
-        """Compare the marked runs by their training figures, or by validation."""
+        """Toggle between the marked runs' training and validation metric."""
         self.mounted_tabs.plot.toggle_split()
 
     async def action_resume(self) -> None:
-        """Go on with the chosen run: a completed one on to more epochs, a diverged one at a lower rate."""
+        """Resume the chosen run; ask first for more epochs (completed) or a learning rate (diverged)."""
         run = self.chosen
         if run is None:
             return
@@ -265,19 +265,19 @@ class RunsScreen(RunsModeScreen):
             self.notify(escape_control(str(error)), severity="error", markup=False)
         else:
             if note:
-                self.notify(f"It {note}.", title=escape_control(run.name), markup=False)
+                self.notify(f"This run {note}.", title=escape_control(run.name), markup=False)
 
     @on(RunTable.Chosen)
     def _look_at(self, event: RunTable.Chosen) -> None:
         self.fer.inspected = event.name or self.fer.inspected
 
     def action_inspect(self) -> None:
-        """Open Inspect on the chosen run."""
+        """Open the Inspect screen for the chosen run."""
         if self.chosen:
             self.fer.inspect_run(self.chosen.name)
 
     def action_stop(self) -> None:
-        """Ask, then ask the run to stop."""
+        """Confirm, then request the run to stop."""
         run = self.chosen
         if run is None:
             return
@@ -289,15 +289,15 @@ class RunsScreen(RunsModeScreen):
                 except RunError as error:
                     self.notify(escape_control(str(error)), severity="error", markup=False)
                 else:
-                    self.notify("It stops after the batch under way.", title="Stop requested", markup=False)
+                    self.notify("The run stops after the current batch.", title="Stop requested", markup=False)
 
         question = (
-            f"Stop {escape_control(run.name)} after its batch?\nThe last whole epoch is kept; resume goes on from it."
+            f"Stop {escape_control(run.name)} after the current batch?\nYou can resume it from its last finished epoch."
         )
         self.app.push_screen(ConfirmScreen(question, "Stop"), answered)
 
     def action_delete(self) -> None:
-        """Ask, then delete the chosen run's directory."""
+        """Confirm, then delete the chosen run's directory."""
         run = self.chosen
         if run is None:
             return
@@ -305,11 +305,11 @@ class RunsScreen(RunsModeScreen):
         async def answered(yes: bool | None) -> None:
             if yes:
                 try:
-                    # It waits for a sign of life where another machine has the run's lock.
+                    # `delete_run` waits for a heartbeat if another host holds the run's lock.
                     await asyncio.to_thread(delete_run, run.path)
                 except RunError as error:
                     self.notify(escape_control(str(error)), severity="error", markup=False)
                 self.fer.poller.poll_now()
 
-        question = f"Delete {escape_control(run.name)} with its model and figures?\nThis can't be taken back."
+        question = f"Delete {escape_control(run.name)} with its model and metrics?\nThis cannot be undone."
         self.app.push_screen(ConfirmScreen(question, "Delete"), answered)

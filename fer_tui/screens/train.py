@@ -1,4 +1,4 @@
-"""Models and settings of the trainings to start."""
+"""The Train screen: choose models and settings, then start training."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from fer_tui.widgets.settings_form import ERROR_SIGN, SettingsForm, setting_labe
 
 
 class TrainScreen(ModeScreen):
-    """The models, the form of their settings, and the command that does the same."""
+    """The list of models, the form of settings and the equivalent command."""
 
     MODE = "train"
     AUTO_FOCUS = "ModelList"
     CSS_PATH = "train.tcss"
-    # Beside the list of models the form needs more columns than what other screens show side by side.
+    # The form beside the list of models needs more columns than the panes of other screens.
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]  # noqa: RUF012
     BINDING_GROUP_TITLE = "Training"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "start", "Start", id="train.start", tooltip="Train the chosen models, one after another"),
         Binding("e", "edit", "Settings", id="train.edit", tooltip="Go to the settings"),
-        Binding("r", "reset", "Reset", id="train.reset", tooltip="Leave every setting to the models' recipes again"),
-        Binding("c", "copy", "Copy", id="train.copy", tooltip="Copy the command that does the same"),
-        Binding("escape", "leave_field", "Models", id="train.leave", tooltip="Back to the list of models"),
+        Binding("r", "reset", "Reset", id="train.reset", tooltip="Reset every setting to the models' recipes"),
+        Binding("c", "copy", "Copy", id="train.copy", tooltip="Copy the equivalent command"),
+        Binding("escape", "leave_field", "Models", id="train.leave", tooltip="Focus the list of models"),
     ]
 
     class PaceMeasured(Message):
-        """The processor was tested."""
+        """The worker has measured the processor's speed."""
 
         def __init__(self, pace: estimate.Pace) -> None:
             super().__init__()
@@ -60,7 +60,7 @@ class TrainScreen(ModeScreen):
         self._is_stale = False
 
     def compose_mode(self) -> ComposeResult:
-        """The models, their settings, and what comes of them."""
+        """Yield the models, the settings, the command and the Start button."""
         with Container(id="train"):
             with Vertical(id="model-pane"):
                 yield ModelList(id="model-list")
@@ -74,23 +74,23 @@ class TrainScreen(ModeScreen):
             yield Button("Start", variant="primary", id="start", compact=True, tooltip="Train the chosen models")
 
     def on_mount(self) -> None:
-        """Follow what the figures depend on."""
+        """Watch the data set, the runs and the palette's model; then fill in the form."""
         self.watch(self.app, "counts", self.show_later)
         self.watch(self.app, "runs", self.show_later, init=False)
         self.watch(self.app, "wanted_model", self._take_wanted)
         self.call_after_refresh(self._begin)
 
     def repaint(self) -> None:
-        """Show what is wrong in the theme's colour."""
+        """Draw errors in the new theme's colours."""
         self.show_later()
 
     def _presets(self) -> list[Preset]:
-        """Ours and the user's; the user's take the place of ours with the same names."""
-        own = {name: Preset(name, "your own", values) for name, values in self.fer.settings.presets.items()}
+        """Return the built-in presets and the user's; the user's override built-in ones of the same name."""
+        own = {name: Preset(name, "yours", values) for name, values in self.fer.settings.presets.items()}
         return list({**PRESETS, **own}.values())
 
     def _begin(self) -> None:
-        """Begin with the form as it was at the last start, and over it with what the user's settings say."""
+        """Fill in the form as at the last start, overridden by the user's settings file."""
         left, wanted = self.fer.state_store.state.train, self.fer.settings.train
         self.form.set_values(
             {**{name: value for name, value in left.items() if isinstance(value, str | bool)}, **wanted}
@@ -100,12 +100,12 @@ class TrainScreen(ModeScreen):
             self.query_one(ModelList).choose(*([models] if isinstance(models, str) else models))
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
-        """Show what came while another mode was open."""
+        """Show what changed while another mode was open."""
         self.problem = ""
         self.show_later()
 
     def _take_wanted(self) -> None:
-        """Choose the model that the palette asks for."""
+        """Choose the model that was picked in the palette."""
         if self.fer.wanted_model:
             name, self.fer.wanted_model = self.fer.wanted_model, ""
             self.call_after_refresh(self._choose, name)
@@ -113,29 +113,29 @@ class TrainScreen(ModeScreen):
     def _choose(self, name: str) -> None:
         self.query_one(ModelList).choose(name)
 
-    # What is asked for
+    # The choices
 
     @property
     def form(self) -> SettingsForm:
-        """The settings."""
+        """The form of settings."""
         return self.query_one(SettingsForm)
 
     @property
     def data(self) -> Path | None:
-        """The open data set; None while none was read."""
+        """The open data set's path; None until a data set is read."""
         return self.fer.data if self.fer.counts else None
 
     @property
     def models(self) -> list[str]:
-        """The chosen models, else the one at the cursor: what the form is filled in for."""
+        """The chosen models or, without any, the model under the cursor; the form shows their recipe."""
         models = self.query_one(ModelList)
         return models.chosen or [models.at_cursor.name]
 
     def configs(self) -> list[TrainingConfig]:
-        """A config for every chosen model.
+        """Return a config for every chosen model.
 
         Raises:
-            ConfigError: a setting can't be so.
+            ConfigError: a setting is not valid.
         """
         return [self._config(name) for name in self.query_one(ModelList).chosen]
 
@@ -144,15 +144,15 @@ class TrainScreen(ModeScreen):
 
     @property
     def obstacle(self) -> str:
-        """What has to be done before a start; empty where nothing has."""
+        """What the user must do before starting; empty if nothing is missing."""
         chosen = self.query_one(ModelList).chosen
         if self.data is None:
             return f"open a data set first: {tab_label(self, 'data')}"
         if self.errors:
-            return f"{ERROR_SIGN} mend {', '.join(map(setting_label, self.errors))}"
-        return "" if chosen else "choose a model: space or a click on it"
+            return f"{ERROR_SIGN} fix: {', '.join(map(setting_label, self.errors))}"
+        return "" if chosen else "choose a model: press space or click it"
 
-    # What is shown
+    # Rendering
 
     @on(ModelList.Changed)
     @on(SettingsForm.Changed)
@@ -161,13 +161,13 @@ class TrainScreen(ModeScreen):
         self.show_later()
 
     def show_later(self) -> None:
-        """Show everything once what is being changed is changed."""
+        """Show everything after the next refresh, once for several changes."""
         if not self._is_stale:
             self._is_stale = True
             self.call_after_refresh(self.show)
 
     def show(self) -> None:
-        """Show what follows from the models and settings as they are."""
+        """Validate the settings and show what depends on them and on the chosen models."""
         self._is_stale = False
         if not self.is_mounted or not self.is_open:
             return
@@ -225,7 +225,7 @@ class TrainScreen(ModeScreen):
         else:
             line.update(escape_control(self.form.help_of(name)) if name else "")
 
-    # How long it takes
+    # Estimated time
 
     def _show_times(self) -> None:
         models = self.query_one(ModelList)
@@ -244,7 +244,7 @@ class TrainScreen(ModeScreen):
                 continue
             times[name] = estimate.approximate_duration(estimate.epoch_seconds(config, self.fer.counts, pace))
             if name == spec.name:
-                basis = f"About {times[name][1:]} an epoch, {pace.basis}."
+                basis = f"About {times[name][1:]} per epoch, {pace.basis}."
         models.show_times(times)
         self.query_one("#model-note", Static).update(f"{spec.source}\n{basis}".strip())
 
@@ -261,10 +261,10 @@ class TrainScreen(ModeScreen):
         self.measured = message.pace
         self.show_later()
 
-    # What can be done
+    # Actions
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only what can be done now is told of in the footer."""
+        """Enable the actions that are possible now."""
         if not self.is_mounted:
             return True
         if action == "start":
@@ -278,26 +278,26 @@ class TrainScreen(ModeScreen):
         return True
 
     def action_edit(self) -> None:
-        """Go to the first setting that is wrong, else to the first."""
+        """Focus the first invalid setting or, without one, the preset."""
         wrong = next(iter(self.errors), "preset")
         self.query_one(f"#set-{wrong}").focus()
 
     def action_reset(self) -> None:
-        """Leave every setting to the recipes."""
+        """Reset every setting to the models' recipes."""
         self.form.set_values({})
 
     def action_leave_field(self) -> None:
-        """Give the digits back to the modes."""
+        """Focus the list of models, so that digits switch modes again."""
         self.query_one(ModelList).focus()
 
     def action_copy(self) -> None:
-        """Copy the command."""
+        """Copy the equivalent command to the clipboard."""
         self.app.copy_to_clipboard(train_command(*(self._config(name) for name in self.models)))
-        self.notify("The command is in the clipboard, where the terminal allows it.", title="Copied", markup=False)
+        self.notify("The command is in the clipboard if the terminal supports it.", title="Copied", markup=False)
 
     @on(Button.Pressed, "#start")
     def action_start(self) -> None:
-        """Check the data set, queue the runs and show them."""
+        """Check the data set, queue the runs and open the Runs screen."""
         if self.check_action("start", ()):
             self.is_starting, self.problem = True, ""
             self._show_state()

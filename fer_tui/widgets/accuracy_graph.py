@@ -1,4 +1,4 @@
-"""The article's line graph, accuracy by model, with our runs beside its figures."""
+"""The article's line graph of accuracy by model, with our runs added."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from core.comparison.table import best_of_models, models_in_order
 from fer_tui.console.output import escape_control
 from fer_tui.widgets.line_plot import LinePlot, Series
 
-# Column, label, marker and colour of each line; filled signs are validation, hollow ones training.
+# Column, label, marker and colour of each line; filled markers are validation, hollow ones training.
 OURS = (("val_accuracy", "our validation", "●", "series-1"), ("train_accuracy", "our training", "○", "series-1"))
 ARTICLE = (
     ("val_accuracy", "article's validation", "■", "series-2"),
     ("train_accuracy", "article's training", "□", "series-2"),
 )
-AS_PUBLISHED = ("val_accuracy", "by the article's protocol", "▲", "series-3")
+AS_PUBLISHED = ("val_accuracy", "with the article's protocol", "▲", "series-3")
 LEAST_WIDTH = 10
 
 
 class AccuracyGraph(LinePlot):
-    """A point a model: the best of our runs, the article's figures, and what always giving one class scores."""
+    """Plot each model's best run, the article's figures and the majority baseline."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.rows: Sequence[Row] = ()
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Take the rows of the comparison."""
+        """Set the rows of the comparison."""
         self.rows = rows
         self.outdate()
 
     def series(self, models: Sequence[str]) -> list[Series]:
-        """The lines over these models, at 1, 2, 3...; those without a point are left out."""
+        """Return the series over these models, at x = 1, 2, 3, ...; omit series without points."""
         ours = [row for row in self.rows if not is_reference(row)]
         sound = best_of_models([row for row in ours if row["protocol"] != PUBLISHED_RUN])
         as_published = best_of_models([row for row in ours if row["protocol"] == PUBLISHED_RUN])
@@ -55,16 +55,16 @@ class AccuracyGraph(LinePlot):
         return [one for one in found if one.points]
 
     def draw(self) -> Content:
-        """What is drawn, its legend, and the plot."""
+        """Return the heading, the legend and the plot."""
         models = models_in_order(self.rows)
         series = self.series(models)
         if not series or self.size.width < 30 or self.size.height < 8:
-            return Content.styled("No figure to draw." if not series else "", "dim")
+            return Content.styled("No accuracy to plot." if not series else "", "dim")
         counted = {model: sum(row["model"] == model for row in self.rows if not is_reference(row)) for model in models}
-        of_several = ", the best run of each by validation" if max(counted.values()) > 1 else ""
+        of_several = ", best run of each by validation" if max(counted.values()) > 1 else ""
         heading = Content.styled(f"Accuracy by model{of_several}", "bold").truncate(self.size.width, ellipsis=True)
         lines = self.legend(series[::-1])
-        # A label of more than its share of the width would run into the next one.
+        # Truncate labels, so that they do not overlap.
         room = max(self.size.width // (len(models) + 1), LEAST_WIDTH) - 1
         labels = [Content(escape_control(model)).truncate(room, ellipsis=True).plain for model in models]
         every = max(1, -(-len(models) * (room + 1) // self.size.width))
@@ -80,6 +80,6 @@ class AccuracyGraph(LinePlot):
 
 
 def _baseline(row: Row, models: int) -> Series:
-    share = float(row["val_accuracy"] or 0)
-    label = f"{escape_control(str(row['model']))}, {share:.4f}"
-    return Series(label, [(1.0, share), (float(max(models, 2)), share)], "─", "foreground", sign="──")
+    accuracy = float(row["val_accuracy"] or 0)
+    label = f"{escape_control(str(row['model']))}, {accuracy:.4f}"
+    return Series(label, [(1.0, accuracy), (float(max(models, 2)), accuracy)], "─", "foreground", sign="──")

@@ -1,4 +1,4 @@
-"""Table cells of text from disk: nothing in them is markup, and nothing steers the terminal."""
+"""Table cells for text from disk: they escape control characters and ignore markup."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from fer_tui.console.output import escape_control
 
 
 class TableCell(Text):
-    """One line of a table cell; too long a text ends in an ellipsis.
+    """A table cell of one line; text that is too long ends in an ellipsis.
 
     Attributes:
-        order: what the cell's row is sorted by, where it is.
+        order: the sort key of the cell's row.
     """
 
     def __init__(self, text: str, style: str = "", *, right: bool = False, order: int | str = 0) -> None:
@@ -23,7 +23,7 @@ class TableCell(Text):
 
 
 def update_cells(table: DataTable[TableCell], key: str, columns: list[str], cells: list[TableCell]) -> None:
-    """Replace those cells of a row that changed."""
+    """Update the cells of a row that changed."""
     for column, cell in zip(columns, cells, strict=True):
         before = table.get_cell(key, column)
         if (before.plain, before.style) != (cell.plain, cell.style):

@@ -1,4 +1,4 @@
-"""A setting that is one of a few values, and one that is on or off; one widget each, since a form has many."""
+"""Controls for a setting with a few values and for a switch; each is one widget, because a form has many."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from fer_tui.widgets.menu import MenuScreen
 
 
 class Control(Static, can_focus=True):
-    """What has a value that enter, space or a click changes."""
+    """A control whose value changes on Enter, Space or a click."""
 
     class Changed(Message):
-        """It has another value."""
+        """The control's value changed."""
 
         def __init__(self, changed: Control) -> None:
             super().__init__()
@@ -28,48 +28,54 @@ class Control(Static, can_focus=True):
 
         @property
         def control(self) -> Control:
-            """The one that has."""
+            """The control that changed."""
             return self.changed
 
     def watch_value(self) -> None:
-        """Tell of it."""
+        """Post `Changed`."""
         self.post_message(self.Changed(self))
 
     def on_click(self) -> None:
-        """Change it."""
+        """Change the value."""
         self.action_change()
 
     def action_change(self) -> None:
-        """Change it, or ask what to."""
+        """Change the value or open a menu of values."""
         raise NotImplementedError
 
 
 class Choice(Control):
-    """A value of several, chosen from a menu."""
+    """A control whose value is chosen from a menu."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,space", "change", "Menu", id="form.menu", tooltip="Show what may be chosen"),
+        Binding("enter,space", "change", "Menu", id="form.menu", tooltip="Show the values to choose from"),
     ]
     value: reactive[str] = reactive("")
 
     def __init__(self, title: str, options: Sequence[tuple[str, str]], *, id: str) -> None:
-        """`title`: of the menu; `options`: a line and its value each, the first of which is chosen."""
+        """Store the menu's title and its options.
+
+        Args:
+            title: the menu's title.
+            options: (line, value) pairs; the first value is chosen at first.
+            id: the widget's id.
+        """
         super().__init__(id=id, markup=False)
         self.title, self._options = title, tuple(options)
         self.set_reactive(Choice.value, self._options[0][1])
 
     def set_options(self, options: Sequence[tuple[str, str]]) -> None:
-        """Offer these from now on; the value stays."""
+        """Replace the options; the value stays."""
         self._options = tuple(options)
         self.refresh()
 
     def render(self) -> VisualType:
-        """The line of the value, and a sign that there are more."""
+        """Render the value's line and the menu sign."""
         line = next((line for line, value in self._options if value == self.value), self.value)
         return f"{fit_to_width(escape_control(line), max(self.size.width - 2, 1))} ▾"
 
     def action_change(self) -> None:
-        """Ask for another value."""
+        """Open the menu."""
         self.app.push_screen(MenuScreen(self.title, self._options, self.value), self._take)
 
     def _take(self, value: str | None) -> None:
@@ -78,7 +84,7 @@ class Choice(Control):
 
 
 class Toggle(Control):
-    """A setting that is on or off."""
+    """A control that is on or off."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,space", "change", "On or off", id="form.toggle", tooltip="Turn it on or off"),
@@ -90,9 +96,9 @@ class Toggle(Control):
         self.set_reactive(Toggle.value, value)
 
     def render(self) -> VisualType:
-        """A sign and a word."""
+        """Render a check box and its state."""
         return "[x] on" if self.value else "[ ] off"
 
     def action_change(self) -> None:
-        """Turn it."""
+        """Toggle the value."""
         self.value = not self.value

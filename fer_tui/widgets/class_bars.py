@@ -1,4 +1,4 @@
-"""How many images each class has in each split, as bars with their numbers."""
+"""Bars and numbers of the images of each class in each split."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from textual.widget import Widget
 from fer_tui.console.output import escape_control
 
 LONGEST_NAME = 16
-# Not the full block, so that equal bars below each other stay bars.
+# The block is not of full height, so that bars of adjacent lines stay separate.
 BLOCK = "▆"
 
 
 class ClassBars(Widget):
-    """A line a class; every split has a column, all on one scale."""
+    """One line per class and one column per split, all on the same scale."""
 
     DEFAULT_CSS = "ClassBars { height: auto; width: 1fr; }"
 
@@ -28,7 +28,7 @@ class ClassBars(Widget):
         self.chosen: str | None = None
 
     def show(self, counts: Mapping[str, Mapping[str, int]], chosen: str | None) -> None:
-        """Take the counts, split -> class -> images, and the class that is looked at, None for all."""
+        """Set the counts (split -> class -> images) and the chosen class, None for all classes."""
         self.counts, self.chosen = counts, chosen
         self.refresh(layout=True)
 
@@ -38,11 +38,11 @@ class ClassBars(Widget):
         return list(dict.fromkeys(name for split in self.counts.values() for name in split))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """A line a class, one for the headings and one for the sums."""
+        """Return one line per class, plus the headings and the totals."""
         return len(self.class_names) + 2 if self.counts else 0
 
     def render(self) -> RenderResult:
-        """Draw the lines."""
+        """Render the lines."""
         if not self.counts:
             return Text("")
         names = {name: escape_control(name) for name in self.class_names}

@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of every class, as bars with their figures."""
+"""Bars and numbers of every class's precision, recall and F1."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEAN = "mean"
 
 
 class ClassReport(Widget):
-    """A line a class, and one for their means."""
+    """One line per class and one for the macro average."""
 
     DEFAULT_CSS = "ClassReport { height: auto; width: 1fr; }"
 
@@ -31,16 +31,16 @@ class ClassReport(Widget):
         self.chosen: frozenset[str] = frozenset()
 
     def show(self, figures: Sequence[ClassReportRow], chosen: frozenset[str]) -> None:
-        """Take the figures, and the classes that are looked at."""
+        """Set the metrics and the chosen classes."""
         self.figures, self.chosen = figures, chosen
         self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """A line a class, one for the headings and one for the means."""
+        """Return one line per class, plus the headings and the macro average."""
         return len(self.figures) + 2 if self.figures else 0
 
     def render(self) -> RenderResult:
-        """Draw the lines."""
+        """Render the lines."""
         if not self.figures:
             return Text("")
         rows = [*self.figures, macro_average(self.figures, MEAN)]

@@ -1,4 +1,4 @@
-"""The table that compares runs with each other, with baselines and with the article."""
+"""The table that compares runs, baselines and the article's models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fer_tui.textual_private import set_column_labels
 from fer_tui.widgets.cells import TableCell, update_cells
 from fer_tui.widgets.run_names import short_name
 
-# What decides stands first; the rest is a few keys to the right.
+# The most important columns come first.
 ORDER = ("model", *(c for c in ("val_accuracy", "val_loss", "val_macro_f1", "val_balanced_accuracy", "train_accuracy")))
 ORDER = (*ORDER, "epochs", "run", "warnings", *(c for c in COLUMNS if c not in (*ORDER, "epochs", "run", "warnings")))
 WIDTHS = {"model": 19, "run": 16, "warnings": 22, "params": 11, "val_images": 10, "augmentation": 8}
@@ -24,13 +24,13 @@ BEST = "★"
 
 
 def row_key(row: Row) -> str:
-    """What names a row: the run, or whose row it is and of which model."""
-    told = f"\n{row['model']}\n{';'.join(row['warnings'])}" if is_reference(row) else ""
-    return f"{row['run']}{told}"
+    """Return a row's unique key: the run or, for a reference row, its source, model and warnings."""
+    details = f"\n{row['model']}\n{';'.join(row['warnings'])}" if is_reference(row) else ""
+    return f"{row['run']}{details}"
 
 
 class ComparisonTable(DataTable[TableCell]):
-    """A row a run, baseline or article's row; updated in place."""
+    """One row per run, baseline and article model; rows are updated in place."""
 
     BINDING_GROUP_TITLE = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -45,7 +45,7 @@ class ComparisonTable(DataTable[TableCell]):
         self.descending = False
 
     def on_mount(self) -> None:
-        """Lay out the columns."""
+        """Add the columns."""
         for column in ORDER:
             self.add_column(
                 TableCell(""), key=column, width=WIDTHS.get(column, max(len(COLUMNS[column].heading) + 2, 9))
@@ -53,7 +53,7 @@ class ComparisonTable(DataTable[TableCell]):
         self._label()
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Take the rows in the order of `core.comparison.table.compare`."""
+        """Show the rows of `core.comparison.table.compare`, in the chosen order."""
         self.rows_shown = sort_rows(rows, self.sorted_by, descending=self.descending)
         best, colours = best_figures(rows), self.app.theme_variables
         wanted = {row_key(row) for row in self.rows_shown}
@@ -69,7 +69,7 @@ class ComparisonTable(DataTable[TableCell]):
         self.sort("model", key=lambda cell: cell.order)
 
     def sort_by(self, column: str) -> None:
-        """Sort by a column, the best first; by the same one again, the other way round; a third time, not at all."""
+        """Sort by a column, best first; a second call reverses the order, a third one removes it."""
         first = is_higher_better(column)
         if self.sorted_by != column:
             self.sorted_by, self.descending = column, first
@@ -80,7 +80,7 @@ class ComparisonTable(DataTable[TableCell]):
         self._label()
 
     def _label(self) -> None:
-        """Show in the headings what the rows are sorted by."""
+        """Mark the sorted column in the headings."""
         labels = {}
         for name in ORDER:
             arrow = (" ▼" if self.descending else " ▲") if name == self.sorted_by else ""
@@ -89,16 +89,16 @@ class ComparisonTable(DataTable[TableCell]):
 
     @property
     def chosen_column(self) -> str:
-        """The column that the cursor is in."""
+        """The name of the cursor's column."""
         return ORDER[self.cursor_column]
 
     @property
     def chosen_row(self) -> Row | None:
-        """The row that the cursor is in."""
+        """The cursor's row; None if the table is empty."""
         return self.rows_shown[self.cursor_row] if 0 <= self.cursor_row < len(self.rows_shown) else None
 
     def to_start(self) -> None:
-        """Put the cursor on the first cell."""
+        """Move the cursor to the first cell."""
         self.cursor_coordinate = Coordinate(0, 0)
 
 

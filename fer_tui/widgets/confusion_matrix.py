@@ -1,4 +1,4 @@
-"""A confusion matrix as a heat map that can be walked over: rows true, columns predicted."""
+"""A confusion matrix as a heat map with a cursor: rows are true classes, columns predicted ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from textual.strip import Strip
 from core.runs.predictions import most_confused_pair, row_normalized
 from fer_tui.console.output import escape_control
 
-CORNER = "true╲said"
+CORNER = "true╲pred"
 LONGEST_NAME = 12
 WIDEST_CELL = 10
 TALLEST_CELL = 3
@@ -26,32 +26,32 @@ NOTHING = "·"
 
 
 def fit_to_width(name: str, room: int) -> str:
-    """A name in so many cells, with an ellipsis where it is longer."""
+    """Return the name in `room` cells; a longer name ends in an ellipsis."""
     return set_cell_size(name if cell_len(name) <= room else set_cell_size(name, room - 1) + "…", room)
 
 
 def heading(name: str, room: int) -> str:
-    """A name as `fitted`, to the right, where the figures stand."""
+    """Return the name in `room` cells, aligned to the right like the numbers below it."""
     short = fit_to_width(name, min(cell_len(name), room - 1))
     return " " * (room - 1 - cell_len(short)) + short + " "
 
 
 class ConfusionMatrix(ScrollView, can_focus=True):
-    """The matrix; names stay in sight while it is scrolled. The colour is a count's share of its row."""
+    """The matrix; class names stay visible while it scrolls. A cell's colour is its fraction of the row."""
 
     BINDING_GROUP_TITLE = "Confusion matrix"
     DEFAULT_CSS = """
     ConfusionMatrix { height: auto; width: 1fr; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1, 0)", "Up", show=False, id="matrix.up", tooltip="The true class above"),
-        Binding("down,j", "move(1, 0)", "Down", show=False, id="matrix.down", tooltip="The true class below"),
-        Binding("left,h", "move(0, -1)", "Left", show=False, id="matrix.left", tooltip="The predicted class before"),
-        Binding("right,l", "move(0, 1)", "Right", show=False, id="matrix.right", tooltip="The predicted class after"),
+        Binding("up,k", "move(-1, 0)", "Up", show=False, id="matrix.up", tooltip="Previous true class"),
+        Binding("down,j", "move(1, 0)", "Down", show=False, id="matrix.down", tooltip="Next true class"),
+        Binding("left,h", "move(0, -1)", "Left", show=False, id="matrix.left", tooltip="Previous predicted class"),
+        Binding("right,l", "move(0, 1)", "Right", show=False, id="matrix.right", tooltip="Next predicted class"),
     ]
 
     class CellChosen(Message):
-        """The cursor went to another cell, row and column; None where it was taken away."""
+        """The cursor moved to another cell (row, column), or was removed (None)."""
 
         def __init__(self, cell: tuple[int, int] | None) -> None:
             super().__init__()
@@ -66,7 +66,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self._label_width = self._cell_width = self._cell_height = 1
 
     def show(self, classes: tuple[str, ...], matrix: tuple[tuple[int, ...], ...]) -> None:
-        """Take a matrix, square, images; the cursor goes away where the classes are others."""
+        """Set the classes and the square matrix of image counts; new classes remove the cursor."""
         if classes != self.classes_shown:
             self.cell = None
             self.scroll_to(0, 0, animate=False)
@@ -75,13 +75,13 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self.refresh(layout=True)
 
     def set_normalized(self, is_normalized: bool) -> None:
-        """Write shares of the row, in per cent, or counts."""
+        """Show percentages of the row, or counts."""
         self.is_normalized = is_normalized
         self._measure()
         self.refresh(layout=True)
 
     def choose(self, cell: tuple[int, int] | None) -> None:
-        """Put the cursor on a cell, or take it away."""
+        """Move the cursor to a cell, or remove it."""
         if cell == self.cell:
             return
         self.cell = cell
@@ -91,7 +91,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         self.post_message(self.CellChosen(cell))
 
     def action_move(self, down: int, right: int) -> None:
-        """Move the cursor; it begins on the commonest mistake."""
+        """Move the cursor; it starts at the most common mistake."""
         if not self.matrix:
             return
         if self.cell is None:
@@ -113,24 +113,24 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         if offset.y >= 1 and offset.x >= label and row < len(self.matrix) and column < len(self.matrix):
             self.choose((row, column))
 
-    # Layout: a line of names above, a column of names at the left, both fixed
+    # Layout: the line of names at the top and the column of names at the left do not scroll
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """The names' line and the rows."""
+        """Return the lines of the names and of the rows."""
         return 1 + len(self.matrix) * self._cell_lines if self.matrix else 0
 
     def on_resize(self) -> None:
-        """Fit the cells to the room."""
+        """Measure the cells again."""
         self._measure()
 
     @property
     def _cell_lines(self) -> int:
-        """Lines of a cell: as many as leave a line a class, and some, to what else there is; odd, to have a middle."""
+        """Lines per cell: TALLEST_CELL if the class report still fits below, else 1; both are odd, to centre text."""
         count = max(len(self.matrix), 1)
         return TALLEST_CELL if (self.app.size.height - 10 - count) // count >= TALLEST_CELL else 1
 
     def _measure(self) -> None:
-        """Columns of the names at the left, columns and lines of a cell, and what is scrolled."""
+        """Compute the width of the names, the size of a cell and the scrollable size."""
         count = max(len(self.matrix), 1)
         names = max((cell_len(escape_control(name)) for name in self.classes_shown), default=0)
         self._label_width = max(min(names, LONGEST_NAME), len(CORNER)) + 2
@@ -150,13 +150,13 @@ class ConfusionMatrix(ScrollView, can_focus=True):
 
     def _bring_into_sight(self, row: int, column: int) -> None:
         label, width, height = self._label_width, self._cell_width, self._cell_height
-        # What is covered by the fixed names counts as out of sight.
+        # A cell behind the fixed names is not visible.
         self.scroll_to_region(
             Region(column * width, row * height, label + width, 1 + height), animate=False, force=True
         )
 
     def render_line(self, y: int) -> Strip:
-        """One line."""
+        """Render one line."""
         if not self.matrix:
             return Strip.blank(self.size.width, self.rich_style)
         label, width, height = self._label_width, self._cell_width, self._cell_height
@@ -189,7 +189,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         is_chosen = self.cell == (row, column)
         text = self._text(row, column) if is_middle else ""
         inner = f"{text:>{width - 2}}"
-        # Brackets, since a colour alone is no cursor where there are no colours.
+        # Brackets mark the cursor in terminals without colours.
         words = f"[{inner}]" if is_chosen and is_middle else f" {inner} "
         return Segment(words, self._heat(row, column) + Style(bold=is_chosen or row == column, reverse=is_chosen))
 
@@ -200,7 +200,7 @@ class ConfusionMatrix(ScrollView, can_focus=True):
         if background.ansi is not None:
             return self.rich_style
         hue = Color.parse(colours["primary" if row == column else "series-validation"])
-        # The root lets small shares be seen: most mistakes are a few per cent.
+        # The exponent makes small fractions visible: most mistakes are a few per cent.
         heat = background.blend(hue, 0.85 * share**0.6 if share else 0)
         words = heat.get_contrast_text(1.0) if share else Color.parse(colours["foreground"]).blend(background, 0.5)
         return Style(color=words.rich_color, bgcolor=heat.rich_color)

@@ -1,4 +1,4 @@
-"""One line on what the machine is doing."""
+"""One line with the machine's load."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ GIB = 1024**3
 
 
 def format_gib(used: int, total: int) -> str:
-    """Memory as people read it."""
+    """Return used and total memory in GiB."""
     return f"{used / GIB:.1f}/{total / GIB:.1f} GiB"
 
 
 def describe_load(load: SystemLoad) -> str:
-    """Each GPU's load and memory, else that there is none and what the CPU does."""
+    """Return each GPU's load and memory; without a GPU, the CPU's load and the main memory."""
     if not load.gpus:
         return f"no GPU   CPU {load.cpu} %   memory {format_gib(load.used, load.total)}"
     if len(load.gpus) == 1:
@@ -36,17 +36,17 @@ def _percent(busy: int | None) -> str:
 
 
 class DeviceStrip(Static):
-    """The load of this machine, or that the run is on another one."""
+    """The load of this machine, or the name of the host that trains the run."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, markup=False)
 
     def show(self, run: RunSnapshot | None, load: SystemLoad | None) -> None:
-        """Take the chosen run and the newest sample."""
+        """Show the load for the chosen run."""
         host = run.status.get("host") if run else None
         if run is not None and host and host != socket.gethostname():
             verb = "ran" if run.state in FINAL_STATES else "runs"
-            text = f"{verb} on {escape_control(host)}, whose load is not seen from here"
+            text = f"{verb} on {escape_control(host)}; its load is not available here"
         else:
             text = describe_load(load) if load else ""
         if text != self.content:

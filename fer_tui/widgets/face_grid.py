@@ -1,4 +1,4 @@
-"""Faces drawn in half blocks: two pixels a cell, so that it works in any terminal with colours."""
+"""Faces drawn as half blocks, two pixels per cell, which any terminal with colours can show."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ GAP = 2
 
 @dataclass(frozen=True)
 class Face:
-    """An image with what is written below it."""
+    """An image with its label."""
 
     label: str
     image: Image
 
     def caption(self, room: int) -> str:
-        """The label in so many cells."""
+        """Return the text below the image, in `room` cells."""
         return set_cell_size(escape_control(self.label), room)
 
 
 class FaceGrid(Widget, can_focus=False):
-    """As many faces as have room, each with its class."""
+    """A grid of as many faces as fit, each with its caption."""
 
     DEFAULT_CSS = "FaceGrid { width: 1fr; height: 1fr; }"
 
@@ -46,19 +46,19 @@ class FaceGrid(Widget, can_focus=False):
         self._drawn: tuple[object, list[Strip]] = (None, [])
 
     def show(self, faces: Sequence[Face]) -> None:
-        """Take the faces."""
+        """Set the faces."""
         self.faces = faces
         self._drawn = (None, [])
         self.refresh()
 
     @property
     def shown(self) -> int:
-        """How many of the faces have room."""
+        """The number of faces that fit."""
         _, across, down = self._layout()
         return min(len(self.faces), across * down)
 
     def render_line(self, y: int) -> Strip:
-        """One line of the grid."""
+        """Render one line of the grid."""
         wanted = (id(self.faces), self.size, self.rich_style)
         if self._drawn[0] != wanted:
             self._drawn = (wanted, self._draw())
@@ -67,7 +67,7 @@ class FaceGrid(Widget, can_focus=False):
         return line.adjust_cell_length(self.size.width, self.rich_style)
 
     def _layout(self) -> tuple[int, int, int]:
-        """Lines of a face, faces across, faces down."""
+        """Return the lines per face, the faces per row and the number of rows."""
         width, height = self.size
         across = max(-(-width // (2 * LARGEST + GAP)), 1)
         down = max(-(-height // (LARGEST + 1)), 1)
@@ -89,10 +89,10 @@ class FaceGrid(Widget, can_focus=False):
 
 
 def half_blocks(image: Image, lines: int) -> list[list[Segment]]:
-    """An image as lines of cells, twice as many across, each an upper and a lower pixel; its shape is kept.
+    """Draw an image in `lines` lines of 2 x `lines` cells, two pixels per cell; keep its aspect ratio.
 
     Args:
-        image: of any size, mode L or RGB.
+        image: an image of any size, mode L or RGB.
         lines: the height in cells.
     """
     from PIL import Image as Images

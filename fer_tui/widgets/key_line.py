@@ -1,4 +1,4 @@
-"""What can be done here, with its keys: the last line of a screen."""
+"""The footer: the last line of a screen with its keys."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from textual.widget import Widget
 
 @dataclass(frozen=True)
 class FooterKey:
-    """A key as the line has it.
+    """A key in the footer.
 
     Attributes:
-        key: as Textual names it.
-        shown: as people know it.
-        title: what it does, in a word or two.
-        tooltip: what it does, in a sentence.
-        is_enabled: whether it can be done now.
+        key: Textual's name of the key.
+        shown: the displayed key.
+        title: the action in one or two words.
+        tooltip: a sentence about the action.
+        is_enabled: whether the action is possible now.
     """
 
     key: str
@@ -33,15 +33,15 @@ class FooterKey:
 
     @property
     def width(self) -> int:
-        """Columns, the spaces around included."""
+        """The width in cells, including the spaces around."""
         return Content(f" {self.shown} {self.title} ").cell_length
 
 
 class KeyLine(Widget):
-    """The screen's keys in one widget, each of which a click presses.
+    """The screen's keys in one widget; a click on a key presses it.
 
-    Textual's Footer mounts a widget a key, and mounts them all anew whenever the focus moves: a third of what a switch
-    between two modes took, and a click in that moment was lost.
+    Textual's Footer has one widget per key and mounts all of them again whenever the focus moves. That took a third
+    of the time of a mode switch, and a click in that moment was lost.
     """
 
     ALLOW_SELECT = False
@@ -51,11 +51,11 @@ class KeyLine(Widget):
     hovered: reactive[FooterKey | None] = reactive[FooterKey | None](None)
 
     def on_mount(self) -> None:
-        """Follow what can be done."""
+        """Subscribe to changes of the bindings."""
         self.screen.bindings_updated_signal.subscribe(self, self._take)
 
     def _take(self, screen: Screen[object]) -> None:
-        # A terminal without the focus takes it from every widget, which changes nothing of what can be done.
+        # A terminal that loses the focus blurs every widget, but the possible actions stay the same.
         if self.app.app_focus and self.is_attached:
             shown = [binding for binding in screen.active_bindings.values() if binding.binding.show]
             first = {each.binding.action: each for each in reversed(shown)}
@@ -72,7 +72,7 @@ class KeyLine(Widget):
             )
 
     def fitting(self) -> list[tuple[int, FooterKey]]:
-        """The keys that there is room for, each with its first column."""
+        """Return the keys that fit, each with its first column."""
         column, placed = 0, []
         for key in self.keys:
             if column + key.width > self.size.width:
@@ -82,7 +82,7 @@ class KeyLine(Widget):
         return placed
 
     def render(self) -> Content:
-        """The keys with their titles."""
+        """Render the keys with their titles."""
         parts: list[Content] = []
         for _, key in self.fitting():
             part = Content.assemble(
@@ -98,16 +98,16 @@ class KeyLine(Widget):
         return next((key for start, key in self.fitting() if start <= column < start + key.width), None)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Tell what a click would do."""
+        """Highlight the key under the mouse and show its tooltip."""
         self.hovered = self._at(event.x)
         self.tooltip = self.hovered.tooltip if self.hovered else None
 
     def on_leave(self) -> None:
-        """No click would come here."""
+        """Remove the highlight."""
         self.hovered = None
 
     def on_click(self, event: events.Click) -> None:
-        """Press the key; one that can't be pressed now does nothing, as on the keyboard."""
+        """Press the key under the mouse; a disabled key does nothing, as on the keyboard."""
         key = self._at(event.x)
         if key is not None:
             self.app.simulate_key(key.key)

@@ -1,4 +1,4 @@
-"""Series over a common axis, with their legend; the one place that knows plotext."""
+"""Plots of series with a legend; only this module uses plotext."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ GAP = Content("  ")
 
 @dataclass(frozen=True)
 class Series:
-    """What is drawn under one name.
+    """One line of a plot.
 
     Attributes:
-        label: its name, fit to be shown.
-        points: (x, y) in the order in which they are joined.
-        marker: plotext's name of what its points are drawn with; tells series apart without colour.
+        label: the name in the legend, with control characters already escaped.
+        points: (x, y) pairs in drawing order.
+        marker: plotext's marker name; series differ in it, so that they can be read without colour.
         colour: a theme variable.
-        sign: how the marker looks in the legend.
-        joined: whether lines join the points.
+        sign: the marker in the legend; `marker` if empty.
+        joined: whether lines connect the points.
     """
 
     label: str
@@ -38,7 +38,7 @@ class Series:
 
 
 class LinePlot(PlotextPlot):
-    """A plot that is drawn again only when what it shows, its size or the theme changed."""
+    """A plot that is drawn again only if its content, its size or the theme changed."""
 
     DEFAULT_CSS = """
     LinePlot {
@@ -55,26 +55,26 @@ class LinePlot(PlotextPlot):
         self._drawn: tuple[object, Content] | None = None
 
     def on_mount(self) -> None:
-        """Draw anew in the colours of another theme, once they hold."""
+        """Draw again after the theme's colours changed."""
         self.app.theme_changed_signal.subscribe(self, lambda theme: self.outdate())
 
     def outdate(self) -> None:
-        """Have it drawn again: what it shows changed."""
+        """Draw the plot again, because its content changed."""
         self._drawn = None
         self.refresh()
 
     def render(self) -> Content:
-        """The picture, drawn now or before."""
+        """Render the cached drawing, or draw it."""
         if self._drawn is None or self._drawn[0] != self.size:
             self._drawn = self.size, self.draw()
         return self._drawn[1]
 
     def draw(self) -> Content:
-        """Legend and plot, or why there is none."""
+        """Return the legend and the plot, or a text if there is nothing to plot."""
         raise NotImplementedError
 
     def legend(self, series: Sequence[Series]) -> list[Content]:
-        """Sign and name of each series in its colour, in as few lines as they need."""
+        """Return the legend, each series in its colour, in as few lines as possible."""
         colours = self.app.theme_variables
         lines: list[Content] = []
         for one in series:
@@ -95,15 +95,15 @@ class LinePlot(PlotextPlot):
         ticks: Sequence[float] | None = None,
         tick_labels: Sequence[str] | None = None,
     ) -> Content:
-        """Axes and series.
+        """Return the axes and the series.
 
         Args:
-            series: later ones are drawn over earlier ones.
-            height: lines that there is room for.
-            log: whether the axis of the figures is logarithmic.
-            least: where that axis begins; at the least figure, if not given.
-            ticks: where the lower axis is labelled; where plotext likes it to be, if not given.
-            tick_labels: what stands there, if not the numbers.
+            series: the series; later ones are drawn over earlier ones.
+            height: the plot's height in lines.
+            log: whether the y axis is logarithmic.
+            least: the lower limit of the y axis; by default the smallest value.
+            ticks: the positions of the labels on the x axis; by default plotext chooses them.
+            tick_labels: the labels at `ticks`; by default the numbers.
         """
         plot, variables = self.plt, self.app.theme_variables
         plot.clear_figure()

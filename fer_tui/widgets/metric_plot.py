@@ -1,4 +1,4 @@
-"""A metric over the epochs: train against validation of one run, or the marked runs beside each other."""
+"""Plots of a metric over epochs: train and validation of one run, or several marked runs."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from fer_tui.widgets.overlay import RUN_MARKERS, OverlaidRun
 from fer_tui.widgets.run_names import run_digits
 
 SMOOTHING = 0.6
-# Dots and blocks are told apart without colour; many fonts have no braille.
+# Dots and blocks differ without colour; many fonts lack braille characters.
 MARKERS = {"train": "•", "validation": "hd"}
 SIGNS = {"train": "••", "validation": "▀▀"}
 KEPT = "◆"
-# From so many lines on there is room for a legend of several.
+# The height in lines from which a legend may take several lines.
 TALL = 20
 MODEL = 16
 
 
 @dataclass(frozen=True)
 class View:
-    """How the histories are looked at.
+    """The options of the plot.
 
     Attributes:
         metric: one of core.runs.history.METRICS.
-        log: whether the axis of the figures is logarithmic.
-        smooth: whether a running mean is drawn in place of the figures.
-        train: whether runs are compared by their training figures, not by validation.
+        log: whether the y axis is logarithmic.
+        smooth: whether the plot shows a running mean instead of the values.
+        train: whether marked runs are compared by their training metric instead of validation.
     """
 
     metric: str = "loss"
@@ -44,7 +44,7 @@ class View:
 
 
 class MetricPlot(LinePlot):
-    """The plot of the chosen run or of the marked ones."""
+    """The plot of the chosen run or of the marked runs."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -56,13 +56,13 @@ class MetricPlot(LinePlot):
         self._shown: tuple[object, ...] = ()
 
     def show(self, history: Epochs, kept: float | None, overlaid: Sequence[OverlaidRun] = (), beyond: int = 0) -> None:
-        """Take what is to be drawn.
+        """Set the histories to plot.
 
         Args:
-            history: the chosen run's.
-            kept: the number of its kept epoch.
-            overlaid: the marked runs; two or more are drawn in place of the chosen one.
-            beyond: how many more are marked than there are places.
+            history: the chosen run's history.
+            kept: the number of the chosen run's kept epoch.
+            overlaid: the marked runs; two or more of them replace the chosen run.
+            beyond: the number of marked runs without a slot in the plot.
         """
         self.history, self.kept = history, kept
         self.overlaid, self.beyond = (tuple(overlaid), beyond) if len(overlaid) > 1 else ((), 0)
@@ -72,26 +72,26 @@ class MetricPlot(LinePlot):
             self.outdate()
 
     def _subject(self) -> tuple[object, ...]:
-        """What is drawn; histories by identity, since one that did not change stays the same object."""
+        """Return what identifies the drawing; an unchanged history stays the same object."""
         if self.overlaid:
             return self.beyond, *((one.name, one.slot, id(one.history)) for one in self.overlaid)
         return id(self.history), self.kept
 
     def next_metric(self) -> None:
-        """Look at the next metric."""
+        """Plot the next metric."""
         following = METRICS[(METRICS.index(self.view.metric) + 1) % len(METRICS)]
         self._look(replace(self.view, metric=following))
 
     def toggle_log(self) -> None:
-        """Change between a linear and a logarithmic axis."""
+        """Toggle the logarithmic axis."""
         self._look(replace(self.view, log=not self.view.log))
 
     def toggle_smooth(self) -> None:
-        """Change between the figures and their running mean."""
+        """Toggle the running mean."""
         self._look(replace(self.view, smooth=not self.view.smooth))
 
     def toggle_split(self) -> None:
-        """Change between comparing by validation and by training figures."""
+        """Toggle between the marked runs' training and validation metric."""
         self._look(replace(self.view, train=not self.view.train))
 
     def _look(self, view: View) -> None:
@@ -100,11 +100,11 @@ class MetricPlot(LinePlot):
 
     @property
     def column(self) -> str:
-        """The column of the history by which runs are compared."""
+        """The history's column that compares the marked runs."""
         return self.view.metric if self.view.train else f"val_{self.view.metric}"
 
     def series(self) -> list[Series]:
-        """What is drawn, as it is drawn; a series without any point is left out."""
+        """Return the series to plot, smoothed and downsampled; omit series without points."""
         if self.overlaid:
             names = legend_names(self.overlaid, *self.size)
             found = [
@@ -131,12 +131,12 @@ class MetricPlot(LinePlot):
         return downsample(points, max(self.size.width, 10), self.kept)
 
     def draw(self) -> Content:
-        """How it is looked at, which series there are, and the plot."""
+        """Return the heading, the legend and the plot."""
         series = self.series()
         if not series or self.size.width < 20 or self.size.height < 6:
             has_epochs = self.history or any(one.history for one in self.overlaid)
-            none = f"no figure of {self.column if self.overlaid else self.view.metric} to draw"
-            return Content.styled((none if not series else "") if has_epochs else "No epoch is done yet.", "dim")
+            none = f"No values of {self.column if self.overlaid else self.view.metric} to plot."
+            return Content.styled((none if not series else "") if has_epochs else "No finished epoch yet.", "dim")
         heading, legend = self.heading(), self.legend(series)
         if self.beyond:
             more = Content.styled(f"and {self.beyond} more", "dim")
@@ -145,7 +145,7 @@ class MetricPlot(LinePlot):
             else:
                 legend.append(more)
         head = [heading, *legend]
-        # One line where there is room, so that a small terminal has a larger plot.
+        # Put heading and legend on one line if they fit: the plot gets larger in a small terminal.
         if len(legend) == 1 and heading.cell_length + 3 + legend[0].cell_length <= self.size.width:
             head = [heading + Content("   ") + legend[0]]
         ticks = epoch_ticks(series, self.size.width)
@@ -153,7 +153,7 @@ class MetricPlot(LinePlot):
         return Content("\n").join([*head, plot])
 
     def heading(self) -> Content:
-        """How it is looked at; each word changes at its key or a click."""
+        """Return the options; the shown key or a click on the word changes an option."""
         view = self.view
         words = {
             "metric": view.metric,
@@ -172,7 +172,7 @@ class MetricPlot(LinePlot):
 
 
 def legend_names(overlaid: Sequence[OverlaidRun], width: int, height: int) -> list[str]:
-    """Model and digits; the digits alone, which the list of runs shows too, where that would take more than a line."""
+    """Return the runs' names in the legend: model and hex digits, or only the digits if a low plot lacks room."""
     short = [escape_control(run_digits(one.name)) for one in overlaid]
     full = [f"{_cut(escape_control(one.model), MODEL)} {digits}" for one, digits in zip(overlaid, short, strict=True)]
     room = width - len("●   ") * len(overlaid) + len(GAP)
@@ -188,7 +188,7 @@ def _cut(text: str, cells: int) -> str:
 
 
 def smoothed(points: Points) -> Points:
-    """The exponential mean of the figures, without the bias towards the first."""
+    """Return the exponential moving average, corrected for the bias towards its start."""
     made: list[tuple[float, float]] = []
     mean = weight = 0.0
     for epoch, figure in points:
@@ -199,7 +199,7 @@ def smoothed(points: Points) -> Points:
 
 
 def downsample(points: Points, most: int, kept: float | None = None) -> Points:
-    """At most so many points, evenly, the first, the last and the kept epoch's among them."""
+    """Return at most `most` evenly spaced points, including the first, the last and the kept epoch's."""
     if len(points) <= most:
         return points
     places = {round(place * (len(points) - 1) / (most - 1)) for place in range(most)}
@@ -210,9 +210,9 @@ def downsample(points: Points, most: int, kept: float | None = None) -> Points:
 
 
 def epoch_ticks(series: Sequence[Series], width: int) -> list[float]:
-    """Whole epochs, as many as have room."""
+    """Return whole epochs for the x axis, as many as fit."""
     epochs = [epoch for one in series for epoch, _ in one.points]
     first, last = int(min(epochs)), int(max(epochs))
     step = max(1, math.ceil((last - first) / max(width // 10, 2)))
-    # The last but one makes room for the last.
+    # Omit a tick that is too close to the last one.
     return [*(tick for tick in range(first, last, step) if last - tick >= step / 2), last]

@@ -1,4 +1,4 @@
-"""The tabs of the modes, each with its key."""
+"""The tabs of the modes, with their keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fer_tui.key_labels import key_label
 
 
 class ModeTab(Static):
-    """A mode's key and title; a click switches to it."""
+    """The key and title of a mode; a click switches to the mode."""
 
     def __init__(self, mode: str, key: str, title: str, *, is_current: bool) -> None:
         super().__init__(
@@ -25,26 +25,26 @@ class ModeTab(Static):
 
 
 class ActionLink(Static):
-    """An action of the app, by mouse too."""
+    """The key and title of an action; a click runs the action."""
 
     def __init__(self, key: str, title: str, action: str) -> None:
         super().__init__(Content.assemble((key, "bold $primary"), f" {title}"))
         self.action = action
 
     async def on_click(self) -> None:
-        """Do it."""
+        """Run the action."""
         await self.app.run_action(self.action)
 
 
 class ModeTabs(Horizontal):
-    """The app's name and a tab a mode."""
+    """The app's name, a tab per mode, and links to help and quit."""
 
     def __init__(self, current: str) -> None:
         super().__init__()
         self.current = current
 
     def compose(self) -> ComposeResult:
-        """The name, then the tabs."""
+        """Yield the name, the tabs and the links."""
         from fer_tui.modes import SHOWN_MODES
 
         yield Static("fer-tui", id="name")

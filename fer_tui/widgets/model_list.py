@@ -1,4 +1,4 @@
-"""The list of models, several of which can be chosen."""
+"""The list of models; several can be chosen."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fer_tui.widgets.cells import TableCell, update_cells
 
 COLUMNS = {"mark": ("   ", 3), "model": ("model", 13), "title": ("title", 27), "weights": ("weights", 7)} | {
     "input": ("input", 8),
-    "epoch": ("an epoch", 8),
+    "epoch": ("epoch", 8),
 }
 RIGHT = ("weights", "input", "epoch")
 
 
 class ModelList(DataTable[TableCell]):
-    """A row a model; a sign marks those that are chosen."""
+    """One row per model; a check mark shows the chosen models."""
 
     BINDING_GROUP_TITLE = "Models"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -31,14 +31,14 @@ class ModelList(DataTable[TableCell]):
             "Choose",
             key_display="space",
             id="train.choose",
-            tooltip="Choose the model, or leave it out",
+            tooltip="Select or deselect the model",
         ),
-        Binding("j", "cursor_down", "Next", show=False, id="model_list.down", tooltip="One model down"),
-        Binding("k", "cursor_up", "Previous", show=False, id="model_list.up", tooltip="One model up"),
+        Binding("j", "cursor_down", "Next", show=False, id="model_list.down", tooltip="Next model"),
+        Binding("k", "cursor_up", "Previous", show=False, id="model_list.up", tooltip="Previous model"),
     ]
 
     class Changed(Message):
-        """Other models are chosen, or the cursor is on another one."""
+        """The choice of models changed, or the cursor moved to another model."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=False)
@@ -46,7 +46,7 @@ class ModelList(DataTable[TableCell]):
         self._times: Mapping[str, str] = {}
 
     def on_mount(self) -> None:
-        """A row a model, in the registry's order."""
+        """Add one row per model, in the registry's order."""
         for key, (title, width) in COLUMNS.items():
             self.add_column(TableCell(title, right=key in RIGHT), key=key, width=width)
         for spec in MODELS.values():
@@ -54,23 +54,23 @@ class ModelList(DataTable[TableCell]):
 
     @property
     def chosen(self) -> list[str]:
-        """Names of the chosen models, in the order of the list."""
+        """The names of the chosen models, in the list's order."""
         return [name for name in MODELS if name in self._chosen]
 
     @property
     def at_cursor(self) -> ModelSpec:
-        """The model that the cursor is on."""
+        """The model under the cursor."""
         return list(MODELS.values())[self.cursor_row]
 
     def choose(self, *names: str) -> None:
-        """Choose these models and no others, and put the cursor on the first; names of no model are passed over."""
+        """Choose only these models and move the cursor to the first; ignore unknown names."""
         self._chosen = {name for name in names if name in MODELS}
         if self._chosen:
             self.move_cursor(row=list(MODELS).index(self.chosen[0]))
         self._show()
 
     def show_times(self, times: Mapping[str, str]) -> None:
-        """Take how long an epoch of each model is thought to last."""
+        """Show the estimated time per epoch of each model."""
         self._times = times
         self._show_cells()
 
@@ -81,7 +81,7 @@ class ModelList(DataTable[TableCell]):
         self._show()
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the model or leave it out at the first click, where the table would but move the cursor."""
+        """Toggle the model on the first click; a DataTable would only move the cursor."""
         row = event.style.meta.get("row", -1)
         if self.is_valid_row_index(row):
             event.prevent_default()
@@ -116,6 +116,6 @@ class ModelList(DataTable[TableCell]):
 
 
 def _in_thousands(count: int) -> str:
-    """A number of weights in three digits: 572 k, 1.73 M, 173 M."""
+    """Return a number of weights in three digits, such as 572 k, 1.73 M or 173 M."""
     amount, unit = (count / 1e6, "M") if count >= 999_500 else (count / 1e3, "k")
     return f"{amount:.{0 if amount >= 99.95 else 1 if amount >= 9.995 else 2}f} {unit}"

@@ -1,4 +1,4 @@
-"""The marked runs in the common plot, each with its place: a marker and a colour."""
+"""The marked runs in the common plot; each has a slot with a marker and a colour."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class OverlaidRun:
     """A marked run in the common plot.
 
     Attributes:
-        name: the run's.
-        model: its model's.
-        place: which of the markers and colours it has, from 0.
-        history: its epochs.
+        name: the run's name.
+        model: the model's name.
+        slot: the index of the run's marker and colour, from 0.
+        history: the run's epochs.
     """
 
     name: str
@@ -29,7 +29,10 @@ class OverlaidRun:
 
 
 def assign_slots(places: Mapping[str, int], marked: Collection[str]) -> dict[str, int]:
-    """A place for each marked run: who has one keeps it, the others get what is free, by name, while any is."""
+    """Return each marked run's slot: runs keep theirs, new runs get the free slots in the order of their names.
+
+    Runs that find no free slot are missing from the result.
+    """
     held = {name: place for name, place in places.items() if name in marked}
     free = [place for place in range(SERIES) if place not in held.values()]
     return held | dict(zip(sorted(set(marked) - set(held)), free, strict=False))

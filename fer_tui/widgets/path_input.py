@@ -1,4 +1,4 @@
-"""A text field for paths; Tab completes."""
+"""A text field for paths with Tab completion."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from fer_tui.widgets.safe_input import SafeInput
 
 
 class PathInput(SafeInput):
-    """A path, completed from disk."""
+    """A text field that completes paths from disk."""
 
     BINDING_GROUP_TITLE = "Path"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "Complete", id="path.complete", tooltip="Take the suggested name, else go on"),
+        Binding(
+            "tab", "complete", "Complete", id="path.complete", tooltip="Accept the suggested path, or move the focus"
+        ),
     ]
 
     def __init__(self, value: str = "", *, id: str, placeholder: str = "", folders_only: bool = False) -> None:
@@ -26,7 +28,7 @@ class PathInput(SafeInput):
         )
 
     def on_focus(self) -> None:
-        """Suggest at once how what stands there already may go on; the focus takes an earlier suggestion away."""
+        """Suggest a completion at once, because the focus clears an earlier suggestion."""
         if self.suggester is not None and self.value:
             self.run_worker(self._suggest(self.suggester, self.value))
 
@@ -36,7 +38,7 @@ class PathInput(SafeInput):
             self.post_message(SuggestionReady(value, suggestion))
 
     def action_complete(self) -> None:
-        """Take the suggestion; where there is none, or nothing is missing, Tab does what it does elsewhere."""
+        """Accept the suggestion; without one, focus the next widget, as Tab usually does."""
         before = self.value
         if self.cursor_at_end:
             self.action_cursor_right()

@@ -1,4 +1,4 @@
-"""Completion of paths as they are typed."""
+"""Completion of typed paths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOOKED_AT = 5_000
 
 
 def complete(typed: str, *, folders_only: bool = False) -> str | None:
-    """The typed path, gone on to the first name, in alphabetical order, that begins so; None where none does."""
+    """Return the first path, in alphabetical order, that starts with the typed text; None if there is none."""
     if not typed:
         return None
     head, slash, start = typed.rpartition("/")
@@ -32,12 +32,12 @@ def complete(typed: str, *, folders_only: bool = False) -> str | None:
 
 
 class PathSuggester(Suggester):
-    """Suggests the first path that begins with what is typed; looked up beside the event loop."""
+    """Suggest the first path that starts with the typed text; a thread reads the disk."""
 
     def __init__(self, *, folders_only: bool = False) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
         self.folders_only = folders_only
 
     async def get_suggestion(self, value: str) -> str | None:
-        """The whole path, or None."""
+        """Return the completed path, or None."""
         return await asyncio.to_thread(complete, value, folders_only=self.folders_only)

@@ -1,4 +1,4 @@
-"""A face with what a model said of it."""
+"""A face with a model's prediction."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictedFace(Face):
-    """A face with its prediction below it."""
+    """A face with its prediction as the caption."""
 
     prediction: Prediction
 
     def caption(self, room: int) -> str:
-        """Both classes, each cut where there is no room for them, and how sure the model was."""
+        """Return the true and predicted class, truncated to fit, and the confidence."""
         confidence = f" {self.prediction.confidence:.0%}"
-        label, said = escape_control(self.prediction.label), escape_control(self.prediction.predicted)
+        label, predicted = escape_control(self.prediction.label), escape_control(self.prediction.predicted)
         if self.prediction.is_correct:
             return fit_to_width(fit_to_width(label, min(cell_len(label), room - len(confidence))) + confidence, room)
         names = room - len(confidence) - 1
-        # What the shorter name leaves is the longer one's.
-        first = min(cell_len(label), max(names // 2, names - cell_len(said)))
-        second = min(cell_len(said), names - first)
-        return fit_to_width(f"{fit_to_width(label, first)}→{fit_to_width(said, second)}{confidence}", room)
+        # The longer name gets the room that the shorter one leaves.
+        first = min(cell_len(label), max(names // 2, names - cell_len(predicted)))
+        second = min(cell_len(predicted), names - first)
+        return fit_to_width(f"{fit_to_width(label, first)}→{fit_to_width(predicted, second)}{confidence}", room)
 
 
 def decode_faces(predictions: Sequence[Prediction], dataset: Dataset, check: Callable[[], None]) -> list[PredictedFace]:
-    """The faces of some predictions; those that can't be read are left out.
+    """Return the faces of the predictions; omit images that can't be read.
 
     Args:
-        predictions: of images of the data set.
-        dataset: where the images come from.
-        check: called before each image; raises where the faces are no longer wanted.
+        predictions: predictions of the data set's images.
+        dataset: the data set.
+        check: called before each image; raises `Superseded` if the faces are no longer needed.
     """
     from core.data.images import ImageError
 

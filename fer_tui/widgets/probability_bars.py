@@ -1,4 +1,4 @@
-"""What a model says to one image: a bar a class, most likely first."""
+"""Bars of the predicted probabilities of one image, most likely class first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fer_tui.widgets.confusion_matrix import fit_to_width
 
 
 class ProbabilityBars(Widget):
-    """A line a class, the first of them the answer."""
+    """One line per class; the first is the predicted class."""
 
     DEFAULT_CSS = "ProbabilityBars { height: auto; width: 1fr; }"
 
@@ -25,22 +25,22 @@ class ProbabilityBars(Widget):
         self.probabilities: Mapping[str, float] = {}
 
     def show(self, probabilities: Mapping[str, float]) -> None:
-        """Take the probabilities of the classes, 0 to 1, most likely first."""
+        """Set the classes' probabilities, from 0 to 1, most likely first."""
         self.probabilities = probabilities
         self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """A line a class."""
+        """Return one line per class."""
         return len(self.probabilities)
 
     def render(self) -> RenderResult:
-        """Draw the lines."""
+        """Render the lines."""
         label = min(max((cell_len(escape_control(name)) for name in self.probabilities), default=0), LONGEST_NAME)
         room = max(self.size.width - label - len(" 100.0% "), 1)
         colour = self.app.theme_variables["primary"]
         lines = []
-        for place, (name, share) in enumerate(self.probabilities.items()):
+        for place, (name, probability) in enumerate(self.probabilities.items()):
             line = Text(fit_to_width(escape_control(name), label), style="" if place else "bold", no_wrap=True)
-            line.append(f" {share:>6.1%} ").append(BLOCK * round(room * share), style=colour)
+            line.append(f" {probability:>6.1%} ").append(BLOCK * round(room * probability), style=colour)
             lines.append(line)
         return Text("\n").join(lines)

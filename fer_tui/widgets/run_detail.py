@@ -1,4 +1,4 @@
-"""The chosen run: what it says of itself, above its plot, the end of its log, and what is wrong with its figures."""
+"""The chosen run: its state, progress and load, above the tabs with its plot, log and warnings."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ BAR = 8
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
+    """Return seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def bar(done: float, total: float, width: int = BAR) -> str:
-    """A bar that reads without colour."""
+    """Return a progress bar that is readable without colour."""
     filled = round(width * min(max(done / total, 0), 1)) if total else 0
     return "█" * filled + "░" * (width - filled)
 
 
 class RunDetail(Vertical):
-    """State, progress and the machine's load; below them the tabs, which come right after the first paint."""
+    """The run's state and progress and the machine's load; the tabs are mounted after the first paint."""
 
     class TabsMounted(Message):
-        """The tabs are there."""
+        """The tabs are mounted."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -53,7 +53,7 @@ class RunDetail(Vertical):
         self._is_shown = False
 
     def compose(self) -> ComposeResult:
-        """Lines of words."""
+        """Yield the lines above the tabs."""
         yield Static(id="run-state", markup=False)
         yield Static(id="run-message", markup=False)
         yield Static(id="run-progress", markup=False)
@@ -72,10 +72,16 @@ class RunDetail(Vertical):
         self.post_message(self.TabsMounted())
 
     def show(self, run: RunSnapshot | None, overlaid: Sequence[OverlaidRun] = (), beyond: int = 0) -> None:
-        """Take the chosen run's newest snapshot, the marked runs, and how many of them have no place in the plot."""
+        """Show the chosen run.
+
+        Args:
+            run: the chosen run's newest snapshot; None if there is none.
+            overlaid: the marked runs in the plot.
+            beyond: the number of marked runs without a slot in the plot.
+        """
         self.run, self._overlaid = run, (overlaid, beyond)
         if not self._is_shown:
-            # The tabs take as long as all the rest: they are left for when the words are painted.
+            # Mounting the tabs takes as long as the rest of the screen: paint the text first.
             self._is_shown = True
             self.call_after_refresh(self._add_tabs)
         if run is None:
@@ -92,11 +98,11 @@ class RunDetail(Vertical):
             self.tabs.show(run, overlaid, beyond)
 
     def show_load(self, load: SystemLoad | None) -> None:
-        """Take what the machine does."""
+        """Show the machine's load."""
         self.query_one(DeviceStrip).show(self.run, load)
 
     def show_log(self, lines: list[str], *, is_new: bool) -> None:
-        """Add lines of the log; `is_new` where they are another run's."""
+        """Append lines to the log; `is_new` clears it first, for another run."""
         if self.tabs is not None:
             self.tabs.show_log(lines, is_new=is_new)
         else:
@@ -104,22 +110,22 @@ class RunDetail(Vertical):
 
 
 def _progress(run: RunSnapshot) -> Text:
-    """Where the run stands: within its epoch while it runs, what it came to otherwise."""
+    """Return the progress within the epoch while the run trains, else its result."""
     epochs = run.config.get("epochs", "?")
     if run.state == "running":
         batch, batches = run.status.get("batch") or 0, run.status.get("batches") or 0
         parts = [f"epoch {run.status.get('epoch') or 0}/{epochs}", f"{bar(batch, batches)} {batch}/{batches or '?'}"]
         speed = run.history[-1]["images_per_second"] if run.history else float("nan")
         left = time_left(run)
-        # In a narrow terminal the line ends early: what is asked most comes first.
+        # A narrow terminal truncates the line, so the most useful parts come first.
         parts += [f"{format_duration(left)} left"] if left is not None else []
         parts += [f"{speed:,.0f} images/s"] if speed == speed else []
         return Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
     if run.state == "queued":
-        return Text("waits for the run before it")
+        return Text("waiting for the previous run")
     kept = run.kept_epoch()
     if kept is None:
-        return Text("no epoch was done")
+        return Text("no finished epoch")
     parts = [f"{len(run.history)} epochs in {format_duration(run.seconds)}", f"kept {kept['epoch']:.0f}"]
     parts += [
         f"{label} {kept[column]:.4f}"

@@ -14,7 +14,7 @@ from fer_tui.console.state_colours import theme_colour
 from fer_tui.widgets.cells import TableCell, update_cells
 from fer_tui.widgets.run_names import short_name
 
-# Titles and widths, the gap to the next column included: one cell, so that 100 columns have room for a plot beside it.
+# Titles and widths, including a gap of one cell, so that the plot fits beside the table in 100 columns.
 COLUMNS = {"mark": (" ", 3), "run": ("run (UTC)", 17), "model": ("model", 13), "state": ("state", 12)} | {
     "epochs": ("epochs", 7),
     "val_accuracy": ("val acc", 8),
@@ -22,24 +22,24 @@ COLUMNS = {"mark": (" ", 3), "run": ("run (UTC)", 17), "model": ("model", 13), "
 
 
 def matches(run: RunSnapshot, words: str) -> bool:
-    """Whether every word stands in the run's name, model or state."""
+    """Return whether every word is in the run's name, model or state."""
     text = f"{run.name} {short_name(run.name)} {run.model} {run.state}".casefold()
     return all(word in text for word in words.casefold().split())
 
 
 class RunTable(DataTable[TableCell]):
-    """A row a run, newest first; rows are updated in place, so that cursor and scrolling stay."""
+    """One row per run, newest first; rows are updated in place to keep the cursor and the scroll position."""
 
     BINDING_GROUP_TITLE = "Runs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Next", show=False, id="run_table.down", tooltip="One run down"),
-        Binding("k", "cursor_up", "Previous", show=False, id="run_table.up", tooltip="One run up"),
-        Binding("home", "scroll_top", "First", show=False, id="run_table.first", tooltip="The newest run"),
-        Binding("end", "scroll_bottom", "Last", show=False, id="run_table.last", tooltip="The oldest run"),
+        Binding("j", "cursor_down", "Next", show=False, id="run_table.down", tooltip="Next run"),
+        Binding("k", "cursor_up", "Previous", show=False, id="run_table.up", tooltip="Previous run"),
+        Binding("home", "scroll_top", "First", show=False, id="run_table.first", tooltip="Newest run"),
+        Binding("end", "scroll_bottom", "Last", show=False, id="run_table.last", tooltip="Oldest run"),
     ]
 
     class Chosen(Message):
-        """The cursor went to another run; None where there is none."""
+        """The cursor moved to another run; None if the list is empty."""
 
         def __init__(self, name: str | None) -> None:
             super().__init__()
@@ -48,16 +48,21 @@ class RunTable(DataTable[TableCell]):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, cell_padding=0)
         self.chosen: str | None = None
-        # What each row was made of: a snapshot that did not change is the very same object.
+        # The inputs of each row; an unchanged snapshot stays the same object.
         self._made_of: dict[str, tuple[RunSnapshot, tuple[str, str], dict[str, str]]] = {}
 
     def on_mount(self) -> None:
-        """Lay out the columns."""
+        """Add the columns."""
         for key, (title, width) in COLUMNS.items():
             self.add_column(TableCell(title, right=key in ("epochs", "val_accuracy")), key=key, width=width)
 
     def show(self, runs: Sequence[RunSnapshot], marks: Mapping[str, tuple[str, str]]) -> None:
-        """Take the runs, newest first, and the signs of the marked ones, each with its colour's variable."""
+        """Show the runs.
+
+        Args:
+            runs: the runs, newest first.
+            marks: the marker and the theme variable of its colour, by the name of a marked run.
+        """
         colours = self.app.theme_variables
         wanted = {run.name: run for run in runs}
         before = [str(row.key.value) for row in self.ordered_rows]
@@ -82,12 +87,12 @@ class RunTable(DataTable[TableCell]):
                 self.add_row(*cells, key=run.name)
                 changed = True
         if changed:
-            # By the names, which begin with the time: a new run changes no other's row.
+            # Names start with the time, so a new run does not reorder the others.
             self.sort("run", key=lambda cell: cell.order, reverse=True)
             self._hold_cursor(at)
 
     def _hold_cursor(self, at: int) -> None:
-        """Keep the cursor on its run; where that has gone, on the row that took its place."""
+        """Keep the cursor on its run or, if the run is gone, at its position."""
         if self.chosen is not None and self.chosen in {row.key.value for row in self.ordered_rows}:
             at = self.get_row_index(self.chosen)
         if self.row_count:
@@ -95,12 +100,12 @@ class RunTable(DataTable[TableCell]):
         self._tell()
 
     def choose(self, name: str) -> None:
-        """Put the cursor on a run that is in the list."""
+        """Move the cursor to a run in the list."""
         self.move_cursor(row=self.get_row_index(name))
         self._tell()
 
     def on_data_table_row_highlighted(self) -> None:
-        """Tell which run is chosen."""
+        """Post `Chosen` if the run under the cursor changed."""
         self._tell()
 
     def _tell(self) -> None:

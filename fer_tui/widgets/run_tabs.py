@@ -1,4 +1,4 @@
-"""The plot, the log and the warnings of the chosen run, a tab each."""
+"""Tabs with the chosen run's plot, log and warnings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LOG_LINES = 2_000
 
 
 class RunTabs(Vertical):
-    """What there is to see of one run."""
+    """The plot, the log and the warnings of one run."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unread = 0
 
     def compose(self) -> ComposeResult:
-        """The tabs."""
+        """Yield the tabs."""
         with TabbedContent(id="run-tabs"):
             with TabPane("Plot", id="plot-pane"):
                 yield MetricPlot(id="plot")
@@ -39,14 +39,14 @@ class RunTabs(Vertical):
         return self.query_one(MetricPlot)
 
     def show(self, run: RunSnapshot, overlaid: Sequence[OverlaidRun], beyond: int) -> None:
-        """See `RunDetail.show`."""
+        """Show a run; see `RunDetail.show`."""
         self.query_one("#warnings", Static).update(told_warnings(run))
         self._label("warnings-pane", f"Warnings ({len(run.warnings)})" if run.warnings else "Warnings")
         kept = run.kept_epoch()
         self.plot.show(run.history, kept["epoch"] if kept else None, overlaid, beyond)
 
     def show_log(self, lines: list[str], *, is_new: bool) -> None:
-        """See `RunDetail.show_log`."""
+        """Append lines to the log; see `RunDetail.show_log`."""
         log = self.query_one(Log)
         if is_new:
             log.clear()
@@ -70,20 +70,20 @@ class RunTabs(Vertical):
             tab.label = label
 
     def toggle(self, pane: str) -> None:
-        """Show `log-pane` or `warnings-pane`, or the plot again."""
+        """Show `log-pane` or `warnings-pane` or, if it is shown, the plot."""
         self.query_one("#run-tabs", TabbedContent).active = "plot-pane" if self._active == pane else pane
 
     def on_tabbed_content_tab_activated(self) -> None:
-        """What is shown is read."""
+        """Reset the number of unread log lines when the log is shown."""
         if self._active == "log-pane":
             self.unread = 0
             self._label_log()
 
 
 def told_warnings(run: RunSnapshot) -> str:
-    """What is wrong with a run, in full: why it ended, and what the audit holds against its figures."""
+    """Return the reason why the run failed or diverged, and the audit's warnings."""
     told = [f"{run.state}: {run.message}"] if run.state in ("failed", "diverged") and run.message else []
     told += [f"{warning['code']}: {warning.get('message', '')}" for warning in run.warnings]
     if told:
         return "\n\n".join(escape_control(text) for text in told)
-    return "None: the audit found nothing." if run.evaluation else "The audit looks at a run when it is completed."
+    return "No warnings." if run.evaluation else "The audit checks a run when it is completed."

@@ -1,4 +1,4 @@
-"""A text field that shows what would steer the terminal, in place of sending it."""
+"""A text field that replaces control characters on display, so that they do not reach the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNKNOWN = "\ufffd"
 
 
 def replace_control_characters(text: str) -> str:
-    """Text with a sign in place of each character that is not printable, so that places in it stay what they are."""
+    """Replace each unprintable character by one symbol, so that the length does not change."""
     return "".join(character if character.isprintable() else _sign(character) for character in text)
 
 
@@ -21,8 +21,8 @@ def _sign(character: str) -> str:
 
 
 class SafeInput(DisplayTextInput):
-    """A text field for what may come from disk; its value is what it is, only its look is safe."""
+    """A text field for text from disk; it displays a safe text and keeps the value."""
 
     def display_text(self) -> str:
-        """The value, with a sign for each character that would steer."""
+        """Return the value with control characters replaced."""
         return replace_control_characters(self.value)

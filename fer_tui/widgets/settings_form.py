@@ -1,4 +1,4 @@
-"""A form of a run's settings, made from TrainingConfig itself."""
+"""The form of a run's settings, generated from the fields of TrainingConfig."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.config.training_config import TrainingConfig, allowed_values
 from fer_tui.widgets.choice import Choice, Control, Toggle
 from fer_tui.widgets.safe_input import SafeInput
 
-# The screen has its own ways to choose these.
+# The Data screen and the list of models set these fields.
 ELSEWHERE = ("data", "model")
 SETTINGS = {name: field for name, field in TrainingConfig.model_fields.items() if name not in ELSEWHERE}
 PRESET = "preset"
@@ -27,35 +27,35 @@ DETACHED = "keep_training"
 OWN = "own settings"
 ERROR_SIGN = "✗"
 _HELP = {
-    PRESET: "Settings to begin with; choosing one replaces what is set below.",
-    DETACHED: "Keep training when I leave: a process of its own trains, which outlives the app and the terminal.",
+    PRESET: "Initial settings; a preset replaces the settings below.",
+    DETACHED: "Train in a separate process, which continues after the app and the terminal are closed.",
 }
 
 
 class SettingsForm(VerticalScroll, can_focus=False):
-    """A row a setting, under the headings of their groups; what is left alone follows each model's recipe."""
+    """One row per setting, in groups; settings that are not set follow each model's recipe."""
 
     BINDING_GROUP_TITLE = "Settings"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("down", "app.focus_next", "Next", show=False, id="form.down", tooltip="Next setting"),
-        Binding("up", "app.focus_previous", "Previous", show=False, id="form.up", tooltip="Setting before"),
+        Binding("up", "app.focus_previous", "Previous", show=False, id="form.up", tooltip="Previous setting"),
     ]
 
     class Changed(Message):
-        """A setting was changed."""
+        """A setting changed."""
 
     class FocusChanged(Message):
-        """The focus came to a setting or left it."""
+        """The focus moved to a setting or left it."""
 
     def __init__(self, presets: Iterable[Preset], *, id: str) -> None:
-        """`presets`: what can be chosen to begin with."""
+        """Store the presets of the menu."""
         super().__init__(id=id)
         self.presets = tuple(presets)
         self._defaults: dict[str, Any] = {name: field.default for name, field in SETTINGS.items()}
         self._is_taking = False
 
     def compose(self) -> ComposeResult:
-        """The preset, the settings by their groups, and who trains."""
+        """Yield the preset, the detached switch and the settings by group."""
         named = [(f"{preset.name}: {preset.summary}", preset.name) for preset in self.presets]
         yield from _row(PRESET, Choice(PRESET, [*named, (OWN, OWN)], id=f"set-{PRESET}"))
         yield from _row(DETACHED, Toggle(id=f"set-{DETACHED}"))
@@ -75,14 +75,14 @@ class SettingsForm(VerticalScroll, can_focus=False):
         return SafeInput(placeholder=format_value(name, self._defaults[name]), compact=True, id=f"set-{name}")
 
     def _offers(self, name: str) -> list[tuple[str, str]]:
-        """What a menu offers: leaving it to the recipe, then every value."""
+        """Return the options of a menu: the recipe's default, then every value."""
         left = f"{format_value(name, self._defaults[name])} (recipe)"
         return [(left, ""), *((str(choice), str(choice)) for choice in allowed_values(name))]
 
-    # What is set
+    # Values
 
     def values(self) -> dict[str, Any]:
-        """What the user set: field names to what was typed or chosen; what follows the recipe is not among it."""
+        """Return the settings that the user typed or chose, by field name."""
         found: dict[str, Any] = {}
         for name in SETTINGS:
             control = self.query_one(f"#set-{name}")
@@ -96,7 +96,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
         return found
 
     def set_values(self, values: Mapping[str, Any]) -> None:
-        """Set these settings and leave all others to the recipe; names of no setting are passed over."""
+        """Set these settings and reset all others to the recipe; ignore unknown names."""
         self._is_taking = True
         with self.prevent(Input.Changed, Control.Changed):
             for name in SETTINGS:
@@ -113,14 +113,14 @@ class SettingsForm(VerticalScroll, can_focus=False):
 
     @property
     def is_detached(self) -> bool:
-        """Whether the training shall go on when the app ends."""
+        """Whether the training continues after the app quits."""
         return self.query_one(f"#set-{DETACHED}", Toggle).value
 
     def show_defaults(self, recipe: TrainingConfig) -> None:
-        """Show what the settings are that are left alone.
+        """Show the defaults of the settings that are not set.
 
         Args:
-            recipe: the first chosen model's config with the protocol that is set.
+            recipe: the default config of the first chosen model under the chosen protocol.
         """
         defaults = recipe.model_dump()
         with self.prevent(Control.Changed):
@@ -137,42 +137,42 @@ class SettingsForm(VerticalScroll, can_focus=False):
                 elif isinstance(control, Choice):
                     control.set_options(self._offers(name))
 
-    # What is said of it
+    # Errors and help
 
-    def show_errors(self, faults: Mapping[str, str]) -> None:
-        """Mark the settings that can't be so."""
+    def show_errors(self, errors: Mapping[str, str]) -> None:
+        """Mark the labels of invalid settings."""
         for name in SETTINGS:
             label = self.query_one(f"#label-{name}", Static)
-            is_wrong = name in faults
+            is_wrong = name in errors
             if label.has_class("-wrong") != is_wrong:
                 label.set_class(is_wrong, "-wrong")
                 label.update(f"{ERROR_SIGN if is_wrong else ' '} {setting_label(name)}")
 
     @property
     def focused_setting(self) -> str:
-        """The setting that has the focus, by its field's name; empty where none has."""
+        """The field name of the focused setting; empty if no setting has the focus."""
         focused = self.screen.focused
         is_setting = focused is not None and focused.parent is self and focused.id
         return str(focused.id).removeprefix("set-") if focused is not None and is_setting else ""
 
     def show_visited(self) -> None:
-        """Let the label of the setting with the focus stand out."""
+        """Highlight the label of the focused setting."""
         visited = self.focused_setting
         for label in self.query(".label"):
             label.set_class(label.id == f"label-{visited}", "-visited")
 
     def help_of(self, name: str) -> str:
-        """What a setting is for, and its default."""
+        """Return a setting's description and default."""
         if name in _HELP:
             return _HELP[name]
         return f"{SETTINGS[name].description} [{format_value(name, self._defaults[name])}]"
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Tell which setting it is."""
+        """Post `FocusChanged`."""
         self.post_message(self.FocusChanged())
 
     def on_descendant_blur(self, event: events.DescendantBlur) -> None:
-        """Tell that it was left."""
+        """Post `FocusChanged`."""
         self.post_message(self.FocusChanged())
 
     @on(Input.Changed)
@@ -207,7 +207,7 @@ def _as_typed(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def setting_label(name: str) -> str:
-    """A setting's label."""
+    """Return a setting's label."""
     return name.replace("_", " ")
 
 

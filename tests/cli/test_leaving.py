@@ -53,7 +53,7 @@ def training(tmp_path: Path) -> tuple[Witness, Path]:
     (tmp_path / "fer-tui").mkdir()
     (tmp_path / "fer-tui" / "config.toml").write_text(SETTINGS)
     screen = Witness("--data", tmp_path / "faces", "--runs", tmp_path / "runs", env={"XDG_CONFIG_HOME": str(tmp_path)})
-    screen.wait_for("nothing found wrong")
+    screen.wait_for("no findings")
     screen.press("2")
     screen.wait_for("Start 1 run")
     screen.press("s")

@@ -32,7 +32,7 @@ def test_from_an_empty_folder_to_a_table_on_disk(
 
     person.choose("Draw faces")
     person.accept("Draw")
-    screen.wait_for(f"{5 * IMAGES:,} images   7 classes   nothing found wrong")
+    screen.wait_for(f"{5 * IMAGES:,} images   7 classes   no findings")
 
     person.choose("Train")
     for model in MODELS:

@@ -63,32 +63,34 @@ def fill_form(settings: str) -> Callable[[Pilot[Any]], None]:
 
 TYPED = '{"epochs": "30", "learning_rate": "0.0005", "augmentation": "strong"}'
 WRONG = '{"epochs": "many", "learning_rate": "-1"}'
-TO_COMPACT = ("3", "see:waits", "see:no GPU", *"jjjj", f"see:completed  {worlds.COMPACT}", "i")
+TO_COMPACT = ("3", "see:waiting", "see:no GPU", *"jjjj", f"see:completed  {worlds.COMPACT}", "i")
 
 SCENES = (
     Scene("data-empty", ("1", "see:No data set is open")),
-    Scene("data-full", ("1", "see:nothing found"), data="faces"),
+    Scene("data-full", ("1", "see:no findings"), data="faces"),
     Scene("data-findings", ("1", "see:findings", "f", "see:undecodable"), data="faces", has_damaged_faces=True),
     Scene("data-missing", ("1", "see:missing"), data="missing"),
     Scene("train-empty", ("2", "see:open a data set first")),
     Scene(
         "train-full", ("2", open_data, "see:/data/faces", "space", "j", "space", fill_form(TYPED), "see:Start 2 runs")
     ),
-    Scene("train-failed", ("2", open_data, "see:/data/faces", "space", fill_form(WRONG), "see:✗ mend", "e")),
+    Scene("train-failed", ("2", open_data, "see:/data/faces", "space", fill_form(WRONG), "see:✗ fix", "e")),
     Scene("train-menu", ("2", open_data, "see:/data/faces", "e", "enter", "see:enter chooses")),
     Scene("runs-empty", ("3", "see:No runs yet in")),
-    Scene("runs-full", ("3", "see:waits", "see:no GPU", "j", "see:310/450"), worlds.write_typical_runs),
+    Scene("runs-full", ("3", "see:waiting", "see:no GPU", "j", "see:310/450"), worlds.write_typical_runs),
     Scene(
-        "runs-log", ("3", "see:waits", "see:no GPU", "j", "see:310/450", "o", "see:epoch 5:"), worlds.write_typical_runs
+        "runs-log",
+        ("3", "see:waiting", "see:no GPU", "j", "see:310/450", "o", "see:epoch 5:"),
+        worlds.write_typical_runs,
     ),
-    Scene("runs-warned", ("3", "see:waits", "see:no GPU", *"jjj", "w", "see:nearly pure"), worlds.write_typical_runs),
+    Scene("runs-warned", ("3", "see:waiting", "see:no GPU", *"jjj", "w", "see:nearly pure"), worlds.write_typical_runs),
     Scene(
         "runs-overlay",
-        ("3", "see:waits", "see:no GPU", "j", "space", "j", "space", *"jj", "space", "see:v validation"),
+        ("3", "see:waiting", "see:no GPU", "j", "space", "j", "space", *"jj", "space", "see:v validation"),
         worlds.write_typical_runs,
     ),
     Scene(
-        "runs-filter", ("3", "see:waits", "see:no GPU", "slash", *"compact", "see:2 of 5"), worlds.write_typical_runs
+        "runs-filter", ("3", "see:waiting", "see:no GPU", "slash", *"compact", "see:2 of 5"), worlds.write_typical_runs
     ),
     Scene("runs-failed", ("3", *"jjjj", "see:out of memory", "see:no GPU"), worlds.write_failed_runs),
     Scene("runs-diverged", ("3", *"jjj", "see:not a number", "see:no GPU"), worlds.write_failed_runs),
@@ -99,8 +101,8 @@ SCENES = (
     Scene("compare-failed", ("4", "see:always"), worlds.write_failed_runs),
     Scene("inspect-empty", ("5", "see:nothing to inspect")),
     Scene("inspect-full", (*TO_COMPACT, "see:7 mistakes"), worlds.write_typical_runs),
-    Scene("inspect-cell", (*TO_COMPACT, "see:7 mistakes", "s", "down", "see:taken for"), worlds.write_typical_runs),
-    Scene("inspect-failed", ("3", *"jjjj", "see:out of memory", "i", "see:It failed"), worlds.write_failed_runs),
+    Scene("inspect-cell", (*TO_COMPACT, "see:7 mistakes", "s", "down", "see:predicted as"), worlds.write_typical_runs),
+    Scene("inspect-failed", ("3", *"jjjj", "see:out of memory", "i", "see:This run failed"), worlds.write_failed_runs),
     Scene("inspect-damaged", ("3", "j", "i", "see:missing or damaged"), worlds.write_failed_runs),
     Scene("inspect-missing", ("5", "see:predictions.csv"), worlds.write_failed_runs),
     Scene("dialog-export", ("4", "see:always", "e", "see:LaTeX"), worlds.write_typical_runs),
@@ -111,42 +113,44 @@ SCENES = (
     ),
     Scene(
         "dialog-quit",
-        ("3", "see:waits", "see:no GPU", be_busy, "q", "see:Stop it after its batch"),
+        ("3", "see:waiting", "see:no GPU", be_busy, "q", "see:Stop it after its batch"),
         worlds.write_typical_runs,
     ),
     Scene(
         "dialog-leaving",
-        ("3", "see:waits", "see:no GPU", be_busy, "q", "y", "see:traces the first step"),
+        ("3", "see:waiting", "see:no GPU", be_busy, "q", "y", "see:Quit at once"),
         worlds.write_typical_runs,
     ),
     Scene(
         "dialog-delete",
-        ("3", "see:waits", "see:no GPU", *"jjjj", "delete", "see:This can't be taken back"),
+        ("3", "see:waiting", "see:no GPU", *"jjjj", "delete", "see:This cannot be undone"),
         worlds.write_typical_runs,
     ),
     Scene(
         "dialog-epochs",
-        ("3", "see:waits", "see:no GPU", *"jjjj", "r", "see:Train on to how many"),
+        ("3", "see:waiting", "see:no GPU", *"jjjj", "r", "see:Train to how many"),
         worlds.write_typical_runs,
     ),
     Scene("dialog-draw", ("1", "see:No data set", "d", "see:expressions into", "backspace", "s", "see:faces/")),
     Scene("dialog-run", (*TO_COMPACT, "see:7 mistakes", "r", "see:enter chooses"), worlds.write_typical_runs),
     Scene(
         "dialog-review",
-        (*TO_COMPACT, "see:7 mistakes", "d", "see:labelled", "x", "see:2 of"),
+        (*TO_COMPACT, "see:7 mistakes", "d", "see:suggested", "x", "see:2 of"),
         worlds.write_typical_runs,
     ),
     Scene(
         "dialog-predict",
-        (*TO_COMPACT, "see:7 mistakes", "p", "see:or of a face, then Enter"),
+        (*TO_COMPACT, "see:7 mistakes", "p", "see:press Enter"),
         worlds.write_typical_runs,
     ),
     Scene("help-train", ("2", "see:open a data set", "question_mark", "see:closes")),
-    Scene("help-runs", ("3", "see:waits", "see:no GPU", "question_mark", "see:closes"), worlds.write_typical_runs),
-    Scene("palette", ("3", "see:waits", "see:no GPU", "ctrl+p", "see:Search for commands"), worlds.write_typical_runs),
+    Scene("help-runs", ("3", "see:waiting", "see:no GPU", "question_mark", "see:closes"), worlds.write_typical_runs),
+    Scene(
+        "palette", ("3", "see:waiting", "see:no GPU", "ctrl+p", "see:Search for commands"), worlds.write_typical_runs
+    ),
     Scene(
         "palette-found",
-        ("3", "see:waits", "see:no GPU", "ctrl+p", "see:Search for commands", *"b2c4", "see:Run 2026"),
+        ("3", "see:waiting", "see:no GPU", "ctrl+p", "see:Search for commands", *"b2c4", "see:Run 2026"),
         worlds.write_typical_runs,
     ),
 )

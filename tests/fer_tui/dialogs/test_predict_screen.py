@@ -1,4 +1,4 @@
-"""The prediction of image files, and where the model looked, with a model that was really trained."""
+"""Predictions of image files and Grad-CAM heatmaps, with a trained model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HAPPY, SAD = "validation/happy", "validation/sad"
 
 @pytest.fixture(scope="module")
 def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of one epoch."""
+    """A run that trained for one epoch."""
     fast = {"model": "model2", "width": 0.1, "image_size": 48, "channels": 1, "epochs": 1, "batch_size": 16}
     config = resolve({"data": faces, **fast})
     run = create_run(config, tmp_path_factory.mktemp("trained") / "runs")
@@ -42,7 +42,7 @@ def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(
     open_app: Callable[..., Any], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
-    """Opens the app on the trained run; no model is loaded yet."""
+    """Open the app on the trained run before any model is loaded."""
     monkeypatch.setattr(PredictScreen, "_predictor", None)
     monkeypatch.setattr(PredictScreen, "_last_path", "")
     shutil.copytree(trained, tmp_path / "runs" / trained.name)
@@ -91,14 +91,14 @@ async def test_one_image_after_another(
             [answer] = prediction.predict_images(trained, [path])
             type_in(pilot, path)
             await pilot.press("enter")
-            await until(pilot, lambda path=path: said(pilot).endswith(path.name) and "sure" in said(pilot))
+            await until(pilot, lambda path=path: said(pilot).endswith(path.name) and "confidence" in said(pilot))
             assert answer.predicted and said(pilot).startswith(answer.predicted)
             bars = shown.query_one(ProbabilityBars).probabilities
             assert list(bars) == list(answer.probabilities) and bars == pytest.approx(answer.probabilities)
             await pilot.pause()
             text = screen_text(pilot)
             assert shown.query_one(FaceGrid).faces and all(f"{share:.1%}" in text for share in bars.values())
-        assert len([run for run in loads if run != trained]) == 1  # the other loads are this test's own
+        assert len([run for run in loads if run != trained]) == 1  # the test itself makes the other loads
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, InspectScreen))
         await ask(pilot, until)
@@ -117,10 +117,10 @@ async def test_loading_is_told_and_buttons_work(
         await pilot.click("#do-predict")
         await until(pilot, lambda: shown.query_one(FaceGrid).faces)
         assert said(pilot) == "Loading TensorFlow …"
-        type_in(pilot, image(faces, SAD))  # before the first answer is there: only the second one is shown
+        type_in(pilot, image(faces, SAD))  # before the first prediction: the dialog shows only the second
         await pilot.press("enter")
         go_on.set()
-        await until(pilot, lambda: "sure" in said(pilot))
+        await until(pilot, lambda: "confidence" in said(pilot))
         assert said(pilot).endswith(image(faces, SAD).name)
         await pilot.click("#close")
         await until(pilot, lambda: isinstance(pilot.app.screen, InspectScreen))
@@ -142,7 +142,7 @@ async def test_what_is_no_image_is_one_line(
         await pilot.press("enter")
         assert shown.job == 0
         for path, words in (
-            (tmp_path / "[red]none.png", "[red]none.png: No such file or directory; name a JPEG or PNG file"),
+            (tmp_path / "[red]none.png", "[red]none.png: No such file or directory; enter the path of a JPEG"),
             (tmp_path, "Is a directory"),
             (broken, r"\x1b[31mred.png: not a JPEG or PNG image"),
         ):
@@ -204,12 +204,12 @@ async def test_faces_are_shown_under_what_the_model_looked_at(
         await pilot.press("x")
         await until(pilot, lambda: pilot.app.screen.has_heatmaps)
         assert [(face.image.mode, face.prediction) for face in grid.faces] == [("RGB", said) for _, said in plain]
-        # Some of it is in colour, which a drawn face is not.
+        # The drawn faces are grey, so coloured pixels come from the heatmap.
         assert any(np.ptp(np.asarray(face.image), axis=2).max() > 20 for face in grid.faces)
-        await until(pilot, lambda: "where it looked" in screen_text(pilot))
+        await until(pilot, lambda: "with heatmaps" in screen_text(pilot))
         await pilot.press("x")
         await until(pilot, lambda: [(face.image.mode, face.prediction) for face in grid.faces] == plain)
-        assert "where it looked" not in screen_text(pilot)
+        assert "with heatmaps" not in screen_text(pilot)
 
 
 async def test_a_model_that_cannot_be_explained_leaves_the_faces(

@@ -1,4 +1,4 @@
-"""The images whose labels are doubted, one after another, and what is decided of them."""
+"""The dialog to review labels that may be wrong."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fer_tui.widgets.menu import MenuScreen
 
 
 async def ask(pilot: Pilot[Any], until: Callable[..., Any]) -> None:
-    """Open Inspect and ask for the doubts, once the faces are found."""
+    """Open Inspect and, once the faces are shown, the review."""
     app: Any = pilot.app
     await pilot.press("5")
     await until(pilot, lambda: app.current_mode == "inspect" and app.mode_screen.dataset is not None)
@@ -28,7 +28,7 @@ async def ask(pilot: Pilot[Any], until: Callable[..., Any]) -> None:
 
 
 def state(pilot: Pilot[Any]) -> str:
-    """What is told of the image; where the lines of a long path break is the test folder's."""
+    """Return the status text in one line, because line breaks depend on the length of the test's folder."""
     found = pilot.app.screen.query("#review-state")
     return str(found.first(Static).content) if found else ""
 
@@ -56,8 +56,8 @@ async def test_decisions_are_saved_one_by_one_and_training_takes_them(
         await until(pilot, lambda: screen.query_one(FaceGrid).faces)
         await until(pilot, lambda: wanted[0].path in screen_text(pilot))
         shown = screen_text(pilot)
-        assert f"1 of 14   labelled {wanted[0].label}, the model says {wanted[0].suggested}" in shown
-        assert "Nothing is decided yet" in shown and "Exclude (x)" in shown
+        assert f"1 of 14   label {wanted[0].label}, suggested {wanted[0].suggested}" in shown
+        assert "No decisions yet" in shown and "Exclude (x)" in shown
         await pilot.press("x", "r", "k", "o")
         await until(pilot, lambda: isinstance(pilot.app.screen, MenuScreen))
         await pilot.press("down" if sorted(wanted[3].probabilities)[-1] != wanted[3].label else "up", "enter")
@@ -67,7 +67,7 @@ async def test_decisions_are_saved_one_by_one_and_training_takes_them(
         await until(pilot, lambda: "1 keep, 1 exclude, 2 relabel: " in " ".join(screen_text(pilot).split()))
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
-        # Where it was left: at the first that is undecided.
+        # The review opens at the first undecided image.
         assert (await opened(pilot, until)).index == 4
     file = run / FILE
     assert list(read_exclusions(file)) == [wanted[0].path]

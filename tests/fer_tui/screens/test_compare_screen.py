@@ -28,7 +28,7 @@ def two_runs(write_run: Callable[..., Path], epochs: Callable[[int], list[dict[s
 
 @pytest.fixture
 def open_table(open_app: Callable[..., Any], until: Callable[..., Any]):
-    """Opens the comparison and waits for its rows."""
+    """Open the Compare screen and wait for its rows."""
     from contextlib import asynccontextmanager
 
     @asynccontextmanager
@@ -61,9 +61,9 @@ async def test_runs_are_counted_in_words_that_fit(
 ):
     write_run(FIRST, history=epochs(3))
     async with open_table() as pilot:
-        assert " 1 run (with an epoch)" in screen_text(pilot)
+        assert " 1 run (with a finished epoch)" in screen_text(pilot)
         write_run(SECOND, config={"model": "model2"}, history=epochs(2))
-        await until(pilot, lambda: " 2 runs (with an epoch)" in screen_text(pilot))
+        await until(pilot, lambda: " 2 runs (with a finished epoch)" in screen_text(pilot))
 
 
 async def test_runs_then_baselines_then_the_article(
@@ -227,7 +227,7 @@ async def test_seeds_share_a_row_and_come_apart_again(
         await until(pilot, lambda: column(pilot, "run")[0] == f"{SECOND};{FIRST}")
         shown = screen_text(pilot)
         assert "2 runs" in shown and "means over seeds" in shown
-        # What can be done with a run is done with the first of them.
+        # Actions on an averaged row use its first run.
         await pilot.press("i")
         await until(pilot, lambda: pilot.app.current_mode == "inspect")
         assert pilot.app.inspected == SECOND
@@ -250,9 +250,9 @@ async def test_two_runs_are_held_against_each_other(
     async with open_table(size) as pilot:
         await pilot.press("t")
         await until(pilot, lambda: isinstance(pilot.app.screen, MenuScreen))
-        await until(pilot, lambda: "Hold model2 bbbb against" in screen_text(pilot))
+        await until(pilot, lambda: "Compare model2 bbbb with" in screen_text(pilot))
         await pilot.press("enter")
-        # Of ten images that one alone tells right, all fall to one: 2 / 1024.
+        # Ten images are correct only in one run: p = 2 / 1024.
         await until(pilot, lambda: "McNemar's exact test: p = 0.002: compact aaaa is better" in screen_text(pilot))
         assert "0 only model2 bbbb tells right, 10 only compact aaaa" in screen_text(pilot)
         await pilot.press("f")
@@ -264,7 +264,7 @@ async def test_two_runs_are_held_against_each_other(
         await until(pilot, lambda: "McNemar" not in screen_text(pilot))
         (pilot.app.mode_screen.chosen.path / "predictions.csv").unlink()
         await pilot.press("t", "enter")
-        # Where the lines of so long a path break is the test folder's.
+        # Line breaks depend on the length of the test's folder.
         note = pilot.app.mode_screen.query_one("#row-note", Static)
         await until(pilot, lambda: "predictions.csv: is missing" in str(note.content))
 

@@ -35,9 +35,9 @@ async def test_empty_says_what_to_do(
     open_app: Callable[..., Any], screen_text: Callable[..., str], size: tuple[int, int]
 ):
     async with open_app(size) as pilot:
-        assert "Press o and type a folder" in screen_text(pilot)
+        assert "Press o and type the path" in screen_text(pilot)
         assert pilot.app.focused is None
-        for key in ("n", "c", "f", "escape"):  # nothing to do, and no harm
+        for key in ("n", "c", "f", "escape"):  # these keys have no effect
             await pilot.press(key)
 
 
@@ -49,7 +49,7 @@ async def test_a_data_set_from_the_command_line_is_read_at_once(
     size: tuple[int, int],
 ):
     async with open_app(size, data=faces) as pilot:
-        await until(pilot, lambda: "70 images   7 classes   nothing found wrong" in screen_text(pilot))
+        await until(pilot, lambda: "70 images   7 classes   no findings" in screen_text(pilot))
         await until(pilot, lambda: grid(pilot).shown)
         shown = screen_text(pilot)
         assert all(word in shown for word in ("angry", "surprise", "train", "validation", "▀▀▀▀"))

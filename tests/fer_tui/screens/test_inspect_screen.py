@@ -41,7 +41,7 @@ def shown_faces(pilot: Pilot[Any]) -> Sequence[PredictedFace]:
 
 
 async def inspect(pilot: Pilot[Any], until: Callable[..., Any]):
-    """Open Inspect and wait for its faces."""
+    """Open the Inspect screen and wait for its faces."""
     await pilot.press("5")
     await until(pilot, lambda: isinstance(pilot.app.mode_screen, InspectScreen))  # pyright: ignore
     await until(pilot, lambda: shown_faces(pilot))
@@ -66,8 +66,8 @@ async def test_matrix_figures_and_the_worst_mistakes(
         await inspect(pilot, until)
         assert pilot.app.focused is matrix(pilot)
         text = screen_text(pilot)
-        assert all(word in text for word in ("true╲said", "angry", "surprise", "01-01 00:00 aaa1", "macro F1"))
-        assert f"{len(worst)} mistakes, the surest first" in text
+        assert all(word in text for word in ("true╲pred", "angry", "surprise", "01-01 00:00 aaa1", "macro F1"))
+        assert f"{len(worst)} mistakes, most confident first" in text
         assert [face.prediction for face in shown_faces(pilot)] == worst
         assert shown_faces(pilot)[0].caption(40).strip() in one_line(text)
         assert ("precision" in text) is (size[0] >= 100)
@@ -92,7 +92,7 @@ async def test_a_cell_filters_by_key_and_by_mouse_and_escape_clears(
         await until(
             pilot, lambda: [face.prediction for face in shown_faces(pilot)] == most_telling_predictions(read, cell)
         )
-        assert f"{cell[0]} taken for {cell[1]}" in screen_text(pilot)
+        assert f"{cell[0]} predicted as {cell[1]}" in screen_text(pilot)
         assert screen(pilot).query_one(ClassReport).chosen == set(cell)
 
         counts = np.array(matrix(pilot).matrix)
@@ -105,12 +105,12 @@ async def test_a_cell_filters_by_key_and_by_mouse_and_escape_clears(
         await until(
             pilot, lambda: [f.prediction for f in shown_faces(pilot)] == most_telling_predictions(read, (name, name))
         )
-        assert f"{name} told right, the least sure first" in screen_text(pilot)
+        assert f"{name} correct, least confident first" in screen_text(pilot)
 
         await pilot.press("escape")
         await until(pilot, lambda: len(shown_faces(pilot)) == every)
         assert m.cell is None and "escape" not in pilot.app.screen.active_bindings
-        await pilot.click("#matrix", offset=(2, y))  # a name is no cell
+        await pilot.click("#matrix", offset=(2, y))  # a class name is not a cell
         assert m.cell is None
 
 
@@ -127,7 +127,7 @@ async def test_a_cell_without_images_says_so(
         counts = np.array(matrix(pilot).matrix)
         row, column = (int(i[0]) for i in np.where((counts == 0) & ~np.eye(7, dtype=bool)))
         matrix(pilot).choose((row, column))
-        await until(pilot, lambda: " was taken for " in screen_text(pilot))
+        await until(pilot, lambda: " is predicted as " in screen_text(pilot))
         assert not shown_faces(pilot)
 
 
@@ -179,9 +179,9 @@ async def test_another_run_by_bracket_mouse_and_list(
     async with open_app(size) as pilot:
         await inspect(pilot, until)
         assert "aaa3" in screen_text(pilot)
-        await pilot.press("right_square_bracket")  # the failed run has nothing to inspect
+        await pilot.press("right_square_bracket")  # the failed run has no evaluation
         await until(pilot, lambda: "01-01 00:00 aaa1" in screen_text(pilot))
-        await pilot.press("right_square_bracket")  # the last one
+        await pilot.press("right_square_bracket")  # the oldest run
         await until(pilot, lambda: "] older" not in screen_text(pilot))
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: "01-03 00:00 aaa3" in screen_text(pilot))
@@ -236,20 +236,20 @@ async def test_no_runs_says_what_to_do(
 ):
     async with open_app(size) as pilot:
         await pilot.press("5")
-        # Where lines break depends on the length of the test's folder.
+        # Line breaks depend on the length of the test's folder.
         await until(pilot, lambda: "nothing to inspect" in one_line(screen_text(pilot)))
         for key in ("s", "n", "c", "p", "r", "down", "left_square_bracket", "right_square_bracket", "escape"):
-            await pilot.press(key)  # nothing to do, and no harm
+            await pilot.press(key)  # these keys have no effect
         assert pilot.app.screen is screen(pilot)
 
 
 @pytest.mark.parametrize(
     ("status", "evaluation", "words"),
     [
-        ({"state": "failed", "message": "no space left [red]"}, None, "It failed: no space left [red]"),
-        ({"state": "stopped"}, None, f"stopped before it was evaluated. 'fer-tui resume {FIRST}'"),
-        ({"state": "running", "pid": 0, "host": "?"}, None, "It was interrupted before it was evaluated"),
-        ({"state": "diverged", "message": "the loss became NaN"}, None, "It diverged before its first epoch was done"),
+        ({"state": "failed", "message": "no space left [red]"}, None, "This run failed: no space left [red]"),
+        ({"state": "stopped"}, None, f"stopped before it was evaluated. Run 'fer-tui resume {FIRST}'"),
+        ({"state": "running", "pid": 0, "host": "?"}, None, "This run was interrupted before it was evaluated"),
+        ({"state": "diverged", "message": "the loss became NaN"}, None, "diverged before its first epoch was done"),
         ({"state": "completed"}, None, "evaluation.json is missing or damaged"),
         ({"state": "stopped"}, {"classes": "?"}, "evaluation.json is missing or damaged"),
     ],
@@ -283,11 +283,11 @@ async def test_a_run_under_way_shows_its_figures_once_it_is_done(
     (run / "evaluation.json").unlink()
     async with open_app() as pilot:
         await pilot.press("5")
-        await until(pilot, lambda: "under way: epoch 2 of 3." in screen_text(pilot))
+        await until(pilot, lambda: "in epoch 2 of 3." in screen_text(pilot))
         (run / "evaluation.json").write_bytes(evaluation)
         write_json(run / "status.json", {"state": "completed"})
         pilot.app.poller.poll_now()
-        await until(pilot, lambda: "true╲said" in screen_text(pilot) and shown_faces(pilot))
+        await until(pilot, lambda: "true╲pred" in screen_text(pilot) and shown_faces(pilot))
 
 
 async def test_warnings_of_the_audit_are_shown(
@@ -333,7 +333,7 @@ async def test_data_that_are_not_what_they_were(
         (run / "predictions.csv").unlink()
     said = {
         "gone": "The faces can't be shown: ",
-        "fewer": "1 of 14 images are gone or in another class; they are left out.",
+        "fewer": "1 of 14 images are missing or in another class and are left out.",
         "changed": "has changed since the run",
         "unreadable": "1 of these faces can't be read",
         "no predictions": "is missing; without it",
@@ -341,7 +341,7 @@ async def test_data_that_are_not_what_they_were(
     async with open_app(size) as pilot:
         await pilot.press("5")
         await until(pilot, lambda: said[what] in one_line(screen_text(pilot)))
-        assert "true╲said" in screen_text(pilot)
+        assert "true╲pred" in screen_text(pilot)
         if what in ("fewer", "unreadable"):
             await until(pilot, lambda: shown_faces(pilot))
 

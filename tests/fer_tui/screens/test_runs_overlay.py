@@ -1,4 +1,4 @@
-"""Several marked runs in one plot; the sort of the list."""
+"""Several marked runs in one plot; the order of the list."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def four_runs(write_run: Callable[..., Path], epochs: Callable[[int], list[dict[
 
 @pytest.fixture
 def drawings(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Grows with every plot that is drawn."""
+    """A list that gets an item for every drawing of the plot."""
     drawn: list[int] = []
     plotted = LinePlot.plotted
 
@@ -61,7 +61,7 @@ async def test_marked_runs_are_drawn_in_one_plot(
     async with open_app(size) as pilot:
         await until(pilot, lambda: "kept, epoch 6" in screen_text(pilot))
         await pilot.press("space")
-        assert not plot(pilot).overlaid  # one alone is train against validation
+        assert not plot(pilot).overlaid  # a single marked run shows train and validation
         await pilot.press("down", "space", "down", "space")
         await until(pilot, lambda: "v validation" in screen_text(pilot))
         shown = screen_text(pilot)

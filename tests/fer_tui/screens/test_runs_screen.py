@@ -106,7 +106,7 @@ async def test_the_first_of_the_runs_that_are_started_together_has_the_cursor(
         await pilot.press("3")
         await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
         first = begin_run("compact")
-        # The screen knows nothing of it yet: the wish has to wait.
+        # The screen does not know the run yet, so the request has to wait.
         pilot.app.wanted_run = first.name
         begin_run("model2")
         pilot.app.poller.poll_now()
@@ -144,7 +144,7 @@ async def test_the_filter(open_app: Callable[..., Any], write_run: Callable[...,
         await pilot.press("slash", *"model2")
         assert isinstance(pilot.app.focused, Input)
         await until(pilot, lambda: names(pilot) == [SECOND])
-        assert pilot.app.screen.MODE == "runs"  # the 2 was typed
+        assert pilot.app.screen.MODE == "runs"  # the field got the digit 2
         await pilot.press("enter")
         assert isinstance(pilot.app.focused, RunTable)
         assert names(pilot) == [SECOND]
@@ -176,7 +176,7 @@ async def test_the_keys_of_the_plot(
         await until(pilot, lambda: "m loss  l log axis  s smoothed" in screen_text(pilot))
         await pilot.press("l", "s")
         await until(pilot, lambda: "m loss  l linear axis  s unsmoothed" in screen_text(pilot))
-        # The same by mouse: each word is clicked.
+        # A click on each word does the same.
         for word, after in (("loss", "m accuracy"), ("linear axis", "l log axis"), ("unsmoothed", "s smoothed")):
             column = screen_text(pilot).split("m ")[-1].index(word) if word != "loss" else 0
             await pilot.click(MetricPlot, offset=(column + 2, 0))
@@ -240,7 +240,7 @@ async def test_stop_asks_and_then_asks_the_run(
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(pilot.app.screen, ConfirmScreen))
         assert not (run / "stop").exists()
-        await pilot.press("delete")  # not while it is under way
+        await pilot.press("delete")  # no effect while the run trains
         assert not isinstance(pilot.app.screen, ConfirmScreen)
         await pilot.press("x", "y")
         await until(pilot, (run / "stop").exists)
@@ -253,7 +253,7 @@ async def test_delete_asks_and_then_deletes(
     write_run(SECOND)
     async with open_app(size) as pilot:
         await until(pilot, lambda: len(names(pilot)) == 2)
-        await pilot.press("down", "x")  # nothing to stop
+        await pilot.press("down", "x")  # no effect: the run has ended
         assert not isinstance(pilot.app.screen, ConfirmScreen)
         await pilot.press("delete")
         await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmScreen))

@@ -1,4 +1,4 @@
-"""Pictures of every screen: what has changed in them on purpose is written anew with `pytest --snapshot-update`."""
+"""Snapshots of every screen; update them after an intended change with `pytest --snapshot-update`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from textual.widgets import Input
 
 SIZES = ((80, 24), (132, 43))
 THEMES = ("fer-dark", "fer-light")
-# Set to a folder, SVG images of every picture are written there for people to look at.
+# If this names a folder, the test also writes every snapshot there as an SVG image.
 LOOK = os.environ.get("FER_TUI_LOOK")
 
 
 async def settled(pilot: Pilot[Any], until: Callable[..., Any]) -> CellGrid:
-    """The screen once nothing is loading, moving or blinking any more."""
+    """Wait until nothing loads, moves or blinks and return the screen."""
     for field in pilot.app.screen.query(Input):
         field.cursor_blink = False
     await until(pilot, lambda: all(w.is_finished for w in pilot.app.workers if w.group != "watch"))

@@ -1,4 +1,4 @@
-"""The Train mode: what is chosen and typed becomes the configs that are submitted, and the command that is shown."""
+"""The Train screen: choices and settings become the submitted configs and the shown command."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def command(pilot: Pilot[Any]) -> str:
 
 
 def parsed(line: str) -> list[TrainingConfig]:
-    """The configs that the real command makes of a line."""
+    """Return the configs that the real command parses from a line."""
     program, name, *words = shlex.split(line)
     assert program == "fer-tui"
     group: Any = typer.main.get_command(commands)
@@ -59,7 +59,7 @@ def parsed(line: str) -> list[TrainingConfig]:
 
 @pytest.fixture
 def open_train(open_app: Callable[..., Any], faces: Path, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch):
-    """Opens the app on drawn faces, in Train; the submitted configs are kept in `app.submitted`, not trained."""
+    """Open the Train screen on drawn faces; record the submitted configs in `app.submitted` without training."""
 
     async def submit(self: Any, configs: Sequence[TrainingConfig], *, detached: bool) -> None:
         self.submitted.append((list(configs), detached))
@@ -80,7 +80,7 @@ def open_train(open_app: Callable[..., Any], faces: Path, until: Callable[..., A
     return opened
 
 
-# ---- what is shown
+# ---- rendering
 
 
 async def test_models_with_what_decides(
@@ -90,14 +90,14 @@ async def test_models_with_what_decides(
     size: tuple[int, int],
 ):
     async with open_train(size) as pilot:
-        await until(pilot, lambda: "an epoch, from a short test" in screen_text(pilot))
+        await until(pilot, lambda: "per epoch, from a short test" in screen_text(pilot))
         shown = screen_text(pilot)
         for spec in MODELS.values():
             (line,) = [line for line in shown.splitlines() if f"[ ]  {spec.name}" in line]
             assert f"{spec.image_size}x{spec.image_size}x{spec.channels}" in line and "~" in line
         assert "364 k" in shown and "173 M" in shown and "9.41 M" in shown
         assert next(iter(MODELS.values())).source in shown
-        assert "choose a model: space or a click on it" in shown
+        assert "choose a model: press space or click it" in shown
         assert "--model compact" in one_line(shown)
         assert "epochs" in shown
 
@@ -110,7 +110,7 @@ async def test_without_a_data_set_it_says_what_to_do(
         await pilot.pause()
         assert "open a data set first: 1 Data" in screen_text(pilot)
         assert control_of_start(pilot).disabled
-        for key in ("s", "c", "r"):  # nothing to do, and no harm
+        for key in ("s", "c", "r"):  # these keys have no effect
             await pilot.press(key)
         await pilot.pause()
         assert isinstance(pilot.app.screen, TrainScreen) and not pilot.app.submitted
@@ -153,7 +153,7 @@ async def test_hostile_paths_show_harmlessly(
     screen_text: Callable[..., str],
     size: tuple[int, int],
 ):
-    # Every other name in the wide terminal.
+    # Each size tests every other name.
     for name in hostile[size == (132, 43) :: 2]:
         folder = tmp_path / name.replace("/", "_")
         folder.symlink_to(faces)
@@ -165,7 +165,7 @@ async def test_hostile_paths_show_harmlessly(
             assert parsed(pilot.app.clipboard)[0].data == folder
 
 
-# ---- choosing
+# ---- choosing models
 
 
 async def test_models_are_chosen_by_keyboard(
@@ -212,7 +212,7 @@ async def test_what_is_typed_is_checked_at_once(
         await pilot.press("0")
         await until(pilot, lambda: "✗ input should be greater than or equal to 1 (got '0')" in screen_text(pilot))
         shown = screen_text(pilot)
-        assert "✗ epochs" in shown and "✗ mend epochs" in shown
+        assert "✗ epochs" in shown and "✗ fix: epochs" in shown
         assert control_of_start(pilot).disabled
         await pilot.press("escape", "s")
         assert not pilot.app.submitted
@@ -350,7 +350,7 @@ async def test_what_is_wrong_with_the_data_is_told_in_place(
         await pilot.press("space", "s")
         await until(pilot, lambda: f"✗ {tmp_path}"[:40] in screen_text(pilot))
         assert isinstance(pilot.app.screen, TrainScreen) and not pilot.app.submitted
-        # Another choice is another try.
+        # A new choice clears the problem.
         await pilot.press("space", "space")
         await until(pilot, lambda: "1 run on" in screen_text(pilot))
 

@@ -1,4 +1,4 @@
-"""What the Train form begins with: what it was left as, the user's defaults over it, and the user's presets."""
+"""The initial values of the Train form: its last state, the user's defaults and the user's presets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fer_tui.widgets.settings_form import SettingsForm
 
 @pytest.fixture
 def open_form(tmp_path: Path, until: Callable[..., Any], faces: Path, monkeypatch: pytest.MonkeyPatch):
-    """Opens Train with these settings; what is submitted is not trained."""
+    """Open the Train screen with these settings; submitted runs are not trained."""
 
     async def submit(self: Any, configs: Sequence[TrainingConfig], *, detached: bool) -> None:
         return None

@@ -15,7 +15,7 @@ MANY = tuple(f"class {number:02}" for number in range(20))
 
 
 class Shown(App[None]):
-    """The widgets by themselves."""
+    """An app with only the tested widgets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ async def test_seven_classes_fit_into_eighty_columns():
         matrix.show(classes, tuple(tuple(1_825 if i == j else 0 for j in range(7)) for i in range(7)))
         await pilot.pause()
         shown = lines(app, "#matrix")
-        assert len(shown) == 8 and shown[0].split() == ["true╲said", *classes]
+        assert len(shown) == 8 and shown[0].split() == ["true╲pred", *classes]
         assert shown[1].split() == ["angry", "1,825", *"······"]
         assert not matrix.show_horizontal_scrollbar and not matrix.show_vertical_scrollbar
 
@@ -99,7 +99,7 @@ async def test_many_classes_scroll_with_their_names_in_sight():
         matrix.choose((19, 19))
         await pilot.pause()
         shown = lines(app, "#matrix")
-        assert "true╲said" in shown[0] and any(line.startswith("class 19") and "[399]" in line for line in shown)
+        assert "true╲pred" in shown[0] and any(line.startswith("class 19") and "[399]" in line for line in shown)
         matrix.choose((0, 0))
         await pilot.pause()
         shown = lines(app, "#matrix")
@@ -111,7 +111,7 @@ async def test_the_cursor_begins_on_the_commonest_mistake_and_stays_inside():
     async with app.run_test(size=(80, 24)) as pilot:
         matrix = app.screen.query_one(ConfusionMatrix)
         matrix.focus()
-        await pilot.press("down")  # nothing is shown, and no harm
+        await pilot.press("down")  # no effect: the matrix is empty
         matrix.show(("a", "b", "c"), ((5, 0, 0), (0, 5, 4), (1, 0, 5)))
         await pilot.press("left", "l", "k", "h", "j", "up", "up", "right", "down")
         assert app.chosen == [(1, 2), (0, 2), (0, 1), (1, 1), (0, 1), (0, 2), (1, 2)]

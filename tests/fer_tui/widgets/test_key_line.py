@@ -71,7 +71,7 @@ async def test_a_click_presses_the_key_under_it_and_no_other(until: Callable[...
         await until(pilot, lambda: "First" in line(pilot))
         for column in (0, 8, 9, 16, 17, 25, 50):
             await pilot.click(KeyLine, offset=(column, 0))
-        # What can't be done now, and the rest of the line, do nothing.
+        # A disabled key and the empty part of the line do nothing.
         await until(pilot, lambda: app.done == ["first", "first", "second", "second"])
 
 

@@ -18,7 +18,7 @@ class Fields(App[None]):
 
 
 async def suggested(pilot: Pilot[Any], path: str) -> None:
-    """Wait until a path is suggested for what stands in the field."""
+    """Wait for a suggestion for the field's value."""
     field = pilot.app.query_one(PathInput)
     for _ in range(1000):
         if field._suggestion == path:

@@ -1,4 +1,4 @@
-"""What the chosen run's own part says: warnings, messages, the machine; and going on with it."""
+"""The chosen run's details (warnings, messages, load) and resuming it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_without_warnings_it_says_so(
     write_run(evaluation={"warnings": [], "accuracy": 0.5})
     async with open_app() as pilot:
         await pilot.press("w")
-        await until(pilot, lambda: "the audit found nothing" in screen_text(pilot))
+        await until(pilot, lambda: "No warnings." in screen_text(pilot))
 
 
 async def test_the_machines_load_is_sampled_and_shown(
@@ -100,7 +100,7 @@ def test_one_gpu_goes_by_its_name():
 
 @pytest.fixture
 def resumed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None, float | None]]:
-    """The runs that the app was told to go on with."""
+    """The runs that the app was asked to resume, with the new settings."""
     asked: list[tuple[str, int | None, float | None]] = []
 
     async def resume(self: FerApp, run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
@@ -173,7 +173,7 @@ async def test_a_diverged_run_goes_on_at_a_lower_rate(
         for wrong in ("0", "-1", "", "inf"):
             field.value = wrong
             await pilot.press("enter")
-            await until(pilot, lambda: "name a number above 0" in screen_text(pilot))
+            await until(pilot, lambda: "enter a number above 0" in screen_text(pilot))
         field.value = "5e-4"
         await pilot.press("enter")
         await until(pilot, lambda: resumed == [(run.name, None, 0.0005)])

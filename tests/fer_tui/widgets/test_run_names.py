@@ -1,4 +1,4 @@
-"""How a run is called."""
+"""Names of runs."""
 
 from __future__ import annotations
 
