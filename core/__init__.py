@@ -14,16 +14,13 @@ if TYPE_CHECKING:
     from core.evaluation.inference import evaluate_run, predict_images
     from core.export.formats import export_run
     from core.runs.reader import list_runs, read_run
-    from core.runs.writer import create_run
     from core.system.version import __version__
-    from core.training.trainer import train
 
 _MODULES = {
     "FerError": "errors",
     "TrainingConfig": "config.training_config",
     "__version__": "system.version",
     "compare": "comparison.table",
-    "create_run": "runs.writer",
     "evaluate_run": "evaluation.inference",
     "export_run": "export.formats",
     "list_runs": "runs.reader",
@@ -31,14 +28,12 @@ _MODULES = {
     "read_dataset": "data.readers.reader_factory",
     "read_run": "runs.reader",
     "resolve": "config.training_config",
-    "train": "training.trainer",
 }
 __all__ = [
     "FerError",
     "TrainingConfig",
     "__version__",
     "compare",
-    "create_run",
     "evaluate_run",
     "export_run",
     "list_runs",
@@ -46,7 +41,6 @@ __all__ = [
     "read_dataset",
     "read_run",
     "resolve",
-    "train",
 ]
 
 

@@ -132,12 +132,12 @@ class RunQueue:
         return not self._is_shared or (config.is_single_device and not config.deterministic)
 
     def _train_here(self, run: Path) -> None:
-        from core.training.trainer import train
+        from core.training.trainer import train_run
 
         self._in_children = True
         if self._is_shared:
             lower_priority(threading.get_native_id())
-        train(load_config(run), run, _CombinedEvent(self._stop))
+        train_run(load_config(run), run, _CombinedEvent(self._stop))
 
     def _train_in_child(self, run: Path) -> None:
         self._child = start_worker([run])

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
+def train_run(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
     """Train one model and evaluate it; start or resume, as the run directory says.
 
     Args:

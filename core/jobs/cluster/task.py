@@ -23,7 +23,7 @@ class ChildLostError(Exception):
     """A run's process was killed; the run goes on in another."""
 
 
-def train_run(run: str, cpus: float) -> str:
+def run_in_child(run: str, cpus: float) -> str:
     """Train a run to its end in a child process, which dies with this one.
 
     Args:
