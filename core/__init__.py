@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from core.errors import FerError
     from core.evaluation.inference import evaluate_run, predict_images
     from core.export.formats import export_run
+    from core.jobs.notebook import train
     from core.runs.reader import list_runs, read_run
     from core.system.version import __version__
 
@@ -28,6 +29,7 @@ _MODULES = {
     "read_dataset": "data.readers.reader_factory",
     "read_run": "runs.reader",
     "resolve": "config.training_config",
+    "train": "jobs.notebook",
 }
 __all__ = [
     "FerError",
@@ -41,6 +43,7 @@ __all__ = [
     "read_dataset",
     "read_run",
     "resolve",
+    "train",
 ]
 
 

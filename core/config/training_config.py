@@ -306,14 +306,14 @@ def parse_duration(text: str) -> float:
 
 
 def resolve(settings: Mapping[str, Any], *, source: str = "") -> TrainingConfig:
-    """One run's config: the defaults, the model's recipe, the protocol's settings, then `settings`.
+    """Make a run's config from the defaults, the model's recipe, the protocol's settings, then `settings`.
 
     Args:
-        settings: field names of TrainingConfig to values; `data` and `model` must be among them.
-        source: the file that the settings stand in, for errors; empty where they stand in none.
+        settings: TrainingConfig's fields to values, as `{"data": "faces", "model": "compact"}`, which are required.
+        source: the file that has the settings, for errors; empty where no file has them.
 
     Raises:
-        ConfigError: a key is unknown, missing, or its value is not allowed.
+        ConfigError: a name is unknown or missing, or a value is not allowed.
     """
     known = TrainingConfig.model_fields
     for key in settings:

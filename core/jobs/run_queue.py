@@ -30,7 +30,14 @@ BEAT_INTERVAL = 20.0
 class RunQueue:
     """Runs to be trained, in order, by one worker thread that calls `work`; more may come while it works."""
 
-    def __init__(self, runs: Sequence[Path] = (), *, in_children: bool = False, is_shared: bool = False) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Path] = (),
+        *,
+        in_children: bool = False,
+        is_shared: bool = False,
+        captures_stderr: bool = True,
+    ) -> None:
         """A queue of runs.
 
         Args:
@@ -38,10 +45,12 @@ class RunQueue:
             in_children: whether the first run too has a process of its own.
             is_shared: whether this process has other work as well: a run that changes all of it (`deterministic`,
                 several devices) then has its own.
+            captures_stderr: see `core.training.trainer.train_run`, for the run that this process trains.
         """
         self._waiting = deque(runs)
         self._in_children = in_children
         self._is_shared = is_shared
+        self._captures_stderr = captures_stderr
         self._mutex = threading.Lock()
         self._stop = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
@@ -137,7 +146,7 @@ class RunQueue:
         self._in_children = True
         if self._is_shared:
             lower_priority(threading.get_native_id())
-        train_run(load_config(run), run, _CombinedEvent(self._stop))
+        train_run(load_config(run), run, _CombinedEvent(self._stop), captures_stderr=self._captures_stderr)
 
     def _train_in_child(self, run: Path) -> None:
         self._child = start_worker([run])

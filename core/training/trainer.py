@@ -28,7 +28,7 @@ from core.runs.reader import read_run
 from core.runs.run_audit import audit_run, measure_batches
 from core.runs.schema import EvaluationFile, StoredProblem
 from core.runs.writer import RunWriter
-from core.system.log import log_to_file
+from core.system.log import log_records_to_file, log_to_file
 from core.training import devices, environment, memory
 from core.training.auto_settings import AutoSettings, choose_auto_settings
 from core.training.build import build_model, compile_model, pixel_statistics
@@ -47,13 +47,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def train_run(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
+def train_run(config: TrainingConfig, run: Path, stop: threading.Event, *, captures_stderr: bool = True) -> str:
     """Train one model and evaluate it; start or resume, as the run directory says.
 
     Args:
         config: the run's settings.
         run: its directory, made by `core.runs.writer.create_run`.
         stop: set it to end after the batch in progress; the last epoch's checkpoint stands.
+        captures_stderr: whether everything written to file descriptor 2 meanwhile, as by TensorFlow's C++ code, goes
+            to `log.txt`, or the log records alone.
 
     Returns:
         The state that the run ended in: completed, stopped, failed or diverged; `status.json` says why, and `log.txt`
@@ -62,8 +64,9 @@ def train_run(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
     Raises:
         RunError: another process works on this run, or took it over.
     """
+    log = log_to_file if captures_stderr else log_records_to_file
     # A reader of the final status can resume at once: the lock is released with it, before memory is freed.
-    with memory.release_on_exit(), RunWriter(run, stop) as writer, log_to_file(run / LOG):
+    with memory.release_on_exit(), RunWriter(run, stop) as writer, log(run / LOG):
         state, message, training = "failed", "", _Training(config, run, writer, stop)
         try:
             state, message = training.run()
