@@ -138,7 +138,7 @@ def _train(path: Path, show: Callable[[str], None]) -> None:
                     raise
                 is_stopping = True
                 queue.stop()
-                show(f"{path.name}: stops after the batch in progress; interrupt again to return at once")
+                show(f"{path.name}: stops after the batch in progress; interrupt again to stop waiting")
     except BaseException:
         queue.stop()
         raise
