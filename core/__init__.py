@@ -1,6 +1,7 @@
 """Data, models, training and runs of fer-tui: everything but the screens.
 
-The names below are for notebooks. Each is imported when it is first used: `import core` imports nothing else.
+The names below are the public API, for notebooks and scripts (docs/notebook.md). Each is imported when it is first
+used: `import core` imports nothing else.
 """
 
 from importlib import import_module

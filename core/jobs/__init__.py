@@ -1,1 +1,1 @@
-"""Many runs: queues, workers, searches and clusters. One run from start to end is `core.training`."""
+"""Queues, workers, searches and clusters of runs, and a run for a notebook; `core.training` trains a single run."""
