@@ -1,4 +1,4 @@
-"""Choose the reader that a place needs: one row a format, the first that takes the place reads it."""
+"""Choose the reader for a data set: the first in READERS that can read the path."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Reader:
     """A data set format.
 
     Attributes:
-        name: what it is called.
-        takes: whether a file or folder is of this format, by names alone.
-        read: reads one that is.
+        name: the format's name.
+        can_read: returns whether a file or folder has this format. It checks only file names.
+        read: reads a data set of this format.
     """
 
     name: str
@@ -39,16 +39,16 @@ READERS = (
 def read_dataset(root: Path | str) -> Dataset:
     """Read a data set: ROOT/<split>/<class>/*, ROOT/images/<split>/..., ROOT/<class>/*, or fer2013.csv.
 
-    This lists the images by their names and decodes none of them.
+    A folder's files are recognized by their names; images are decoded later.
 
     Args:
         root: the folder, or the CSV file.
 
     Returns:
-        The data set. Its `problems` list hidden and foreign files and empty classes.
+        The data set. Its `problems` list hidden files, files outside any class and empty classes.
 
     Raises:
-        DatasetError: there is no such folder or file, or no image in it.
+        DatasetError: the path does not exist, can't be read, or has no images.
 
     Example:
         >>> dataset = core.read_dataset("faces")
@@ -60,5 +60,5 @@ def read_dataset(root: Path | str) -> Dataset:
             if reader.can_read(root):
                 return reader.read(root)
     except OSError as error:
-        raise DatasetError(f"{error.filename or root}: {error.strerror}; the data set must be readable") from None
-    raise DatasetError(f"{root}: no such folder; give the folder of faces, or a fer2013.csv")
+        raise DatasetError(f"{error.filename or root}: {error.strerror}; make the data set readable") from None
+    raise DatasetError(f"{root}: no such folder; give a folder of faces, or a fer2013.csv")
