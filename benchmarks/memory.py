@@ -16,7 +16,7 @@ import psutil
 from core.config.training_config import resolve
 from core.data.demo import write_faces
 from core.runs.writer import create_run
-from core.training.trainer import train
+from core.training.trainer import train_run
 
 
 def main(runs: int) -> None:
@@ -27,7 +27,7 @@ def main(runs: int) -> None:
         resident = []
         for number in range(1, runs + 1):
             config = resolve({"data": faces, "model": "compact", "epochs": 2, "batch_size": 32, "width": 0.5})
-            state = train(config, create_run(config, Path(folder) / "runs"), threading.Event())
+            state = train_run(config, create_run(config, Path(folder) / "runs"), threading.Event())
             resident.append(psutil.Process().memory_info().rss / 2**20)
             print(f"run {number:2d}  {state}  {resident[-1]:7.1f} MiB")
         slope = np.polyfit(np.arange(len(resident[5:])), resident[5:], 1)[0]

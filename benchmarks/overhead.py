@@ -29,7 +29,7 @@ from core.data.pipeline import evaluation_batches, training_stream
 from core.data.training_data import load_training_data
 from core.runs.writer import RunWriter, create_run
 from core.training.build import build_model, compile_model
-from core.training.trainer import train
+from core.training.trainer import train_run
 
 ROUNDS = 1
 EPOCHS = 3
@@ -81,7 +81,7 @@ def ours(config: TrainingConfig, folder: Path) -> list[Moment]:
         ends.append(now())
 
     with mock.patch.object(RunWriter, "append_epoch", append_and_note):
-        assert train(config, create_run(config, folder), threading.Event()) == "completed"
+        assert train_run(config, create_run(config, folder), threading.Event()) == "completed"
     return ends
 
 

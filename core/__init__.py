@@ -1,6 +1,7 @@
 """Data, models, training and runs of fer-tui: everything but the screens.
 
-The names below are for notebooks. Each is imported when it is first used: `import core` imports nothing else.
+The names below are the public API, for notebooks and scripts (docs/notebook.md). Each is imported when it is first
+used: `import core` imports nothing else.
 """
 
 from importlib import import_module
@@ -13,17 +14,15 @@ if TYPE_CHECKING:
     from core.errors import FerError
     from core.evaluation.inference import evaluate_run, predict_images
     from core.export.formats import export_run
+    from core.jobs.notebook import train
     from core.runs.reader import list_runs, read_run
-    from core.runs.writer import create_run
     from core.system.version import __version__
-    from core.training.trainer import train
 
 _MODULES = {
     "FerError": "errors",
     "TrainingConfig": "config.training_config",
     "__version__": "system.version",
     "compare": "comparison.table",
-    "create_run": "runs.writer",
     "evaluate_run": "evaluation.inference",
     "export_run": "export.formats",
     "list_runs": "runs.reader",
@@ -31,14 +30,13 @@ _MODULES = {
     "read_dataset": "data.readers.reader_factory",
     "read_run": "runs.reader",
     "resolve": "config.training_config",
-    "train": "training.trainer",
+    "train": "jobs.notebook",
 }
 __all__ = [
     "FerError",
     "TrainingConfig",
     "__version__",
     "compare",
-    "create_run",
     "evaluate_run",
     "export_run",
     "list_runs",

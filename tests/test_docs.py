@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 import typer.main
 from textual.binding import Binding
 
+import core
 from core.config.presets import PRESETS
 from core.config.training_config import resolve
 from core.runs import run_audit
@@ -22,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"^ {4,}(\S.*)$", re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ |ssh -L \S+ \S+ |\.venv/bin/)?(fer-tui(?: .*)?)")
@@ -126,6 +131,21 @@ def test_the_guide_names_every_warning():
     assert kinds >= {"undecodable", "blank", "hidden_file", "foreign_file", "held_out", "imbalance"}
     for code in (*codes, *kinds, "different_data"):
         assert f"`{code}`" in GUIDE, code
+
+
+def test_the_notebook_page_runs_as_a_script(faces: Path, tmp_path: Path):
+    script = "".join(PYTHON.findall((ROOT / "docs" / "notebook.md").read_text(encoding="utf-8")))
+    assert all(f"core.{name}" in script for name in core.__all__ if name not in ("TrainingConfig", "__version__"))
+    (tmp_path / "faces").symlink_to(faces)
+    ours = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ours.pop("FER_TUI_RUNS", None)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], cwd=tmp_path, env=ours, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"  epoch \d/\d  loss ", done.stdout)) == 5
+    assert "epochs: input should be greater than" in done.stdout.splitlines()[-1]
+    assert (tmp_path / "model.keras").is_file()
 
 
 def section(title: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from core.comparison import article
@@ -12,7 +13,7 @@ from core.comparison.seeds import average_over_seeds, comparison_key
 from core.config import protocol
 from core.runs.codes import DIFFERENT_DATA
 from core.runs.history import is_lower_better
-from core.runs.reader import RunSnapshot
+from core.runs.reader import RunSnapshot, read_run
 from core.runs.schema import EvaluationFile
 
 # Settings that runs of one table's row, or a run and its control, may differ in: where and how fast they compute, and
@@ -30,18 +31,32 @@ IGNORED_SETTINGS = (
 )
 
 
-def compare(runs: Sequence[RunSnapshot], *, with_published: bool = True, average_seeds: bool = False) -> list[Row]:
-    """One row a run, or a setting, then the majority and chance rows of their data, then the article's.
+def compare(
+    runs: Sequence[RunSnapshot | Path | str], *, with_published: bool = True, average_seeds: bool = False
+) -> list[Row]:
+    """Compare runs: a row for each run, then the baselines of their data, then the article's rows.
 
     Args:
-        runs: in the order in which they shall stand.
+        runs: snapshots or run directories, in the order of their rows.
         with_published: whether the article's rows follow.
-        average_seeds: whether completed runs that differ in their seed alone share a row; see `seeds.fold`.
+        average_seeds: whether completed runs that differ only in the seed share a row; see
+            `core.comparison.seeds.average_over_seeds`.
 
     Returns:
-        Mappings of COLUMNS; None where a figure is not known. `warnings` is a list of codes. A run's control is one
-        among `runs` with the same settings and data but for noise in place of the images.
+        A mapping for each row, from the names of `core.comparison.columns.COLUMNS` to values; None where a value is
+        unknown. `warnings` is a list of codes. The control of a run is another of `runs` with the same settings and
+        data, trained on noise instead of the images. A run that can't be read has a row without figures.
+
+    Example:
+        >>> rows = core.compare(core.list_runs("runs"), with_published=False)
+        >>> pandas.DataFrame(rows)[["model", "epochs", "val_accuracy"]]
     """
+    return _rows(
+        [run if isinstance(run, RunSnapshot) else read_run(run) for run in runs], with_published, average_seeds
+    )
+
+
+def _rows(runs: Sequence[RunSnapshot], with_published: bool, average_seeds: bool) -> list[Row]:
     controls = {_with_control(run): run for run in sorted(runs, key=lambda run: run.name) if is_control(run)}
     rows: list[Row] = [run_row(run, controls.get(_with_control(run))) for run in runs]
     if average_seeds:

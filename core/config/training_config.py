@@ -307,7 +307,7 @@ def resolve(settings: Mapping[str, Any], *, source: str = "") -> TrainingConfig:
     """Return a run's config: the defaults, overridden by the model's recipe, the protocol's settings and `settings`.
 
     Args:
-        settings: TrainingConfig field names and values; `data` and `model` are required.
+        settings: TrainingConfig field names and values, such as `{"data": "faces", "model": "compact"}`; both required.
         source: the file that has the settings, for error messages; empty if no file has them.
 
     Raises:

@@ -16,12 +16,13 @@ from core.data.dataset import Dataset, Problem
 from core.data.images import ImageError
 from core.data.pipeline import evaluation_batches
 from core.data.pixels import load_pixels
+from core.data.readers.reader_factory import read_dataset
 from core.errors import DatasetError, RunError
 from core.evaluation.face_detection import Box, find_faces, is_cropped
 from core.evaluation.metrics import EvaluationMetrics, evaluate
 from core.runs.model_file import ModelCache, load_model
 from core.runs.names import ENVIRONMENT
-from core.runs.reader import read_run
+from core.runs.reader import RunSnapshot, read_run, run_path
 from core.system import extras
 
 if TYPE_CHECKING:
@@ -125,23 +126,34 @@ def uses_flip_average(run: Path, wanted: bool | None = None) -> bool:
 
 
 def evaluate_run(
-    run: Path, dataset: Dataset, split: str | None, flip_average: bool | None = None
+    run: RunSnapshot | Path | str,
+    dataset: Dataset | Path | str,
+    split: str | None = None,
+    flip_average: bool | None = None,
 ) -> tuple[SplitMetrics, tuple[Problem, ...]]:
-    """Evaluate a run's kept model on a split of any data set.
+    """Evaluate a run's kept model on a split of a data set.
 
     Args:
-        run: the run directory.
-        dataset: with the classes of the run among its own; images of others are left out and counted.
-        split: its name; None is the only split there is, else validation.
-        flip_average: see `predict`; None as the run's config has it.
+        run: a snapshot of the run, or its directory.
+        dataset: a data set, or the path to read it from. Images of classes that the run does not have are skipped and
+            counted.
+        split: the name of the split. The default is the only split, or `validation` where there are several.
+        flip_average: see `predict`. The default is the run's setting.
 
     Returns:
-        The figures, and the problems that decoding met.
+        The metrics, and the problems found in the images.
 
     Raises:
-        DatasetError: there is no such split, or no image of a known class in it.
+        DatasetError: there is no such split, or it has no image of one of the run's classes.
         RunError: the run has no model.
+
+    Example:
+        >>> metrics, problems = core.evaluate_run(run, "faces", "test")
+        >>> metrics["accuracy"], metrics["confusion_matrix"]
     """
+    run = run_path(run)
+    if not isinstance(dataset, Dataset):
+        dataset = read_dataset(dataset)
     classes = run_classes(run)
     splits = dataset.splits
     name = split or (splits[0] if len(splits) == 1 else "validation")
@@ -172,23 +184,33 @@ def evaluate_run(
 
 
 def predict_images(
-    run: Path, paths: Sequence[Path], *, flip_average: bool | None = None, whole: bool = False
+    run: RunSnapshot | Path | str,
+    paths: Path | str | Sequence[Path | str],
+    *,
+    flip_average: bool | None = None,
+    whole: bool = False,
 ) -> list[FacePrediction]:
-    """What a run's kept model says to the faces in image files.
+    """Predict the expression of every face in image files with a run's kept model.
 
     Args:
-        run: the run directory.
-        paths: of the images.
-        flip_average: see `predict`; None as the run's config has it.
-        whole: take every image for one face as it is, and look for none on it.
+        run: a snapshot of the run, or its directory.
+        paths: the image files, or one of them.
+        flip_average: see `predict`. The default is the run's setting.
+        whole: whether each image is one face; by default faces are searched for in images larger than a face.
 
     Returns:
-        One for each face, the largest of an image first; one for an image that can't be read.
+        A prediction for each face, the largest face of an image first. An image that can't be read has one entry, with
+        its `error`.
 
     Raises:
         RunError: the run has no model.
+
+    Example:
+        >>> (face,) = core.predict_images(run, "faces/validation/happy/0017.png")
+        >>> face.predicted, face.probabilities[face.predicted]
     """
-    return Predictor().predict(run, paths, flip_average=flip_average, whole=whole)
+    files = [paths] if isinstance(paths, Path | str) else paths
+    return Predictor().predict(run_path(run), [Path(file) for file in files], flip_average=flip_average, whole=whole)
 
 
 class Predictor:

@@ -16,7 +16,7 @@ from core.data.pixels import load_pixels
 from core.errors import ConfigError, FerError, RunError
 from core.export.model_card import model_card
 from core.runs.model_file import load_model
-from core.runs.reader import read_run
+from core.runs.reader import RunSnapshot, read_run, run_path
 from core.runs.run_dataset import read_run_dataset
 from core.system import extras, files
 
@@ -111,18 +111,26 @@ class Exported:
     origin: str
 
 
-def export_run(run: Path, name: str, output: Path) -> Exported:
+def export_run(run: RunSnapshot | Path | str, name: str, output: Path | str) -> Exported:
     """Write a run's kept model in another format, and its model card beside it.
 
     Args:
-        run: the run directory.
-        name: of FORMATS.
-        output: the file, or the folder of a SavedModel, to write; neither it nor its card may be there.
+        run: a snapshot of the run, or its directory.
+        name: the format, a key of FORMATS.
+        output: the file to write, or the folder of a SavedModel. Neither it nor its card may exist.
+
+    Returns:
+        The card's path, and the largest difference between the probabilities of the two models.
 
     Raises:
         ConfigError: the format is unknown, its packages are missing, or `output` can't be written.
-        RunError: the run has no model, or the written one says something else.
+        RunError: the run has no model, or the written model predicts something else.
+
+    Example:
+        >>> core.export_run(run, "keras", "model.keras").difference
+        0.0
     """
+    run, output = run_path(run), Path(output)
     form = _format(name)
     card = output.parent / f"{output.name}.md"
     for place in (output, card):

@@ -1,1 +1,1 @@
-"""Queues, workers, searches and clusters for many runs. `core.training` trains a single run."""
+"""Queues, workers, searches and clusters for many runs, and `train` for notebooks. `core.training` trains one run."""

@@ -30,7 +30,14 @@ BEAT_INTERVAL = 20.0
 class RunQueue:
     """Runs that one worker thread trains in order by calling `work`. Other threads can add runs meanwhile."""
 
-    def __init__(self, runs: Sequence[Path] = (), *, in_children: bool = False, is_shared: bool = False) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Path] = (),
+        *,
+        in_children: bool = False,
+        is_shared: bool = False,
+        captures_stderr: bool = True,
+    ) -> None:
         """Create a queue.
 
         Args:
@@ -38,10 +45,12 @@ class RunQueue:
             in_children: whether the first run also trains in a child process.
             is_shared: whether this process also does other work. Runs that change global settings (`deterministic`,
                 several devices) then train in a child process.
+            captures_stderr: see `core.training.trainer.train_run`; applies to the run that this process trains.
         """
         self._waiting = deque(runs)
         self._in_children = in_children
         self._is_shared = is_shared
+        self._captures_stderr = captures_stderr
         self._mutex = threading.Lock()
         self._stop = threading.Event()
         self._child: subprocess.Popen[bytes] | None = None
@@ -132,12 +141,12 @@ class RunQueue:
         return not self._is_shared or (config.is_single_device and not config.deterministic)
 
     def _train_here(self, run: Path) -> None:
-        from core.training.trainer import train
+        from core.training.trainer import train_run
 
         self._in_children = True
         if self._is_shared:
             lower_priority(threading.get_native_id())
-        train(load_config(run), run, _CombinedEvent(self._stop))
+        train_run(load_config(run), run, _CombinedEvent(self._stop), captures_stderr=self._captures_stderr)
 
     def _train_in_child(self, run: Path) -> None:
         self._child = start_worker([run])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,11 @@ class RunSnapshot:
 
     path: Path
     state: str
-    config: ConfigFile
-    environment: EnvironmentFile
-    status: StatusFile
-    history: Epochs
-    evaluation: EvaluationFile | None
+    config: ConfigFile = field(repr=False)
+    environment: EnvironmentFile = field(repr=False)
+    status: StatusFile = field(repr=False)
+    history: Epochs = field(repr=False)
+    evaluation: EvaluationFile | None = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -110,9 +110,14 @@ def kept_epoch(history: Epochs, config: ConfigFile) -> Mapping[str, float] | Non
     return history[kept]
 
 
-def runs_folder(option: Path | None) -> Path:
+def runs_folder(option: Path | str | None) -> Path:
     """RUNS: the option, else $FER_TUI_RUNS, else ./runs."""
-    return option or Path(os.environ.get("FER_TUI_RUNS") or "runs")
+    return Path(option or os.environ.get("FER_TUI_RUNS") or "runs")
+
+
+def run_path(run: RunSnapshot | Path | str) -> Path:
+    """Return the directory of a run, given as that directory or as a snapshot."""
+    return run.path if isinstance(run, RunSnapshot) else Path(run)
 
 
 def is_run(path: Path) -> bool:
@@ -123,12 +128,23 @@ def is_run(path: Path) -> bool:
         return False
 
 
-def list_runs(folder: Path) -> list[Path]:
-    """The run directories of RUNS, newest first; empty where there is no such folder.
+def list_runs(folder: Path | str | None = None) -> list[Path]:
+    """List the run directories of a folder.
+
+    Args:
+        folder: the folder; by default `$FER_TUI_RUNS`, else `runs` in the working directory.
+
+    Returns:
+        The directories, newest first; empty where the folder does not exist.
 
     Raises:
-        RunError: it is no folder, or can't be read.
+        RunError: the path is not a folder, or can't be read.
+
+    Example:
+        >>> core.list_runs("runs")
+        [PosixPath('runs/20261127-000328-659-model2-28a3')]
     """
+    folder = runs_folder(folder)
     try:
         return sorted((path for path in folder.iterdir() if is_run(path)), reverse=True)
     except FileNotFoundError:
@@ -162,13 +178,23 @@ def find_run(name: str, folder: Path) -> Path:
     return found[0]
 
 
-def read_run(path: Path, history: Epochs | None = None) -> RunSnapshot:
-    """Read a run directory as it is now; damaged files read as empty, values of a wrong type as missing.
+def read_run(path: Path | str, history: Epochs | None = None) -> RunSnapshot:
+    """Read a run directory as it is now.
 
     Args:
         path: the run directory.
-        history: its history.csv, where that was read before and has not changed since.
+        history: the content of `history.csv`, where it was read before and has not changed since.
+
+    Returns:
+        A snapshot. A missing directory reads as an interrupted run without settings, damaged files as empty, and
+        values of a wrong type as missing.
+
+    Example:
+        >>> run = core.read_run("runs/20261127-000328-659-model2-28a3")
+        >>> run.state, len(run.history)
+        ('completed', 5)
     """
+    path = Path(path)
     config = valid_fields(read_json(path / CONFIG), ConfigFile)
     status = valid_fields(read_json(path / STATUS), StatusFile)
     environment = valid_fields(read_json(path / ENVIRONMENT), EnvironmentFile)

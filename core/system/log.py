@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +23,11 @@ CORE = "core"
 
 
 class _DescriptorHandler(logging.Handler):
-    """Writes each record to file descriptor 2 instead of `sys.stderr`, which a screen may have replaced."""
+    """Writes each record to a file descriptor instead of `sys.stderr`, which a screen may have replaced."""
 
-    def __init__(self) -> None:
+    def __init__(self, descriptor: int) -> None:
         super().__init__(logging.INFO)
+        self._descriptor = descriptor
         formatter = logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S")
         formatter.converter = time.gmtime
         self.setFormatter(formatter)
@@ -33,38 +35,43 @@ class _DescriptorHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         # A full disk loses log records, but must not end the work.
         with contextlib.suppress(OSError):
-            os.write(2, f"{self.format(record)}\n".encode(errors="backslashreplace"))
+            os.write(self._descriptor, f"{self.format(record)}\n".encode(errors="backslashreplace"))
 
 
-class _Attached:
-    """The single handler, attached to our loggers while any block needs it."""
+class _Handlers:
+    """The handlers of our loggers, one for each file descriptor, attached while any block needs them."""
 
     def __init__(self) -> None:
-        self._handler = _DescriptorHandler()
         self._mutex = threading.Lock()
-        self._blocks = 0
+        self._blocks: Counter[int] = Counter()
+        self._handlers: dict[int, _DescriptorHandler] = {}
         self._level = logging.NOTSET
 
-    def __enter__(self) -> None:
+    @contextlib.contextmanager
+    def attach(self, descriptor: int) -> Iterator[None]:
+        """Inside the block, write our log records to the descriptor, once each."""
         logger = logging.getLogger(CORE)
         with self._mutex:
-            if not self._blocks:
+            if not self._handlers:
                 self._level = logger.level
-                logger.addHandler(self._handler)
                 if self._level == logging.NOTSET:
                     logger.setLevel(logging.INFO)
-            self._blocks += 1
+            self._blocks[descriptor] += 1
+            if descriptor not in self._handlers:
+                self._handlers[descriptor] = _DescriptorHandler(descriptor)
+                logger.addHandler(self._handlers[descriptor])
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._blocks[descriptor] -= 1
+                if not self._blocks[descriptor]:
+                    logger.removeHandler(self._handlers.pop(descriptor))
+                if not self._handlers:
+                    logger.setLevel(self._level)
 
-    def __exit__(self, *error: object) -> None:
-        logger = logging.getLogger(CORE)
-        with self._mutex:
-            self._blocks -= 1
-            if not self._blocks:
-                logger.removeHandler(self._handler)
-                logger.setLevel(self._level)
 
-
-_ATTACHED = _Attached()
+_HANDLERS = _Handlers()
 
 
 @contextlib.contextmanager
@@ -73,8 +80,19 @@ def log_to_stderr() -> Iterator[None]:
 
     Blocks can be nested and used in several threads. Each record is written once.
     """
-    with _ATTACHED:
+    with _HANDLERS.attach(2):
         yield
+
+
+@contextlib.contextmanager
+def log_records_to_file(path: Path) -> Iterator[None]:
+    """Inside the block, append our log records from level INFO on to a file; file descriptor 2 stays as it is."""
+    descriptor = files.open_to_append(path)
+    try:
+        with _HANDLERS.attach(descriptor):
+            yield
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

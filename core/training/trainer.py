@@ -28,7 +28,7 @@ from core.runs.reader import read_run
 from core.runs.run_audit import audit_run, measure_batches
 from core.runs.schema import EvaluationFile, StoredProblem
 from core.runs.writer import RunWriter
-from core.system.log import log_to_file
+from core.system.log import log_records_to_file, log_to_file
 from core.training import devices, environment, memory
 from core.training.auto_settings import AutoSettings, choose_auto_settings
 from core.training.build import build_model, compile_model, pixel_statistics
@@ -47,13 +47,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
+def train_run(config: TrainingConfig, run: Path, stop: threading.Event, *, captures_stderr: bool = True) -> str:
     """Train and evaluate one model. Resumes the run if its directory has a checkpoint.
 
     Args:
         config: the run's settings.
         run: the run's directory, created by `core.runs.writer.create_run`.
         stop: set it to end the run after the current batch; the last epoch's checkpoint is kept.
+        captures_stderr: whether to redirect file descriptor 2 to `log.txt`, with the output of TensorFlow's C++
+            code; otherwise only log records go there.
 
     Returns:
         The run's final state: completed, stopped, failed or diverged. `status.json` has the reason, and `log.txt` the
@@ -62,9 +64,10 @@ def train(config: TrainingConfig, run: Path, stop: threading.Event) -> str:
     Raises:
         RunError: another process trains this run, or took it over.
     """
+    log = log_to_file if captures_stderr else log_records_to_file
     # `RunWriter` releases the lock together with the final status, before memory is freed, so that a reader of the
     # final status can resume the run at once.
-    with memory.release_on_exit(), RunWriter(run, stop) as writer, log_to_file(run / LOG):
+    with memory.release_on_exit(), RunWriter(run, stop) as writer, log(run / LOG):
         state, message, training = "failed", "", _Training(config, run, writer, stop)
         try:
             state, message = training.run()

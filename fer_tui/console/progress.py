@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from core.runs.progress import EpochLines, describe_ending, format_metrics
 from core.runs.reader import FINAL_STATES, RunSnapshot, read_run
 from fer_tui.console import output
 
@@ -74,16 +75,11 @@ class _Lines:
     """Prints one line for each epoch and one at the end of a run."""
 
     def __init__(self) -> None:
-        self._printed: dict[str, int] = {}
+        self._epochs = EpochLines()
 
     def show(self, run: RunSnapshot, *, has_ended: bool) -> None:
-        # Skip the epochs from before a resume. The history becomes shorter if an older checkpoint is restored.
-        printed = min(self._printed.get(run.name, len(run.history)), len(run.history))
-        for row in run.history[printed:]:
-            output.print_message(
-                f"{run.name}  epoch {row['epoch']:.0f}/{run.config.get('epochs')}  {format_metrics(row)}"
-            )
-        self._printed[run.name] = len(run.history)
+        for line in self._epochs.new(run):
+            output.print_message(line)
         if has_ended:
             output.print_message(format_ending(run))
 
@@ -117,23 +113,10 @@ class _Bars:
             self._progress.console.print(output.escape_control(format_ending(run)), markup=False, soft_wrap=True)
 
 
-def format_metrics(row: Mapping[str, float]) -> str:
-    """Format an epoch's training and validation loss and accuracy."""
-    return (
-        f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.4f}  val_loss {row['val_loss']:.4f}  "
-        f"val_accuracy {row['val_accuracy']:.4f}  {row['images_per_second']:,.0f} images/s"
-    )
-
-
 def format_ending(run: RunSnapshot) -> str:
     """Format how a run ended: its state, accuracy and message, and how to resume it. A failure reads as an error."""
     start = "fer-tui: " if run.state in ("failed", "diverged", "interrupted") else ""
-    kept = run.kept_epoch()
-    figure = f": val_accuracy {kept['val_accuracy']:.4f} in epoch {kept['epoch']:.0f}" if kept else ""
-    message = f"; {run.message}" if run.message else ""
-    resumable = run.state in ("stopped", "failed", "interrupted")
-    remedy = f"; resume it with 'fer-tui resume {run.name}'" if resumable else ""
-    return f"{start}{run.name}  {run.state}{figure}{message}{remedy}"
+    return start + describe_ending(run, f"resume it with 'fer-tui resume {run.name}'")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 from core.config.training_config import TrainingConfig
 from core.runs.reader import RunSnapshot, read_run
 from core.runs.writer import create_run
-from core.training.trainer import train
+from core.training.trainer import train_run
 
 # Tracing takes most of a short run's time, and model2 is traced in a quarter of compact's time.
 FAST: dict[str, Any] = {
@@ -22,14 +22,14 @@ FAST: dict[str, Any] = {
 }
 
 
-def train_run(config: TrainingConfig, folder: Path, stop: threading.Event | None = None) -> RunSnapshot:
+def train_new_run(config: TrainingConfig, folder: Path, stop: threading.Event | None = None) -> RunSnapshot:
     """Train a run and return its final snapshot."""
     return resume_run(create_run(config, folder), config, stop)
 
 
 def resume_run(run: Path, config: TrainingConfig, stop: threading.Event | None = None) -> RunSnapshot:
     """Resume a run and return its final snapshot."""
-    train(config, run, stop or threading.Event())
+    train_run(config, run, stop or threading.Event())
     return read_run(run)
 
 

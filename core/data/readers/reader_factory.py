@@ -36,14 +36,23 @@ READERS = (
 )
 
 
-def read_dataset(root: Path) -> Dataset:
+def read_dataset(root: Path | str) -> Dataset:
     """Read a data set: ROOT/<split>/<class>/*, ROOT/images/<split>/..., ROOT/<class>/*, or fer2013.csv.
 
-    A folder's files are recognized by their names; images are decoded later. Hidden files, files outside any class and
-    empty classes are reported as problems.
+    A folder's files are recognized by their names; images are decoded later.
+
+    Args:
+        root: the folder, or the CSV file.
+
+    Returns:
+        The data set. Its `problems` list hidden files, files outside any class and empty classes.
 
     Raises:
         DatasetError: the path does not exist, can't be read, or has no images.
+
+    Example:
+        >>> dataset = core.read_dataset("faces")
+        >>> dataset.frame.groupby(["split", "label"]).size()
     """
     root = Path(root)
     try:

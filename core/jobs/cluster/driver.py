@@ -15,7 +15,7 @@ from typing import Any
 from core.errors import FerError, RunError, first_line
 from core.jobs.cluster.access import RETRIES, check_cluster, find_token
 from core.jobs.cluster.cluster_queue import STARTING, ClusterQueue, RunResources
-from core.jobs.cluster.task import REPORTED_STATES, ChildLostError, train_run
+from core.jobs.cluster.task import REPORTED_STATES, ChildLostError, run_in_child
 from core.jobs.run_queue import BEAT_INTERVAL, LISTEN_INTERVAL
 from core.runs.names import STATUS, STOP
 from core.runs.reader import FINAL_STATES, read_json, read_state
@@ -67,7 +67,7 @@ class Driver:
         except Exception as error:
             logger.error("%s", error)
             raise FerError(f"Ray: {first_line(error)}; see {self._queue.folder / 'log.txt'}") from error
-        self._train = ray.remote(max_calls=1)(train_run)
+        self._train = ray.remote(max_calls=1)(run_in_child)
 
     def work(self) -> None:
         """Train the queue's runs, including runs added meanwhile, until none is left or all have stopped."""

@@ -23,7 +23,7 @@ class ChildLostError(Exception):
     """A run's process was killed; Ray resumes the run in another process."""
 
 
-def train_run(run: str, cpus: float) -> str:
+def run_in_child(run: str, cpus: float) -> str:
     """Train a run in a child process, which ends together with this process.
 
     Args:

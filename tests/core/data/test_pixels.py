@@ -22,7 +22,7 @@ from core.errors import DatasetError
 from core.runs.reader import read_run
 from core.runs.writer import create_run
 from core.training.build import pixel_statistics
-from core.training.trainer import train
+from core.training.trainer import train_run
 
 WriteTree = Callable[..., Path]
 
@@ -136,7 +136,7 @@ def test_a_run_on_mapped_images_ends_as_one_in_memory_and_lets_the_file_go(faces
         settings = {"data": faces, "model": "model2", "width": 0.25, "image_size": 48, "channels": 1, "epochs": 1}
         config = resolve(settings | {"batch_size": 16, "image_memory": limit, "normalization": "dataset"})
         run = create_run(config, tmp_path / str(limit))
-        assert train(config, run, threading.Event()) == "completed"
+        assert train_run(config, run, threading.Event()) == "completed"
         ends.append(read_run(run).history[-1])
     assert ends[0]["loss"] == pytest.approx(ends[1]["loss"], rel=1e-4)
     assert ends[0]["val_loss"] == pytest.approx(ends[1]["val_loss"], rel=1e-4)

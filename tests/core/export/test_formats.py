@@ -17,7 +17,7 @@ from core.export.model_card import model_card
 from core.runs.model_file import load_model
 from core.runs.reader import read_run
 from core.runs.writer import create_run
-from core.training.trainer import train
+from core.training.trainer import train_run
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """mini_xception has every kind of layer that an export may stumble over."""
     config = resolve({"data": faces, "model": "mini_xception", "width": 0.25, "epochs": 1, "flip_average": True})
     path = create_run(config, tmp_path_factory.mktemp("runs"))
-    assert train(config, path, threading.Event()) == "completed"
+    assert train_run(config, path, threading.Event()) == "completed"
     return path
 
 

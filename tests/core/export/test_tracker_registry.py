@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 from PIL import Image
-from trainings import FAST, StopAfter, resume_run, train_run
+from trainings import FAST, StopAfter, resume_run, train_new_run
 
 from core.config.training_config import TrainingConfig, resolve
 from core.errors import RunError
@@ -142,7 +142,7 @@ def test_a_finished_run_is_logged_afterwards(
     client: Any, settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "faces of mine")
-    run = train_run(settings(), tmp_path)
+    run = train_new_run(settings(), tmp_path)
     assert not (run.path / MLFLOW).exists()
     log_run(run.path, "mlflow")
     assert steps(client, run, "val_loss") == points(run, "val_loss")
@@ -159,7 +159,7 @@ def test_a_server_that_is_away_ends_no_run(
     settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
-    run = train_run(settings(track="mlflow"), tmp_path)
+    run = train_new_run(settings(track="mlflow"), tmp_path)
     assert run.state == "completed"
     said = (run.path / "log.txt").read_text()
     assert "the run continues without it: 'fer-tui log " in said
@@ -237,7 +237,7 @@ def test_tensorboard_has_the_matrix_and_the_graph(board: Callable[[str], Any], b
 
 
 def test_logging_anew_replaces_what_was_there(settings: Callable[..., TrainingConfig], tmp_path: Path):
-    run = train_run(settings(epochs=1), tmp_path)
+    run = train_new_run(settings(epochs=1), tmp_path)
     for _ in range(2):
         assert log_run(run.path, "tensorboard").startswith(str(run.path / TENSORBOARD))
     assert len(list((run.path / TENSORBOARD).iterdir())) == 1

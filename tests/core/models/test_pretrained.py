@@ -18,7 +18,7 @@ from core.errors import ConfigError, WeightsError
 from core.models.pretrained import IMAGENET_FILE, _imagenet_file, _md5, check_weights_file, load_pretrained
 from core.runs.reader import read_run
 from core.runs.writer import create_run
-from core.training.trainer import train
+from core.training.trainer import train_run
 
 MODEL1 = {"data": "unused", "model": "model1", "image_size": 32}
 
@@ -114,7 +114,7 @@ def test_imagenet_that_cant_be_had_ends_the_run_with_one_line(
     config = resolve(MODEL1 | {"data": few_faces})
     assert config.weights == "imagenet"
     run = create_run(config, tmp_path / "runs")
-    assert train(config, run, threading.Event()) == "failed"
+    assert train_run(config, run, threading.Event()) == "failed"
     message = read_run(run).message
     assert message == (
         "weights: ImageNet's weights can't be downloaded ([Errno -2] Name or service not known); "

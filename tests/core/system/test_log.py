@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from core.system.log import CORE, log_to_file, log_to_stderr
+from core.system.log import CORE, log_records_to_file, log_to_file, log_to_stderr
 
 logger = logging.getLogger(f"{CORE}.a_test")
 
@@ -34,6 +34,20 @@ def test_records_and_descriptor_2_go_to_the_file(tmp_path: Path):
     first, second = (tmp_path / "log.txt").read_text().splitlines()
     assert first.endswith("  epoch 3") and first[:4].isdecimal()
     assert second == "from C++"
+
+
+def test_records_alone_go_to_the_file(tmp_path: Path):
+    before = os.fstat(2).st_ino
+    with log_to_file(tmp_path / "all.txt"), log_records_to_file(tmp_path / "records.txt"):
+        logger.info("epoch 3")
+        os.write(2, b"from C++\n")
+    logger.info("too late")
+    with log_records_to_file(tmp_path / "records.txt"):
+        assert os.fstat(2).st_ino == before
+        logger.info("epoch 4")
+    lines = (tmp_path / "records.txt").read_text().splitlines()
+    assert [line.split("  ")[1] for line in lines] == ["epoch 3", "epoch 4"]
+    assert "epoch 3" in (tmp_path / "all.txt").read_text()
 
 
 def test_a_record_is_written_once_in_blocks_within_blocks(tmp_path: Path):

@@ -94,13 +94,13 @@ from core.config.training_config import resolve
 from core.data.demo import write_faces
 from core.runs.reader import read_run
 from core.runs.writer import create_run
-from core.training.trainer import train
+from core.training.trainer import train_run
 folder, precision = Path(sys.argv[1]), sys.argv[2]
 write_faces(folder / "faces", per_class=6, seed=0)
 config = resolve({"data": folder / "faces", "model": "compact", "width": 0.25, "epochs": 2, "batch_size": 8,
                   "devices": "cpu:2", "precision": precision, "class_weights": "balanced"})
 run = create_run(config, folder / "runs")
-state = train(config, run, threading.Event())
+state = train_run(config, run, threading.Event())
 snapshot = read_run(run)
 print(json.dumps([state, snapshot.message, len(snapshot.history), snapshot.environment["devices"],
                   snapshot.environment["precision"], snapshot.evaluation["images"]]))

@@ -14,7 +14,7 @@ from core.runs.reader import read_run
 from core.runs.writer import create_run
 from core.training.build import build_model, compile_model
 from core.training.ema import EmaWeights
-from core.training.trainer import train
+from core.training.trainer import train_run
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def test_averages_are_found_behind_the_loss_scaling_of_mixed_float16() -> None:
 def test_a_run_in_mixed_float16_keeps_its_averages(config: TrainingConfig, tmp_path: Path) -> None:
     mixed = config.model_copy(update={"precision": "mixed_float16", "epochs": 2})
     run, plain = create_run(mixed, tmp_path), create_run(mixed, tmp_path)
-    assert train(mixed, run, threading.Event()) == "completed"
-    train(mixed.model_copy(update={"ema": 0.0}), plain, threading.Event())
+    assert train_run(mixed, run, threading.Event()) == "completed"
+    train_run(mixed.model_copy(update={"ema": 0.0}), plain, threading.Event())
     kept, last = weights_of(run / "best.keras"), weights_of(plain / "best.keras")
     assert max(np.abs(one - other).max() for one, other in zip(kept, last, strict=True)) > 1e-4
     done = read_run(run)
@@ -96,13 +96,13 @@ def test_nothing_is_swapped_where_nothing_is_averaged() -> None:
 
 def test_the_kept_model_is_the_average_and_the_history_its_figures(config: TrainingConfig, tmp_path: Path) -> None:
     run = create_run(config, tmp_path)
-    assert train(config, run, threading.Event()) == "completed"
+    assert train_run(config, run, threading.Event()) == "completed"
     done = read_run(run)
     assert done.evaluation is not None
     assert done.evaluation["accuracy"] == pytest.approx(done.history[-1]["val_accuracy"])
     assert done.evaluation["loss"] == pytest.approx(done.history[-1]["val_loss"], abs=1e-6)
     plain = create_run(config.model_copy(update={"ema": 0.0}), tmp_path)
-    train(config.model_copy(update={"ema": 0.0}), plain, threading.Event())
+    train_run(config.model_copy(update={"ema": 0.0}), plain, threading.Event())
     # Both runs train the same weights, but their kept models differ.
     for name in ("loss", "accuracy"):
         assert [row[name] for row in read_run(plain).history] == pytest.approx([row[name] for row in done.history])
@@ -112,9 +112,9 @@ def test_the_kept_model_is_the_average_and_the_history_its_figures(config: Train
 
 def test_a_resumed_run_goes_on_with_its_averages(config: TrainingConfig, tmp_path: Path) -> None:
     whole, parted = create_run(config, tmp_path), create_run(config, tmp_path)
-    train(config, whole, threading.Event())
-    train(config.model_copy(update={"epochs": 2}), parted, threading.Event())
-    train(config, parted, threading.Event())
+    train_run(config, whole, threading.Event())
+    train_run(config.model_copy(update={"epochs": 2}), parted, threading.Event())
+    train_run(config, parted, threading.Event())
     assert len(read_run(parted).history) == 3
     for one, other in zip(weights_of(whole / "best.keras"), weights_of(parted / "best.keras"), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)

@@ -14,7 +14,7 @@ from core.data.demo import write_faces
 from core.runs.history import METRICS
 from core.runs.reader import RunSnapshot, read_run
 from core.runs.writer import create_run
-from core.training.trainer import train
+from core.training.trainer import train_run
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def two_runs(uneven_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
         ordered = {"class_weights": "balanced", "output_bias": "prior", "l2": 1e-4}
         config = resolve({**settings, **training, **ordered})
         run = create_run(config, tmp_path_factory.mktemp("runs"))
-        assert train(config, run, threading.Event()) == "completed"
+        assert train_run(config, run, threading.Event()) == "completed"
         return read_run(run)
 
     return trained("label"), trained("frequency")

@@ -126,13 +126,13 @@ from pathlib import Path
 from core.config.training_config import resolve
 from core.runs.reader import read_run
 from core.runs.writer import create_run
-from core.training.trainer import train
+from core.training.trainer import train_run
 told = []
 for feed in ("host", "device"):
     config = resolve({"data": Path(sys.argv[1]), "model": "compact", "width": 0.25, "epochs": 2, "batch_size": 8,
                       "augmentation": "strong", "ema": 0.9, "deterministic": True, "feed": feed})
     run = create_run(config, Path(sys.argv[2]))
-    train(config, run, threading.Event())
+    train_run(config, run, threading.Event())
     snapshot = read_run(run)
     times = ("seconds", "images_per_second")
     history = [{name: value for name, value in row.items() if name not in times} for row in snapshot.history]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from trainings import StopAfter, history_values, resume_run, train_run
+from trainings import StopAfter, history_values, resume_run, train_new_run
 
 from core.config.training_config import TrainingConfig
 from core.errors import RunError
@@ -21,46 +21,46 @@ from core.runs.checkpoint import find_checkpoint
 from core.runs.reader import read_run
 from core.runs.resume import change_config, load_config
 from core.runs.writer import STATUS_INTERVAL, create_run
-from core.training.trainer import train
+from core.training.trainer import train_run
 
 
 def test_stop_keeps_the_last_epoch_and_resume_goes_on(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     config = settings(epochs=4)
     run = create_run(config, tmp_path)
     stop = StopAfter(run, epochs=2)
-    assert train(config, run, stop) == "stopped"
+    assert train_run(config, run, stop) == "stopped"
     snapshot = read_run(run)
     assert snapshot.state == "stopped"
     assert len(snapshot.history) == 2
     found = find_checkpoint(run)
     assert found is not None
     assert found.state.epoch == 2
-    assert train(config, run, threading.Event()) == "completed"
+    assert train_run(config, run, threading.Event()) == "completed"
     assert [row["epoch"] for row in read_run(run).history] == [1, 2, 3, 4]
 
 
 def test_a_resumed_run_ends_with_the_same_weights(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     config = settings(epochs=3, augmentation="extended", dropout=0.5)
-    whole = train_run(config, tmp_path / "whole")
+    whole = train_new_run(config, tmp_path / "whole")
     run = create_run(config, tmp_path / "parts")
-    train(config, run, StopAfter(run, epochs=1))
-    train(config, run, threading.Event())
+    train_run(config, run, StopAfter(run, epochs=1))
+    train_run(config, run, threading.Event())
     one, other = (history_values(read_run(path)) for path in (whole.path, run))
     # Threads add in any order, so results are equal up to rounding. Only `deterministic` makes them bit-identical.
     np.testing.assert_allclose(one, other, rtol=0.02)
 
 
 def test_epochs_can_be_raised(tmp_path: Path, settings: Callable[..., TrainingConfig]) -> None:
-    run = train_run(settings(epochs=1), tmp_path).path
+    run = train_new_run(settings(epochs=1), tmp_path).path
     change_config(run, epochs=2)
-    assert train(load_config(run), run, threading.Event()) == "completed"
+    assert train_run(load_config(run), run, threading.Event()) == "completed"
     assert len(read_run(run).history) == 2
 
 
 def test_a_missing_evaluation_is_finished(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = train_run(settings(epochs=1), tmp_path).path
+    run = train_new_run(settings(epochs=1), tmp_path).path
     (run / "evaluation.json").unlink()
-    assert train(load_config(run), run, threading.Event()) == "completed"
+    assert train_run(load_config(run), run, threading.Event()) == "completed"
     snapshot = read_run(run)
     assert len(snapshot.history) == 1
     assert snapshot.evaluation is not None
@@ -71,10 +71,10 @@ def test_a_resumed_published_run_goes_on_in_its_streams(
 ) -> None:
     # 56 images in batches of 16: an epoch has 3 of a pass's 4 steps, so that epochs begin at different steps of a pass.
     config = settings(protocol="published", epochs=3, patience=None, batch_size=16)
-    whole = train_run(config, tmp_path / "whole")
+    whole = train_new_run(config, tmp_path / "whole")
     run = create_run(config, tmp_path / "parts")
-    train(config, run, StopAfter(run, epochs=1))
-    train(config, run, threading.Event())
+    train_run(config, run, StopAfter(run, epochs=1))
+    train_run(config, run, threading.Event())
     for name in ("loss", "val_loss"):
         one, other = ([row[name] for row in read_run(path).history] for path in (whole.path, run))
         np.testing.assert_allclose(one, other, rtol=0.02)
@@ -85,7 +85,7 @@ def of_two(settings: Callable[..., TrainingConfig], tmp_path: Path) -> Path:
     """Return a run of three epochs that was stopped after two."""
     config = settings(epochs=3)
     run = create_run(config, tmp_path)
-    assert train(config, run, StopAfter(run, epochs=2)) == "stopped"
+    assert train_run(config, run, StopAfter(run, epochs=2)) == "stopped"
     return run
 
 
@@ -100,7 +100,7 @@ def of_one(settings: Callable[..., TrainingConfig], faces: Path, tmp_path: Path)
     """Return a run of two epochs, with its own data, that was stopped after one."""
     config = settings(data=shutil.copytree(faces, tmp_path / "own"), epochs=2)
     run = create_run(config, tmp_path)
-    assert train(config, run, StopAfter(run, epochs=1)) == "stopped"
+    assert train_run(config, run, StopAfter(run, epochs=1)) == "stopped"
     return run
 
 
@@ -155,20 +155,20 @@ def test_a_run_goes_on_at_the_rate_that_is_asked_for(
 ) -> None:
     config = settings(epochs=3, schedule=schedule, learning_rate=0.01, warmup_epochs=0, patience=None)
     run = create_run(config, tmp_path)
-    train(config, run, StopAfter(run, epochs=1))
+    train_run(config, run, StopAfter(run, epochs=1))
     before = read_run(run).history[0]["learning_rate"]
     change_config(run, learning_rate=0.001)
     rows = resume_run(run, load_config(run)).history
     assert rows[0]["learning_rate"] == before
     whole = history_values(
-        train_run(settings(**{**config.model_dump(), "learning_rate": 0.001}), tmp_path), "learning_rate"
+        train_new_run(settings(**{**config.model_dump(), "learning_rate": 0.001}), tmp_path), "learning_rate"
     )
     np.testing.assert_allclose([row["learning_rate"] for row in rows[1:]], whole[1:], rtol=1e-5)
 
 
 def test_a_diverged_run_goes_on_at_a_lower_rate(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     config = settings(optimizer="sgd", learning_rate=1e30, momentum=0, schedule="constant")
-    run = train_run(config, tmp_path)
+    run = train_new_run(config, tmp_path)
     assert run.state == "diverged"
     assert f"'fer-tui resume {run.name} --learning-rate 1e+29'" in run.message
     change_config(run.path, learning_rate=0.01)
@@ -192,7 +192,7 @@ def test_a_run_that_says_it_has_ended_is_free(
 
     monkeypatch.setattr("core.training.memory.release_on_exit", released)
     monkeypatch.setattr("core.export.tracker_registry.TrackerList.log_end", lambda tracking, state: look())
-    train(load_config(run), run, threading.Event())
+    train_run(load_config(run), run, threading.Event())
     assert seen == [("running", True), ("completed", False)]
 
 
@@ -211,19 +211,19 @@ def test_a_run_that_another_process_took_over_is_left_to_it(
             return super().is_set()
 
     with pytest.raises(RunError, match="another process has taken it over"):
-        train(config, run, TakenOver())
+        train_run(config, run, TakenOver())
     assert len(read_run(run).history) == 1
     assert json.loads((run / "lock").read_text()) == {"pid": 1}
     assert told == [], "only the process that took the run over logs its end"
 
 
 def test_a_resumed_run_keeps_what_auto_chose(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = train_run(settings(epochs=1), tmp_path).path
+    run = train_new_run(settings(epochs=1), tmp_path).path
     told = json.loads((run / "environment.json").read_text())
     assert (told["precision"], told["feed"], told["jit_compile"]) == ("float32", "host", "off")
     # Make the run look as if it started on a GPU.
     (run / "environment.json").write_text(json.dumps(told | {"precision": "mixed_bfloat16", "feed": "device"}))
     change_config(run, epochs=2)
-    assert train(load_config(run), run, threading.Event()) == "completed"
+    assert train_run(load_config(run), run, threading.Event()) == "completed"
     again = read_run(run).environment
     assert (again.get("precision"), again.get("feed"), again.get("jit_compile")) == ("mixed_bfloat16", "device", "off")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from trainings import FAST, train_run
+from trainings import FAST, train_new_run
 
 from core.config.training_config import TrainingConfig, resolve
 from core.data.demo import write_faces
@@ -28,7 +28,7 @@ from core.runs.reader import RunSnapshot
 @pytest.fixture(scope="module")
 def completed(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSnapshot:
     config = resolve({**FAST, "data": faces, "epochs": 3})
-    return train_run(config, tmp_path_factory.mktemp("runs"))
+    return train_new_run(config, tmp_path_factory.mktemp("runs"))
 
 
 def test_a_run_directory_has_all_its_files(completed: RunSnapshot) -> None:
@@ -57,7 +57,7 @@ def test_the_evaluation_tells_what_was_seen_in_training(faces: Path, tmp_path: P
     for copy, source in zip(copies, sorted((data / "train").rglob("*.png")), strict=False):
         Image.open(source).save(copy, compress_level=1)
         assert copy.read_bytes() != source.read_bytes()
-    run = train_run(resolve({**FAST, "data": data, "epochs": 1}), tmp_path / "runs")
+    run = train_new_run(resolve({**FAST, "data": data, "epochs": 1}), tmp_path / "runs")
     assert run.evaluation is not None
     assert (run.evaluation["leaked_images"], run.evaluation["images"]) == (3, 14)
     with (run.path / "predictions.csv").open() as file:
@@ -103,27 +103,27 @@ def test_evaluation_agrees_with_the_predictions_and_the_kept_epoch(completed: Ru
 def test_a_loss_that_is_no_number_ends_the_run_as_diverged(
     settings: Callable[..., TrainingConfig], tmp_path: Path
 ) -> None:
-    run = train_run(settings(optimizer="sgd", learning_rate=1e30, momentum=0, schedule="constant"), tmp_path)
+    run = train_new_run(settings(optimizer="sgd", learning_rate=1e30, momentum=0, schedule="constant"), tmp_path)
     assert run.state == "diverged"
     assert "--learning-rate" in run.message
     assert run.history == ()
 
 
 def test_early_stopping(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = train_run(settings(epochs=9, patience=1, min_delta=100.0), tmp_path)
+    run = train_new_run(settings(epochs=9, patience=1, min_delta=100.0), tmp_path)
     assert len(run.history) == 2
     assert run.message == "ended after 2 of 9 epochs: val_loss stopped improving"
 
 
 def test_the_time_budget_ends_a_run_as_completed(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = train_run(settings(epochs=9, time_budget="0.01s", patience=None), tmp_path)
+    run = train_new_run(settings(epochs=9, time_budget="0.01s", patience=None), tmp_path)
     assert run.state == "completed"
     assert len(run.history) == 1
     assert "time budget" in run.message
 
 
 def test_plateau_lowers_the_rate(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = train_run(
+    run = train_new_run(
         settings(epochs=6, schedule="plateau", learning_rate=0.01, min_delta=100.0, patience=None), tmp_path
     )
     rates = [row["learning_rate"] for row in run.history]
@@ -137,14 +137,14 @@ def test_an_error_is_told_in_a_line_and_its_traceback_in_the_log(
         raise ZeroDivisionError("as a test")
 
     monkeypatch.setattr("core.training.trainer.build_model", broken)
-    run = train_run(settings(), tmp_path)
+    run = train_new_run(settings(), tmp_path)
     assert run.state == "failed"
     assert "ZeroDivisionError: as a test" in run.message
     assert "Traceback" in (run.path / "log.txt").read_text()
 
 
 def test_published_protocol_validates_on_a_part(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = train_run(settings(protocol="published", model="model2", image_size=48, batch_size=4, epochs=1), tmp_path)
+    run = train_new_run(settings(protocol="published", model="model2", image_size=48, batch_size=4, epochs=1), tmp_path)
     assert run.state == "completed"
     assert run.evaluation is not None
     assert run.evaluation["images"] == 14
@@ -173,7 +173,7 @@ def test_published_refits_its_frequency_encoding_on_validation(tmp_path: Path) -
     assert sound is not None
     assert sound.validation_classes == sound.classes
     np.testing.assert_array_equal(sound.validation_targets(), sound.targets(sound.validation))
-    codes = [warning["code"] for warning in train_run(resolve(fast), tmp_path / "runs").warnings]
+    codes = [warning["code"] for warning in train_new_run(resolve(fast), tmp_path / "runs").warnings]
     assert "encoding_differs" in codes
 
 
@@ -198,7 +198,7 @@ def test_a_control_trains_on_noise_with_the_same_labels(
         np.testing.assert_array_equal(noise.values, getattr(again, split).values)
         assert (noise.values != getattr(other, split).values).mean() > 0.9
     assert real.fingerprint == control.fingerprint
-    run = train_run(settings(control="noise", epochs=1), tmp_path)
+    run = train_new_run(settings(control="noise", epochs=1), tmp_path)
     assert (run.state, run.config["control"]) == ("completed", "noise")
 
 
@@ -221,20 +221,20 @@ def test_a_run_stops_when_two_epochs_are_the_same(
 ) -> None:
     # Without dropout and augmentation, and with a tiny learning rate, all epochs are the same.
     same = {"dropout": 0.0, "augmentation": "none", "learning_rate": 1e-30, "schedule": "constant"}
-    run = train_run(settings(epochs=9, patience=1, monitor=monitor, **same), tmp_path)
+    run = train_new_run(settings(epochs=9, patience=1, monitor=monitor, **same), tmp_path)
     assert run.history[0][monitor] == run.history[1][monitor]
     assert (len(run.history), run.message) == (2, f"ended after 2 of 9 epochs: {monitor} stopped improving")
 
 
 def test_a_run_goes_on_while_epochs_differ(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = train_run(settings(epochs=3, patience=1, monitor="loss", augmentation="none", dropout=0.0), tmp_path)
+    run = train_new_run(settings(epochs=3, patience=1, monitor="loss", augmentation="none", dropout=0.0), tmp_path)
     assert len(run.history) == 3
 
 
 def test_a_stop_while_the_images_are_read_is_a_stop(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
-    run = train_run(settings(), tmp_path, stop)
+    run = train_new_run(settings(), tmp_path, stop)
     assert (run.state, run.message) == ("stopped", "stopped before the first epoch")
 
 
@@ -270,7 +270,7 @@ def test_nothing_traced_is_left_behind(settings: Callable[..., TrainingConfig], 
         return sum(name.startswith("CustomGradient-") for name in ops.gradient_registry._registry)
 
     before = entries()
-    train_run(settings(epochs=1), tmp_path)
+    train_new_run(settings(epochs=1), tmp_path)
     assert entries() == before
     # Check that Keras still leaves entries, because otherwise this test would prove nothing.
     import keras
@@ -282,7 +282,7 @@ def test_nothing_traced_is_left_behind(settings: Callable[..., TrainingConfig], 
 
 
 def test_mixed_precision_on_the_cpu(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    run = train_run(settings(precision="mixed_bfloat16", epochs=1), tmp_path)
+    run = train_new_run(settings(precision="mixed_bfloat16", epochs=1), tmp_path)
     assert run.state == "completed"
     assert run.environment["precision"] == "mixed_bfloat16"
     assert run.evaluation is not None
@@ -291,7 +291,7 @@ def test_mixed_precision_on_the_cpu(settings: Callable[..., TrainingConfig], tmp
 
 def test_flips_are_averaged_where_they_are_asked_for(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     config = settings(epochs=1, flip_average=True)
-    run = train_run(config, tmp_path)
+    run = train_new_run(config, tmp_path)
     pixels = load_training_data(config, threading.Event()).validation.values  # type: ignore[union-attr]
     model = load_model(run.path)
     once, mirrored = predict(model, pixels), predict(model, pixels[:, :, ::-1])

@@ -17,7 +17,7 @@ from core.errors import ConfigError, FerError, RunError
 from core.jobs.cluster import task as cluster_task
 from core.jobs.cluster.access import check_cluster, find_token
 from core.jobs.cluster.cluster_queue import ClusterQueue, RunResources, check_fits_here, check_resources
-from core.jobs.cluster.task import ChildLostError, child_environment, train_run
+from core.jobs.cluster.task import ChildLostError, child_environment, run_in_child
 from core.runs.reader import read_run
 from core.system import hardware as load
 from core.system.processes import start_detached, this_process
@@ -171,28 +171,28 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Path]]:
 def test_a_task_returns_how_its_run_ended(write_run: Callable[..., Path], child: Callable[[str], list[Path]]):
     begun = child("""status.write_text('{"state": "failed"}'); sys.exit(1)""")
     run = write_run(status={"state": "queued"})
-    assert train_run(str(run), 1) == "failed"
-    assert train_run(str(run), 1) == "failed", "an ordinary failure is retried"
+    assert run_in_child(str(run), 1) == "failed"
+    assert run_in_child(str(run), 1) == "failed", "an ordinary failure is retried"
     assert begun == [run]
 
 
 def test_a_task_whose_child_was_killed_says_so(write_run: Callable[..., Path], child: Callable[[str], list[Path]]):
     child("os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(ChildLostError, match="killed by signal 9"):
-        train_run(str(write_run(status={"state": "queued"})), 1)
+        run_in_child(str(write_run(status={"state": "queued"})), 1)
 
 
 def test_a_task_whose_child_never_began(write_run: Callable[..., Path], child: Callable[[str], list[Path]]):
     child("sys.exit(3)")
     with pytest.raises(RunError, match=r"exited with status 3 at the start; see log\.txt"):
-        train_run(str(write_run(status={"state": "queued"})), 1)
+        run_in_child(str(write_run(status={"state": "queued"})), 1)
 
 
 def test_a_task_waits_for_who_is_at_work(write_run: Callable[..., Path], child: Callable[[str], list[Path]]):
     begun = child("pass")
     run = write_run(status={"state": "running", **this_process(), "heartbeat": time.time()})
     said: list[str] = []
-    task = threading.Thread(target=lambda: said.append(train_run(str(run), 1)))
+    task = threading.Thread(target=lambda: said.append(run_in_child(str(run), 1)))
     task.start()
     time.sleep(0.1)
     assert task.is_alive()
@@ -204,7 +204,7 @@ def test_a_task_waits_for_who_is_at_work(write_run: Callable[..., Path], child: 
 
 def test_a_run_that_this_machine_does_not_see(tmp_path: Path):
     with pytest.raises(RunError, match="every machine needs RUNS under the same path"):
-        train_run(str(tmp_path / "elsewhere"), 1)
+        run_in_child(str(tmp_path / "elsewhere"), 1)
 
 
 def test_a_machine_that_does_not_see_the_folder_yet_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -217,7 +217,7 @@ def test_a_machine_that_does_not_see_the_folder_yet_waits(tmp_path: Path, monkey
 
     monkeypatch.setattr(time, "sleep", wait)
     with pytest.raises(RunError, match="every machine needs RUNS"):
-        train_run(str(tmp_path / "mounted" / "run"), 1)
+        run_in_child(str(tmp_path / "mounted" / "run"), 1)
     assert len(waited) == 3
 
 
@@ -229,7 +229,7 @@ def test_a_directory_that_cannot_be_written_just_now_is_tried_again(
 
     monkeypatch.setattr(cluster_task, "enqueue", fail)
     with pytest.raises(ChildLostError, match="Stale file handle"):
-        train_run(str(write_run(status={"state": "queued"})), 1)
+        run_in_child(str(write_run(status={"state": "queued"})), 1)
 
 
 def test_a_worker_dies_with_its_lifeline(write_run: Callable[..., Path]):
