@@ -1,6 +1,7 @@
-"""Data, models, training and runs of fer-tui: everything but the screens.
+"""fer-tui without its screens: data, models, training and runs.
 
-The names below are for notebooks. Each is imported when it is first used: `import core` imports nothing else.
+The names in `__all__` are the public API for notebooks. Each is imported on first use, so `import core` is fast and
+does not import TensorFlow.
 """
 
 from importlib import import_module
