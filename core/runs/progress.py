@@ -8,7 +8,7 @@ from core.runs.reader import RunSnapshot
 
 
 def time_left(run: RunSnapshot) -> float | None:
-    """Estimate the seconds until the last epoch ends, from the median of the last three epochs; None before the first."""
+    """Estimate the seconds until the last epoch ends, by the median of the last three; None before the first."""
     epochs, done = run.config.get("epochs"), len(run.history)
     took = [row["seconds"] for row in run.history[-3:] if row["seconds"] == row["seconds"]]
     if not took or epochs is None:

@@ -228,7 +228,7 @@ def test_an_epoch_whose_monitor_is_no_number_is_not_the_best():
 
 
 def test_the_published_figures_are_seen_through():
-    # The article's Model 3 predicts only 'happy'. Its figures cover the first 3,520 images, and 'happy' is listed first.
+    # The article's Model 3 predicts only 'happy', and 'happy' comes first in the 3,520 images that it validates on.
     counts = {"happy": 1825, "neutral": 1216, "angry": 960, "surprise": 797, "sad": 1139, "disgust": 111, "fear": 1018}
     truth = [name for name, count in counts.items() for _ in range(count)]
     evaluation = evaluation_of(truth, ["happy"] * len(truth), sorted(counts))
