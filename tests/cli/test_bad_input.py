@@ -284,7 +284,7 @@ def test_evaluate_a_run_without_a_model(write_run: Callable[..., Path], faces: P
         answer, 1, f"{run.name}: there is no model yet, because no epoch has ended; run 'fer-tui resume {run.name}'"
     )
     queued = write_run("20260101-compact-bbbb")
-    assert_refused(fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: names no classes")
+    assert_refused(fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: has no classes")
 
 
 def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_path: Path):
