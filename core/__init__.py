@@ -1,4 +1,4 @@
-"""Data, models, training and runs of fer-tui: everything but the screens.
+"""fer-tui without its screens: data, models, training and runs.
 
 The names below are the public API, for notebooks and scripts (docs/notebook.md). Each is imported when it is first
 used: `import core` imports nothing else.

@@ -1,1 +1,1 @@
-"""The table that compares runs with baselines and the article, and its files. It trains and predicts nothing."""
+"""Compare runs with baselines and the article's results in one table, and write the table to files."""

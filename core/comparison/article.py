@@ -1,4 +1,4 @@
-"""The article's comparison table as printed."""
+"""The article's comparison table, as printed in the article."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """A row of the article's comparison table, as printed."""
+    """A row of the article's comparison table."""
 
     model: str
     epoch: int

@@ -1,6 +1,6 @@
-"""Where the article's figures come from: its listing and its shuffle buffer alone, without a model or an image.
+"""Reproduce the article's figures from its file listing and its shuffle buffer, without a model or images.
 
-`benchmarks/published_figures.py` prints what this computes.
+`benchmarks/published_figures.py` prints the results.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from core.config.protocol import BATCH_SIZE, PUBLISHED, SHUFFLE_BUFFER
 from core.data.encoding import FrequencyEncoding
 from core.runs.run_audit import measure_batches
 
-# The Kaggle set samaneheslamifar/facial-emotion-expressions, as the article counts it.
+# Images of the Kaggle data set samaneheslamifar/facial-emotion-expressions, as counted in the article.
 COUNTS: Mapping[str, Mapping[str, int]] = {
     "train": {
         "angry": 3993,
@@ -40,11 +40,11 @@ COUNTS: Mapping[str, Mapping[str, int]] = {
 
 @dataclass(frozen=True)
 class Spread:
-    """A figure over several seeds.
+    """The distribution of a figure over several seeds.
 
     Attributes:
-        mean: its mean.
-        deviation: its standard deviation from seed to seed.
+        mean: the mean over the seeds.
+        deviation: the sample standard deviation over the seeds.
     """
 
     mean: float
@@ -52,15 +52,21 @@ class Spread:
 
 
 def article_labels(split: str, counts: Mapping[str, Mapping[str, int]] = COUNTS) -> NDArray[np.str_]:
-    """The label of every image of a split, in the order in which the article lists them."""
+    """Return the label of every image of a split, in the article's file order."""
     classes = PUBLISHED.class_order(sorted(counts[split]), split) or []
     return np.repeat(classes, [counts[split][name] for name in classes])
 
 
 def shuffled_with_buffer(images: int, buffer: int, seed: int) -> NDArray[np.int64]:
-    """The rows in the order in which `tf.data.Dataset.shuffle(buffer)` lets them out.
+    """Return the row indices in an order that `tf.data.Dataset.shuffle(buffer)` could produce.
 
-    The buffer is filled with the first rows; then a random one of it leaves, and the next row takes its place.
+    The buffer is filled with the first rows. Each step returns a random row of the buffer and puts the next row in its
+    place.
+
+    Args:
+        images: the number of rows.
+        buffer: the size of the buffer.
+        seed: the seed of the random choices.
     """
     held = list(range(min(buffer, images)))
     draws = np.random.default_rng(seed).random(images)
@@ -78,12 +84,12 @@ def shuffled_with_buffer(images: int, buffer: int, seed: int) -> NDArray[np.int6
 
 
 def constant_answer(name: str, divisor: int, seeds: int = 200) -> Spread:
-    """The val_accuracy of a model that always answers `name`.
+    """Compute the val_accuracy of a model that always predicts one class.
 
     Args:
-        name: a class.
-        divisor: what the steps are counted with: 64 for the article's Models 1 and 2, 128 for 3 and 4.
-        seeds: how many orders of the buffer to go over.
+        name: the class.
+        divisor: the batch size that the article divides by to count steps: 64 for Models 1 and 2, 128 for 3 and 4.
+        seeds: the number of shuffle seeds.
     """
     labels = article_labels("validation")
     taken = PUBLISHED.validation_image_count(len(labels), BATCH_SIZE, divisor)
@@ -95,13 +101,13 @@ def constant_answer(name: str, divisor: int, seeds: int = 200) -> Spread:
 
 
 def previous_class_accuracy(seeds: int = 20) -> Spread:
-    """The "training accuracy" of who answers with the commonest class of the batch before, and sees no image."""
+    """Compute the training accuracy of always predicting the previous batch's most common class."""
     scores = [measures["previous_class_accuracy"] for measures in _batches(seeds)]
     return Spread(float(np.mean(scores)), float(np.std(scores, ddof=1)))
 
 
 def label_entropy(seeds: int = 20) -> tuple[Spread, Spread]:
-    """The mean label entropy of a training batch, in bits: as the article draws them, and after a full shuffle."""
+    """Compute the mean label entropy (bits) of the article's training batches, as drawn and after a full shuffle."""
     measures = list(_batches(seeds))
     drawn, shuffled = ([measure[name] for measure in measures] for name in ("label_entropy", "shuffled_label_entropy"))
     return (
@@ -111,7 +117,7 @@ def label_entropy(seeds: int = 20) -> tuple[Spread, Spread]:
 
 
 def _batches(seeds: int) -> Iterator[dict[str, float]]:
-    """The first epoch of Models 1 and 2, measured, seed after seed."""
+    """Yield the measures of the first epoch of Models 1 and 2 for each seed; see `measure_batches`."""
     names = article_labels("train")
     labels = np.unique(names, return_inverse=True)[1]
     steps = PUBLISHED.steps_per_epoch(len(labels), BATCH_SIZE, BATCH_SIZE)
@@ -121,11 +127,11 @@ def _batches(seeds: int) -> Iterator[dict[str, float]]:
 
 
 def whole_split_accuracy(name: str) -> float:
-    """What always answering `name` scores over the whole validation split."""
+    """Return the accuracy of always predicting a class over the whole validation split."""
     counts = COUNTS["validation"]
     return counts[name] / sum(counts.values())
 
 
 def frequency_order(split: str) -> list[str]:
-    """The order of the outputs that the article's frequency encoding has when it is fitted on a split."""
+    """Return the order of the outputs when the article's frequency encoding is fitted on a split."""
     return FrequencyEncoding().fit(article_labels(split).tolist()).classes_.tolist()

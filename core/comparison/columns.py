@@ -1,4 +1,4 @@
-"""The columns of the comparison, and what a row is."""
+"""The columns and rows of the comparison table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Kind = Literal["text", "codes", "count", "seconds", "figure"]
 Row = Mapping[str, Any]
-"""A value for each of COLUMNS, None where it is not known."""
+"""A row of the table: a value for each of COLUMNS, None for unknown values."""
 
 # Values of the column `run` in rows that are not runs.
 BASELINES = ("majority", "chance")
@@ -17,15 +17,15 @@ PUBLISHED_RUN = "published"
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the comparison.
+    """A column of the comparison table.
 
     Attributes:
-        name: in files, as in the header of the CSV.
-        heading: where room is short.
-        kind: `text`; `codes`, a list of warnings; `count`, a whole number; `seconds`; `figure`, shown with four places.
-        is_averaged: whether a row of several seeds has the mean of its runs here; a figure that has none is left blank.
-        deviation_of: the column whose standard deviation over the seeds this one is.
-        is_judged: whether the best of our runs is marked in it.
+        name: the column's name in files, for example in the header of the CSV.
+        heading: a short heading for screens.
+        kind: `text`; `codes`, a list of warnings; `count`, an integer; `seconds`; `figure`, shown with four decimals.
+        is_averaged: whether a row of several seeds contains the mean of its runs; other figures are blank there.
+        deviation_of: the column whose standard deviation over the seeds this column contains; empty for other columns.
+        is_judged: whether the best value among our runs is highlighted.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Column:
 
     @property
     def is_number(self) -> bool:
-        """Whether its values are numbers, which stand on the right."""
+        """Whether the values are numbers, which are aligned to the right."""
         return self.kind in ("count", "seconds", "figure")
 
 
@@ -58,7 +58,7 @@ def _averaged(name: str, heading: str) -> Column:
 
 
 def _end_of_interval(name: str, heading: str) -> Column:
-    # An interval is about the faces, not about the seeds: no mean of several is one.
+    # Not averaged: the mean of several runs' intervals is not an interval of their mean.
     return Column(name, heading, "figure")
 
 
@@ -66,7 +66,7 @@ def _deviation(name: str, heading: str, of: str) -> Column:
     return Column(name, heading, "figure", deviation_of=of)
 
 
-# The order is a contract: new columns come at the end.
+# The order is part of the file format. Add new columns at the end.
 COLUMNS: Mapping[str, Column] = {
     column.name: column
     for column in (
@@ -101,15 +101,15 @@ COLUMNS: Mapping[str, Column] = {
 
 
 def blank_row() -> dict[str, Any]:
-    """A row that tells nothing yet."""
+    """Return a row without values."""
     return {**dict.fromkeys(COLUMNS), "warnings": []}
 
 
 def is_reference(row: Row) -> bool:
-    """Whether a row is a baseline or the article's, and not a run's."""
+    """Return whether a row is a baseline or an article's result, not a run."""
     return row["run"] in (*BASELINES, PUBLISHED_RUN)
 
 
 def run_names(row: Row) -> list[str]:
-    """The names of a row's runs: one, or several that differ only in the seed."""
+    """Return the names of a row's runs: one run, or several runs that differ only in the seed."""
     return [row["run"]] if row["seeds"] == 1 else str(row["run"]).split(";")

@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but their seed, as one row: the mean of each figure, and how far the seeds are apart."""
+"""Merge runs that differ only in the seed into one row, with means and standard deviations of the figures."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from core.runs.reader import RunSnapshot
 
 
 def comparison_key(run: RunSnapshot, *ignored: str) -> tuple[str, str]:
-    """What two runs must have in common to be held against each other.
+    """Return a key that is equal for comparable runs.
 
     Args:
-        run: one of them.
-        apart: the settings that they may differ in.
+        run: the run.
+        ignored: the settings in which comparable runs may differ.
 
     Returns:
-        The fingerprint of the data, and the other settings.
+        The fingerprint of the data, and the other settings as JSON.
     """
     usual = {name: field.default for name, field in TrainingConfig.model_fields.items() if not field.is_required()}
-    # What an older version had no setting for it did as we do unless told.
-    held = {name: value for name, value in (usual | dict(run.config)).items() if name not in ignored}
-    return str(run.environment.get("fingerprint")), json.dumps(held, sort_keys=True)
+    # A setting that is missing in the config of an older version has its default value.
+    compared = {name: value for name, value in (usual | dict(run.config)).items() if name not in ignored}
+    return str(run.environment.get("fingerprint")), json.dumps(compared, sort_keys=True)
 
 
-def average_over_seeds(runs: Sequence[RunSnapshot], rows: Sequence[Row], *apart: str) -> list[Row]:
-    """A row a setting in place of a row a run, where the first of its runs stood.
+def average_over_seeds(runs: Sequence[RunSnapshot], rows: Sequence[Row], *ignored: str) -> list[Row]:
+    """Merge runs that differ only in the seed into one row, at the first run's position.
 
     Args:
-        runs: those that the rows are of, in the same order. What has not completed keeps a row of its own.
-        rows: of `core.comparison.table.run_row`.
-        apart: the settings besides the seed that the runs of a row may differ in.
+        runs: the runs, in the order of `rows`; a run that has not completed keeps its own row.
+        rows: the runs' rows, see `core.comparison.table.run_row`.
+        ignored: other settings in which the runs of a row may differ.
 
     Returns:
-        Rows whose figures are means over `seeds` runs, with sample standard deviations of two of them; `run` names all
-        of them, separated by semicolons.
+        The rows. The figures of a merged row are means over `seeds` runs, and two columns contain sample standard
+        deviations. Its `run` contains the names of all its runs, separated by semicolons.
     """
     groups: dict[Any, list[Row]] = {}
     for run, row in zip(runs, rows, strict=True):
-        key = comparison_key(run, "seed", *apart) if run.state == "completed" else run.name
+        key = comparison_key(run, "seed", *ignored) if run.state == "completed" else run.name
         groups.setdefault(key, []).append(row)
     return [_average(group) for group in groups.values()]
 
@@ -55,8 +55,8 @@ def _average(rows: Sequence[Row]) -> Row:
         if column.kind == "figure":
             values = _known(rows, column.deviation_of or column.name)
             over_seeds = stdev if column.deviation_of else mean
-            is_told = len(values) == len(rows) and (column.is_averaged or column.deviation_of)
-            found[column.name] = round(over_seeds(values), 6) if is_told else None
+            is_known = len(values) == len(rows) and (column.is_averaged or column.deviation_of)
+            found[column.name] = round(over_seeds(values), 6) if is_known else None
     epochs, seconds = _known(rows, "epochs"), _known(rows, "seconds")
     return found | {
         "seeds": len(rows),

@@ -1,4 +1,4 @@
-"""Runs, the baselines of their data and the article's rows in one table."""
+"""Build the table of runs, the baselines of their data, and the article's results."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from core.runs.history import is_lower_better
 from core.runs.reader import RunSnapshot, read_run
 from core.runs.schema import EvaluationFile
 
-# Settings that runs of one table's row, or a run and its control, may differ in: where and how fast they compute, and
-# the path of the data, which the fingerprint stands for.
+# Settings in which the runs of one row, or a run and its control, may differ: where and how fast they train, and the
+# path of the data, because the fingerprint identifies the data.
 IGNORED_SETTINGS = (
     "data",
     "time_budget",
@@ -68,7 +68,7 @@ def _rows(runs: Sequence[RunSnapshot], with_published: bool, average_seeds: bool
     for run in seen.values():
         rows += _baselines(run.environment.get("counts", {}), several=len(seen) > 1, name=run.name)
     if len(seen) > 1:
-        # The article's rows are not there yet, and a baseline says whose data it is about.
+        # Baselines need no warning, because each one names its data. The article's rows are added later.
         rows = [row if is_reference(row) else _with_warning(row, DIFFERENT_DATA) for row in rows]
     if with_published:
         rows += [_published_row(row) for row in article.RESULTS]
@@ -76,27 +76,27 @@ def _rows(runs: Sequence[RunSnapshot], with_published: bool, average_seeds: bool
 
 
 def is_control(run: RunSnapshot) -> bool:
-    """Whether a run was trained on noise in place of the images."""
+    """Return whether a run was trained on noise in place of the images."""
     return run.config.get("control", "none") != "none"
 
 
 def _with_control(run: RunSnapshot) -> tuple[str, str]:
-    """What a run and its control have in common."""
+    """Return a key that is equal for a run and its control."""
     return comparison_key(run, "control", *IGNORED_SETTINGS)
 
 
 def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
-    """A run's row: figures of its kept epoch, and over the whole split where the column says so.
+    """Build a run's row from the history's row of its kept epoch and from its evaluation over the whole split.
 
     Args:
         run: the run.
-        control: the run on noise that it is to be held against, if there is one; not for a control itself.
+        control: the run on noise to compare with; None without one. It is ignored if `run` is a control itself.
     """
     beside: Mapping[str, float] = (control.kept_epoch() or {}) if control and not is_control(run) else {}
     kept: Mapping[str, float] = run.kept_epoch() or {}
     evaluation = run.metrics
     if kept and evaluation.get("epoch", kept["epoch"]) != kept["epoch"]:
-        # Of before the run went on; another epoch is kept by now.
+        # The evaluation is outdated: the run was resumed and now keeps another epoch.
         evaluation = EvaluationFile()
     warnings = [warning["code"] for warning in run.warnings]
     if run.state != "completed":
@@ -130,7 +130,7 @@ def run_row(run: RunSnapshot, control: RunSnapshot | None = None) -> Row:
 def _interval(
     evaluation: EvaluationFile, figure: Literal["accuracy", "macro_f1"], column: str
 ) -> dict[str, float | None]:
-    """Both ends of a figure's interval; None where a run was evaluated before there were any."""
+    """Return the columns for both ends of a figure's interval; None for old runs, which have no intervals."""
     intervals = evaluation.get("intervals")
     ends = intervals[figure] if intervals else ()
     low, high = ends if len(ends) == 2 else (None, None)
@@ -146,15 +146,15 @@ def _with_warning(row: Row, code: str) -> Row:
 
 
 def _baselines(counts: Mapping[str, Mapping[str, int]], *, several: bool, name: str) -> list[Row]:
-    """What always saying train's commonest class scores in validation, and what guessing evenly does.
+    """Build the rows for always predicting train's most common class, and for predicting classes uniformly at random.
 
     Args:
-        counts: split -> class -> images.
-        several: whether there are baselines of other data too, so that the rows must say whose they are.
-        name: a run on these data.
+        counts: the number of images, by split and class.
+        several: whether the table has baselines of several data sets, so that the rows must name their data.
+        name: the name of a run that uses the data.
     """
     train = {label: count for label, count in counts.get("train", {}).items() if count}
-    # A class that train lacks is no output of the models, and its images are not evaluated.
+    # Models have no output for a class that is missing in train, so its images are not evaluated.
     validation = {label: count for label, count in counts.get("validation", {}).items() if count and label in train}
     images, present = sum(validation.values()), list(validation.values())
     if not images:
@@ -162,7 +162,7 @@ def _baselines(counts: Mapping[str, Mapping[str, int]], *, several: bool, name: 
     majority = max(sorted(train), key=lambda label: train[label])
     share = validation.get(majority, 0) / images
     even = 1 / len(train)
-    # Precision of even guessing is a class's share, recall 1/classes; F1 is their harmonic mean.
+    # For uniform random predictions, precision is the class's share and recall is 1 / classes.
     chance_f1 = sum(2 * (c / images) * even / (c / images + even) for c in present) / len(present)
     blank = blank_row() | {
         "val_images": images,
@@ -206,7 +206,7 @@ def _published_row(row: article.PublishedRow) -> Row:
 
 
 def best_figures(rows: Sequence[Row]) -> dict[str, float]:
-    """The best figure of each judged column among our runs, controls left out."""
+    """Return the best figure of each judged column among our runs, without controls."""
     ours = [row for row in rows if not is_reference(row) and not row["control"]]
     best: dict[str, float] = {}
     for column in COLUMNS.values():
@@ -217,12 +217,12 @@ def best_figures(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def is_higher_better(column: str) -> bool:
-    """Whether the best value of a column is its highest, so that sorting begins with that one."""
+    """Return whether the highest value of a column is the best one, which is sorted first."""
     return COLUMNS[column].is_number and not is_lower_better(column)
 
 
 def sort_rows(rows: Sequence[Row], column: str | None, *, descending: bool) -> list[Row]:
-    """The rows sorted by a column, what is not known last; as they are where no column is given."""
+    """Sort the rows by a column, unknown values last. Without a column, the order does not change."""
     if column is None:
         return list(rows)
 
@@ -236,7 +236,7 @@ def sort_rows(rows: Sequence[Row], column: str | None, *, descending: bool) -> l
 
 
 def best_of_models(rows: Sequence[Row]) -> dict[str, Row]:
-    """The row of each model with the highest validation accuracy; a model without one is left out."""
+    """Return each model's row with the highest validation accuracy; models without one are left out."""
     best: dict[str, Row] = {}
     for row in rows:
         known = best.get(row["model"])
@@ -246,7 +246,7 @@ def best_of_models(rows: Sequence[Row]) -> dict[str, Row]:
 
 
 def models_in_order(rows: Sequence[Row]) -> list[str]:
-    """The models of the rows, baselines left out: the article's in its order, then the others by name."""
+    """Return the models without baselines: the article's models in its order, then the others by name."""
     of_article = [result.model for result in article.RESULTS]
     models = {str(row["model"]) for row in rows if row["run"] not in BASELINES}
     return [name for name in of_article if name in models] + sorted(models - set(of_article))

@@ -1,4 +1,4 @@
-"""The comparison as CSV, Markdown, LaTeX and JSON, and a cell as people read it."""
+"""Format the comparison table as CSV, Markdown, LaTeX and JSON, and its cells for the screen."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from core.system import files
 
 
 def format_table(rows: Iterable[Row], format_name: str) -> str:
-    """The rows as `csv`, `markdown`, `latex` or `json`."""
+    """Format the rows as `csv`, `markdown`, `latex` or `json`."""
     return {"csv": _csv, "markdown": _markdown, "latex": _latex, "json": _json}[format_name](list(rows))
 
 
 def cell(column: str, value: Any) -> str:
-    """A value as people read it: four places, thousands separated, blank where it is not known."""
+    """Format a value for reading: figures with four decimals, thousands separators, blank for unknown values."""
     if value is None:
         return ""
     kind = COLUMNS[column].kind
@@ -31,9 +31,9 @@ def cell(column: str, value: Any) -> str:
 
 
 def model_cell(row: Row) -> str:
-    """The model as people read it, where a row of the article or a control's must not be taken for a run's."""
-    told = "article" if row["run"] == PUBLISHED_RUN else row["control"]
-    return f"{row['model']} ({told})" if told else row["model"]
+    """Format a row's model, with a label for the article's rows and controls."""
+    label = "article" if row["run"] == PUBLISHED_RUN else row["control"]
+    return f"{row['model']} ({label})" if label else row["model"]
 
 
 def _csv(rows: list[Row]) -> str:
@@ -46,10 +46,10 @@ def _csv(rows: list[Row]) -> str:
 
 
 def _safe(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula, made harmless by a leading apostrophe."""
+    """Put an apostrophe before a text that a spreadsheet would read as a formula."""
     if not isinstance(value, str):
         return value
-    # Up to Python 3.12 the csv module quotes no carriage return, which ends a row for who reads it.
+    # Up to Python 3.12 the csv module does not quote carriage returns, which readers treat as the end of a row.
     text = value.replace("\r", " ")
     return f"'{text}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
@@ -76,7 +76,7 @@ _LATEX = str.maketrans(
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
-        # At the start of a row it would be taken for an argument of the \\ before.
+        # At the start of a row, LaTeX would read it as an argument of the preceding \\.
         "[": "{[}",
         "\n": " ",
         "\r": " ",

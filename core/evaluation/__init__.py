@@ -1,1 +1,1 @@
-"""What a kept model says, and what its figures are worth. It knows nothing of training."""
+"""Predictions of a kept model, and the metrics and statistics of predictions. It does not import `core.training`."""

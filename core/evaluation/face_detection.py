@@ -1,4 +1,4 @@
-"""Faces on a photograph, found by the cascade that comes with OpenCV."""
+"""Detect faces on photographs with a cascade classifier of OpenCV."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-# The cascade's own size is 24 pixels; smaller than twice that it finds what is none.
+# Pixels. The cascade was trained on 24 pixels. Below twice that size it finds too many false faces.
 MIN_FACE_SIZE = 48
-# A photograph is searched no larger than this: time grows with its area, and so do findings in its noise.
+# Pixels. Larger photographs are scaled down, because time and false detections grow with the area.
 MAX_SEARCH_SIZE = 1280
-# A cascade keeps what it is searching; it uses every core by itself.
+# A cascade is not thread-safe. It uses all cores by itself.
 _CASCADE_LOCK = threading.Lock()
 
 
 class Box(NamedTuple):
-    """Where a face is, in pixels of the photograph."""
+    """The position of a face, in pixels of the photograph."""
 
     left: int
     top: int
@@ -27,24 +27,33 @@ class Box(NamedTuple):
     height: int
 
     def crop(self, image: Image.Image) -> Image.Image:
-        """The face alone."""
+        """Cut the face out of the photograph."""
         return image.crop((self.left, self.top, self.left + self.width, self.top + self.height))
 
 
 def is_cropped(image: Image.Image, size: int) -> bool:
-    """Whether an image is a face already, as those of a data set are: square, and not much over a model's input."""
+    """Return whether an image is a cropped face, like a data set's images: square and up to twice the input's size.
+
+    Args:
+        image: the image.
+        size: height and width of the model's input.
+    """
     return image.width == image.height and image.width <= 2 * size
 
 
 def find_faces(image: Image.Image) -> list[Box]:
-    """The faces on a photograph, the largest first.
+    """Detect the faces on a photograph.
+
+    The detector finds upright frontal faces. It sometimes returns a box without a face.
 
     Args:
         image: mode L or RGB.
 
+    Returns:
+        The faces' boxes, the largest first.
+
     Source:
-        P. Viola and M. Jones 2001; OpenCV's haarcascade_frontalface_default, made by R. Lienhart. It finds upright
-        faces that look at the camera, and now and then what is no face.
+        P. Viola and M. Jones 2001; OpenCV's haarcascade_frontalface_default, made by R. Lienhart.
     """
     grey = image.convert("L")
     scale = max(max(grey.size) / MAX_SEARCH_SIZE, 1.0)

@@ -1,4 +1,4 @@
-"""Where on a face a model looked: Grad-CAM over the last layer that still has places."""
+"""Explain predictions with Grad-CAM heatmaps of the last layer that has height and width."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 # Height and width of a picture, in pixels.
 PICTURE_SIZE = 336
-# How much of the face shows through where the model looked most.
+# Opacity of the face, 0 to 1, where the heatmap is 1.
 FACE_OPACITY = 0.45
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What speaks for a class on one face.
+    """A heatmap of the regions of a face that raise a class's score.
 
     Attributes:
-        explained: the class.
-        probability: its probability.
-        predicted: the likeliest class.
-        face: as the model had it, mode L or RGB.
-        heat: float32 of shape (height, width), 1 where most speaks for the class, 0 where nothing does.
-        note: a word on how the face was found, where it needs one.
+        target_class: the explained class.
+        probability: the probability of the explained class.
+        predicted: the class with the highest probability.
+        face: the face as the model's input, mode L or RGB.
+        heatmap: float32, shape (height, width); 1 where the score is raised most, 0 where it is not raised.
+        note: a remark on how the face was found; usually empty.
     """
 
     target_class: str
@@ -49,7 +49,11 @@ class Explanation:
     note: str = ""
 
     def picture(self) -> Image.Image:
-        """The face, and beside it the same under its heat: mode RGB, PICTURE_SIZE pixels high and twice as wide."""
+        """Draw the face and, to its right, the face with the heatmap.
+
+        Returns:
+            Mode RGB, PICTURE_SIZE pixels high and twice as wide.
+        """
         face = self.face.convert("RGB").resize((PICTURE_SIZE, PICTURE_SIZE), Image.Resampling.BICUBIC)
         both = Image.new("RGB", (2 * PICTURE_SIZE, PICTURE_SIZE))
         both.paste(face, (0, 0))
@@ -60,19 +64,19 @@ class Explanation:
 def grad_cam(
     model: keras.Model, pixels: NDArray[np.uint8], targets: Sequence[int] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What on each image speaks for a class.
+    """Compute the Grad-CAM heatmap of a class for each image.
 
-    The places of the last feature map are weighted by how much the class's score, before the softmax, grows with each
-    of its channels; what speaks against the class is left out.
+    Each channel of the last feature map is weighted by the mean gradient of the class's score (before the softmax).
+    Negative values of the weighted sum are set to 0.
 
     Args:
-        model: as `core.training.build.build_model` makes it.
+        model: a model that `core.training.build.build_model` returned.
         pixels: uint8, shape (images, height, width, 1 or 3).
-        targets: the output, counted from 0, that is to be targets of each image; None for the likeliest.
+        targets: the output to explain for each image, counted from 0; None for the most likely class.
 
     Returns:
-        Heat, float32 of shape (images, size, size) where size is that of the model's input: 1 where most speaks for the
-        class, and 0 all over where nothing does; and the probabilities, of shape (images, classes).
+        The heatmaps, float32, shape (images, size, size) with the size of the model's input; the maximum of each is 1,
+        or 0 if no region raises the score. And the probabilities, shape (images, classes).
 
     Source:
         Selvaraju et al. 2017, Grad-CAM, arXiv:1610.02391.
@@ -82,10 +86,10 @@ def grad_cam(
 
     _, size, _, channels = model.input_shape
     last = model.layers[-1]
-    # Only the second part, which has no convolution, is differentiated; from its end on the scores are plain.
+    # Only the part after the feature map is differentiated. The scores are computed without the last layer's softmax.
     at = _last_map(model)
     body, head = keras.Model(model.inputs, at), keras.Model(at, last.input)
-    found, said, begun = [], [], 0
+    found, predicted, begun = [], [], 0
     for values in evaluation_batches(pixels, None, size, channels):
         feature_maps = body(values, training=False)
         with tf.GradientTape() as tape:
@@ -97,23 +101,27 @@ def grad_cam(
         heat = tf.nn.relu(tf.reduce_sum(tf.cast(weights * feature_maps, tf.float32), axis=3, keepdims=True))
         heat = tf.image.resize(heat, (size, size))[..., 0]
         found.append(heat / tf.maximum(tf.reduce_max(heat, axis=(1, 2), keepdims=True), 1e-12))
-        said.append(tf.nn.softmax(scores))
+        predicted.append(tf.nn.softmax(scores))
         begun += len(values)
-    return np.concatenate(found), np.concatenate(said)
+    return np.concatenate(found), np.concatenate(predicted)
 
 
 def _last_map(model: keras.Model) -> keras.KerasTensor:
-    """The output of the last layer that has height and width."""
+    """Return the output of the last layer whose output has height and width.
+
+    Raises:
+        RunError: the model has no such layer.
+    """
     for layer in reversed(model.layers):
-        # A model within the model has an output of its own besides; here is meant the one in this graph.
+        # A nested model has several outputs. The last node's output is the one in this graph.
         output = layer._inbound_nodes[-1].outputs[0]
         if len(output.shape) == 4 and min(output.shape[1:3]) > 1:
             return output
-    raise RunError(f"{model.name}: has no layer whose places could be shown")
+    raise RunError(f"{model.name}: has no layer with height and width, which Grad-CAM needs; choose another run")
 
 
 def _scores(last: keras.Layer, features: tf.Tensor) -> tf.Tensor:
-    """What the last layer makes of its input before the softmax, shape (images, classes)."""
+    """Return the last layer's output before the softmax, shape (images, classes)."""
     import tensorflow as tf
 
     if hasattr(last, "kernel"):
@@ -122,15 +130,18 @@ def _scores(last: keras.Layer, features: tf.Tensor) -> tf.Tensor:
 
 
 def overlay_heatmap(face: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
-    """A face in grey with its heat over it, from blue over green to red, as mode RGB.
+    """Draw a heatmap over a greyscale face, in colours from blue through green to red.
 
     Args:
-        face: of any size.
-        heat: float32, shape (height, width), 0 to 1.
+        face: an image of any size and mode.
+        heat: the heatmap, float32, shape (height, width), 0 to 1.
+
+    Returns:
+        An image of the face's size, mode RGB.
     """
     size = face.size
     shown = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BILINEAR)).clip(0, 1)[..., None]
-    # Three ramps that overlap, as the map `jet` has them.
+    # Three overlapping ramps, as in the colour map `jet`.
     colour = (1.5 - np.abs(3.5 * shown - np.array([3.0, 2.0, 1.0]))).clip(0, 1) * 255
     grey = np.asarray(face.convert("L"), dtype=np.float32)[..., None]
     weight = (1 - FACE_OPACITY) * shown
@@ -138,7 +149,7 @@ def overlay_heatmap(face: Image.Image, heat: NDArray[np.float32]) -> Image.Image
 
 
 def grad_cam_overlays(model: keras.Model, faces: Sequence[Image.Image]) -> list[Image.Image]:
-    """The faces under the heat of the class that a model gives them, as large as its input."""
+    """Draw the heatmap of the predicted class over each face, at the size of the model's input."""
     _, size, _, channels = model.input_shape
     fitted = [images.resize_image(face, size) for face in faces]
     heat, _ = grad_cam(model, np.stack([images.to_pixels(face, channels) for face in fitted]))
@@ -146,23 +157,23 @@ def grad_cam_overlays(model: keras.Model, faces: Sequence[Image.Image]) -> list[
 
 
 def explain_image(run: Path, path: Path, target_class: str | None = None, *, whole: bool = False) -> Explanation:
-    """What on the largest face of an image file speaks for a class.
+    """Explain the prediction for the largest face of an image file.
 
     Args:
         run: the run directory.
-        path: of the image.
-        explained: the class; None for the likeliest.
-        whole: take the image for one face as it is.
+        path: the image file.
+        target_class: the class to explain; None for the most likely class.
+        whole: use the whole image as one face, without face detection.
 
     Raises:
-        ConfigError: the run knows no such class.
+        ConfigError: the run has no such class.
         DatasetError: the image can't be read.
         RunError: the run has no model.
     """
     classes = run_classes(run)
     if target_class is not None and target_class not in classes:
         raise ConfigError(
-            "class", f"{run.name} knows no class '{target_class}'; choose from {', '.join(sorted(classes))}"
+            "class", f"{run.name} has no class '{target_class}'; choose from {', '.join(sorted(classes))}"
         )
     model = load_model(run)
     _, size, _, channels = model.input_shape

@@ -1,4 +1,4 @@
-"""A run's kept model at work: probabilities for images, and the evaluation of any split."""
+"""Predict images and evaluate splits with a run's kept model."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 
 class SplitMetrics(EvaluationMetrics):
-    """`core.evaluation.metrics.evaluate`'s figures of a split."""
+    """The metrics of a split, see `core.evaluation.metrics.evaluate`."""
 
-    split: str  # its name
-    seconds: float  # that prediction alone took
-    skipped: int  # images of the split that were left out
+    split: str  # the split's name
+    seconds: float  # duration of the prediction only
+    skipped: int  # number of the split's images that were not evaluated
 
 
 @dataclass(frozen=True)
 class FoundFace:
-    """A face on an image file, as a model takes it.
+    """A face of an image file, prepared as a model's input.
 
     Attributes:
         pixels: uint8, shape (height, width, channels).
-        box: where it is on the image; None where the whole image is taken for one face (see `face_detection`).
-        note: how it was found, where that needs a word.
+        box: the face's position on the image; None if the whole image is used as one face (see `face_detection`).
+        note: a remark on how the face was found; usually empty.
     """
 
     pixels: NDArray[np.uint8]
@@ -55,14 +55,15 @@ class FoundFace:
 
 @dataclass(frozen=True)
 class FacePrediction:
-    """What a model says to one face on an image file, or why the file can't be read.
+    """A model's prediction for one face of an image file, or the error if the file can't be read.
 
     Attributes:
-        image: the file.
-        box: as FoundFace has it, as is `note`.
-        predicted: the likeliest class; None where the file can't be read.
-        probabilities: of every class, likeliest first; empty where the file can't be read.
-        error: why the file can't be read; empty where it can.
+        image: the image file.
+        box: the face's position on the image; None if the whole image is used as one face.
+        predicted: the most likely class; None if the file can't be read.
+        probabilities: the probability of every class, in descending order; empty if the file can't be read.
+        note: a remark on how the face was found; usually empty.
+        error: why the file can't be read; empty if it can be read.
     """
 
     image: Path
@@ -73,10 +74,10 @@ class FacePrediction:
     error: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The mapping that `fer-tui predict --json` prints.
+        """Return the mapping that `fer-tui predict --json` prints.
 
-        `image` and `error` of a file that can't be read; else `image`, `box` (left, top, width and height in pixels,
-        None for the whole image), `note` where there is one, `predicted` and `probabilities`.
+        If the file can't be read, the keys are `image` and `error`. Otherwise they are `image`, `box` (left, top, width
+        and height in pixels, None for the whole image), `note` if it is not empty, `predicted` and `probabilities`.
         """
         if self.error:
             return {"image": str(self.image), "error": self.error}
@@ -90,38 +91,38 @@ class FacePrediction:
 
 
 def predict(model: keras.Model, pixels: np.ndarray, *, flip_average: bool = False) -> NDArray[np.float32]:
-    """Probabilities of every image.
+    """Predict the class probabilities of images.
 
     Args:
-        model: input of shape (batch, size, size, channels), raw pixels.
+        model: a model whose input is raw pixels of shape (batch, size, size, channels).
         pixels: uint8, shape (images, height, width, 1 or 3).
-        flip_average: give the mean of what the model says to an image and to its mirror image.
+        flip_average: average the probabilities of each image and its mirror image.
 
     Returns:
-        Shape (images, classes), in the order of the model's outputs.
+        The probabilities, shape (images, classes), in the order of the model's outputs.
     """
     _, size, _, channels = model.input_shape
-    said = model.predict(evaluation_batches(pixels, None, size, channels), verbose=0)
+    predicted = model.predict(evaluation_batches(pixels, None, size, channels), verbose=0)
     if flip_average:
-        said += model.predict(evaluation_batches(pixels, None, size, channels, flip=True), verbose=0)
-        said /= 2
-    return said
+        predicted += model.predict(evaluation_batches(pixels, None, size, channels, flip=True), verbose=0)
+        predicted /= 2
+    return predicted
 
 
 def run_classes(run: Path) -> list[str]:
-    """The classes of a run's model in the order of its outputs.
+    """Return the classes of a run's model in the order of its outputs.
 
     Raises:
-        RunError: environment.json does not tell.
+        RunError: environment.json has no classes.
     """
     classes = read_run(run).environment.get("classes")
     if not classes:
-        raise RunError(f"{run / ENVIRONMENT}: names no classes; the run is damaged or never began")
+        raise RunError(f"{run / ENVIRONMENT}: has no classes, so the run is damaged or never started; use another run")
     return classes
 
 
 def uses_flip_average(run: Path, wanted: bool | None = None) -> bool:
-    """Whether mirror images are asked too: as it is wanted, else as the run's config has it."""
+    """Return whether predictions are averaged with mirror images: `wanted`, or the run's setting if it is None."""
     return bool(read_run(run).config.get("flip_average")) if wanted is None else wanted
 
 
@@ -162,7 +163,7 @@ def evaluate_run(
     frame = dataset.split(name)
     known = frame[frame["label"].isin(classes)].reset_index(drop=True)
     if known.empty:
-        raise DatasetError(f"{dataset.root}: no image of '{name}' has a class that the run knows: {', '.join(classes)}")
+        raise DatasetError(f"{dataset.root}: no image of '{name}' has a class of the run: {', '.join(classes)}")
     model = load_model(run)
     _, size, _, channels = model.input_shape
     pixels = load_pixels(dataset, known, size, channels)
@@ -176,7 +177,7 @@ def evaluate_run(
         problems.append(
             Problem(
                 "unknown_class",
-                f"{len(frame) - len(known):,} images of unknown classes left out: {', '.join(unknown)}",
+                f"{len(frame) - len(known):,} images of unknown classes were skipped: {', '.join(unknown)}",
             )
         )
     skipped = len(frame) - len(pixels.values)
@@ -214,10 +215,14 @@ def predict_images(
 
 
 class Predictor:
-    """`predict_images` again and again: the model is loaded once, for as long as its file stays as it is."""
+    """Predict repeatedly, like `predict_images`, with a cached model."""
 
     def __init__(self, models: ModelCache | None = None) -> None:
-        """`models`: where the last one is kept; a cache of its own where none is given."""
+        """Create a predictor.
+
+        Args:
+            models: the cache to use; None for a new cache.
+        """
         self._models = models or ModelCache()
 
     def predict(
@@ -228,7 +233,7 @@ class Predictor:
         model = self._models.model(run)
         _, size, _, channels = model.input_shape
         answers: list[FacePrediction] = []
-        # Faces by the size of their pixels, so that a batch is one array.
+        # Faces are grouped by shape, so that each batch is one array.
         faces_by_shape: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = {}
 
         def find(path: Path) -> list[FoundFace] | ImageError:
@@ -253,13 +258,16 @@ class Predictor:
 
 
 def read_faces(path: Path, size: int, channels: int, whole: bool) -> list[FoundFace]:
-    """The faces on an image file, the largest first.
+    """Read the faces of an image file.
 
     Args:
-        path: of the image.
+        path: the image file.
         size: height and width of the model's input.
-        channels: of the model's input, 1 or 3.
-        whole: take the image for one face as it is, and look for none on it.
+        channels: channels of the model's input, 1 or 3.
+        whole: use the whole image as one face, without face detection.
+
+    Returns:
+        The faces, the largest first.
 
     Raises:
         ImageError: the file can't be read.
@@ -267,10 +275,10 @@ def read_faces(path: Path, size: int, channels: int, whole: bool) -> list[FoundF
     image, note = images.read_image(path), ""
     if not whole and not is_cropped(image, size):
         if extras.is_installed("faces"):
-            boxes, note = find_faces(image), "no face was found on it, and all of it taken for one"
+            boxes, note = find_faces(image), "no face was found, so the whole image is used"
         else:
             remedy = extras.install_command("faces")
-            boxes, note = [], f"all of it is taken for one face: OpenCV, which finds faces, is missing; {remedy}"
+            boxes, note = [], f"the whole image is used, because OpenCV, which finds faces, is not installed; {remedy}"
         if boxes:
             cut = [(box, images.resize_image(box.crop(image), size)) for box in boxes]
             return [FoundFace(images.to_pixels(face, channels), box) for box, face in cut]
@@ -278,7 +286,7 @@ def read_faces(path: Path, size: int, channels: int, whole: bool) -> list[FoundF
 
 
 def _as_input(face: Image.Image, size: int) -> Image.Image:
-    """A face as large as the model's input; a small one is enlarged later, as a data set's images are."""
+    """Resize a face to the model's input size. A small square face is enlarged later, like a data set's images."""
     if max(face.size) > size or face.width != face.height:
         return images.resize_image(face, size)
     return face

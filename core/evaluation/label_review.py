@@ -1,4 +1,4 @@
-"""Which labels a model doubts most, from what runs said to images that they were not trained on."""
+"""Find probable label errors from the predictions of runs for images that they were not trained on."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class LabelIssue:
     """An image whose label may be wrong.
 
     Attributes:
-        path: relative to the data set's root.
-        label: its label.
-        suggested: the class that the model finds likeliest.
-        quality: how well the label fits, 0 to 1: its probability by the model.
-        probabilities: of every class by the model, likeliest first.
+        path: the image's path, relative to the data set's root.
+        label: the image's label.
+        suggested: the class that the model predicts.
+        quality: the predicted probability of the label, 0 to 1.
+        probabilities: the predicted probabilities of all classes, in descending order.
     """
 
     path: str
@@ -37,10 +37,13 @@ class LabelIssue:
 
 
 def find_label_issues(runs: Iterable[Path]) -> list[LabelIssue]:
-    """All images that some runs were validated on, those whose label is doubted most first.
+    """Score the labels of all images that the runs were validated on.
 
     Args:
-        runs: run directories with a predictions.csv each, such as the parts of a k-fold.
+        runs: run directories with a predictions.csv, for example all folds of a k-fold cross-validation.
+
+    Returns:
+        All validation images, sorted by ascending label quality.
 
     Raises:
         RunError: cleanlab is not installed, or a run's predictions are missing or damaged.
@@ -50,24 +53,24 @@ def find_label_issues(runs: Iterable[Path]) -> list[LabelIssue]:
         `self_confidence`.
     """
     if not extras.is_installed("review"):
-        raise RunError(f"cleanlab, which judges labels, is not installed; {extras.install_command('review')}")
+        raise RunError(f"cleanlab, which scores labels, is not installed; {extras.install_command('review')}")
     return sorted((issue for run in runs for issue in _find_run_label_issues(run)), key=lambda issue: issue.quality)
 
 
 def _find_run_label_issues(run: Path) -> list[LabelIssue]:
     from cleanlab.rank import get_label_quality_scores
 
-    said = read_predictions(run)
-    shares = np.array([list(each.probabilities.values()) for each in said])
-    are_known = all(each.label in each.probabilities for each in said)
-    if not said or not are_known or not np.isfinite(shares).all() or not shares.any(axis=1).all():
+    predictions = read_predictions(run)
+    shares = np.array([list(each.probabilities.values()) for each in predictions])
+    are_known = all(each.label in each.probabilities for each in predictions)
+    if not predictions or not are_known or not np.isfinite(shares).all() or not shares.any(axis=1).all():
         raise RunError(f"{run / PREDICTIONS}: is damaged; train the model again")
-    classes = list(said[0].probabilities)
-    given = np.array([classes.index(each.label) for each in said])
+    classes = list(predictions[0].probabilities)
+    given = np.array([classes.index(each.label) for each in predictions])
     quality = get_label_quality_scores(given, shares / shares.sum(axis=1, keepdims=True), method="self_confidence")
     return [
         LabelIssue(each.path, each.label, each.predicted, score, _ranked(each.probabilities))
-        for each, score in zip(said, quality.tolist(), strict=True)
+        for each, score in zip(predictions, quality.tolist(), strict=True)
     ]
 
 
@@ -76,23 +79,37 @@ def _ranked(shares: Mapping[str, float]) -> dict[str, float]:
 
 
 def fold_configs(config: TrainingConfig, folds: int) -> list[TrainingConfig]:
-    """The settings of a run for each of several parts of train: the run's own, validated on that part."""
+    """Return a run's settings for each fold of a k-fold cross-validation.
+
+    Args:
+        config: the run's settings.
+        folds: the number of folds.
+    """
     settings = config.model_dump()
     return [resolve({**settings, "fold": f"{fold}/{folds}"}) for fold in range(1, folds + 1)]
 
 
 def newest_run_per_config(configs: Sequence[TrainingConfig], folder: Path) -> list[RunSnapshot | None]:
-    """The newest run of each config in RUNS, a completed one before others; None where there is none."""
+    """Return the newest run of each config, preferring completed runs; None for a config without a run.
+
+    Args:
+        configs: the configs to find runs for.
+        folder: the folder of the runs.
+    """
     runs = sorted(map(read_run, list_runs(folder)), key=lambda run: run.state != "completed")
     wanted = [config.model_dump(mode="json") for config in configs]
     return [next((run for run in runs if run.config == each), None) for each in wanted]
 
 
 def k_fold_run_paths(run: RunSnapshot, folder: Path) -> list[Path]:
-    """A run, and the completed ones that judge the other parts of train with its settings, where it is one of parts.
+    """Return a run and, if it is a fold of a cross-validation, the completed runs of the other folds.
+
+    Args:
+        run: the run.
+        folder: the folder of the runs.
 
     Raises:
-        RunError: its config can't be read.
+        RunError: the run's config can't be read.
     """
     if not run.config.get("fold"):
         return [run.path]

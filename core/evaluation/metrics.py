@@ -1,4 +1,4 @@
-"""What a model's predictions are worth: confusion matrix, per-class report, and the figures that sum them up."""
+"""Compute the metrics of predictions: confusion matrix, per-class report, accuracy, F1 and loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.runs.schema import ClassScores, Intervals
 
 
 class EvaluationMetrics(TypedDict):
-    """What predictions are worth; shares are 0 to 1. `core.runs.schema.EvaluationFile` says more of each key."""
+    """The metrics of predictions. `core.runs.schema.EvaluationFile` describes the keys. Shares are from 0 to 1."""
 
     images: int
     accuracy: float
@@ -23,21 +23,21 @@ class EvaluationMetrics(TypedDict):
     macro_f1: float
     loss: float  # nats
     classes: list[str]
-    confusion_matrix: list[list[int]]  # images, rows true and columns predicted
+    confusion_matrix: list[list[int]]  # numbers of images; rows are true classes, columns predicted classes
     per_class: dict[str, ClassScores]
     majority_accuracy: float
     intervals: Intervals
 
 
 class LeakFreeMetrics(TypedDict):
-    """What is left of an accuracy without the images that the model was trained on."""
+    """The accuracy without the images whose exact pixels the model was trained on."""
 
     leaked_images: int
     leak_free_accuracy: float | None
 
 
 def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]) -> EvaluationMetrics:
-    """Compare predictions with labels.
+    """Compute the metrics of predictions.
 
     Args:
         labels: the true class of every image.
@@ -46,9 +46,9 @@ def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes
 
     Returns:
         `images`; `accuracy`; `balanced_accuracy` (mean recall) and `macro_f1`, both over the classes that have
-        images; `loss` (mean cross-entropy, nats); `classes` in alphabetical order; `confusion_matrix`, rows true and
-        columns predicted in that order; `per_class` with precision, recall, f1 and support of each class;
-        `majority_accuracy`, what always saying the commonest class would score; `intervals`, see
+        images; `loss` (mean cross-entropy, nats); `classes` in alphabetical order; `confusion_matrix` in that order,
+        with true classes as rows and predicted classes as columns; `per_class` with precision, recall, f1 and support
+        of each class; `majority_accuracy`, the accuracy of always predicting the most common class; `intervals`, see
         `core.evaluation.statistics.bootstrap_intervals`.
 
     Source:
@@ -92,16 +92,16 @@ def evaluate(labels: Sequence[str], probabilities: NDArray[np.floating], classes
 def evaluate_leak_free(
     labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str], seen: NDArray[np.bool_]
 ) -> LeakFreeMetrics:
-    """Accuracy without the images that the model was trained on.
+    """Compute the accuracy without the images whose exact pixels the model was trained on.
 
     Args:
-        labels: as `evaluate` takes them, as are the next two.
-        probabilities: of every image.
-        classes: in the order of the outputs.
-        seen: whether train has an image's exact pixels, shape (images,).
+        labels: the true class of every image.
+        probabilities: shape (images, classes), columns in the order of `classes`.
+        classes: the model's classes in the order of its outputs.
+        seen: whether train contains each image's exact pixels, shape (images,).
 
     Returns:
-        `leaked_images` and `leak_free_accuracy`, None where no image is left.
+        `leaked_images`, their number; `leak_free_accuracy`, which is None if no image is left.
     """
     is_right = np.asarray(classes)[probabilities.argmax(axis=1)] == np.asarray(labels)
     left = is_right[~seen]
@@ -112,21 +112,21 @@ HASHED_AT_ONCE = 1024
 
 
 def find_leaked_images(train: NDArray[np.uint8], images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which images have the exact pixels of one that was trained on.
+    """Find the images whose exact pixels are also in train.
 
     Args:
-        train: shape (images, height, width, channels).
-        images: of the same shape but for their number.
+        train: the training images, shape (images, height, width, channels).
+        images: the images to check, with the same height, width and channels.
 
     Returns:
-        Shape (images,).
+        Whether train contains each image, shape (images,).
     """
     known = set(_hashes(train))
     return np.array([each in known for each in _hashes(images)], dtype=bool)
 
 
 def _hashes(images: NDArray[np.uint8]) -> Iterator[bytes]:
-    """A hash of each; of images that are mapped from a file a part at a time, so that memory stays flat."""
+    """Yield the hash of each image. The images are read in chunks, so that memory-mapped files need little memory."""
     for begun in range(0, len(images), HASHED_AT_ONCE):
         for image in read_rows(images, slice(begun, begun + HASHED_AT_ONCE)):
             yield hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()

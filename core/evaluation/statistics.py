@@ -1,4 +1,4 @@
-"""How far a figure can be trusted: bootstrap intervals, McNemar's test between two runs, and accuracy without leaks."""
+"""Statistical uncertainty of metrics: bootstrap intervals, and McNemar's test between two runs."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from core.runs.schema import Intervals
 
 RESAMPLES = 2000
 LEVEL = 0.95
-# Below it two runs are told to differ.
+# The significance level of McNemar's test.
 SIGNIFICANT = 0.05
 _SEED = 0
 DRAWN_AT_ONCE = 1_000_000
 
 
 def bootstrap_intervals(matrix: Sequence[Sequence[int]]) -> Intervals:
-    """Percentile intervals of accuracy and macro F1, by drawing as many images anew, with replacement.
+    """Compute bootstrap percentile intervals of accuracy and macro F1.
 
-    A resample of images is a draw of so many from the cells of the confusion matrix, which is all that both figures
-    depend on. They tell how much another sample of faces would have changed the figure, not another seed.
+    Both metrics depend only on the confusion matrix, so each resample draws the same number of images from the matrix's
+    cells, with replacement. The intervals estimate how the metrics vary between samples of faces, not between seeds.
 
     Args:
-        matrix: images, rows true and columns predicted, of shape (classes, classes).
+        matrix: numbers of images, shape (classes, classes); rows are true classes, columns predicted classes.
 
     Returns:
-        `level` and `resamples`; `accuracy` and `macro_f1`, a list of the lower and the upper end each. The same matrix
-        gives the same intervals.
+        `level` and `resamples`; `accuracy` and `macro_f1`, each a list of the lower and the upper end. The same matrix
+        always gives the same intervals.
 
     Source:
         Efron, Tibshirani: An Introduction to the Bootstrap (1993), chapter 13.
@@ -40,7 +40,7 @@ def bootstrap_intervals(matrix: Sequence[Sequence[int]]) -> Intervals:
     images, draw = int(counts.sum()), np.random.default_rng(_SEED)
     accuracy: list[float] = []
     macro_f1: list[float] = []
-    # A part at a time, so that a thousand classes need no more memory than seven.
+    # Drawn in chunks, so that a thousand classes need no more memory than seven.
     part = max(DRAWN_AT_ONCE // counts.size, 1)
     for begun in range(0, RESAMPLES, part):
         drawn = draw.multinomial(images, counts.ravel() / images, size=min(part, RESAMPLES - begun))
@@ -51,29 +51,29 @@ def bootstrap_intervals(matrix: Sequence[Sequence[int]]) -> Intervals:
 
 
 def _ends(values: Sequence[float]) -> list[float]:
-    """Lower and upper end of what lies in the middle."""
+    """Return the lower and upper end of the central interval that contains LEVEL of the values."""
     return np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
 
 
 def _macro_f1(matrices: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean F1 over the classes that have images, of each of many confusion matrices."""
+    """Compute the macro F1 of each confusion matrix, over the classes that have images."""
     right = np.diagonal(matrices, axis1=1, axis2=2)
-    true, said = matrices.sum(axis=2), matrices.sum(axis=1)
-    f1 = 2 * right / np.maximum(true + said, 1)
+    true, predicted = matrices.sum(axis=2), matrices.sum(axis=1)
+    f1 = 2 * right / np.maximum(true + predicted, 1)
     return f1.sum(axis=1) / (true > 0).sum(axis=1)
 
 
 @dataclass(frozen=True)
 class McNemarResult:
-    """What McNemar's exact test says of two runs on the same images.
+    """The result of McNemar's exact test between two runs.
 
     Attributes:
-        images: that both have an answer to.
-        apart: those that only one of them has.
-        only_first: images that the first alone tells right.
-        only_second: images that the second alone tells right.
-        accuracies: of the first and of the second, over `images`.
-        p: two-sided; how often two equally good models would be at least as uneven.
+        images: the number of images that both runs predicted.
+        apart: the number of images that only one of the runs predicted.
+        only_first: the number of images that only the first run predicts correctly.
+        only_second: the number of images that only the second run predicts correctly.
+        accuracies: the first and the second run's accuracy on `images`.
+        p: the two-sided p value: the probability of a difference this large between equally good models.
     """
 
     images: int
@@ -85,19 +85,19 @@ class McNemarResult:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the runs are told to differ."""
+        """Whether the difference is significant at the level SIGNIFICANT."""
         return self.p < SIGNIFICANT
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """The two-sided p value of McNemar's exact test.
+    """Compute the two-sided p value of McNemar's exact test.
 
     Args:
-        only_first: images that the first model alone tells right.
-        only_second: images that the second alone tells right.
+        only_first: the number of images that only the first model predicts correctly.
+        only_second: the number of images that only the second model predicts correctly.
 
     Returns:
-        The binomial test's p of so uneven a split at even odds; 1 where both err on the same images.
+        The p value of a binomial test with probability 0.5; 1 if both numbers are 0.
 
     Source:
         McNemar: Note on the sampling error of the difference between correlated proportions, Psychometrika 12 (1947).
@@ -110,13 +110,13 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def compare_predictions(first: Sequence[Prediction], second: Sequence[Prediction]) -> McNemarResult:
-    """McNemar's exact test between what two runs said to the same images, known by path and label.
+    """Compare two runs' predictions with McNemar's exact test. Images are matched by path and label.
 
     Raises:
-        RunError: they have no image in common.
+        RunError: the runs have no image in common.
     """
-    said = {(each.path, each.label): each.is_correct for each in second}
-    pairs = [(each.is_correct, said[each.path, each.label]) for each in first if (each.path, each.label) in said]
+    correct = {(each.path, each.label): each.is_correct for each in second}
+    pairs = [(each.is_correct, correct[each.path, each.label]) for each in first if (each.path, each.label) in correct]
     if not pairs:
         raise RunError("the runs have no validation image in common; compare runs on the same data")
     only_first = sum(a and not b for a, b in pairs)
@@ -132,27 +132,27 @@ def compare_predictions(first: Sequence[Prediction], second: Sequence[Prediction
 
 
 def describe_difference(difference: McNemarResult, first: str, second: str) -> list[str]:
-    """A difference as people read it, a few lines.
+    """Describe the result of McNemar's test in three or four lines.
 
     Args:
-        difference: of the two.
-        first: what the first run is called.
-        second: what the second is.
+        difference: the test's result.
+        first: the first run's name.
+        second: the second run's name.
     """
     one, other = difference.accuracies
     better = first if one > other else second
-    verdict = f"{better} is better" if difference.is_significant else "no more apart than chance has them"
+    verdict = f"{better} is better" if difference.is_significant else "the difference is within chance"
     lines = [
-        f"{first} tells {one:.4f} right, {second} {other:.4f}, of the same {difference.images:,} images",
-        f"{difference.only_first:,} only {first} tells right, {difference.only_second:,} only {second}",
+        f"accuracy on the same {difference.images:,} images: {first} {one:.4f}, {second} {other:.4f}",
+        f"only {first} is correct on {difference.only_first:,} images, only {second} on {difference.only_second:,}",
         f"McNemar's exact test: p = {format_p_value(difference.p)}: {verdict}",
     ]
     if difference.apart:
         verb = "is" if difference.apart == 1 else "are"
-        lines.append(f"{pluralize(difference.apart, 'image')} that only one of them has {verb} left out")
+        lines.append(f"{pluralize(difference.apart, 'image')} that only one of the runs has {verb} left out")
     return lines
 
 
 def format_p_value(p: float) -> str:
-    """A p value in two digits that count."""
+    """Format a p value with two significant digits, or one below 0.0001."""
     return f"{p:.2g}" if p >= 1e-4 else f"{p:.0e}"

@@ -1,1 +1,1 @@
-"""The run directory: reading, writing, locking and resuming it. How a run came to be is not known here."""
+"""The run directory: read, write, lock and resume it. This package does not import `core.training`."""

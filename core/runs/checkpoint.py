@@ -1,4 +1,4 @@
-"""What a run needs to go on: weights, optimizer, kept model and the trainer's own state, after every epoch."""
+"""Checkpoints, saved after every epoch: weights, optimizer, kept model and training state, to resume a run."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ STATE = "state.json"
 
 @dataclass
 class TrainingState:
-    """What decides how a run goes on, besides its weights.
+    """The state of a training besides weights and optimizer.
 
     Attributes:
-        epoch: epochs done.
-        best: the monitor's best value.
-        best_epoch: the epoch of that value, counted from 1.
-        wait: epochs since the monitor was better by min_delta, for early stopping.
+        epoch: the number of finished epochs.
+        best: the best value of the monitor.
+        best_epoch: the epoch of the best value, counted from 1.
+        wait: epochs since the monitor last improved by min_delta, for early stopping.
         stopping_best: the value that early stopping compares with.
-        plateau_wait: epochs without a better monitor since the last drop of the learning rate.
-        seconds: time spent in epochs.
-        base_rate: the config's learning rate that the optimizer's own came from.
+        plateau_wait: epochs without improvement since the learning rate was last reduced.
+        seconds: the total duration of all epochs.
+        base_rate: the config's learning rate when the optimizer's learning rate was set.
     """
 
     epoch: int = 0
@@ -48,13 +48,13 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A whole checkpoint of a run.
+    """A complete and undamaged checkpoint of a run.
 
     Attributes:
-        folder: where it lies.
-        state: the trainer's.
-        kept: a whole file of the kept epoch's model as it was then; None where the run is older than such.
-        is_older: whether it is the one before the last, which is damaged.
+        folder: the checkpoint's folder.
+        state: the training state.
+        kept: an undamaged file of the kept epoch's model at that time; None for old runs, which did not store it.
+        is_older: whether this is the previous checkpoint, used because the latest one is damaged or missing.
     """
 
     folder: Path
@@ -64,34 +64,34 @@ class Checkpoint:
 
     @property
     def weights(self) -> Path:
-        """Weights and optimizer."""
+        """The file of the weights and the optimizer."""
         return self.folder / WEIGHTS
 
 
 def save_checkpoint(
     run: Path, model: keras.Model, state: TrainingState, save_kept: Callable[[Path], None] | None
 ) -> None:
-    """Write weights, optimizer, state and the kept epoch's model; the checkpoint before stays as `checkpoint.previous`.
+    """Save weights, optimizer, state and the kept model. The previous checkpoint is moved to `checkpoint.previous`.
 
-    The kept model is in the checkpoint so that both are of the same moment, whenever the process ends; the run's own
+    The checkpoint contains the kept model so that both always match, even if the process is killed. The run's
     `best.keras` is a copy of it.
 
     Args:
-        run: its directory.
-        model: compiled.
-        state: after its last epoch.
-        save_kept: writes the model of that epoch to a path; None where the kept one stays as it is.
+        run: the run directory.
+        model: the compiled model.
+        state: the training state after the latest epoch.
+        save_kept: writes the latest epoch's model to a path; None if the kept model does not change.
     """
 
     def fill(folder: Path) -> None:
-        # By way of memory: the HDF5 library crashes the process that meets a full disk.
+        # Save to memory first, because the HDF5 library crashes the process on a full disk.
         content = _InMemory()
         model.save_weights(content)
         (folder / WEIGHTS).write_bytes(content.getbuffer())
         if save_kept is not None:
             save_kept(folder / KEPT)
         else:
-            # As the last checkpoint has it, whatever has become of the run's own since.
+            # The last checkpoint's copy is preferred, because the run's own copy may have changed since.
             source = run / CHECKPOINT / KEPT
             files.link_or_copy(source if source.exists() else run / KEPT, folder / KEPT)
         hashes = {STATE: _hash_of(asdict(state)), **{name: _hash(folder / name) for name in (WEIGHTS, KEPT)}}
@@ -103,40 +103,40 @@ def save_checkpoint(
 
 
 def restore_kept(run: Path, kept: Path) -> None:
-    """Make a checkpoint's kept model the run's `best.keras`."""
+    """Copy a checkpoint's kept model to the run's `best.keras`."""
     if kept != run / KEPT:
         with files.atomic_replace(run / KEPT) as temporary:
             shutil.copyfile(kept, temporary)
 
 
 class _InMemory(io.BytesIO):
-    """A file in memory with a name, by which Keras knows the format."""
+    """A file in memory with a name, from which Keras determines the format."""
 
     def __str__(self) -> str:
         return WEIGHTS
 
 
 def find_checkpoint(run: Path) -> Checkpoint | None:
-    """The newest whole checkpoint of a run; None where there is none.
+    """Return a run's newest undamaged checkpoint; None if it has none.
 
-    One whose files do not have the hashes that its state tells is passed over for the one before.
+    If a file's hash is not the hash that `state.json` stores, the checkpoint is damaged and the previous one is used.
     """
     return _read(run, CHECKPOINT) or _read(run, PREVIOUS_CHECKPOINT)
 
 
 def _read(run: Path, name: str) -> Checkpoint | None:
-    """The checkpoint of that name; None for a missing or damaged one."""
+    """Read the checkpoint in a folder of the run; None if it is missing or damaged."""
     folder = run / name
     try:
         stored = json.loads(files.read_bytes(folder / STATE).decode())
         hashes = stored.pop("sha256")
-        # In runs of before November 2026 the weights are all that is in it.
+        # Checkpoints from before November 2026 contain only the weights.
         hashes = hashes if isinstance(hashes, dict) else {WEIGHTS: hashes}
         if _hash(folder / WEIGHTS) != hashes[WEIGHTS] or hashes.get(STATE, _hash_of(stored)) != _hash_of(stored):
             return None
         kept = None
         if KEPT in hashes:
-            # The run's own copy stands in for a damaged one, where it is of the same epoch.
+            # If the checkpoint's copy is damaged, use the run's copy when it has the same hash.
             kept = next(path for path in (folder / KEPT, run / KEPT) if path.exists() and _hash(path) == hashes[KEPT])
         names = {field.name for field in fields(TrainingState)}
         state = TrainingState(**{k: v for k, v in stored.items() if k in names})

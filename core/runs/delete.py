@@ -1,4 +1,4 @@
-"""Deleting a run directory."""
+"""Delete a run directory."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from core.runs.reader import FINAL_STATES, is_run, read_state
 
 
 def delete_run(run: Path) -> None:
-    """Delete a run directory with all that is in it.
+    """Delete a run directory and all its files.
 
     Raises:
-        RunError: it is no run directory, it has not ended, another process works on it, or it can't be deleted.
+        RunError: the path is not a run directory, the run has not ended, another process holds its lock, or the
+            directory can't be deleted.
     """
     if run.is_symlink() or not is_run(run):
-        raise RunError(f"{run.name}: is no run directory; nothing was deleted")
+        raise RunError(f"{run.name}: is not a run directory; nothing was deleted")
     if read_state(run) not in FINAL_STATES:
-        raise RunError(f"{run.name}: is under way; stop it first")
-    # The lock is looked at and not taken: runs are deleted where a full disk has no room for another file.
+        raise RunError(f"{run.name}: has not ended; stop it first")
+    # The lock is only checked. Acquiring it would fail on a full disk, where runs are deleted to free space.
     RunLock(run).check_free()
     try:
         shutil.rmtree(run)
     except OSError as error:
-        raise RunError(f"{run.name}: {error.strerror}; what is left of it can be removed by hand") from None
+        raise RunError(f"{run.name}: {error.strerror}; delete the remaining files by hand") from None

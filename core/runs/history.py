@@ -1,4 +1,4 @@
-"""Reading history.csv: a row of figures an epoch, by column and by row."""
+"""Read history.csv, which has one row of metrics per epoch."""
 
 from __future__ import annotations
 
@@ -24,19 +24,24 @@ Epochs = Sequence[Mapping[str, float]]
 
 
 def is_lower_better(figure: str) -> bool:
-    """Whether a lower value of a figure is the better one: of a loss, and of nothing else."""
+    """Return whether lower values of a metric are better. This is true for losses only."""
     return figure.endswith("loss")
 
 
 class History(Sequence[Mapping[str, float]]):
-    """The epochs of a history.csv, a mapping of HISTORY_COLUMNS to numbers each; NaN where the file says nothing.
+    """The epochs of a history.csv. Each one maps HISTORY_COLUMNS to numbers, NaN for missing values.
 
-    A column, or a row, is made of the file's lines when it is asked for: a list of a thousand runs wants two columns of
-    twelve, and to turn text into numbers is what takes the time.
+    Columns and rows are parsed on access, because parsing numbers takes most of the time and a list of a thousand runs
+    needs only two of the twelve columns.
     """
 
     def __init__(self, header: str, lines: Sequence[str]) -> None:
-        """The file's first line and the others; one without an epoch is left out."""
+        """Keep the lines of a file; lines without an epoch are dropped.
+
+        Args:
+            header: the first line.
+            lines: the other lines.
+        """
         self._places = {name: at for at, name in enumerate(header.split(",")) if name in HISTORY_COLUMNS}
         self._lines = list(lines)
         self._columns: dict[str, Sequence[float]] = {}
@@ -46,7 +51,7 @@ class History(Sequence[Mapping[str, float]]):
             self._columns.clear()
 
     def column(self, name: str) -> Sequence[float]:
-        """A figure of every epoch."""
+        """Return a metric's value for every epoch."""
         if name not in self._columns:
             self._columns[name] = self._numbers(name)
         return self._columns[name]
@@ -83,17 +88,20 @@ class History(Sequence[Mapping[str, float]]):
 
 
 def column(epochs: Epochs, name: str) -> Sequence[float]:
-    """A figure of every epoch, NaN where it is missing."""
+    """Return a metric's value for every epoch, NaN for missing values."""
     return epochs.column(name) if isinstance(epochs, History) else [epoch.get(name, NAN) for epoch in epochs]
 
 
 def read_history(path: Path) -> History:
-    """The whole rows of a history.csv; a last line without its end, or one without an epoch, is left out."""
+    """Read the complete rows of a history.csv. A last line without a line break and rows without an epoch are dropped.
+
+    A missing or unreadable file has no rows.
+    """
     try:
         text = files.read_bytes(path).decode("utf-8", errors="replace")
     except OSError:
         text = ""
-    # Numbers need no quotes; the csv module would take a stray one for a cell that goes on over the lines after it.
+    # The csv module is not used: a stray quote would make it join the lines that follow.
     header, *lines = text[: text.rfind("\n") + 1].splitlines() or [""]
     return History(header, lines)
 

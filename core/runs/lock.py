@@ -1,4 +1,4 @@
-"""The lock of a run directory: one process at a time writes it, on whichever host that can see it."""
+"""The lock of a run directory: only one process at a time writes it, on any host that shares the file system."""
 
 from __future__ import annotations
 
@@ -18,35 +18,42 @@ from core.runs.schema import LockFile, StatusFile, valid_fields
 from core.system import files
 from core.system.processes import is_alive, this_process
 
-# A lock that nobody owns is taken over by one of those that want it; the others look again so often.
+# Several processes may want a lock without an owner. One takes it over, the others try again this many times.
 ATTEMPTS = 25
 PAUSE = 0.2
-# So long another host's silent owner is watched: its clock may be wrong, but its heart beats more often than this.
+# Seconds to wait for a heartbeat of an owner on another host, whose clock may be wrong. Heartbeats are more frequent.
 WATCH = 6.0
 
 
 class RunLock:
-    """A run's file `lock`: who writes the run, as JSON. No lock of the file system's, since not every NFS has them."""
+    """A run's file `lock`: JSON that names the process that writes the run.
+
+    File system locks are not used because some NFS servers do not support them.
+    """
 
     def __init__(self, run: Path) -> None:
-        """`run`: the directory."""
+        """Prepare the lock; `acquire` takes it.
+
+        Args:
+            run: the run directory.
+        """
         self.run = run
         self.path = run / LOCK
-        told: LockFile = {**this_process(), "heartbeat": time.time(), "token": uuid.uuid4().hex}
-        self._mine = json.dumps(told).encode()
+        content: LockFile = {**this_process(), "heartbeat": time.time(), "token": uuid.uuid4().hex}
+        self._mine = json.dumps(content).encode()
 
     def acquire(self) -> None:
-        """Take the run; the lock of a process that is gone is taken over.
+        """Acquire the lock. Take it over if its process no longer exists.
 
         Raises:
-            RunError: another process has it; the directory can't be written.
+            RunError: another process holds the lock, or the directory can't be written.
         """
         try:
             for attempt in range(ATTEMPTS):
                 if self._create():
                     return
                 seen = self._read()
-                # A damaged one its owner may just be writing.
+                # On the first attempts, the owner may still be writing a lock that reads as damaged.
                 if seen is not None and (_owner(seen) is not None or attempt > 1):
                     self._refuse_if_owned(seen)
                     if self._take_over(seen, is_patient=attempt < ATTEMPTS // 2):
@@ -54,13 +61,13 @@ class RunLock:
                 time.sleep(PAUSE)
         except OSError as error:
             raise RunError(f"{self.run}: {error.strerror}; it must be writable") from None
-        raise RunError(f"{self.path}: can't be taken; remove it if no process works on the run")
+        raise RunError(f"{self.path}: can't be acquired; remove it if no process works on the run")
 
     def check_free(self) -> None:
-        """See that no process has the run, without taking it.
+        """Check that no process holds the lock, without acquiring it.
 
         Raises:
-            RunError: one has it; the lock can't be read.
+            RunError: a process holds the lock, or the lock can't be read.
         """
         try:
             seen = self._read()
@@ -70,9 +77,10 @@ class RunLock:
             self._refuse_if_owned(seen)
 
     def is_held(self) -> bool:
-        """Whether the run is still ours; a lock that somebody removed is taken again.
+        """Return whether this process still holds the lock. Create the lock again if it was removed.
 
-        A process that did not run for a minute, with its machine asleep, may have been taken for dead on another host.
+        A process that paused for a minute, for example because the machine slept, may have lost its lock to another
+        host.
         """
         try:
             return self._read() == self._mine or self._create()
@@ -80,7 +88,7 @@ class RunLock:
             return False
 
     def release(self) -> None:
-        """Give the run back, if it is ours."""
+        """Release the lock if this process holds it."""
         with contextlib.suppress(OSError):
             if self._read() == self._mine:
                 self.path.unlink()
@@ -105,7 +113,10 @@ class RunLock:
             )
 
     def _is_seen_to_beat(self, owner: LockFile) -> bool:
-        """Whether an owner on another host is at work after all, by a clock that is not ours."""
+        """Watch an owner on another host for WATCH seconds and return whether its heartbeat changes.
+
+        The comparison does not depend on the other host's clock.
+        """
         if owner.get("host") == socket.gethostname():
             return False
         before, end = self._last_beat(owner), time.monotonic() + WATCH
@@ -116,9 +127,9 @@ class RunLock:
         return False
 
     def _last_beat(self, owner: LockFile) -> float | None:
-        """The later of the lock's own heartbeat, which counts until the first status is written, and the status's.
+        """Return the owner's latest heartbeat, from the lock or the status; None without any.
 
-        Who waits to take the run over says so in the status: that is no sign of the owner's life.
+        A process that waits in a queue for the run writes the status too. Its heartbeat is ignored.
         """
         status = valid_fields(read_json(self.run / STATUS), StatusFile)
         is_owners = all(status.get(name) in (None, owner.get(name)) for name in ("pid", "host"))
@@ -126,14 +137,15 @@ class RunLock:
         return max((beat for beat in beats if beat is not None), default=None)
 
     def _take_over(self, seen: bytes, *, is_patient: bool) -> bool:
-        """Put our lock in the place of one that nobody owns, unless somebody else does so at the same moment.
+        """Replace a lock without an owner. Return false if another process is replacing it.
 
-        Who makes the claim, a file named after the lock that is to go, is the only one to replace it.
+        A claim file, named after the hash of the old lock, ensures that only one process replaces the lock: the first
+        one to create the file.
         """
         claim = self.path.with_name(f"lock.{hashlib.sha256(seen).hexdigest()[:16]}")
         if not _write_new(claim, b""):
             if not is_patient:
-                # Its maker died before it was done.
+                # The process that created the claim ended before it could remove it.
                 claim.unlink(missing_ok=True)
             return False
         try:
@@ -146,7 +158,7 @@ class RunLock:
 
 
 def _write_new(path: Path, content: bytes) -> bool:
-    """Make a file; false where there is something already."""
+    """Create a file and return true; false if the path exists."""
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
     except FileExistsError:
@@ -157,7 +169,7 @@ def _write_new(path: Path, content: bytes) -> bool:
 
 
 def _owner(content: bytes) -> LockFile | None:
-    """Who a lock names; None for a damaged one."""
+    """Return the process that a lock names; None for a damaged lock."""
     try:
         owner = json.loads(content)
     except (ValueError, RecursionError):

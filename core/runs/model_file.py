@@ -1,4 +1,4 @@
-"""Loading a run's kept model: nothing of a file is let near Keras that a model of ours does not have."""
+"""Load a run's kept model. A file with anything that fer-tui's models do not use is rejected before Keras reads it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import keras
 
 MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}
-# Where the parts of a model come from. Keras's safe mode, which holds besides, keeps out code that is stored in the
-# file; what it let through in the past were functions of Keras's own that read and write files.
+# The modules that fer-tui's models use. Keras's safe mode, which is also on, rejects code stored in the file. In the
+# past it accepted Keras functions that read and write files, so other modules are rejected here.
 MODULES = {"keras", "keras.layers", "keras.initializers", "keras.regularizers", "keras.src.models.functional"}
-# Layers that hold code, or name files or programs to be read.
+# Layers that contain code or refer to files or programs.
 BARRED = {
     *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "Wrapper"),
     *("StringLookup", "IntegerLookup", "TextVectorization"),
@@ -28,14 +28,16 @@ BARRED = {
 
 
 def load_model(run: Path) -> keras.Model:
-    """The kept epoch's model, in Keras's safe mode.
+    """Load the kept epoch's model in Keras's safe mode.
 
     Raises:
-        RunError: there is none yet, or the file is damaged, or holds what no model of fer-tui has.
+        RunError: there is no model yet, the file is damaged, or it contains a part that fer-tui's models do not use.
     """
     path = run / KEPT
     if not path.exists():
-        raise RunError(f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'")
+        raise RunError(
+            f"{run.name}: there is no model yet, because no epoch has ended; run 'fer-tui resume {run.name}'"
+        )
     _check(path)
     set_up_tensorflow()
     import keras
@@ -43,16 +45,16 @@ def load_model(run: Path) -> keras.Model:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
-        # Damage shows itself anywhere in Keras, HDF5 and TensorFlow.
+        # A damaged file can raise any error of Keras, HDF5 or TensorFlow.
         reason = first_line(error)[:200]
         raise RunError(f"{path}: can't be loaded: {reason}") from None
-    # On a GPU Keras would compile `predict` with XLA, and once more for the last, smaller batch.
+    # Otherwise Keras compiles `predict` with XLA on a GPU, once more for the last, smaller batch.
     model.jit_compile = False
     return model
 
 
 class ModelCache:
-    """The kept model of the run that was asked for last, loaded once for as long as its file stays as it is."""
+    """A cache of one model: the kept model of the most recently requested run, loaded again if its file changes."""
 
     def __init__(self) -> None:
         self._loaded: tuple[Path, int, keras.Model] | None = None
@@ -68,29 +70,29 @@ class ModelCache:
 
 
 def _check(path: Path) -> None:
-    """See that a file is a Keras archive of parts that our models are made of.
+    """Check that a file is a Keras archive that contains only parts that fer-tui's models use.
 
     Raises:
-        RunError: it is not.
+        RunError: the file is damaged or contains another part.
     """
     try:
         with files.open_to_read(path) as file, zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
             if not names <= MEMBERS:
-                raise RunError(f"{path}: holds {sorted(names - MEMBERS)[0]!r}, which no model of fer-tui does")
+                raise RunError(f"{path}: contains {sorted(names - MEMBERS)[0]!r}, which no model of fer-tui contains")
             content = json.loads(archive.read("config.json"))
     except (OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile, NotImplementedError) as error:
         copy = path.parent / CHECKPOINT / KEPT
-        raise RunError(f"{path}: is no whole Keras model ({error}); put {copy} in its place, a copy") from None
+        raise RunError(f"{path}: is not a valid Keras model ({error}); replace it with the copy {copy}") from None
     foreign = foreign_part(content)
     if foreign:
-        raise RunError(f"{path}: holds {foreign}, which no model of fer-tui does; it is not loaded")
+        raise RunError(f"{path}: contains {foreign}, which no model of fer-tui contains; the file was not loaded")
 
 
 def foreign_part(content: Any) -> str:
-    """What a model's config has that no model of ours does; empty where there is no such thing."""
+    """Return the first part of a model's config that fer-tui's models do not use; empty if there is none."""
     for part in _parts(content):
-        module, name = (str(part.get(told)) for told in ("module", "class_name"))
+        module, name = (str(part.get(key)) for key in ("module", "class_name"))
         is_known = module in MODULES or (module == "None" and name == "__keras_tensor__")
         if not is_known or name in BARRED:
             return f"{module}.{name}"
@@ -98,7 +100,7 @@ def foreign_part(content: Any) -> str:
 
 
 def _parts(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object of a model's config that says what it is made from."""
+    """Yield each object of a model's config that has a `class_name`."""
     waiting = [value]
     while waiting:
         one = waiting.pop()

@@ -1,4 +1,4 @@
-"""The names of a run directory's files; docs/run-directory.md says what is in each."""
+"""The file names of a run directory. docs/run-directory.md describes the files."""
 
 CONFIG = "config.json"
 ENVIRONMENT = "environment.json"
@@ -12,6 +12,6 @@ PREVIOUS_CHECKPOINT = f"{CHECKPOINT}.previous"
 LOG = "log.txt"
 LOCK = "lock"
 STOP = "stop"
-# What trackers leave behind.
+# Written by trackers.
 TENSORBOARD = "tensorboard"
 MLFLOW = "mlflow.json"

@@ -1,4 +1,4 @@
-"""What a finished run said to each image: its confusion matrix, its predictions.csv, and its mistakes."""
+"""The predictions of a finished run: its confusion matrix, predictions.csv and mistakes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from core.data.dataset import Dataset
 
 MatrixCell = tuple[str, str]
-"""A cell of a confusion matrix: the true class and the predicted one."""
+"""A cell of a confusion matrix: the true class and the predicted class."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run's model said to one image.
+    """A model's prediction for one image.
 
     Attributes:
-        path: relative to the data set's root.
+        path: the image's path, relative to the data set's root.
         label: the true class.
-        predicted: the class that was said.
-        confidence: its probability.
-        probabilities: of every class, in the file's order; empty where only the answer is known.
+        predicted: the predicted class.
+        confidence: the probability of the predicted class.
+        probabilities: the probability of every class, in the file's order; empty if they are not known.
     """
 
     path: str
@@ -44,12 +44,12 @@ class Prediction:
 
     @property
     def is_correct(self) -> bool:
-        """Whether it said the true class."""
+        """Whether the predicted class is the true class."""
         return self.label == self.predicted
 
 
 class Labelled(Protocol):
-    """What is of one image: its path, relative to the data set's root, and its class there."""
+    """An object that describes one image, by its path relative to the data set's root and its class there."""
 
     @property
     def path(self) -> str:
@@ -67,7 +67,7 @@ L = TypeVar("L", bound=Labelled)
 
 @dataclass(frozen=True)
 class ClassReportRow:
-    """One class in a run's per-class report; precision, recall and F1 from 0 to 1, support in images."""
+    """A class's row of the per-class report: precision, recall and F1 from 0 to 1, support in images."""
 
     name: str
     precision: float
@@ -78,12 +78,12 @@ class ClassReportRow:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """evaluation.json's figures of the classes, checked.
+    """The checked per-class metrics of an evaluation.json.
 
     Attributes:
-        classes: in the order of the matrix.
-        matrix: images, rows true and columns predicted.
-        figures: per class, in the same order.
+        classes: the classes, in the order of the matrix.
+        matrix: the confusion matrix in images; rows are true classes, columns predicted classes.
+        per_class: the report's rows, in the same order.
     """
 
     classes: tuple[str, ...]
@@ -92,7 +92,7 @@ class Evaluation:
 
 
 def parse_evaluation(evaluation: EvaluationFile | None) -> Evaluation | None:
-    """The classes' figures of an evaluation.json; None where there is none or one of them is missing."""
+    """Return the per-class metrics of an evaluation.json; None if there is no evaluation or a class is missing."""
     if evaluation is None:
         return None
     classes, matrix = evaluation.get("classes", ()), evaluation.get("confusion_matrix", ())
@@ -108,11 +108,13 @@ def _figures(name: str, row: ClassScores) -> ClassReportRow:
 
 
 def macro_average(figures: Sequence[ClassReportRow], name: str) -> ClassReportRow:
-    """The mean precision, recall and F1 of the classes that have images, and the sum of the images.
+    """Return the mean precision, recall and F1 of the classes that have images, and the total number of images.
+
+    The mean recall is the balanced accuracy, the mean F1 is the macro F1.
 
     Args:
-        figures: those of each class. Their mean recall is the balanced accuracy, their mean F1 the macro F1.
-        name: what the means are called in the place of a class.
+        figures: the classes' rows of the report.
+        name: the name of the returned row.
     """
     present = [each for each in figures if each.support]
     count = max(len(present), 1)
@@ -126,12 +128,12 @@ def macro_average(figures: Sequence[ClassReportRow], name: str) -> ClassReportRo
 
 
 def row_normalized(matrix: Sequence[Sequence[int]]) -> tuple[tuple[float, ...], ...]:
-    """Every count of a confusion matrix as a share of its row, the true class's images; 0 in a row without any."""
+    """Divide each count of a confusion matrix by the sum of its row, the true class's images; empty rows stay 0."""
     return tuple(tuple(count / max(sum(row), 1) for count in row) for row in matrix)
 
 
 def most_confused_pair(matrix: Sequence[Sequence[int]]) -> tuple[int, int]:
-    """Row and column of the largest count beside the diagonal, the first of equals; (0, 0) where there is none."""
+    """Return row and column of the largest count off the diagonal, the first of equal counts; (0, 0) for none."""
     mistakes = [(count, -i, -j) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count]
     _, i, j = max(mistakes, default=(0, 0, 0))
     return -i, -j
@@ -141,7 +143,7 @@ def read_predictions(run: Path) -> list[Prediction]:
     """Read a run's predictions.csv.
 
     Raises:
-        RunError: it is missing or damaged.
+        RunError: the file is missing or damaged.
     """
     path = run / PREDICTIONS
     line = 1
@@ -153,31 +155,32 @@ def read_predictions(run: Path) -> list[Prediction]:
                 line = reader.line_num
                 predictions.append(_prediction(row))
     except FileNotFoundError:
-        raise RunError(f"{path}: is missing; without it nothing tells which images were got wrong") from None
+        raise RunError(f"{path}: is missing; without it the run's mistakes are not known") from None
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}; it must be readable") from None
     except (KeyError, TypeError, ValueError, csv.Error):
-        raise RunError(f"{path}: line {line} is damaged; train the model again to have its faces") from None
+        raise RunError(f"{path}: line {line} is damaged; train the model again to see its predictions") from None
     return predictions
 
 
 def _prediction(row: Mapping[str, str]) -> Prediction:
     if None in row or None in row.values():
-        raise ValueError("a row of another length than the header")
+        raise ValueError("the row's length differs from the header's")
     predicted = row["predicted"]
     probabilities = {name.removeprefix("p_"): float(value) for name, value in row.items() if name.startswith("p_")}
     return Prediction(row["path"], row["label"], predicted, probabilities[predicted], probabilities)
 
 
 def most_telling_predictions(predictions: Sequence[Prediction], cell: MatrixCell | None) -> list[Prediction]:
-    """The predictions that tell most of a run.
+    """Return the most informative predictions of a run first.
 
     Args:
-        predictions: all of them.
-        cell: the true and the predicted class that are looked at; None is every mistake.
+        predictions: all predictions of the run.
+        cell: the true and the predicted class to select; None selects all mistakes.
 
     Returns:
-        Mistakes with the surest first; for a cell of the diagonal, the right answers with the least sure first.
+        Mistakes, sorted by descending confidence. For a cell on the diagonal: correct predictions, sorted by ascending
+        confidence.
     """
     if cell is None:
         found = [each for each in predictions if not each.is_correct]
@@ -188,7 +191,12 @@ def most_telling_predictions(predictions: Sequence[Prediction], cell: MatrixCell
 
 
 def matching_dataset(labelled: Sequence[L], dataset: Dataset) -> list[L]:
-    """Those, predictions or what else is of an image, whose image a data set still has, in the same class."""
+    """Return the items whose image the data set still contains with the same class.
+
+    Args:
+        labelled: predictions or other objects that describe one image each.
+        dataset: the data set.
+    """
     labels = dict(zip(dataset.frame["path"], dataset.frame["label"], strict=True))
     return [each for each in labelled if labels.get(each.path) == each.label]
 
@@ -196,13 +204,13 @@ def matching_dataset(labelled: Sequence[L], dataset: Dataset) -> list[L]:
 def predictions_table(
     paths: Sequence[str], labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]
 ) -> bytes:
-    """predictions.csv: path, label, predicted, and `p_<class>` for every class in alphabetical order.
+    """Return the content of predictions.csv: path, label, predicted, and `p_<class>` for the classes alphabetically.
 
     Args:
-        paths: of the images, relative to the data set's root.
-        labels: the true class of each.
+        paths: the images' paths, relative to the data set's root.
+        labels: the images' true classes.
         probabilities: shape (images, classes).
-        classes: in the order of the columns of `probabilities`.
+        classes: the classes, in the order of the columns of `probabilities`.
     """
     names = sorted(classes)
     columns = [list(classes).index(name) for name in names]

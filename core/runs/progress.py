@@ -1,4 +1,4 @@
-"""How far a run is, in numbers and in lines for people."""
+"""The progress of a run, in numbers and in lines of text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.runs.reader import RunSnapshot
 
 
 def time_left(run: RunSnapshot) -> float | None:
-    """Seconds until the last epoch is done, by the median of the last three; None before the first."""
+    """Estimate the seconds until the last epoch ends, by the median of the last three; None before the first."""
     epochs, done = run.config.get("epochs"), len(run.history)
     took = [row["seconds"] for row in run.history[-3:] if row["seconds"] == row["seconds"]]
     if not took or epochs is None:

@@ -1,7 +1,6 @@
-"""Reading run directories: what the screens, the tables and the other commands know of a run.
+"""Read run directories (docs/run-directory.md) for the screens, the tables and the commands.
 
-A run is a directory (docs/run-directory.md); `core.runs.writer` writes it, everything else reads it here, with
-nothing heavier than the standard library.
+`core.runs.writer` writes the directories. This module imports only the standard library and light modules of core.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ FINAL_STATES = ("completed", "stopped", "failed", "diverged", "interrupted")
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """A run as its directory tells it at one moment.
+    """The content of a run directory at one moment.
 
     Attributes:
         path: the run directory.
-        state: one of STATES; `interrupted` is read off a missing process or heartbeat, never written.
-        config: config.json; empty where it is missing or damaged, as are the next two.
-        environment: environment.json.
-        status: status.json.
-        history: a mapping an epoch, HISTORY_COLUMNS to numbers (NaN where the file says nothing).
-        evaluation: evaluation.json, once it is there.
+        state: one of STATES; a missing process or heartbeat also means `interrupted`.
+        config: config.json; empty if the file is missing or damaged.
+        environment: environment.json; empty if the file is missing or damaged.
+        status: status.json; empty if the file is missing or damaged.
+        history: one mapping per epoch, from HISTORY_COLUMNS to numbers (NaN for missing values).
+        evaluation: evaluation.json; None if the file is missing or damaged.
     """
 
     path: Path
@@ -49,46 +48,49 @@ class RunSnapshot:
 
     @property
     def name(self) -> str:
-        """The directory's name, which is the run's."""
+        """The run's name, which is the directory's name."""
         return self.path.name
 
     @property
     def model(self) -> str:
-        """The model's name, "?" where config.json can't say."""
+        """The model's name; "?" if it is not known."""
         return self.config.get("model", "?")
 
     @property
     def message(self) -> str:
-        """What the run last said of itself."""
+        """The run's latest message; empty without one."""
         return self.status.get("message") or ""
 
     @property
     def metrics(self) -> EvaluationFile:
-        """The evaluation; empty before there is one."""
+        """The evaluation; empty if the run has none."""
         return {} if self.evaluation is None else self.evaluation
 
     @property
     def seconds(self) -> float:
-        """Time spent in epochs, in seconds."""
+        """The total duration of all epochs, in seconds."""
         return sum(seconds for seconds in column(self.history, "seconds") if seconds == seconds)
 
     def kept_epoch(self) -> Mapping[str, float] | None:
-        """The row of the epoch that is reported: the best by the config's monitor, or the last."""
+        """Return the row of the reported epoch: the best by the config's monitor, or the last; None without epochs."""
         return self._kept
 
     @cached_property
     def _kept(self) -> Mapping[str, float] | None:
-        # A list of a thousand runs asks for it at every look.
+        # Cached because a list of a thousand runs reads it at every refresh.
         return kept_epoch(self.history, self.config)
 
     @property
     def warnings(self) -> list[Finding]:
-        """What the audit holds against the run's figures, so far."""
+        """The warnings about the run's figures that are known so far."""
         return list((self.evaluation or self.environment).get("warnings", ()))
 
 
 def is_improvement(monitor: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:
-    """Whether a monitor's value is better than the best one: lower for a loss, higher for anything else."""
+    """Return whether a monitor's value is better than the best one by more than `min_delta`.
+
+    Lower is better for losses, higher for all other metrics. Any number is better than a missing value or NaN.
+    """
     if value != value:
         return False
     if best is None or best != best:
@@ -97,7 +99,7 @@ def is_improvement(monitor: str, value: float, best: float | None, min_delta: fl
 
 
 def kept_epoch(history: Epochs, config: ConfigFile) -> Mapping[str, float] | None:
-    """The row of the kept epoch, None before the first one."""
+    """Return the row of the kept epoch; None before the first epoch ends."""
     if not history:
         return None
     if config.get("keep", "best") == "last":
@@ -121,7 +123,7 @@ def run_path(run: RunSnapshot | Path | str) -> Path:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is a run directory; one that can't be looked into is none."""
+    """Return whether a path is a run directory; false if it can't be read."""
     try:
         return (path / CONFIG).is_file()
     except OSError:
@@ -150,17 +152,21 @@ def list_runs(folder: Path | str | None = None) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise RunError("runs", f"{folder}: {error.strerror}; name a folder that can be read") from None
+        raise RunError("runs", f"{folder}: {error.strerror}; choose a readable folder") from None
 
 
 def find_run(name: str, folder: Path) -> Path:
-    """The run directory that RUN means: a directory, a unique prefix of its name, or `latest`.
+    """Return the run directory that a name refers to.
+
+    Args:
+        name: a run directory's path, its name, a unique prefix of its name, or `latest`.
+        folder: the folder of the runs.
 
     Raises:
-        RunError: there is none, or several.
+        RunError: no run or several runs match.
     """
     if is_run(Path(name)):
-        # A run goes by the name of its directory, which "." does not tell.
+        # The directory's name is the run's name, so a path such as "." must be resolved.
         return Path(name).resolve()
     runs = list_runs(folder)
     if not runs:
@@ -174,7 +180,7 @@ def find_run(name: str, folder: Path) -> Path:
     if not found:
         raise RunError(f"{name}: no such run in {folder}; 'fer-tui runs' lists them")
     if len(found) > 1:
-        raise RunError(f"{name}: {len(found)} runs begin so; give more of the name, such as {found[0].name}")
+        raise RunError(f"{name}: {len(found)} runs start with it; give more of the name, such as {found[0].name}")
     return found[0]
 
 
@@ -211,12 +217,12 @@ def read_run(path: Path | str, history: Epochs | None = None) -> RunSnapshot:
 
 
 def read_state(path: Path) -> str:
-    """A run's state alone, from the one file that tells it."""
+    """Read only a run's state, from status.json."""
     return _state(valid_fields(read_json(path / STATUS), StatusFile))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file that holds an object; empty where it is missing or damaged."""
+    """Read a JSON object from a file; empty if the file is missing or damaged."""
     try:
         value = json.loads(files.read_bytes(path).decode())
     except (OSError, ValueError, RecursionError):
@@ -225,7 +231,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _state(status: StatusFile) -> str:
-    """The state, with `interrupted` for a queued or running run whose process is gone."""
+    """Return a run's state; `interrupted` if a queued or running run's process no longer exists."""
     state = status.get("state")
     if state is None or state not in STATES:
         return "interrupted"

@@ -1,4 +1,4 @@
-"""Resuming a run: its stored settings, what may change in them, and its place in a queue."""
+"""Resume a run: read its stored settings, change the ones that may change, and queue it again."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
-    """Make an ended run a queued one of this process.
+    """Queue an ended run again, for this process.
 
     Args:
-        run: its directory.
-        epochs: how many it shall have in all; None leaves them.
-        learning_rate: what it goes on with; None leaves it.
+        run: the run directory.
+        epochs: the new total number of epochs; None keeps the current number.
+        learning_rate: the new learning rate; None keeps the current one.
 
     Raises:
-        RunError: it is under way, or has nothing left to do; its config can't be read.
-        ConfigError: it has more epochs already, or there is no such rate.
+        RunError: the run has not ended, it has nothing left to do, or its config can't be read.
+        ConfigError: the run has already trained more epochs, or the learning rate is not valid.
     """
     snapshot = read_run(run)
     if snapshot.state not in FINAL_STATES:
@@ -43,17 +43,17 @@ def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = 
 
 
 def set_final_state(run: Path, state: str, message: str) -> None:
-    """Say how a run ended that no process works on.
+    """Set the final state of a run that no process works on.
 
     Raises:
-        RunError: one does.
+        RunError: a process works on the run.
     """
     with RunWriter(run, threading.Event()) as writer:
         writer.update(state=state, message=message)
 
 
 def load_config(run: Path) -> TrainingConfig:
-    """A run's stored settings.
+    """Read a run's stored settings.
 
     Raises:
         RunError: config.json is missing, damaged, or was written by another version.
@@ -66,20 +66,26 @@ def load_config(run: Path) -> TrainingConfig:
     try:
         config = TrainingConfig.model_validate_json(files.read_bytes(path))
     except OSError as error:
-        raise RunError(f"{path}: {error.strerror}; the run can't go on without it") from None
+        raise RunError(f"{path}: {error.strerror}; the run can't be resumed without it") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RunError(f"{path}: {where + ': ' if where else ''}{first['msg']}; written by another version?") from None
-    # A setting that a run lacks means what the version of its time did.
+    # Versions without the setting `feed` always used the host.
     return config if "feed" in config.model_fields_set else config.model_copy(update={"feed": "host"})
 
 
 def change_config(run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
-    """Let a run go on with other settings than it began with.
+    """Change the stored settings of a run before it is resumed.
+
+    Args:
+        run: the run directory.
+        epochs: the new total number of epochs; None keeps the current number.
+        learning_rate: the new learning rate; None keeps the current one.
 
     Raises:
-        ConfigError: it already has more epochs, or no run may have such settings.
+        ConfigError: the run has already trained more epochs, or a setting is not valid.
+        RunError: the run's config can't be read.
     """
     from core.config.training_config import resolve
 
@@ -89,17 +95,19 @@ def change_config(run: Path, epochs: int | None = None, learning_rate: float | N
         return
     done = len(read_run(run).history)
     if epochs is not None and epochs < max(done, 1):
-        raise ConfigError("epochs", f"{run.name} has done {done} epochs; give {max(done, 1)} or more")
+        raise ConfigError("epochs", f"{run.name} has trained {done} epochs; give {max(done, 1)} or more")
     stored = load_config(run).model_dump(mode="json")
     files.write_json(run / CONFIG, resolve({**stored, **changes}).model_dump(mode="json"))
 
 
 def resume_caveat(run: Path) -> str:
-    """What to know of a run that goes on, against one that never ended; nothing where they are the same.
+    """Return a note that a resumed run differs from an uninterrupted one; empty if the results are the same.
 
     Raises:
-        RunError: its config can't be read.
+        RunError: the run's config can't be read.
     """
     if load_config(run).can_resume_exactly or not read_run(run).history:
         return ""
-    return "goes on after its last whole epoch, not bit for bit as if it had never ended: that takes 'deterministic'"
+    return (
+        "resumes after its last complete epoch, not bit for bit like an uninterrupted run: that needs 'deterministic'"
+    )

@@ -1,7 +1,7 @@
-"""What a run's figures must not be taken for; each finding names the figure, what it means and what to do.
+"""Find misleading figures of a run. Each warning names the figure, what it means and what to do.
 
-The detectors read a run as its directory tells it, so that they judge any run, and say of one under way what is
-known of it so far.
+The detectors use only what the run directory stores. They therefore work for any run, and a run in progress gets the
+warnings that are known so far.
 """
 
 from __future__ import annotations
@@ -33,28 +33,28 @@ SAME_SHARE = 0.001
 
 
 def audit_run(run: RunSnapshot) -> list[Finding]:
-    """Look for what would make a reader believe too much.
+    """Find the figures of a run that overstate the model.
 
     Args:
-        run: at any moment; what it has no facts for yet is not judged.
+        run: in any state; a detector whose figures are missing finds nothing.
 
     Returns:
-        A `code` and a `message` each, in the order of DETECTORS.
+        Warnings with a `code` and a `message`, in the order of DETECTORS.
     """
     return [{"code": code, "message": message} for code, detect in DETECTORS.items() for message in detect(run)]
 
 
 def measure_batches(labels: NDArray[np.integer], batches: Iterable[NDArray[np.integer]]) -> dict[str, float]:
-    """How mixed the batches of an epoch are.
+    """Measure how well the classes are mixed within the batches of an epoch.
 
     Args:
-        labels: the class number of every training image.
-        batches: the row numbers of every batch, in the order of training.
+        labels: the class index of every training image.
+        batches: the row indices of every batch, in the order of training.
 
     Returns:
-        `label_entropy`, the mean entropy of a batch's labels (bits); `shuffled_label_entropy`, the same after the
-        epoch's images are shuffled throughout; `previous_class_accuracy`, the share of right answers of who says,
-        to every image, the commonest class of the batch before.
+        `label_entropy`, the mean entropy of a batch's labels in bits; `shuffled_label_entropy`, the same after a full
+        shuffle of the epoch's images; `previous_class_accuracy`, the accuracy of always predicting the previous
+        batch's most common class.
     """
     drawn = [labels[np.asarray(rows)] for rows in batches]
     classes = int(labels.max()) + 1
@@ -73,7 +73,7 @@ def measure_batches(labels: NDArray[np.integer], batches: Iterable[NDArray[np.in
 
 
 def _mean_entropy(counts: Sequence[NDArray[np.integer]]) -> float:
-    """The mean entropy, in bits, of each batch's counts."""
+    """Return the mean entropy, in bits, of the batches' class counts."""
     shares = np.array(counts) / np.sum(counts, axis=1, keepdims=True)
     return float(-(shares * np.log2(np.where(shares > 0, shares, 1))).sum(axis=1).mean())
 
@@ -84,10 +84,15 @@ def _near_pure_batches(run: RunSnapshot) -> Iterator[str]:
     if entropy is None or mixed is None or entropy >= PURE_SHARE * mixed:
         return
     guess = batches.get("previous_class_accuracy")
-    scores = "" if guess is None or guess != guess else f" (saying the class of the batch before scores {guess:.2f})"
+    scores = (
+        ""
+        if guess is None or guess != guess
+        else f" (predicting the previous batch's most common class scores {guess:.2f})"
+    )
     yield (
-        f"label entropy of a batch is {entropy:.2f} bits, {mixed:.2f} if shuffled well: batches are nearly of one "
-        f"class, and training accuracy shows how fast the model follows them{scores}; train with --protocol sound"
+        f"the mean label entropy of a batch is {entropy:.2f} bits, {mixed:.2f} after a full shuffle: most batches "
+        f"contain almost only one class, and training accuracy shows how fast the model adapts to each batch{scores}; "
+        "train with --protocol sound"
     )
 
 
@@ -99,23 +104,23 @@ def _encoding_differs(run: RunSnapshot) -> Iterator[str]:
     counts = run.environment.get("counts", {}).get("validation", {})
     images = sum(counts.get(name, 0) for name in moved)
     yield (
-        f"the encoding of validation has other outputs for {', '.join(moved)} than that of train: {images:,} "
-        "validation images count as right where the model is wrong, in val_* figures; read the whole split's, or train "
-        "with --protocol sound, which fits the encoding on train alone"
+        f"train and validation encode {', '.join(moved)} as different outputs: for {images:,} validation images, val_* "
+        "figures count wrong predictions as correct; use the figures over the whole split, or train with --protocol "
+        "sound, which fits the encoding on train only"
     )
 
 
 def _nan(run: RunSnapshot) -> Iterator[str]:
     names = (*METRICS, *(f"val_{metric}" for metric in METRICS))
     found = [(int(row["epoch"]), name) for row in run.history for name in names if not _is_finite(row.get(name))]
-    advice = "nothing after it can be believed; lower the learning rate, or look at the images"
+    advice = "later figures are not valid either; lower the learning rate, or check the images"
     if found:
         epoch, name = found[0]
         yield f"{name} of epoch {epoch} is not a number; {advice}"
     elif run.state == "diverged":
         yield f"the loss of epoch {len(run.history) + 1} is not a number; {advice}"
     elif "loss" in run.metrics and not _is_finite(run.metrics["loss"]):
-        yield f"loss over the whole split is not a number; {advice}"
+        yield "the loss over the whole split is not a number; lower the learning rate, or check the images"
 
 
 def _is_finite(value: float | None) -> bool:
@@ -129,15 +134,15 @@ def _partial_validation(run: RunSnapshot) -> Iterator[str]:
     if covered is None or total is None or covered >= total:
         return
     accuracy = evaluation.get("accuracy")
-    whole = "" if accuracy is None else f" over all of them accuracy is {accuracy:.4f}, the figure to report"
+    whole = "" if accuracy is None else f"report the accuracy over all images, {accuracy:.4f}"
     yield (
-        f"val_* figures cover {covered:,} of the split's {total:,} images;{whole or ' the evaluation covers all'}; "
-        "--protocol sound validates on all"
+        f"val_* figures cover {covered:,} of the split's {total:,} images; "
+        f"{whole or 'the evaluation covers all images'}; --protocol sound validates on all images"
     )
 
 
 def _class_share(run: RunSnapshot) -> Iterator[str]:
-    """An accuracy that is, to a thousandth, the share of a class in what it was taken over."""
+    """Find an accuracy that equals, within 0.001, a class's share of the evaluated images."""
     evaluation = run.metrics
     whole = {name: report["support"] for name, report in evaluation.get("per_class", {}).items() if report["support"]}
     taken = [("val_accuracy", _reported(run).get("val_accuracy"), evaluation.get("val_counts", {}))]
@@ -150,17 +155,17 @@ def _class_share(run: RunSnapshot) -> Iterator[str]:
         right = accuracy * images
         distances = {name: abs(count - right) for name, count in counts.items()}
         name = min(distances, key=distances.__getitem__)
-        # Below a thousand images nothing but the very count.
+        # Below a thousand images, only the exact count is found.
         if distances[name] <= max(SAME_SHARE * images, 0.5):
             yield (
-                f"{figure} {accuracy:.4f} is the share of '{name}' ({counts[name]:,} of {images:,} images): what "
-                f"always saying '{name}' scores; look at the confusion matrix before believing it"
+                f"{figure} {accuracy:.4f} is the share of '{name}' ({counts[name]:,} of {images:,} images), the "
+                f"accuracy of always predicting '{name}'; check the confusion matrix before you use this figure"
             )
             return
 
 
 def _reported(run: RunSnapshot) -> Mapping[str, float]:
-    """The row of the epoch that the evaluation is of."""
+    """Return the history row of the evaluated epoch."""
     epoch = run.metrics.get("epoch")
     return next((row for row in run.history if row["epoch"] == epoch), {})
 
@@ -174,8 +179,8 @@ def _constant_answer(run: RunSnapshot) -> Iterator[str]:
     if share > CONSTANT_SHARE:
         name = classes[int(answers.argmax())]
         yield (
-            f"'{name}' is the answer to {share:.1%} of the images: the model has learnt next to nothing, its accuracy "
-            "is that class's share of the images; train longer, or with --protocol sound, or lower the learning rate"
+            f"the model predicts '{name}' for {share:.1%} of the images: it has learned almost nothing, and its "
+            "accuracy is close to that class's share; train longer, lower the learning rate, or use --protocol sound"
         )
 
 
@@ -184,13 +189,13 @@ def _not_above_majority(run: RunSnapshot) -> Iterator[str]:
     accuracy, majority = evaluation.get("accuracy"), evaluation.get("majority_accuracy")
     if accuracy is not None and majority is not None and accuracy <= majority:
         yield (
-            f"accuracy {accuracy:.4f} over the whole split is not above {majority:.4f}, what always saying the "
-            "commonest class scores; train longer, or lower the learning rate"
+            f"accuracy {accuracy:.4f} over the whole split is not above {majority:.4f}, the accuracy of always "
+            "predicting the most common class; train longer, or lower the learning rate"
         )
 
 
 def _chosen_epoch(run: RunSnapshot) -> Iterator[str]:
-    """A reported epoch that is neither the last nor the best by the monitor."""
+    """Find a reported epoch that is neither the last one nor the best one by the monitor."""
     reported = run.metrics.get("epoch")
     if reported is None or not run.history:
         return
@@ -199,10 +204,10 @@ def _chosen_epoch(run: RunSnapshot) -> Iterator[str]:
     last = int(run.history[-1]["epoch"])
     ahead = [int(row["epoch"]) for row in run.history if is_improvement(monitor, row.get(monitor, math.nan), value)]
     if reported != last and (ahead or value != value):
-        best = f"epoch {ahead[-1]} is better by {monitor}" if ahead else f"its {monitor} is not a number"
+        best = f"epoch {ahead[-1]} has a better {monitor}" if ahead else f"its {monitor} is not a number"
         yield (
-            f"epoch {reported} of {last} is reported, neither the last nor the best ({best}): an epoch chosen by hand "
-            "flatters; report the last one, or the monitor's best (--keep)"
+            f"epoch {reported} of {last} is reported, neither the last nor the best ({best}): the figures of an epoch "
+            "chosen by hand are too optimistic; report the last or the best epoch (--keep last or --keep best)"
         )
 
 

@@ -1,4 +1,4 @@
-"""The data set of a run, found again: what its predictions are about."""
+"""Read the data set that a run was trained and validated on."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def read_run_dataset(run: RunSnapshot) -> Dataset:
-    """The data set that a run's environment.json names, as it is now.
+    """Read the data set that a run's environment.json names, in its current state.
 
     Raises:
-        RunError: it names none.
-        DatasetError: the data set is gone or can't be read.
+        RunError: environment.json names no data set.
+        DatasetError: the data set no longer exists or can't be read.
     """
     place = run.environment.get("data")
     if place is None:
-        raise RunError(f"{run.path / ENVIRONMENT}: names no data set, so the faces can't be found")
+        raise RunError(f"{run.path / ENVIRONMENT}: names no data set, so the faces can't be shown")
     try:
         return apply_corrections(read_dataset(Path(place)), run.config)
     except (ConfigError, DatasetError) as error:
@@ -35,14 +35,14 @@ def read_run_dataset(run: RunSnapshot) -> Dataset:
 
 
 def has_changed(run: RunSnapshot, dataset: Dataset, check: Callable[[], None]) -> bool:
-    """Whether a data set's images, classes or splits are others than those that a run stood on.
+    """Return whether a data set's images, classes or splits differ from those of a run; false if they are not known.
 
-    Every image is read for it.
+    The function reads every image.
 
     Args:
-        run: with the fingerprint; false where it has none.
-        dataset: what `read_run_dataset` found.
-        check: called before each image; what it raises ends the reading.
+        run: the run, whose fingerprint is compared.
+        dataset: the data set that `read_run_dataset` returned.
+        check: called before each image; an exception that it raises stops the reading.
     """
     was, share = run.environment.get("fingerprint"), run.config.get("validation_share")
     if was is None or share is None:
@@ -56,7 +56,7 @@ def has_changed(run: RunSnapshot, dataset: Dataset, check: Callable[[], None]) -
 
 @dataclass(frozen=True)
 class _Checked:
-    """A source that can be told to end."""
+    """An image source that calls `check` before it reads an image."""
 
     source: ImageSource
     check: Callable[[], None]

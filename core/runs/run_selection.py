@@ -1,4 +1,4 @@
-"""The runs of a list that have been evaluated: those that can be inspected and tested against each other."""
+"""Select evaluated runs from a list. Only these can be inspected and compared by their predictions."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from core.runs.reader import RunSnapshot
 
 
 def evaluated_runs(runs: Sequence[RunSnapshot]) -> list[RunSnapshot]:
-    """The runs that have an evaluation, in their order."""
+    """Return the runs that have an evaluation, in the given order."""
     return [run for run in runs if run.evaluation is not None]
 
 
 def run_to_inspect(runs: Sequence[RunSnapshot], wanted: str | None) -> RunSnapshot | None:
-    """The run of the wanted name, else the newest that is evaluated, else the newest; None where there is no run.
+    """Return the run with the wanted name, else the newest evaluated run, else the newest run; None without runs.
 
     Args:
         runs: newest first.
-        wanted: the name of a run.
+        wanted: a run's name; None to choose the newest.
     """
     named = [run for run in runs if run.name == wanted]
     return next(iter((*named, *evaluated_runs(runs), *runs)), None)
 
 
 def next_evaluated(runs: Sequence[RunSnapshot], run: RunSnapshot, direction: int) -> RunSnapshot | None:
-    """The next evaluated run that is newer (-1) or older (1) than a run; None where there is none.
+    """Return the evaluated run that is the next newer or the next older one; None if there is no such run.
 
     Args:
         runs: newest first.
-        run: any run.
-        direction: -1 or 1, as places in the list go.
+        run: the run to start from, evaluated or not.
+        direction: -1 for newer, 1 for older.
     """
     if direction < 0:
         return next((other for other in reversed(evaluated_runs(runs)) if other.name > run.name), None)

@@ -1,10 +1,10 @@
-"""The types of a run's JSON files, and the check that a file's values have them.
+"""The types of a run's JSON files, and the check of a file's values against these types.
 
-Run directories come from other versions, other programs and other people. The annotations below are the only list of
-what a file may hold: type checkers read them, and `fitting` holds what is on disk against them.
+Run directories may come from other versions, other programs and other people. The annotations below are the only
+definition of the files: type checkers read them, and `valid_fields` checks the files' values against them.
 """
 
-# Without `from __future__ import annotations`, so that annotations are types and not text: `fitting` uses them.
+# No `from __future__ import annotations`: `valid_fields` needs the annotations as types, not as text.
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,18 +21,18 @@ T = TypeVar("T", bound=Mapping[str, object])
 
 
 class Finding(TypedDict):
-    """A warning of the audit (`core.runs.run_audit`)."""
+    """A warning about a run (`core.runs.run_audit`)."""
 
-    code: str  # which detector found it
+    code: str  # the detector's code
     message: NotRequired[str]  # the figure, what it means and what to do
 
 
 class StoredProblem(TypedDict):
-    """A problem that a run met with its data or its checkpoint."""
+    """A problem of a run's data or checkpoint."""
 
-    kind: str  # of core.data.dataset.Problem.kind, or damaged_checkpoint
+    kind: str  # a core.data.dataset.Problem.kind, or damaged_checkpoint
     message: str  # what is wrong
-    paths: list[str]  # of the files, relative to the data set's root or the run
+    paths: list[str]  # the files, relative to the data set's root or the run
 
 
 class ClassScores(TypedDict):
@@ -48,112 +48,112 @@ class Intervals(TypedDict):
     """Bootstrap intervals (`core.evaluation.statistics.bootstrap_intervals`)."""
 
     level: NotRequired[float]  # share of the resamples that an interval covers, 0 to 1
-    resamples: NotRequired[int]  # how many were drawn
+    resamples: NotRequired[int]  # number of resamples
     accuracy: list[float]  # lower and upper end
     macro_f1: list[float]  # lower and upper end
 
 
 class ConfigFile(TypedDict, total=False):
-    """config.json: the settings that readers use; `core.config.training_config.TrainingConfig` has all of them."""
+    """config.json: the settings that readers use. `core.config.training_config.TrainingConfig` defines all settings."""
 
-    model: str  # name in core.models.registry.MODELS
-    protocol: str  # name in core.config.protocol.PROTOCOLS
-    encoding: str  # name in core.data.encoding.ENCODINGS
-    augmentation: str  # name in core.data.augmentation.POLICIES
-    monitor: str  # the column of history.csv that tells the best epoch
-    keep: str  # best or last: which epoch's model is kept
-    control: str  # none or noise: what takes the place of the images
+    model: str  # a name in core.models.registry.MODELS
+    protocol: str  # a name in core.config.protocol.PROTOCOLS
+    encoding: str  # a name in core.data.encoding.ENCODINGS
+    augmentation: str  # a name in core.data.augmentation.POLICIES
+    monitor: str  # the column of history.csv that decides which epoch is the best
+    keep: str  # best or last: the epoch whose model is kept
+    control: str  # none or noise: what replaces the images
     devices: str  # auto, cpu, all or cpu:N
-    epochs: int  # how many are wanted
+    epochs: int  # total number of epochs to train
     image_size: int  # height and width of the model's input, pixels
-    channels: int  # of the model's input, 1 or 3
-    seed: int  # of weights, shuffling, augmentation and dropout
-    learning_rate: float  # at the start
-    validation_share: float  # of train that is held out where there is no validation split, 0 to 1
-    exclude: str | None  # path of a file of decisions: images to leave out
+    channels: int  # channels of the model's input, 1 or 3
+    seed: int  # seed of weights, shuffling, augmentation and dropout
+    learning_rate: float  # initial learning rate
+    validation_share: float  # share of train to hold out if there is no validation split, 0 to 1
+    exclude: str | None  # path of a file of decisions: images to exclude
     relabel: str | None  # path of a file of decisions: labels to change
-    fold: str | None  # PART/PARTS of train that validates; None without k-fold
+    fold: str | None  # PART/PARTS: the part of train to validate on; None without k-fold
     flip_average: bool  # whether predictions are means over an image and its mirror image
 
 
 class EnvironmentFile(TypedDict, total=False):
-    """environment.json: what a run stood on."""
+    """environment.json: the versions, machine and data that a run uses."""
 
-    started: str  # when, UTC in ISO 8601
+    started: str  # start time, UTC in ISO 8601
     command: list[str]  # the words of the command line
     versions: Mapping[str, str]  # package to version
-    device: str  # in words
-    devices: list[str]  # TensorFlow's names
+    device: str  # description of the device
+    devices: list[str]  # TensorFlow's device names
     precision: str  # Keras's dtype policy
-    feed: str  # where the training images lie: host or device
+    feed: str  # where the training images are stored: host or device
     jit_compile: str  # whether XLA compiles the training step: on or off
-    host: str  # network name of the machine
+    host: str  # host name of the machine
     platform: str  # operating system
-    git_commit: str | None  # of the checkout; None for an installed package
+    git_commit: str | None  # commit of the checkout; None for an installed package
     data: str  # absolute path of the data set
     fingerprint: str  # SHA-256 of the data set
-    classes: list[str]  # in the order of the model's outputs
-    validation_classes: list[str]  # in the order of validation's encoding
-    counts: Mapping[str, Mapping[str, int]]  # split to class to images
-    train_images: int  # decoded, to train on
-    validation_images: int  # decoded, to validate on
-    skipped: int  # images that can't be decoded
-    parameters: int  # weights of the model, non-trainable ones included
-    problems: list[StoredProblem]  # met before the first step
-    val_images: int  # that the val_* figures of an epoch cover
-    batches: Mapping[str, float | None]  # how mixed they are (core.runs.run_audit.measure_batches); None for NaN
-    warnings: list[Finding]  # known before the first step
+    classes: list[str]  # the classes in the order of the model's outputs
+    validation_classes: list[str]  # the classes in the order of validation's encoding
+    counts: Mapping[str, Mapping[str, int]]  # split to class to number of images
+    train_images: int  # number of decoded training images
+    validation_images: int  # number of decoded validation images
+    skipped: int  # number of images that can't be decoded
+    parameters: int  # number of the model's weights, including non-trainable weights
+    problems: list[StoredProblem]  # problems found before the first step
+    val_images: int  # number of images that the val_* figures of an epoch cover
+    batches: Mapping[str, float | None]  # class mixture (core.runs.run_audit.measure_batches); None for NaN
+    warnings: list[Finding]  # warnings known before the first step
 
 
 class StatusFile(Owner, total=False):
-    """status.json: how far a run is, and which process says so."""
+    """status.json: the progress of a run, and the process that writes it."""
 
-    state: str | None  # of core.runs.reader.STATES, but never `interrupted`
-    message: str | None  # what the run last said of itself
-    epoch: int | None  # under way, counted from 1; 0 before the first
-    epochs: int | None  # wanted; None before they are known
-    batch: int | None  # under way in the epoch, counted from 0
-    batches: int | None  # of an epoch; None before they are known
-    address: str | None  # of a queue's driver: HOST:PORT of the Ray cluster; None for this machine's own devices
+    state: str | None  # one of core.runs.reader.STATES except `interrupted`
+    message: str | None  # the run's latest message
+    epoch: int | None  # current epoch, counted from 1; 0 before the first
+    epochs: int | None  # total number of epochs; None until known
+    batch: int | None  # current batch of the epoch, counted from 0
+    batches: int | None  # number of batches per epoch; None until known
+    address: str | None  # a queue's Ray cluster, HOST:PORT; None if the queue uses this machine's devices
 
 
 class LockFile(Owner, total=False):
-    """lock: which process writes a run."""
+    """lock: the process that writes a run."""
 
-    token: str  # hex digits, different for every lock
+    token: str  # hexadecimal digits, unique for each lock
 
 
 class EvaluationFile(TypedDict, total=False):
-    """evaluation.json: figures of the kept epoch's model over the whole split; shares are 0 to 1."""
+    """evaluation.json: metrics of the kept epoch's model over the whole split. Shares are from 0 to 1."""
 
-    images: int  # of the split
-    accuracy: float | None  # share of right answers
+    images: int  # number of images of the split
+    accuracy: float | None  # share of correct predictions
     balanced_accuracy: float | None  # mean recall of the classes that have images
     macro_f1: float | None  # mean F1 of the classes that have images
     loss: float | None  # mean cross-entropy, nats; None for NaN
-    classes: list[str]  # in alphabetical order
-    confusion_matrix: list[list[int]]  # images, rows true and columns predicted; a row and a column for each class
+    classes: list[str]  # the classes in alphabetical order
+    confusion_matrix: list[list[int]]  # numbers of images; rows are true classes, columns predicted classes
     per_class: Mapping[str, ClassScores]  # class to its row of the report
-    majority_accuracy: float | None  # accuracy of always saying the commonest class
-    intervals: Intervals  # 95 %, bootstrap
-    leaked_images: int  # whose exact pixels train has
-    leak_free_accuracy: float | None  # accuracy without them; None where no image is left
+    majority_accuracy: float | None  # accuracy of always predicting the most common class
+    intervals: Intervals  # 95 % bootstrap intervals
+    leaked_images: int  # number of images whose exact pixels are also in train
+    leak_free_accuracy: float | None  # accuracy without the leaked images; None if no image is left
     split: str  # train, validation or test
-    seconds: float  # that the evaluation took
+    seconds: float  # duration of the evaluation
     epoch: int  # the reported epoch, counted from 1
-    val_images: int  # that its val_* figures cover
-    val_counts: Mapping[str, int]  # class to images that its val_* figures cover
-    warnings: list[Finding]  # all that the audit found
+    val_images: int  # number of images that the epoch's val_* figures cover
+    val_counts: Mapping[str, int]  # class to number of images that the epoch's val_* figures cover
+    warnings: list[Finding]  # all warnings of the run
 
 
 def valid_fields(content: Mapping[str, Any], kind: type[T]) -> T:
-    """The part of a file's content that has the types of `kind`; keys that `kind` does not have stay as they are.
+    """Return a file's content without the values whose type is not the type that `kind` declares.
 
-    A value of another type is left out as a whole, and so is a confusion matrix that is not square with the classes.
-    A bool is no number, and neither are NaN and infinities. An int is a float too, unless it is too large for one.
+    Keys that `kind` does not declare are kept. A confusion matrix whose size is not the number of classes is removed.
+    A bool is not a number. NaN and infinity are not valid. An int is valid as a float unless it is too large.
 
     Args:
-        content: the file's object, as `json.loads` gives it.
+        content: the file's object, as `json.loads` returns it.
         kind: the file's TypedDict.
     """
     checks = _checks(kind)
@@ -165,13 +165,17 @@ def valid_fields(content: Mapping[str, Any], kind: type[T]) -> T:
 
 @cache
 def _checks(kind: type) -> Mapping[str, Check]:
-    """A check for each key of a TypedDict."""
+    """Return a check for each key of a TypedDict."""
     return {name: _check(annotation) for name, annotation in kind.__annotations__.items()}
 
 
 @cache
 def _check(annotation: Any) -> Check:
-    """The check of a value that an annotation means."""
+    """Return the check of values for an annotation.
+
+    Raises:
+        TypeError: values of this type can't be checked.
+    """
     if is_typeddict(annotation):
         return partial(_is_object, annotation.__required_keys__, _checks(annotation))
     origin, parts = get_origin(annotation), get_args(annotation)
@@ -181,7 +185,7 @@ def _check(annotation: Any) -> Check:
         return partial(_is_list, _check(parts[0]))
     if origin is Mapping:
         return partial(_is_mapping, _check(parts[1]))
-    # A plain type or a union of them. json.loads gives no subclasses, so that the type of True is bool, never int.
+    # A plain type or a union of plain types. json.loads returns no subclasses, so comparing `type(value)` is enough.
     types = set(parts or (annotation,))
     if origin not in (None, UnionType) or not types <= PLAIN:
         raise TypeError(f"{annotation}: there is no check for values of this type")
@@ -193,7 +197,7 @@ def _is_plain(types: set[type], value: object) -> bool:
 
 
 def _is_number(types: set[type], value: object) -> bool:
-    # False for NaN and infinities too, and for an int that no float is as large as.
+    # The range check also rejects NaN, infinity, and an int that is larger than any float.
     return type(value) in types and (not isinstance(value, int | float) or -LARGEST <= value <= LARGEST)
 
 
@@ -212,5 +216,5 @@ def _is_object(required: frozenset[str], checks: Mapping[str, Check], value: obj
 
 
 def is_square(matrix: Sequence[Sequence[Any]], classes: Sequence[str]) -> bool:
-    """Whether a confusion matrix has a row and a column a class."""
+    """Return whether a confusion matrix has one row and one column per class."""
     return len(matrix) == len(classes) and all(len(row) == len(classes) for row in matrix)

@@ -1,4 +1,4 @@
-"""Writing a run directory: one process owns it through `lock`, and tells of itself through `status.json`."""
+"""Write a run directory. One process holds its `lock` and reports its progress in `status.json`."""
 
 from __future__ import annotations
 
@@ -36,41 +36,44 @@ HEARTBEAT_INTERVAL = 5.0
 
 
 def create_run(config: TrainingConfig, folder: Path) -> Path:
-    """Make a run directory, its config stored and its state `queued`.
+    """Create a run directory with the config and the state `queued`.
 
     Args:
         config: the run's settings.
-        folder: RUNS; made where it is missing.
+        folder: the folder of the runs; created if missing.
+
+    Returns:
+        The run directory.
 
     Raises:
         RunError: the folder can't be written.
     """
-    # Milliseconds keep the runs of one queue in order: `latest` is the newest name.
+    # Milliseconds keep the runs of one queue in order, because runs are sorted by name.
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
     path = folder / f"{now}-{config.model}-{secrets.token_hex(2)}"
     try:
         path.mkdir(parents=True)
         try:
             enqueue(path)
-            # Last, because a folder is a run from the moment that it has a config.
+            # The config is written last, because a folder with a config is a run.
             files.write_json(path / CONFIG, config.model_dump(mode="json"))
         except OSError:
             shutil.rmtree(path, ignore_errors=True)
             raise
     except OSError as error:
-        remedy = "free some space" if error.errno == 28 else "name a folder that can be written"
+        remedy = "free some space" if error.errno == 28 else "choose a writable folder"
         raise RunError("runs", f"{folder}: {error.strerror}; {remedy}") from None
     return path
 
 
 def enqueue(path: Path) -> None:
-    """Say that a run waits for this process to begin with it, or to go on."""
+    """Set a run's state to `queued`, waiting for this process to start or resume it."""
     status: StatusFile = {"state": "queued", **_PROGRESS, **this_process(), "heartbeat": time.time()}
     files.write_json(path / STATUS, status)
 
 
 def set_end_message(path: Path, message: str) -> None:
-    """Say of a run whose process is gone what is known of its end; it stays interrupted."""
+    """Store a message about how an interrupted run ended. The state does not change."""
     with contextlib.suppress(OSError):
         files.write_json(path / STATUS, {**read_json(path / STATUS), "message": message})
 
@@ -79,15 +82,20 @@ _PROGRESS: StatusFile = {"epoch": 0, "epochs": None, "batch": 0, "batches": None
 
 
 class RunWriter:
-    """The one writer of a run directory, as a context manager: lock on entering, last status on leaving.
+    """The only writer of a run directory. It is a context manager: it acquires the lock and writes the final status.
 
-    A thread writes `status.json` while the run lasts, at most twice a second when something changed and every
-    five seconds as a heartbeat, because importing and tracing block the thread that trains. The same thread
-    looks for the file `stop`, by which another process asks the run to end, and whether the run is still ours.
+    A thread writes `status.json`: within half a second after a change, and every five seconds as a heartbeat. It is a
+    separate thread because imports and tracing block the training thread. The same thread checks for the file `stop`,
+    with which another process requests a stop, and checks that this process still holds the lock.
     """
 
     def __init__(self, path: Path, stop: threading.Event) -> None:
-        """`stop` is set when another process asks for it through the run directory, or has taken the run over."""
+        """Prepare to write a run; entering the context acquires the lock.
+
+        Args:
+            path: the run directory.
+            stop: set when another process requests a stop or takes over the run.
+        """
         self.path = path
         self._lock = RunLock(path)
         self._stop = stop
@@ -103,7 +111,7 @@ class RunWriter:
         self._lock.acquire()
         try:
             files.remove_temporary(self.path)
-            # A request that a run met while it waited in a queue holds; one that an earlier process left does not.
+            # Keep a stop request made while the run was queued. Remove one that a previous process left behind.
             if read_json(self.path / STATUS).get("state") != "queued":
                 (self.path / STOP).unlink(missing_ok=True)
             self._write_status()
@@ -123,12 +131,12 @@ class RunWriter:
         self._thread.join()
         if not self.is_owner():
             return
-        told = self._write_final_status()
+        is_written = self._write_final_status()
         with contextlib.suppress(OSError):
             (self.path / STOP).unlink()
         self._lock.release()
-        if not told:
-            # On a full disk the lock may have had the room that the status needs.
+        if not is_written:
+            # On a full disk, deleting the lock may free enough space for the status.
             self._write_final_status()
 
     def _write_final_status(self) -> bool:
@@ -139,36 +147,39 @@ class RunWriter:
         return True
 
     def is_owner(self) -> bool:
-        """Whether the run is still ours to write; where it is not, `stop` is set."""
+        """Return whether this process still holds the run's lock. Set `stop` if it does not."""
         if not self.is_lost and not self._lock.is_held():
             self.is_lost = True
             self._stop.set()
         return not self.is_lost
 
     def update(self, **status: Unpack[StatusFile]) -> None:
-        """Change what `status.json` says; the heartbeat thread writes it within half a second."""
+        """Change values of `status.json`. The heartbeat thread writes them within half a second."""
         with self._mutex:
             self._status.update(status)
             self._changed = True
 
     def write_environment(self, environment: EnvironmentFile) -> None:
-        """Store what the run stands on: versions, device, data set, classes."""
+        """Write `environment.json`: versions, device, data set, classes."""
         files.write_json(self.path / ENVIRONMENT, environment)
 
     def write_predictions(
         self, paths: Sequence[str], labels: Sequence[str], probabilities: NDArray[np.floating], classes: Sequence[str]
     ) -> None:
-        """Store the kept model's predictions of the validation split; see `core.runs.predictions.predictions_table`."""
+        """Write the kept model's predictions for the validation split.
+
+        See `core.runs.predictions.predictions_table` for the arguments.
+        """
         from core.runs.predictions import predictions_table
 
         files.write_bytes(self.path / PREDICTIONS, predictions_table(paths, labels, probabilities, classes))
 
     def write_evaluation(self, evaluation: EvaluationFile) -> None:
-        """Store the figures of the kept model."""
+        """Write `evaluation.json`: the metrics of the kept model."""
         files.write_json(self.path / EVALUATION, evaluation)
 
     def append_epoch(self, row: Mapping[str, float]) -> None:
-        """Add a line to `history.csv` and force it to disk."""
+        """Append a row to `history.csv` and flush it to disk."""
         path = self.path / HISTORY
         content = _csv_line([row.get(column, float("nan")) for column in HISTORY_COLUMNS])
         if not path.exists():
@@ -179,7 +190,7 @@ class RunWriter:
             os.fsync(file.fileno())
 
     def truncate_history(self, epochs: int) -> None:
-        """Drop the rows after that epoch: a checkpoint further back is what goes on."""
+        """Remove the rows after an epoch from `history.csv`, to resume from an earlier checkpoint."""
         path = self.path / HISTORY
         if not path.exists():
             return
@@ -198,7 +209,7 @@ class RunWriter:
                 try:
                     self._write_status()
                 except OSError:
-                    # A full disk must not end the training: the next beat tries again.
+                    # A full disk must not stop the training. The next heartbeat tries again.
                     self._changed = True
                 written = time.monotonic()
 
@@ -210,7 +221,11 @@ class RunWriter:
 
 
 def request_stop(path: Path) -> None:
-    """Ask the process that works on a run to stop after its batch."""
+    """Ask the process that works on a run to stop after the current batch.
+
+    Raises:
+        RunError: the request can't be written.
+    """
     try:
         os.close(files.open_to_append(path / STOP))
     except OSError as error:
@@ -218,7 +233,7 @@ def request_stop(path: Path) -> None:
 
 
 def _csv_line(values: Sequence[Any]) -> str:
-    """One CSV line; whole numbers without a point, NaN as an empty cell."""
+    """Return one CSV line. Whole numbers have no decimal point, NaN is an empty cell."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow([_cell(value) for value in values])
     return line.getvalue()
@@ -233,7 +248,7 @@ def _cell(value: Any) -> str:
 
 
 def create_runs(configs: Sequence[TrainingConfig], folder: Path) -> list[Path]:
-    """A queued run directory for every config, or, where one can't be made, none.
+    """Create a queued run directory for each config. If one can't be created, delete the others.
 
     Raises:
         RunError: the folder can't be written.
@@ -250,5 +265,5 @@ def create_runs(configs: Sequence[TrainingConfig], folder: Path) -> list[Path]:
 
 
 def write_tracker_file(path: Path, content: Mapping[str, Any]) -> None:
-    """Store which run of MLflow this is, so that a resumed run continues there."""
+    """Write the MLflow run's server and id, so that a resumed run continues the same MLflow run."""
     files.write_json(path / MLFLOW, content)

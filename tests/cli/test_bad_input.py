@@ -207,7 +207,7 @@ def test_a_queue_that_there_is_not(runs: Path):
 
 def test_a_runs_folder_below_a_file(train: Train, tmp_path: Path):
     (tmp_path / "file").touch()
-    named = f"--runs: {tmp_path / 'file' / 'runs'}: Not a directory; name a folder that can be written"
+    named = f"--runs: {tmp_path / 'file' / 'runs'}: Not a directory; choose a writable folder"
     assert_refused(train("--runs", tmp_path / "file" / "runs"), 1, named)
 
 
@@ -215,7 +215,7 @@ def test_a_runs_folder_that_is_read_only(train: Train, tmp_path: Path):
     place = tmp_path / "read-only"
     with mounted(place, "ro"):
         answer = train("--runs", place)
-    assert_refused(answer, 1, f"--runs: {place}: Read-only file system; name a folder that can be written")
+    assert_refused(answer, 1, f"--runs: {place}: Read-only file system; choose a writable folder")
 
 
 def test_a_queue_that_cannot_be_made_whole_leaves_nothing(train: Train, tmp_path: Path):
@@ -245,7 +245,7 @@ def test_what_is_no_run_name(name: str, write_run: Callable[..., Path]):
 
 def test_a_prefix_that_several_runs_have(write_run: Callable[..., Path]):
     one, other = write_run("20260101-compact-aaaa"), write_run("20260101-compact-bbbb")
-    assert_refused(fer("resume", "2026", "--runs", one.parent), 1, "2026: 2 runs begin so; ", other.name)
+    assert_refused(fer("resume", "2026", "--runs", one.parent), 1, "2026: 2 runs start with it; ", other.name)
 
 
 def test_no_runs_at_all(tmp_path: Path):
@@ -281,10 +281,10 @@ def test_evaluate_a_run_without_a_model(write_run: Callable[..., Path], faces: P
     run = write_run("20260101-compact-aaaa", environment={"classes": ["happy", "sad"]})
     answer = fer("evaluate", run, "--data", faces)
     assert_refused(
-        answer, 1, f"{run.name}: no epoch of it is done, so there is no model yet; 'fer-tui resume {run.name}'"
+        answer, 1, f"{run.name}: there is no model yet, because no epoch has ended; run 'fer-tui resume {run.name}'"
     )
     queued = write_run("20260101-compact-bbbb")
-    assert_refused(fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: names no classes")
+    assert_refused(fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: has no classes")
 
 
 def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_path: Path):

@@ -144,14 +144,14 @@ def test_evaluate_leaves_unknown_classes_out_and_counts_them(bad_images: BadImag
     told = answer.json()
     assert (told["images"], told["skipped"]) == (1, 6)
     (line,) = answer.lines
-    assert line.startswith("warning: 6 images of unknown classes left out: angry, disgust, fear, ")
+    assert line.startswith("warning: 6 images of unknown classes were skipped: angry, disgust, fear, ")
 
 
 def test_evaluate_on_data_without_a_known_class(bad_images: BadImages, faces: Path, tmp_path: Path):
     for name in ("angry", "sad"):
         shutil.copytree(faces / "validation" / name, tmp_path / "unknown" / "validation" / name)
     answer = fer("evaluate", bad_images.run, "--data", tmp_path / "unknown")
-    assert_refused(answer, 1, f"{tmp_path / 'unknown'}: no image of 'validation' has a class that the run knows: ")
+    assert_refused(answer, 1, f"{tmp_path / 'unknown'}: no image of 'validation' has a class of the run: ")
 
 
 def test_evaluate_on_a_split_that_is_missing(bad_images: BadImages, faces: Path):

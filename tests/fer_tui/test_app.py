@@ -128,7 +128,7 @@ async def test_a_folder_of_runs_that_is_a_mess_is_told(
     from core.errors import RunError
 
     def unreadable(folder: Path):
-        raise RunError("runs", f"{folder}: Permission denied; name a folder that can be read")
+        raise RunError("runs", f"{folder}: Permission denied; choose a readable folder")
 
     monkeypatch.setattr("fer_tui.state.watchers.list_runs", unreadable)
     app = FerApp(None, tmp_path)

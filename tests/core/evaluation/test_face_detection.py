@@ -127,7 +127,7 @@ def test_a_photograph_is_one_face_where_that_is_said_or_none_can_be_found(
     monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
     (untold,) = prediction.predict_images(run, [path])
     assert untold.box is None
-    assert untold.note.endswith("OpenCV, which finds faces, is missing; pip install 'fer-tui[faces]'")
+    assert untold.note.endswith("OpenCV, which finds faces, is not installed; pip install 'fer-tui[faces]'")
 
 
 def test_an_answer_is_told_as_json():

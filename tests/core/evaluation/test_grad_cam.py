@@ -105,5 +105,5 @@ def test_a_picture_has_the_face_beside_its_heat():
 
 def test_a_class_that_the_run_does_not_know(write_run: Any):
     run = write_run(environment={"classes": ["happy", "sad"]})
-    with pytest.raises(ConfigError, match=r"^class: .* knows no class 'angry'; choose from happy, sad"):
+    with pytest.raises(ConfigError, match=r"^class: .* has no class 'angry'; choose from happy, sad"):
         explain_image(run, Path("x.png"), "angry")

@@ -1,4 +1,4 @@
-"""Each statistic against an example worked by hand, and against the plain way of computing it."""
+"""Check each statistic against a hand-calculated example and a direct computation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def said(path: str, *, right: bool) -> Prediction:
 
 
 def test_an_interval_of_accuracy_is_that_of_a_binomial_share():
-    # 80 of 100 right: 2.5 % of Binomial(100, 0.8) lie at or below 72, 2.5 % above 87.
+    # 80 of 100 are correct: 2.5 % of Binomial(100, 0.8) lie at or below 72, 2.5 % above 87.
     intervals = bootstrap_intervals([[50, 10], [10, 30]])
     assert intervals["accuracy"] == pytest.approx([0.72, 0.87], abs=0.011)
     assert (intervals["level"], intervals["resamples"]) == (LEVEL, RESAMPLES)
@@ -69,7 +69,7 @@ def test_where_all_is_right_nothing_is_in_doubt():
 
 
 def test_a_class_without_an_image_is_no_part_of_macro_f1():
-    # Said once and never true: F1 of the two others are 6 / 8 and 8 / 9, as evaluate has them.
+    # Class c is predicted once and has no image. The F1 of the others are 6 / 8 and 8 / 9, as in `evaluate`.
     matrix = [[3, 0, 1], [1, 4, 0], [0, 0, 0]]
     low, high = bootstrap_intervals(matrix)["macro_f1"]
     labels, shares = ["a"] * 4 + ["b"] * 5, np.eye(3)[[0, 0, 0, 2, 0, 1, 1, 1, 1]]
@@ -85,7 +85,7 @@ def test_a_class_without_an_image_is_no_part_of_macro_f1():
 @pytest.mark.parametrize(
     ("only_first", "only_second", "p"),
     [
-        # Of 6 images that one alone tells right: at even odds 1 or fewer falls to one of them in 2 (1 + 6) of 64 cases.
+        # Of 6 images that only one model gets correct, a fair coin gives one model at most 1 in 2 (1 + 6) of 64 cases.
         (1, 5, 14 / 64),
         (5, 1, 14 / 64),
         # 2 (1 + 12 + 66) of 4096.
@@ -129,14 +129,14 @@ def test_runs_on_other_data_are_refused():
 def test_a_difference_in_words():
     sure = McNemarResult(32, 1, 10, 2, (30 / 32, 22 / 32), 158 / 4096)
     assert describe_difference(sure, "A", "B") == [
-        "A tells 0.9375 right, B 0.6875, of the same 32 images",
-        "10 only A tells right, 2 only B",
+        "accuracy on the same 32 images: A 0.9375, B 0.6875",
+        "only A is correct on 10 images, only B on 2",
         "McNemar's exact test: p = 0.039: A is better",
-        "1 image that only one of them has is left out",
+        "1 image that only one of the runs has is left out",
     ]
     unsure = McNemarResult(32, 0, 1, 5, (0.5, 0.625), 14 / 64)
     assert describe_difference(unsure, "A", "B")[2:] == [
-        "McNemar's exact test: p = 0.22: no more apart than chance has them"
+        "McNemar's exact test: p = 0.22: the difference is within chance"
     ]
 
 
@@ -153,13 +153,13 @@ def test_images_with_the_pixels_of_a_trained_one_are_found():
     nearly[2, 2] += 1
     images = np.stack([train[2], nearly, train[0], train[0] + 1])
     assert find_leaked_images(train, images).tolist() == [True, False, True, False]
-    # A view with strides of its own is the same picture.
+    # A view with different strides contains the same images.
     assert find_leaked_images(train[:, ::-1], images[:, ::-1]).tolist() == [True, False, True, False]
 
 
 def test_accuracy_without_what_was_trained_on():
     labels, shares = ["a", "a", "b", "b", "b"], np.eye(2)[[0, 1, 1, 1, 0]]
     seen = np.array([True, False, True, False, False])
-    # Of the three that are left, the first `a` is told wrong, one `b` right and one wrong.
+    # Three images are left: the `a` is predicted wrongly, one `b` correctly and one `b` wrongly.
     assert evaluate_leak_free(labels, shares, ["a", "b"], seen) == {"leaked_images": 2, "leak_free_accuracy": 1 / 3}
     assert evaluate_leak_free(labels, shares, ["a", "b"], np.ones(5, dtype=bool))["leak_free_accuracy"] is None

@@ -35,7 +35,7 @@ def test_a_run_that_has_ended_is_deleted_with_all_that_is_in_it(write_run: Calla
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_a_run_under_way_stays(write_run: Callable[..., Path], state: str):
     run = write_run(status={**this_process(), "state": state})
-    assert refusal(run) == f"{run.name}: is under way; stop it first"
+    assert refusal(run) == f"{run.name}: has not ended; stop it first"
     assert (run / "config.json").exists()
 
 
@@ -58,7 +58,7 @@ def test_what_is_no_run_stays(tmp_path: Path, write_run: Callable[..., Path]):
     precious.mkdir()
     link.symlink_to(write_run())
     for place in (precious, link, tmp_path / "nowhere"):
-        assert refusal(place) == f"{place.name}: is no run directory; nothing was deleted"
+        assert refusal(place) == f"{place.name}: is not a run directory; nothing was deleted"
     assert precious.exists() and (link / "config.json").exists()
 
 
@@ -68,4 +68,4 @@ def test_a_run_that_can_not_be_deleted_is_told(write_run: Callable[..., Path], m
 
     run = write_run()
     monkeypatch.setattr(shutil, "rmtree", refuse)
-    assert refusal(run) == f"{run.name}: Permission denied; what is left of it can be removed by hand"
+    assert refusal(run) == f"{run.name}: Permission denied; delete the remaining files by hand"

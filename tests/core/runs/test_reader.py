@@ -324,7 +324,7 @@ def test_runs_are_listed_newest_first_and_nothing_else(folder: Path):
 def test_no_folder_has_no_runs(tmp_path: Path):
     (tmp_path / "file").touch()
     assert list_runs(tmp_path / "gone") == []
-    with pytest.raises(RunError, match=r"file: Not a directory; name a folder that can be read$"):
+    with pytest.raises(RunError, match=r"file: Not a directory; choose a readable folder$"):
         list_runs(tmp_path / "file")
 
 
@@ -333,7 +333,7 @@ def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "iterdir", denied)
-    with pytest.raises(RunError, match=f"^runs: {folder}: Permission denied; name a folder that can be read$"):
+    with pytest.raises(RunError, match=f"^runs: {folder}: Permission denied; choose a readable folder$"):
         list_runs(folder)
 
 
@@ -387,8 +387,11 @@ def test_a_directory_called_latest_is_meant_by_its_name(write_run: WriteRun, mon
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("20260101-000000-000-", "2 runs begin so; give more of the name, such as 20260101-000000-000-model2-bbbb"),
-        ("2026", "3 runs begin so; give more of the name, such as 20260102-000000-000-compact-cccc"),
+        (
+            "20260101-000000-000-",
+            "2 runs start with it; give more of the name, such as 20260101-000000-000-model2-bbbb",
+        ),
+        ("2026", "3 runs start with it; give more of the name, such as 20260102-000000-000-compact-cccc"),
         ("compact", "no such run in {folder}; 'fer-tui runs' lists them"),
         ("not-a-run", "no such run in {folder}; 'fer-tui runs' lists them"),
         ("20260103-notes.txt", "no such run in {folder}; 'fer-tui runs' lists them"),

@@ -147,7 +147,7 @@ def test_a_full_disk_leaves_no_run(config: TrainingConfig, tmp_path: Path, monke
 
 def test_a_file_in_the_place_of_the_folder_is_told(config: TrainingConfig, tmp_path: Path):
     (tmp_path / "runs").touch()
-    with pytest.raises(RunError, match=f"^runs: {tmp_path}/runs: Not a directory; name a folder that can be written$"):
+    with pytest.raises(RunError, match=f"^runs: {tmp_path}/runs: Not a directory; choose a writable folder$"):
         create_run(config, tmp_path / "runs")
 
 

@@ -168,7 +168,7 @@ async def test_a_model_that_cannot_be_used_is_one_line(
         type_in(pilot, image(faces, HAPPY))
         model.write_bytes(b"no model")
         await pilot.press("enter")
-        await until(pilot, lambda: "is no whole Keras model" in said(pilot))
+        await until(pilot, lambda: "is not a valid Keras model" in said(pilot))
         model.unlink()
         await pilot.press("enter")
         await until(pilot, lambda: "there is no model yet" in said(pilot))

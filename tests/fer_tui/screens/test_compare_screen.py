@@ -254,7 +254,7 @@ async def test_two_runs_are_held_against_each_other(
         await pilot.press("enter")
         # Ten images are correct only in one run: p = 2 / 1024.
         await until(pilot, lambda: "McNemar's exact test: p = 0.002: compact aaaa is better" in screen_text(pilot))
-        assert "0 only model2 bbbb tells right, 10 only compact aaaa" in screen_text(pilot)
+        assert "only model2 bbbb is correct on 0 images, only compact aaaa on 10" in screen_text(pilot)
         await pilot.press("f")
         await until(pilot, lambda: "means over seeds" in screen_text(pilot))
         assert "McNemar" not in screen_text(pilot)
