@@ -53,3 +53,34 @@ def test_cosine_rises_and_falls_to_zero() -> None:
 
 def test_without_a_schedule_the_rate_stays() -> None:
     assert float(optimizer(schedule="constant", learning_rate=0.3).learning_rate) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("name", ["compact", "mini_xception", "model2"])
+def test_in_16_bits_outputs_losses_and_batch_statistics_stay_float32(name: str, policy: str) -> None:
+    import keras
+    import tensorflow as tf
+
+    from core.training.build import build_model, compile_model
+
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(policy)
+        config = resolve({"data": "x", "model": name, "width": 0.25, "image_size": 48, "channels": 1})
+        model = build_model(config, 3)
+        compile_model(model, config, 1)
+        pixels = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 1), dtype=np.uint8)
+        targets = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+        outputs = model(pixels, training=True)
+        assert outputs.dtype == tf.float32
+        assert model.compute_loss(pixels, targets, outputs).dtype == tf.float32
+        norms = [each for each in model._flatten_layers() if isinstance(each, keras.layers.BatchNormalization)]
+        assert norms
+        for norm in norms:
+            assert {str(each.dtype) for each in norm.variables} == {"float32"}
+        # Their mean, 1001.33, is no number of 16 bits: the nearest bfloat16 is 1000.
+        norm = keras.layers.BatchNormalization(momentum=0.0)
+        norm(tf.cast([[1000.0], [1000.0], [1004.0]], norm.compute_dtype), training=True)
+        assert norm.moving_mean.numpy()[0] == pytest.approx(3004 / 3, rel=1e-6)
+    finally:
+        keras.config.set_dtype_policy(before)
