@@ -56,7 +56,7 @@ def test_without_a_schedule_the_rate_stays() -> None:
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@pytest.mark.parametrize("name", ["compact", "mini_xception", "model2"])
+@pytest.mark.parametrize("name", ["compact", "mini_xception", "vgg"])
 def test_in_16_bits_outputs_losses_and_batch_statistics_stay_float32(name: str, policy: str) -> None:
     import keras
     import tensorflow as tf
