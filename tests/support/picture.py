@@ -62,12 +62,15 @@ def text_of(screen: CellGrid) -> str:
 
 
 def format_snapshot(screens: Sequence[CellGrid]) -> str:
-    """The text of a screen, then the styles of each line, first to last cell, in the themes in turn.
+    """Return the text of a screen, then the styles of each line, first to last cell, in the themes in turn.
 
     Args:
-        screens: the same screen in several themes; its text is the same in all of them.
+        screens: the same screen in several themes; its text is the same in all of them. Of one alone there are no
+            styles.
     """
     first, *others = screens
+    if not others:
+        return text_of(first) + "\n"
     for other in others:
         assert text_of(other) == text_of(first), "a theme changes colours, not words"
     lines = [
