@@ -51,6 +51,7 @@ class TerminalApp(RunningCommand):
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         command: Sequence[str | Path] = (COMMAND,),
+        in_new_process: bool = False,
     ) -> None:
         """Open the app.
 
@@ -60,6 +61,7 @@ class TerminalApp(RunningCommand):
             env: besides our own environment.
             cwd: where it is started.
             command: what is started with these arguments.
+            in_new_process: as `RunningCommand` has it.
         """
         self._model = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._model)
@@ -67,7 +69,15 @@ class TerminalApp(RunningCommand):
         self._changed = threading.Condition()
         self._came = time.monotonic()
         env = {"COLORTERM": "truecolor", **(env or {})}
-        super().__init__(*arguments, on_terminal=True, size=size, env=env, cwd=cwd, command=command)
+        super().__init__(
+            *arguments,
+            on_terminal=True,
+            size=size,
+            env=env,
+            cwd=cwd,
+            command=command,
+            in_new_process=in_new_process,
+        )
 
     @property
     def text(self) -> str:
