@@ -130,7 +130,8 @@ from core.training.trainer import train
 told = []
 for feed in ("host", "device"):
     config = resolve({"data": Path(sys.argv[1]), "model": "model2", "width": 0.25, "image_size": 48, "channels": 1,
-                      "epochs": 2, "batch_size": 8, "augmentation": "strong", "ema": 0.9, "deterministic": True, "feed": feed})
+                      "epochs": 2, "batch_size": 8, "augmentation": "strong", "ema": 0.9,
+                      "deterministic": True, "feed": feed})
     run = create_run(config, Path(sys.argv[2]))
     train(config, run, threading.Event())
     snapshot = read_run(run)

@@ -24,21 +24,6 @@ from core.runs.writer import STATUS_INTERVAL, create_run
 from core.training.trainer import train
 
 
-def test_stop_keeps_the_last_epoch_and_resume_goes_on(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
-    config = settings(epochs=4)
-    run = create_run(config, tmp_path)
-    stop = StopAfter(run, epochs=2)
-    assert train(config, run, stop) == "stopped"
-    snapshot = read_run(run)
-    assert snapshot.state == "stopped"
-    assert len(snapshot.history) == 2
-    found = find_checkpoint(run)
-    assert found is not None
-    assert found.state.epoch == 2
-    assert train(config, run, threading.Event()) == "completed"
-    assert [row["epoch"] for row in read_run(run).history] == [1, 2, 3, 4]
-
-
 def test_a_resumed_run_ends_with_the_same_weights(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
     config = settings(epochs=3, augmentation="extended", dropout=0.5)
     whole = train_run(config, tmp_path / "whole")
@@ -86,6 +71,17 @@ def stopped_after_two(faces: Path, tiny_model: None, tmp_path_factory: pytest.Te
 def of_two(stopped_after_two: Path, tmp_path: Path) -> Path:
     """A copy of that run."""
     return shutil.copytree(stopped_after_two, tmp_path / stopped_after_two.name)
+
+
+def test_stop_keeps_the_last_epoch_and_resume_goes_on(of_two: Path) -> None:
+    snapshot = read_run(of_two)
+    assert snapshot.state == "stopped"
+    assert len(snapshot.history) == 2
+    found = find_checkpoint(of_two)
+    assert found is not None
+    assert found.state.epoch == 2
+    assert train(load_config(of_two), of_two, threading.Event()) == "completed"
+    assert [row["epoch"] for row in read_run(of_two).history] == [1, 2, 3]
 
 
 def contents(run: Path) -> dict[str, bytes]:
