@@ -159,7 +159,7 @@ def test_nothing_to_train_on_or_with(train: Train):
     "arguments", [["nonsense"], ["data"], ["evaluate"], ["predict", "latest"], ["compare", "--format", "nonsense"]]
 )
 def test_a_wrong_command_line(arguments: list[str]):
-    assert_refused(fer(*arguments), 2)
+    assert_refused(fer(*arguments, in_new_process=arguments == ["data"]), 2)
 
 
 # ---- a cluster's queue
@@ -199,7 +199,8 @@ def test_a_queue_without_a_token(faces: Path, runs: Path, tmp_path: Path):
 
 
 def test_a_queue_that_there_is_not(runs: Path):
-    assert_refused(fer("cluster", "stop", "--runs", runs), 1, f"nothing is running for {runs}")
+    answer = fer("cluster", "stop", "--runs", runs, in_new_process=True)
+    assert_refused(answer, 1, f"nothing is running for {runs}")
 
 
 # ---- the runs folder

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from installed import LIBRARY_OUTPUT, environment, fer
-from scenarios import Queue
+from scenarios import SMALL, Queue
 
 import core
 import fer_tui
@@ -155,7 +155,7 @@ def completed(*words: str) -> list[str]:
 
 def test_file_and_flags_win_over_the_preset(faces: Path, tmp_path: Path):
     (tmp_path / "settings.toml").write_text("epochs = 1\npatience = 5")
-    given = ["--data", faces, "--model", "compact", "--preset", "champion", "--runs", tmp_path / "runs"]
+    given = ["--data", faces, *SMALL, "--preset", "champion", "--runs", tmp_path / "runs"]
     answer = fer("train", *given, "--config", tmp_path / "settings.toml", "--patience", "7", "--json")
     assert answer.status == 0
     (run,) = answer.json()
@@ -234,7 +234,7 @@ def test_the_terminal_shows_nothing_that_tensorflow_says(queue: Queue):
 
 
 def test_version():
-    answer = fer("--version")
+    answer = fer("--version", in_new_process=True)
     assert (answer.out, answer.err, answer.status) == (f"fer-tui {__version__}\n", "", 0)
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
 

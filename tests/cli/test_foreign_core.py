@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from installed import environment, fer
 
-TINY = ("--epochs", "1", "--image-size", "48", "--width", "0.25", "--batch-size", "16")
+TINY = ("--epochs", "1", "--image-size", "32", "--width", "0.1", "--batch-size", "16")
 
 
 @pytest.fixture
@@ -21,7 +21,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_two_queued_models_train_beside_a_foreign_core(project: Path, faces: Path):
-    answer = fer("train", "--data", faces, "--model", "model2", "--model", "compact", *TINY, "--json", cwd=project)
+    words = ("train", "--data", faces, "--model", "model2", "--model", "compact", *TINY, "--json")
+    answer = fer(*words, cwd=project, in_new_process=True)
     assert answer.status == 0, answer.err
     assert [run["state"] for run in answer.json()] == ["completed", "completed"]
 

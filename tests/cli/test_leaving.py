@@ -35,7 +35,7 @@ class Witness(TerminalApp):
     def __init__(self, *arguments: str | Path, env: Mapping[str, str]) -> None:
         self.is_painted = False
         self.spoilt: list[str] = []
-        super().__init__(*arguments, env=env)
+        super().__init__(*arguments, env=env, in_new_process=True)
 
     def _take(self, name: str, content: bytes) -> None:
         super()._take(name, content)

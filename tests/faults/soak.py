@@ -59,8 +59,8 @@ def soak(place: Path, runs: int) -> dict[str, list[Sample]]:
     settings.write_text(SETTINGS)
     assert fer("data", "demo", faces, "--per-class", "10").status == 0
     env = {"FER_TUI_CONFIG": str(settings), "XDG_STATE_HOME": str(place / "state")}
-    app = TerminalApp("--data", faces, "--runs", folder, env=env)
-    watcher = TerminalApp("--runs", folder, env={**env, "XDG_STATE_HOME": str(place / "other")})
+    app = TerminalApp("--data", faces, "--runs", folder, env=env, in_new_process=True)
+    watcher = TerminalApp("--runs", folder, env={**env, "XDG_STATE_HOME": str(place / "other")}, in_new_process=True)
     try:
         watcher.press("3")
         queue(app, folder, runs)

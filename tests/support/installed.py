@@ -1,4 +1,8 @@
-"""Run the installed command `fer-tui` like a user or another program: arguments, streams, signals, a terminal."""
+"""The installed command `fer-tui` as a person or another program has it: arguments, streams, signals, a terminal.
+
+Most calls are forked from a process that has everything imported (see `fork_server`). `in_new_process` starts the
+console script itself, for tests of what its start, its imports or TensorFlow's own output do.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar
 
 import pytest
+from fork_server import ForkedProcess, fork_server
 
 COMMAND = Path(sys.executable).with_name("fer-tui")
 # Seconds after which a test fails; much more than a busy machine needs.
@@ -95,18 +100,14 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**ours, "XDG_STATE_HOME": _STATE.name, **(more or {})}
 
 
-def fer(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> CommandResult:
-    """Run the command without a terminal and return its result."""
-    done = subprocess.run(
-        [COMMAND, *arguments],
-        capture_output=True,
-        env=environment(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        timeout=DEADLINE,
-        check=False,
-    )
-    return CommandResult(done.returncode, _text(done.stdout), _text(done.stderr))
+def fer(
+    *arguments: str | Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    in_new_process: bool = False,
+) -> CommandResult:
+    """Run the command to its end, with no terminal."""
+    return RunningCommand(*arguments, env=env, cwd=cwd, in_new_process=in_new_process).wait()
 
 
 @contextlib.contextmanager
@@ -153,45 +154,50 @@ class RunningCommand:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         command: Sequence[str | Path] = (COMMAND,),
+        in_new_process: bool = False,
     ) -> None:
         """Start the command.
 
         Args:
-            arguments: the command's arguments.
-            on_terminal: whether stdin, stdout and stderr are the process's controlling terminal.
-            size: the terminal's columns and rows.
-            env: variables added to this process's environment.
-            cwd: the working directory.
-            command: the program to start.
+            arguments: of the command.
+            on_terminal: stdin, stdout and stderr are one terminal, the process' controlling one.
+            size: of that terminal, columns and rows.
+            env: besides our own environment.
+            cwd: where it is started.
+            command: what is started with these arguments.
+            in_new_process: whether it is started and not forked; what has another command or Python's variables is.
         """
+        is_forked = not in_new_process and tuple(command) == (COMMAND,)
+        is_forked &= not any(name.startswith("PYTHON") for name in env or {})
         self._read: dict[str, bytes] = {"out": b"", "err": b""}
         self._master: int | None = None
         if on_terminal:
             self._master, slave = pty.openpty()
             fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-            self.process = subprocess.Popen(
-                [sys.executable, "-ISc", _TAKE_TERMINAL, *command, *arguments],
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                env=environment({"TERM": "xterm-256color", **(env or {})}),
-                cwd=cwd,
-            )
-            os.close(slave)
+            variables = environment({"TERM": "xterm-256color", **(env or {})})
+            streams = (slave, slave, slave)
             sources: dict[str, IO[bytes]] = {"out": os.fdopen(os.dup(self._master), "rb", buffering=0)}
+            command = [sys.executable, "-ISc", _TAKE_TERMINAL, *command]
+        else:
+            variables = environment(env)
+            (out, theirs_out), (err, theirs_err) = os.pipe(), os.pipe()
+            streams = (os.open(os.devnull, os.O_RDONLY), theirs_out, theirs_err)
+            sources = {"out": os.fdopen(out, "rb", buffering=0), "err": os.fdopen(err, "rb", buffering=0)}
+        if is_forked:
+            self.process: subprocess.Popen[bytes] | ForkedProcess = fork_server().start(
+                [str(word) for word in (COMMAND, *arguments)], streams, variables, cwd or Path.cwd(), on_terminal
+            )
         else:
             self.process = subprocess.Popen(
                 [*command, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment(env),
+                stdin=streams[0],
+                stdout=streams[1],
+                stderr=streams[2],
+                env=variables,
                 cwd=cwd,
-                bufsize=0,
             )
-            assert self.process.stdout
-            assert self.process.stderr
-            sources = {"out": self.process.stdout, "err": self.process.stderr}
+        for stream in set(streams):
+            os.close(stream)
         self._sources = sources
         self._left = threading.Event()
         self._readers = [threading.Thread(target=self._follow, args=item, daemon=True) for item in sources.items()]

@@ -62,12 +62,15 @@ def text_of(screen: CellGrid) -> str:
 
 
 def format_snapshot(screens: Sequence[CellGrid]) -> str:
-    """Format the text of a screen, then the styles of each line's cells in each theme.
+    """Return the text of a screen, then the styles of each line, first to last cell, in the themes in turn.
 
     Args:
-        screens: the same screen, with the same text, in several themes.
+        screens: the same screen in several themes; its text is the same in all of them. Of one alone there are no
+            styles.
     """
     first, *others = screens
+    if not others:
+        return text_of(first) + "\n"
     for other in others:
         assert text_of(other) == text_of(first), "the text differs between themes"
     lines = [

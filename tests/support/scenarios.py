@@ -122,7 +122,7 @@ def bad_images(place: Path) -> BadImages:
     data = write_bad_data(place / "[red]x[" / "]" / "data")
     runs, faces = place / "runs", place / "faces"
     write_faces(faces, per_class=5, seed=0)
-    trained = fer("train", "--data", data, *SMALL, "--epochs", "2", "--runs", runs, "--json")
+    trained = fer("train", "--data", data, *SMALL, "--epochs", "2", "--runs", runs, "--json", in_new_process=True)
     run = only_run(runs)
     text = data / "train" / "happy" / "text.jpg"
     return BadImages(
@@ -133,7 +133,9 @@ def bad_images(place: Path) -> BadImages:
         evaluated=fer("evaluate", "latest", "--data", data, "--runs", runs),
         elsewhere=fer("evaluate", "latest", "--data", faces, "--runs", runs, "--json"),
         predicted=fer(
-            "predict", run, faces / "train/happy/0001.png", "missing.png", text, "--runs", runs, "--json", cwd=place
+            *("predict", run, faces / "train/happy/0001.png", "missing.png", text, "--runs", runs, "--json"),
+            cwd=place,
+            in_new_process=True,
         ),
     )
 
@@ -157,7 +159,9 @@ def queue(place: Path) -> Queue:
         'epochs = 1\nwidth = 0.1\nimage_size = 32\naugmentation = "none"\n'
     )
     started = RunningCommand(
-        "--runs", place / "runs", "train", "--config", place / "two.toml", "--epochs", "2", on_terminal=True
+        *("--runs", place / "runs", "train", "--config", place / "two.toml", "--epochs", "2"),
+        on_terminal=True,
+        in_new_process=True,
     )
     answer = started.wait()
     runs = tuple(sorted((place / "runs").iterdir()))
@@ -204,8 +208,9 @@ def interruptions(place: Path) -> Interruptions:
     """Train with very many epochs; stop, interrupt, hang up and kill, and resume after each."""
     write_faces(place / "faces", per_class=20, seed=0)
     runs = place / "runs"
-    started = RunningCommand("train", "--data", place / "faces", *SMALL, *ENDLESS, "--runs", runs)
-    run = wait_until(lambda: runs.is_dir() and any(runs.iterdir()) and only_run(runs), "no run directory was created")
+    words = ("train", "--data", place / "faces", *SMALL, *ENDLESS, "--runs", runs)
+    started = RunningCommand(*words, in_new_process=True)
+    run = wait_until(lambda: runs.is_dir() and any(runs.iterdir()) and only_run(runs), "no run directory came")
     answers: list[CommandResult] = []
 
     def ask() -> None:
@@ -245,8 +250,9 @@ def interruptions(place: Path) -> Interruptions:
     )
 
 
-def _resumed(run: Path, *, on_terminal: bool = False) -> RunningCommand:
-    return RunningCommand("resume", run.name, "--runs", run.parent, on_terminal=on_terminal)
+def _resumed(run: Path, *, on_terminal: bool = False, in_new_process: bool = False) -> RunningCommand:
+    words = ("resume", run.name, "--runs", run.parent)
+    return RunningCommand(*words, on_terminal=on_terminal, in_new_process=in_new_process)
 
 
 def _resumed_by_two(run: Path) -> tuple[RunningCommand, CommandResult]:
@@ -277,8 +283,8 @@ def _interrupted(process: RunningCommand, run: Path, end: Callable[[], None]) ->
 
 
 def _interrupted_twice(run: Path) -> Interruption:
-    """Interrupt twice while TensorFlow is imported, because the first signal can't stop an import."""
-    process = _resumed(run)
+    """Interrupt while TensorFlow is imported, which no first signal can cut short."""
+    process = _resumed(run, in_new_process=True)
     before = wait_until(
         lambda: (seen := read_run_files(run)).message == "loading TensorFlow" and seen, f"{run}: did not begin"
     )

@@ -19,11 +19,12 @@ class Scene:
     """A screen to take a snapshot of.
 
     Attributes:
-        name: the snapshot's name.
-        steps: keys to press, functions to call, and `see:...`, a text to wait for.
-        world: a function that writes the run directories.
-        data: the data set to open at the start, relative to the test's folder.
-        has_damaged_faces: whether the data set has problems.
+        name: the picture's.
+        steps: keys to press, things to do, and `see:...`, words to wait for.
+        world: writes the run directories.
+        data: the data set that is named at the start, in the folder that the test works in.
+        has_damaged_faces: whether some of the faces can't be read.
+        styled: whether the picture has the styles of the cells in both themes, besides the text, where it is wide.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Scene:
     world: Callable[..., None] = worlds.nothing
     data: str | None = None
     has_damaged_faces: bool = False
+    styled: bool = False
 
 
 def open_data(pilot: Pilot[Any]) -> None:
@@ -68,16 +70,24 @@ TO_COMPACT = ("3", "see:waiting", "see:no GPU", *"jjjj", f"see:completed  {world
 SCENES = (
     Scene("data-empty", ("1", "see:No data set is open")),
     Scene("data-full", ("1", "see:no findings"), data="faces"),
-    Scene("data-findings", ("1", "see:findings", "f", "see:undecodable"), data="faces", has_damaged_faces=True),
+    Scene(
+        "data-findings",
+        ("1", "see:findings", "f", "see:undecodable"),
+        data="faces",
+        has_damaged_faces=True,
+        styled=True,
+    ),
     Scene("data-missing", ("1", "see:missing"), data="missing"),
     Scene("train-empty", ("2", "see:open a data set first")),
     Scene(
         "train-full", ("2", open_data, "see:/data/faces", "space", "j", "space", fill_form(TYPED), "see:Start 2 runs")
     ),
-    Scene("train-failed", ("2", open_data, "see:/data/faces", "space", fill_form(WRONG), "see:✗ fix", "e")),
+    Scene(
+        "train-failed", ("2", open_data, "see:/data/faces", "space", fill_form(WRONG), "see:✗ fix", "e"), styled=True
+    ),
     Scene("train-menu", ("2", open_data, "see:/data/faces", "e", "enter", "see:enter chooses")),
     Scene("runs-empty", ("3", "see:No runs yet in")),
-    Scene("runs-full", ("3", "see:waiting", "see:no GPU", "j", "see:310/450"), worlds.write_typical_runs),
+    Scene("runs-full", ("3", "see:waiting", "see:no GPU", "j", "see:310/450"), worlds.write_typical_runs, styled=True),
     Scene(
         "runs-log",
         ("3", "see:waiting", "see:no GPU", "j", "see:310/450", "o", "see:epoch 5:"),
@@ -96,16 +106,21 @@ SCENES = (
     Scene("runs-diverged", ("3", *"jjj", "see:not a number", "see:no GPU"), worlds.write_failed_runs),
     Scene("runs-damaged", ("3", "j", f"see:interrupted  {worlds.DAMAGED}", "see:no GPU"), worlds.write_failed_runs),
     Scene("compare-empty", ("4", "see:Nothing to compare yet")),
-    Scene("compare-full", ("4", "see:always"), worlds.write_typical_runs),
+    Scene("compare-full", ("4", "see:always"), worlds.write_typical_runs, styled=True),
     Scene("compare-graph", ("4", "see:always", "g"), worlds.write_typical_runs),
     Scene("compare-failed", ("4", "see:always"), worlds.write_failed_runs),
     Scene("inspect-empty", ("5", "see:nothing to inspect")),
     Scene("inspect-full", (*TO_COMPACT, "see:7 mistakes"), worlds.write_typical_runs),
-    Scene("inspect-cell", (*TO_COMPACT, "see:7 mistakes", "s", "down", "see:predicted as"), worlds.write_typical_runs),
+    Scene(
+        "inspect-cell",
+        (*TO_COMPACT, "see:7 mistakes", "s", "down", "see:predicted as"),
+        worlds.write_typical_runs,
+        styled=True,
+    ),
     Scene("inspect-failed", ("3", *"jjjj", "see:out of memory", "i", "see:This run failed"), worlds.write_failed_runs),
     Scene("inspect-damaged", ("3", "j", "i", "see:missing or damaged"), worlds.write_failed_runs),
     Scene("inspect-missing", ("5", "see:predictions.csv"), worlds.write_failed_runs),
-    Scene("dialog-export", ("4", "see:always", "e", "see:LaTeX"), worlds.write_typical_runs),
+    Scene("dialog-export", ("4", "see:always", "e", "see:LaTeX"), worlds.write_typical_runs, styled=True),
     Scene(
         "dialog-export-failed",
         ("4", "see:always", damage_export, "e", "enter", "see:is a folder"),
@@ -115,6 +130,7 @@ SCENES = (
         "dialog-quit",
         ("3", "see:waiting", "see:no GPU", be_busy, "q", "see:Stop it after its batch"),
         worlds.write_typical_runs,
+        styled=True,
     ),
     Scene(
         "dialog-leaving",
@@ -130,21 +146,35 @@ SCENES = (
         "dialog-epochs",
         ("3", "see:waiting", "see:no GPU", *"jjjj", "r", "see:Train to how many"),
         worlds.write_typical_runs,
+        styled=True,
     ),
-    Scene("dialog-draw", ("1", "see:No data set", "d", "see:expressions into", "backspace", "s", "see:faces/")),
-    Scene("dialog-run", (*TO_COMPACT, "see:7 mistakes", "r", "see:enter chooses"), worlds.write_typical_runs),
+    Scene(
+        "dialog-draw",
+        ("1", "see:No data set", "d", "see:expressions into", "backspace", "s", "see:faces/"),
+        styled=True,
+    ),
+    Scene(
+        "dialog-run", (*TO_COMPACT, "see:7 mistakes", "r", "see:enter chooses"), worlds.write_typical_runs, styled=True
+    ),
     Scene(
         "dialog-review",
         (*TO_COMPACT, "see:7 mistakes", "d", "see:suggested", "x", "see:2 of"),
         worlds.write_typical_runs,
+        styled=True,
     ),
     Scene(
         "dialog-predict",
         (*TO_COMPACT, "see:7 mistakes", "p", "see:press Enter"),
         worlds.write_typical_runs,
+        styled=True,
     ),
     Scene("help-train", ("2", "see:open a data set", "question_mark", "see:closes")),
-    Scene("help-runs", ("3", "see:waiting", "see:no GPU", "question_mark", "see:closes"), worlds.write_typical_runs),
+    Scene(
+        "help-runs",
+        ("3", "see:waiting", "see:no GPU", "question_mark", "see:closes"),
+        worlds.write_typical_runs,
+        styled=True,
+    ),
     Scene(
         "palette", ("3", "see:waiting", "see:no GPU", "ctrl+p", "see:Search for commands"), worlds.write_typical_runs
     ),
@@ -152,5 +182,6 @@ SCENES = (
         "palette-found",
         ("3", "see:waiting", "see:no GPU", "ctrl+p", "see:Search for commands", *"b2c4", "see:Run 2026"),
         worlds.write_typical_runs,
+        styled=True,
     ),
 )

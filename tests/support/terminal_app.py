@@ -51,15 +51,17 @@ class TerminalApp(RunningCommand):
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         command: Sequence[str | Path] = (COMMAND,),
+        in_new_process: bool = False,
     ) -> None:
         """Open the app.
 
         Args:
-            arguments: the command's arguments, without a subcommand.
-            size: the terminal's columns and rows.
-            env: variables added to this process's environment.
-            cwd: the working directory.
-            command: the program to start.
+            arguments: of the command, without a subcommand.
+            size: columns and rows.
+            env: besides our own environment.
+            cwd: where it is started.
+            command: what is started with these arguments.
+            in_new_process: as `RunningCommand` has it.
         """
         self._model = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self._model)
@@ -67,7 +69,15 @@ class TerminalApp(RunningCommand):
         self._changed = threading.Condition()
         self._came = time.monotonic()
         env = {"COLORTERM": "truecolor", **(env or {})}
-        super().__init__(*arguments, on_terminal=True, size=size, env=env, cwd=cwd, command=command)
+        super().__init__(
+            *arguments,
+            on_terminal=True,
+            size=size,
+            env=env,
+            cwd=cwd,
+            command=command,
+            in_new_process=in_new_process,
+        )
 
     @property
     def text(self) -> str:

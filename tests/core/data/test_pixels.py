@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.config.training_config import resolve
+from core.config.training_config import TrainingConfig, resolve
 from core.data.pipeline import evaluation_batches, training_stream
 from core.data.pixels import MIB, PixelStore, load_pixels, read_rows
 from core.data.readers.reader_factory import read_dataset
@@ -130,11 +130,12 @@ def test_batches_and_statistics_are_those_of_images_in_memory(pixels: np.ndarray
             assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_a_run_on_mapped_images_ends_as_one_in_memory_and_lets_the_file_go(faces: Path, tmp_path: Path) -> None:
+def test_a_run_on_mapped_images_ends_as_one_in_memory_and_lets_the_file_go(
+    settings: Callable[..., TrainingConfig], tmp_path: Path
+) -> None:
     before, ends = mapped_files(), []
     for limit in (2048, 0):
-        settings = {"data": faces, "model": "model2", "width": 0.25, "image_size": 48, "channels": 1, "epochs": 1}
-        config = resolve(settings | {"batch_size": 16, "image_memory": limit, "normalization": "dataset"})
+        config = settings(epochs=1, image_memory=limit, normalization="dataset")
         run = create_run(config, tmp_path / str(limit))
         assert train_run(config, run, threading.Event()) == "completed"
         ends.append(read_run(run).history[-1])

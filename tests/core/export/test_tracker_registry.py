@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from core.export.confusion_image import draw_confusion_matrix
 from core.export.tracker_registry import TrackerList, log_run, open_tracker
 from core.runs.names import MLFLOW, TENSORBOARD
 from core.runs.predictions import parse_evaluation
-from core.runs.reader import RunSnapshot
+from core.runs.reader import RunSnapshot, read_run
 from core.runs.writer import create_run
 
 pytest.importorskip("mlflow", reason="the extra mlflow is not installed")
@@ -89,7 +90,7 @@ def points(run: RunSnapshot, name: str) -> list[tuple[int, Any]]:
 
 
 @pytest.fixture(scope="module")
-def both(faces: Path, tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> RunSnapshot:
+def both(faces: Path, tiny_model: None, tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str) -> RunSnapshot:
     """A run that was stopped after an epoch and gone on with, logged to both."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", mlflow_uri)
@@ -106,6 +107,18 @@ def both(faces: Path, tmp_path_factory: pytest.TempPathFactory, mlflow_uri: str)
     return done
 
 
+@pytest.fixture(scope="module")
+def finished(faces: Path, tiny_model: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was logged nowhere."""
+    return train_new_run(resolve({**FAST, "data": faces}), tmp_path_factory.mktemp("finished")).path
+
+
+@pytest.fixture
+def unlogged(finished: Path, tmp_path: Path) -> RunSnapshot:
+    """A copy of that run."""
+    return read_run(shutil.copytree(finished, tmp_path / finished.name))
+
+
 # MLflow
 
 
@@ -118,7 +131,7 @@ def test_mlflow_has_settings_figures_and_files(client: Any, both: RunSnapshot):
     found = client.get_run(run_id(both))
     assert found.info.status == "FINISHED"
     assert found.info.run_name == both.name
-    assert found.data.params["model"] == "model2"
+    assert found.data.params["model"] == "tiny"
     assert found.data.params["learning_rate"] == str(both.config["learning_rate"])
     assert set(found.data.params) == {*both.config, "parameters"}
     assert both.evaluation is not None
@@ -138,11 +151,9 @@ def test_logging_again_adds_nothing(client: Any, both: RunSnapshot):
     assert client.get_run(before).info.status == "FINISHED"
 
 
-def test_a_finished_run_is_logged_afterwards(
-    client: Any, settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_finished_run_is_logged_afterwards(client: Any, unlogged: RunSnapshot, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "faces of mine")
-    run = train_new_run(settings(), tmp_path)
+    run = unlogged
     assert not (run.path / MLFLOW).exists()
     log_run(run.path, "mlflow")
     assert steps(client, run, "val_loss") == points(run, "val_loss")
@@ -236,8 +247,8 @@ def test_tensorboard_has_the_matrix_and_the_graph(board: Callable[[str], Any], b
     assert board("plugin/graphs/info")[name]["run_graph"]
 
 
-def test_logging_anew_replaces_what_was_there(settings: Callable[..., TrainingConfig], tmp_path: Path):
-    run = train_new_run(settings(epochs=1), tmp_path)
+def test_logging_anew_replaces_what_was_there(unlogged: RunSnapshot):
+    run = unlogged
     for _ in range(2):
         assert log_run(run.path, "tensorboard").startswith(str(run.path / TENSORBOARD))
     assert len(list((run.path / TENSORBOARD).iterdir())) == 1

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from trainings import FAST, train_new_run
 
 from core.config.training_config import TrainingConfig, resolve
 from core.data.demo import write_faces
-from core.runs.reader import read_run
+from core.runs.reader import RunSnapshot, read_run
 from core.runs.writer import create_run
 from core.training.build import build_model, compile_model
 from core.training.ema import EmaWeights
@@ -18,13 +19,16 @@ from core.training.trainer import train_run
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
+def config(tiny_model: None, tmp_path_factory: pytest.TempPathFactory) -> TrainingConfig:
     faces = tmp_path_factory.mktemp("data") / "faces"
     write_faces(faces, per_class=10, seed=1)
-    size = {"width": 0.25, "image_size": 48, "channels": 1}
-    return resolve(
-        {"data": faces, "model": "model2", "batch_size": 16, "epochs": 3, "ema": 0.8, "keep": "last", **size}
-    )
+    return resolve({**FAST, "data": faces, "epochs": 3, "ema": 0.8, "keep": "last"})
+
+
+@pytest.fixture(scope="module")
+def whole(config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> RunSnapshot:
+    """A run of that config."""
+    return train_new_run(config, tmp_path_factory.mktemp("whole"))
 
 
 def weights_of(path: Path) -> list[np.ndarray]:
@@ -94,10 +98,10 @@ def test_nothing_is_swapped_where_nothing_is_averaged() -> None:
         assert all(map(np.array_equal, model.get_weights(), before))
 
 
-def test_the_kept_model_is_the_average_and_the_history_its_figures(config: TrainingConfig, tmp_path: Path) -> None:
-    run = create_run(config, tmp_path)
-    assert train_run(config, run, threading.Event()) == "completed"
-    done = read_run(run)
+def test_the_kept_model_is_the_average_and_the_history_its_figures(
+    config: TrainingConfig, whole: RunSnapshot, tmp_path: Path
+) -> None:
+    done = whole
     assert done.evaluation is not None
     assert done.evaluation["accuracy"] == pytest.approx(done.history[-1]["val_accuracy"])
     assert done.evaluation["loss"] == pytest.approx(done.history[-1]["val_loss"], abs=1e-6)
@@ -106,15 +110,14 @@ def test_the_kept_model_is_the_average_and_the_history_its_figures(config: Train
     # Both runs train the same weights, but their kept models differ.
     for name in ("loss", "accuracy"):
         assert [row[name] for row in read_run(plain).history] == pytest.approx([row[name] for row in done.history])
-    kept, last = weights_of(run / "best.keras"), weights_of(plain / "best.keras")
+    kept, last = weights_of(done.path / "best.keras"), weights_of(plain / "best.keras")
     assert max(np.abs(one - other).max() for one, other in zip(kept, last, strict=True)) > 1e-4
 
 
-def test_a_resumed_run_goes_on_with_its_averages(config: TrainingConfig, tmp_path: Path) -> None:
-    whole, parted = create_run(config, tmp_path), create_run(config, tmp_path)
-    train_run(config, whole, threading.Event())
+def test_a_resumed_run_goes_on_with_its_averages(config: TrainingConfig, whole: RunSnapshot, tmp_path: Path) -> None:
+    parted = create_run(config, tmp_path)
     train_run(config.model_copy(update={"epochs": 2}), parted, threading.Event())
     train_run(config, parted, threading.Event())
     assert len(read_run(parted).history) == 3
-    for one, other in zip(weights_of(whole / "best.keras"), weights_of(parted / "best.keras"), strict=True):
+    for one, other in zip(weights_of(whole.path / "best.keras"), weights_of(parted / "best.keras"), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from trainings import FAST
 
 from core.config.training_config import resolve
 from core.data.demo import write_faces
@@ -29,15 +30,16 @@ def uneven_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def two_runs(uneven_faces: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunSnapshot, RunSnapshot]:
-    """Train a run with label encoding and a run with frequency encoding, otherwise identical."""
+def two_runs(
+    uneven_faces: Path, tiny_model: None, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunSnapshot, RunSnapshot]:
+    """A label and a frequency run that differ in nothing else."""
 
     def trained(encoding: str) -> RunSnapshot:
-        settings = {"data": uneven_faces, "model": "model2", "width": 0.25, "image_size": 48, "channels": 1}
-        training = {"epochs": 3, "batch_size": 16, "learning_rate": 2e-3, "devices": "cpu", "encoding": encoding}
-        # Undo the other effects of the class order.
+        training = {"data": uneven_faces, "epochs": 3, "learning_rate": 2e-3, "devices": "cpu", "encoding": encoding}
+        # What else depends on the order of the classes is put in order too.
         ordered = {"class_weights": "balanced", "output_bias": "prior", "l2": 1e-4}
-        config = resolve({**settings, **training, **ordered})
+        config = resolve({**FAST, **training, **ordered})
         run = create_run(config, tmp_path_factory.mktemp("runs"))
         assert train_run(config, run, threading.Event()) == "completed"
         return read_run(run)

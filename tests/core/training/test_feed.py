@@ -129,8 +129,9 @@ from core.runs.writer import create_run
 from core.training.trainer import train_run
 told = []
 for feed in ("host", "device"):
-    config = resolve({"data": Path(sys.argv[1]), "model": "compact", "width": 0.25, "epochs": 2, "batch_size": 8,
-                      "augmentation": "strong", "ema": 0.9, "deterministic": True, "feed": feed})
+    config = resolve({"data": Path(sys.argv[1]), "model": "model2", "width": 0.25, "image_size": 48, "channels": 1,
+                      "epochs": 2, "batch_size": 8, "augmentation": "strong", "ema": 0.9,
+                      "deterministic": True, "feed": feed})
     run = create_run(config, Path(sys.argv[2]))
     train_run(config, run, threading.Event())
     snapshot = read_run(run)

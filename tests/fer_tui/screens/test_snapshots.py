@@ -45,10 +45,13 @@ async def test_screen(
         for width, height in SIZES:
             await pilot.resize_terminal(width, height)
             screens = []
-            for theme in THEMES:
+            # The wide screen has every part that the narrow one has.
+            is_styled = scene.styled and (width, height) == SIZES[1]
+            themes = THEMES if is_styled or LOOK else THEMES[:1]
+            for theme in themes:
                 pilot.app.theme = theme
                 screens.append(await settled(pilot, until))
                 if LOOK and (width, theme) in ((80, THEMES[0]), (132, THEMES[1])):
                     image = Path(LOOK) / f"{scene.name}-{width}-{theme}.svg"
                     image.write_text(pilot.app.export_screenshot(simplify=True))
-            assert format_snapshot(screens) == snapshot(name=f"{width}x{height}")
+            assert format_snapshot(screens if is_styled else screens[:1]) == snapshot(name=f"{width}x{height}")
