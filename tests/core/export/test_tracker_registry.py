@@ -41,7 +41,7 @@ def free_port() -> int:
 
 
 def serve(arguments: list[str], address: str, log: Path) -> subprocess.Popen[bytes]:
-    """A server that responds at an address."""
+    """Start a server, and wait until it responds at its address."""
     with log.open("wb") as file:
         server = subprocess.Popen([sys.executable, "-m", *arguments], stdout=file, stderr=file)
     end = time.monotonic() + DEADLINE
