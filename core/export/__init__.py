@@ -1,1 +1,1 @@
-"""A run for other programs: model files, model cards, TensorBoard, MLflow. It changes nothing in the run's results."""
+"""Export runs for other programs: model files, model cards, TensorBoard, MLflow. The run's results do not change."""

@@ -1,4 +1,4 @@
-"""Figures as pictures, for whoever shows no tables."""
+"""Draw confusion matrices as images, for trackers that show no tables."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ COLD, HOT = (247, 251, 255), (8, 48, 107)
 
 
 def draw_confusion_matrix(classes: Sequence[str], matrix: Sequence[Sequence[int]]) -> Image.Image:
-    """A confusion matrix as mode RGB: a row the true class, a column what was said, darker by its share of the row.
+    """Draw a confusion matrix. Cells with a larger share of their row are darker.
 
     Args:
-        classes: in the order of the matrix.
-        matrix: images.
+        classes: the classes, in the order of the matrix.
+        matrix: numbers of images; rows are true classes, columns predicted classes.
+
+    Returns:
+        An image of mode RGB.
     """
     side = MARGIN + CELL * len(classes)
     picture = Image.new("RGB", (side, side), "white")
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
     for at, name in enumerate(classes):
-        # A line break can't be drawn at an anchor.
+        # Pillow can't draw a line break with this anchor.
         cut = "".join(letter if letter.isprintable() else "?" for letter in name[:14])
         middle = MARGIN + CELL * at + CELL // 2
         draw.text((MARGIN - 6, middle), cut, "black", font, anchor="rm")
@@ -35,5 +38,5 @@ def draw_confusion_matrix(classes: Sequence[str], matrix: Sequence[Sequence[int]
             draw.rectangle((left, top, left + CELL - 2, top + CELL - 2), fill=colour)
             ink = "white" if share > 0.5 else "black"
             draw.text((left + CELL // 2, top + CELL // 2), f"{matrix[i][j]:,}", ink, font, anchor="mm")
-    draw.text((MARGIN, 8), "rows: true class, columns: said", "black", font)
+    draw.text((MARGIN, 8), "rows: true class, columns: predicted class", "black", font)
     return picture

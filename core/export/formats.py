@@ -1,4 +1,4 @@
-"""A run's kept model in the formats that other programs load, each checked against the original on the same images."""
+"""Export a run's kept model to other formats, and check that it predicts the same as the original model."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ if TYPE_CHECKING:
     import keras
 
 CHECKED = 64
-# Another runtime adds in another order; beyond this it computes something else.
+# The largest accepted difference of a probability. Runtimes differ a little because they add in another order.
 TOLERANCE = 1e-3
 Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Format:
-    """A file format of models.
+    """A model file format.
 
     Attributes:
-        title: what it is called.
-        keras_name: what Keras's `export` calls it; empty for its own.
-        suffix: that Keras or the runtime asks of the name.
-        packages: that are needed, beyond TensorFlow.
-        ask: gives the probabilities, shape (images, classes), that a written model has for pixels.
+        title: the format's name.
+        keras_name: the format's name in Keras's `export`; empty for Keras's own format.
+        suffix: the file name suffix that Keras or the runtime requires.
+        packages: the required packages besides TensorFlow.
+        predict: a function that loads an exported model from a path and returns its probabilities for pixels, shape
+            (images, classes).
     """
 
     title: str
@@ -49,7 +50,7 @@ class Format:
 
 
 def _predict(model: keras.Model, pixels: Pixels) -> Pixels:
-    # What was saved takes a list of inputs, if only of one.
+    # A saved model takes a list of inputs, even of one input.
     return np.asarray(model([pixels], training=False))
 
 
@@ -62,7 +63,7 @@ def _ask_keras(path: Path, pixels: Pixels) -> Pixels:
 def _ask_saved_model(path: Path, pixels: Pixels) -> Pixels:
     import tensorflow as tf
 
-    # The variables live as long as what was loaded does.
+    # The variables exist only as long as `loaded`.
     loaded = tf.saved_model.load(str(path))
     return np.asarray(loaded.serve(tf.constant(pixels)))
 
@@ -78,10 +79,10 @@ def _ask_litert(path: Path, pixels: Pixels) -> Pixels:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
-    taken = interpreter.get_input_details()[0]["index"]
-    interpreter.resize_tensor_input(taken, pixels.shape)
+    index = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(index, pixels.shape)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(taken, pixels)
+    interpreter.set_tensor(index, pixels)
     interpreter.invoke()
     return np.asarray(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
 
@@ -96,13 +97,13 @@ FORMATS: Mapping[str, Format] = {
 
 @dataclass(frozen=True)
 class Exported:
-    """What came of an export.
+    """The result of an export.
 
     Attributes:
-        card: the model card's file.
-        difference: the largest between a probability of the written model and of the original.
-        images: how many both were asked about.
-        origin: what these images are.
+        card: the file of the model card.
+        difference: the largest difference between the probabilities of the exported and the original model.
+        images: the number of images that both models predicted.
+        origin: a description of these images.
     """
 
     card: Path
@@ -135,9 +136,9 @@ def export_run(run: RunSnapshot | Path | str, name: str, output: Path | str) -> 
     card = output.parent / f"{output.name}.md"
     for place in (output, card):
         if place.exists() or place.is_symlink():
-            raise ConfigError("output", f"{place} is there already; name another, or remove it")
+            raise ConfigError("output", f"{place} already exists; choose another path, or delete it")
     if name == "keras" and output.suffix != form.suffix:
-        raise ConfigError("output", f"{output}: Keras loads only names that end in {form.suffix}; name it so")
+        raise ConfigError("output", f"{output}: Keras loads only files that end in {form.suffix}; use this suffix")
     model = load_model(run)
     pixels, origin = _images(run, model)
     try:
@@ -147,19 +148,19 @@ def export_run(run: RunSnapshot | Path | str, name: str, output: Path | str) -> 
             difference = float(np.abs(form.predict(written, pixels) - _predict(model, pixels)).max())
             if not difference <= TOLERANCE:
                 raise RunError(
-                    f"{run.name}: as {form.title} it differs from the original by up to {difference:.2g} on {origin}; "
-                    "nothing was written: choose another format"
+                    f"{run.name}: the probabilities of the {form.title} model differ from the original's by up to "
+                    f"{difference:.2g} on {origin}; nothing was written: choose another format"
                 )
             shutil.move(written, output)
         files.write_output(card, model_card(read_run(run), form.title, output.name, difference, origin).encode())
     except OSError as error:
-        raise ConfigError("output", f"{output}: {error.strerror or error}; name a place that can be written") from None
+        raise ConfigError("output", f"{output}: {error.strerror or error}; choose a writable path") from None
     return Exported(card, difference, len(pixels), origin)
 
 
 def _format(name: str) -> Format:
     if name not in FORMATS:
-        raise ConfigError("format", f"no format is called '{name}'; choose from {', '.join(FORMATS)}")
+        raise ConfigError("format", f"there is no format '{name}'; choose from {', '.join(FORMATS)}")
     missing = extras.missing_packages(FORMATS[name].packages)
     if missing:
         raise ConfigError("format", f"{name} needs {' and '.join(missing)}: {extras.install_command('export')}")
@@ -172,14 +173,17 @@ def _write(model: keras.Model, form: Format, path: Path) -> None:
     if not form.keras_name:
         model.save(path)
         return
-    # As it was saved its input is a list of one: what takes it then wants a list too.
-    alone = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
-    alone(np.zeros((1, *model.input_shape[1:]), np.float32))
-    alone.export(path, format=form.keras_name, verbose=False)
+    # A saved model's input is a list of one tensor. Rebuild it, so that the exported model takes a tensor.
+    rebuilt = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    rebuilt(np.zeros((1, *model.input_shape[1:]), np.float32))
+    rebuilt.export(path, format=form.keras_name, verbose=False)
 
 
 def _images(run: Path, model: keras.Model) -> tuple[Pixels, str]:
-    """Up to CHECKED images of the run's data set, else of noise, as the model takes them; and what they are."""
+    """Return up to CHECKED images as the model's input, and their description.
+
+    The images come from the run's data set. If it can't be read, they are noise.
+    """
     from core.data.pipeline import evaluation_batches
 
     _, size, _, channels = model.input_shape
@@ -191,7 +195,7 @@ def _images(run: Path, model: keras.Model) -> tuple[Pixels, str]:
         values, origin = load_pixels(dataset, frame, size, channels).values, "{} images of its data set"
     except FerError:
         noise = np.random.default_rng(0).integers(0, 256, (CHECKED, size, size, channels), dtype=np.uint8)
-        values, origin = noise, "{} images of noise, since its data set can't be read"
+        values, origin = noise, "{} images of noise, because its data set can't be read"
     batches = evaluation_batches(values, None, size, channels, batch=CHECKED)
     pixels = np.asarray(next(iter(batches)))
     return pixels, origin.format(len(pixels))

@@ -1,4 +1,4 @@
-"""A run of MLflow, on whichever server MLflow is told of."""
+"""Log runs to MLflow, on the server that MLflow's environment variables name."""
 
 from __future__ import annotations
 
@@ -20,21 +20,25 @@ logger = logging.getLogger(__name__)
 
 ARTEFACTS = (CONFIG, ENVIRONMENT, HISTORY, EVALUATION, PREDICTIONS, KEPT)
 MLFLOW_STATES = {"completed": "FINISHED", "stopped": "KILLED", "interrupted": "KILLED"}
-# MLflow takes no more of either at once, and no longer a value.
+# MLflow's limits: metrics or params per request, and characters per value.
 BATCH, LONGEST = 100, 500
 
 
 class MlflowTracker:
-    """A run of MLflow, found again by `mlflow.json`; where and under which experiment is MLflow's own to say.
+    """An MLflow run. `mlflow.json` stores its id, so that a resumed run continues the same MLflow run.
 
-    MLFLOW_TRACKING_URI names the server, MLFLOW_EXPERIMENT_NAME the experiment, `fer-tui` unless told. Settings are
-    params, figures by epoch and of the evaluation metrics, the run directory's files artefacts. Written through the
-    client: MLflow's autolog lags behind Keras.
+    MLFLOW_TRACKING_URI sets the server, MLFLOW_EXPERIMENT_NAME the experiment (default: `fer-tui`). Settings are logged
+    as params, the metrics of epochs and evaluation as metrics, the run directory's files as artifacts. The tracker uses
+    the MLflow client, because MLflow's autolog supports new Keras versions late.
     """
 
     def __init__(self, run: Path) -> None:
-        """`run`: its directory."""
-        # A server that is away would be asked for minutes, an epoch.
+        """Find or create the MLflow run.
+
+        Args:
+            run: the run directory.
+        """
+        # With MLflow's defaults, an unreachable server would block each epoch for minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
         from mlflow import MlflowClient
@@ -45,24 +49,24 @@ class MlflowTracker:
         self._logged = self._last_epoch()
 
     def _find(self) -> str:
-        """The run that was begun for this one before, else a new one."""
+        """Return the id of the MLflow run that `mlflow.json` names; create a new MLflow run if there is none."""
         from mlflow.exceptions import MlflowException
 
         where = self._client.tracking_uri
-        told = read_json(self._path / MLFLOW)
-        if told.get("tracking_uri") == where and isinstance(told.get("run_id"), str):
+        stored = read_json(self._path / MLFLOW)
+        if stored.get("tracking_uri") == where and isinstance(stored.get("run_id"), str):
             try:
-                self._client.get_run(told["run_id"])
-                self._client.update_run(told["run_id"], status="RUNNING")
+                self._client.get_run(stored["run_id"])
+                self._client.update_run(stored["run_id"], status="RUNNING")
             except MlflowException:
-                logger.warning("mlflow: %s no longer has run %s; a new one is created", where, told["run_id"])
+                logger.warning("mlflow: %s no longer has run %s; a new run is created", where, stored["run_id"])
             else:
-                return told["run_id"]
+                return stored["run_id"]
         snapshot = read_run(self._path)
-        made = self._client.create_run(_experiment(self._client), run_name=snapshot.name, tags=_tags(snapshot))
-        write_tracker_file(self._path, {"tracking_uri": where, "run_id": made.info.run_id})
-        _log_params(self._client, made.info.run_id, snapshot)
-        return made.info.run_id
+        created = self._client.create_run(_experiment(self._client), run_name=snapshot.name, tags=_tags(snapshot))
+        write_tracker_file(self._path, {"tracking_uri": where, "run_id": created.info.run_id})
+        _log_params(self._client, created.info.run_id, snapshot)
+        return created.info.run_id
 
     def _last_epoch(self) -> int:
         known = self._client.get_metric_history(self._id, "epoch/learning_rate")
@@ -72,7 +76,7 @@ class MlflowTracker:
         """See Tracker."""
         from mlflow.entities import Metric
 
-        # Counted back from when the run was last heard of: it may have been gone on with.
+        # Times are counted back from the last heartbeat, because a resumed run has a gap after its start.
         ended = (run.status.get("heartbeat") or time.time()) - run.seconds
         metrics: list[Metric] = []
         for row in run.history:
@@ -107,14 +111,14 @@ def _experiment(client: MlflowClient) -> str:
 
 
 def _tags(run: RunSnapshot) -> dict[str, str]:
-    told = {
+    tags = {
         "fer_tui.run": run.name,
         "fer_tui.state": run.state,
         "fer_tui.fingerprint": run.environment.get("fingerprint"),
         "fer_tui.warnings": ";".join(warning["code"] for warning in run.warnings),
         "fer_tui.host": run.environment.get("host"),
     }
-    return {name: str(value)[:LONGEST] for name, value in told.items() if value}
+    return {name: str(value)[:LONGEST] for name, value in tags.items() if value}
 
 
 def _log_params(client: MlflowClient, run_id: str, run: RunSnapshot) -> None:

@@ -1,4 +1,4 @@
-"""A model card: what a model was made of, what it is worth, and what it is not fit for, in Markdown."""
+"""Write a model card in Markdown: a model's architecture, data, recipe, results and limitations."""
 
 from __future__ import annotations
 
@@ -19,63 +19,72 @@ FIGURES: tuple[tuple[CardMetric, str], ...] = (
     ("balanced_accuracy", "balanced accuracy (mean recall)"),
     ("macro_f1", "macro F1"),
     ("loss", "cross-entropy, nats"),
-    ("majority_accuracy", "always the commonest class, for comparison"),
+    ("majority_accuracy", "accuracy of always predicting the most common class, for comparison"),
 )
-FLIPS = "its figures are means over an image and its mirror image"
+FLIPS = "the results are means over an image and its mirror image"
 LIMITS = """\
-- The figures are of the validation split, which also chose the epoch: expect a little less elsewhere, and measure on
-  images of your own before you rely on it (`fer-tui evaluate`).
-- It knows the classes above and names one of them for any image, whether there is a face on it or not.
-- Labels of facial expressions are opinions: on FER2013, people agree with them in 65 ± 5 % of the images (Goodfellow et
-  al. 2013, arXiv:1307.0414). Faces from the web stand for no population: measure by group where that matters.
-- An expression is not what somebody feels. It is unfit for decisions about people."""
+- The results are from the validation split, which also selected the epoch. Expect slightly lower accuracy on other
+  images. Evaluate the model on your own images before you rely on it (`fer-tui evaluate`).
+- The model predicts one of the classes above for every image, even for an image without a face.
+- Labels of facial expressions are opinions. On FER2013, human accuracy is 65 ± 5 % (Goodfellow et al. 2013,
+  arXiv:1307.0414). Faces from the web do not represent any population. Evaluate each group separately if that matters.
+- A facial expression does not show what a person feels. Do not use the model for decisions about people."""
 LICENCE = """\
-The code that made it is under the MIT licence. The weights come from the images: the terms of the data set bind
-whoever passes the model on. FER2013's images were gathered from the web for research; their rights lie with others."""
+The code that trained the model is under the MIT licence. The weights are derived from the images, so the data set's
+terms apply to anyone who distributes the model. FER2013's images were collected from the web for research. Their rights
+belong to others."""
 
 
 def model_card(run: RunSnapshot, form: str, file: str, difference: float, origin: str) -> str:
-    """The card of a run's kept model, written beside an export.
+    """Return the model card of a run's exported model.
 
     Args:
-        run: with its evaluation, where there is one.
+        run: the run; its evaluation may be missing.
         form: the format's title.
         file: the exported file's name.
-        difference: the largest between its probabilities and the original's.
-        origin: on which images.
+        difference: the largest difference between the probabilities of the exported and the original model.
+        origin: a description of the images on which the difference was measured.
 
     Source:
         M. Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993.
     """
     spec = MODELS.get(run.model)
-    told, figures = run.environment, run.metrics
+    environment, figures = run.environment, run.metrics
     size, channels = run.config.get("image_size"), run.config.get("channels")
     colour = "grey, 1 channel" if channels == 1 else f"{channels} channels"
     parts = [
         f"# {_text(run.model)}: {_text(spec.title if spec else 'a model of another version')}",
-        f"`{_text(file)}` is the kept epoch of the fer-tui run `{_text(run.name)}` as {form}. Its probabilities differ "
-        f"from the original's by up to {difference:.2g} on {origin}.",
+        f"`{_text(file)}` is the kept epoch's model of the fer-tui run `{_text(run.name)}`, exported as {form}. Its "
+        f"probabilities differ from the original's by up to {difference:.2g} on {origin}.",
         "## Model",
         _list(
             ("source", spec.source if spec else None),
-            ("weights", _count(told.get("parameters"))),
+            ("weights", _count(environment.get("parameters"))),
             (
                 "input",
                 f"pixels of 0 to 255, shape (batch, {size}, {size}, {channels}), {colour}; the model normalizes them",
             ),
-            ("output", f"probabilities, in this order: {', '.join(told.get('classes', ()))}"),
+            ("output", f"probabilities, in this order: {', '.join(environment.get('classes', ()))}"),
             ("flips", FLIPS if run.config.get("flip_average") else None),
         ),
         "## Data",
         _list(
-            ("data set", f"{Path(told.get('data', '?')).name}, fingerprint {told.get('fingerprint', 'unknown')}"),
-            ("trained on", _count(told.get("train_images"), " images")),
-            ("validated on", _count(told.get("validation_images"), " images")),
-            ("left out", _count(told.get("skipped"), " images that can't be decoded") if told.get("skipped") else None),
+            (
+                "data set",
+                f"{Path(environment.get('data', '?')).name}, fingerprint {environment.get('fingerprint', 'unknown')}",
+            ),
+            ("trained on", _count(environment.get("train_images"), " images")),
+            ("validated on", _count(environment.get("validation_images"), " images")),
+            (
+                "left out",
+                _count(environment.get("skipped"), " images that can't be decoded")
+                if environment.get("skipped")
+                else None,
+            ),
         ),
         "## Recipe",
         f"```\n{_command(run)}\n```",
-        f"Kept epoch: {figures.get('epoch', 'unknown')}. " + _versions(told),
+        f"Kept epoch: {figures.get('epoch', 'unknown')}. " + _versions(environment),
         "## Results on the validation split",
         _table(
             ("figure", "value"),
@@ -94,18 +103,18 @@ def model_card(run: RunSnapshot, form: str, file: str, difference: float, origin
 
 
 def _command(run: RunSnapshot) -> str:
-    """What trains it again; DATA stands for the data set, whose place is nobody else's business."""
+    """Return the command that trains the model again. DATA replaces the data set's path, which may be private."""
     try:
         config = TrainingConfig.model_validate(dict(run.config))
     except ValueError:
-        return "its config.json is of another version"
+        return "not available: config.json was written by another version of fer-tui"
     words = shlex.split(train_command(config))
     words[words.index("--data") + 1] = "DATA"
     return shlex.join(words)
 
 
-def _versions(told: EnvironmentFile) -> str:
-    versions = told.get("versions")
+def _versions(environment: EnvironmentFile) -> str:
+    versions = environment.get("versions")
     return "" if versions is None else ", ".join(f"{name} {each}" for name, each in versions.items()) + "."
 
 
@@ -136,7 +145,7 @@ def _count(value: int | None, unit: str = "") -> str | None:
 
 
 def _figure(figures: EvaluationFile, name: CardMetric) -> str:
-    """A figure, with its interval where it has one; nothing where it is not known."""
+    """Format a metric and its interval if there is one; empty if the metric is not known."""
     value, intervals = figures.get(name), figures.get("intervals")
     if value is None:
         return ""
@@ -145,5 +154,5 @@ def _figure(figures: EvaluationFile, name: CardMetric) -> str:
 
 
 def _text(value: object) -> str:
-    """On one line, and harmless in a table."""
+    """Format a value on one line and escape Markdown's table and code characters."""
     return " ".join(str(value).split()).replace("|", r"\|").replace("`", "'")

@@ -1,4 +1,4 @@
-"""TensorBoard's event files, in the run directory."""
+"""Write TensorBoard event files to the run directory."""
 
 from __future__ import annotations
 
@@ -14,17 +14,25 @@ from core.runs.reader import RunSnapshot
 
 
 class TensorBoardTracker:
-    """Event files in the run directory's `tensorboard`, written anew from the first epoch by whoever opens it.
+    """A writer of the event files in the run directory's `tensorboard`.
 
-    Scalars by epoch; at the end the evaluation, the confusion matrix as an image, and the kept model's graph.
+    Each tracker deletes the existing event files and starts with the first epoch. It writes scalars for each epoch, and
+    at the end the evaluation, the confusion matrix as an image, and the kept model's graph.
     """
 
     def __init__(self, run: Path) -> None:
-        """`run`: its directory."""
+        """Delete the existing event files and create a new one.
+
+        Args:
+            run: the run directory.
+
+        Raises:
+            RunError: the folder is a symbolic link.
+        """
         import tensorflow as tf
 
         self._folder = run / TENSORBOARD
-        # What an epoch said that was lost, or of another tracker's time, would stand beside what is so.
+        # Old files are deleted, because TensorBoard would show their epochs next to the current ones.
         if self._folder.is_symlink():
             raise RunError(f"{self._folder}: is a link; remove it")
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -55,7 +63,7 @@ class TensorBoardTracker:
                 tf.summary.image("confusion_matrix", np.asarray(picture)[None], step=step)
                 self._log_graph(run.path)
         self._writer.close()
-        return f"{self._folder}; look with 'tensorboard --logdir {run.path.parent}'"
+        return f"{self._folder}; view it with 'tensorboard --logdir {run.path.parent}'"
 
     def _log_graph(self, run: Path) -> None:
         import tensorflow as tf

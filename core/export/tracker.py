@@ -1,4 +1,4 @@
-"""What a tracker is, and the figures of a run that trackers are given."""
+"""The interface of trackers, and the metrics of a run that trackers log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-# Figures of an evaluation that are numbers; the names under which trackers have them begin with "evaluation/".
+# The numeric metrics of an evaluation. Trackers log them with the prefix "evaluation/".
 EvaluationMetric = Literal[
     "accuracy", "balanced_accuracy", "macro_f1", "loss", "majority_accuracy", "leak_free_accuracy"
 ]
@@ -24,19 +24,19 @@ EVALUATED: tuple[EvaluationMetric, ...] = get_args(EvaluationMetric)
 
 
 class Tracker(Protocol):
-    """What keeps a run elsewhere; each call tells what the one before did not."""
+    """A tool that stores a copy of a run. Each call logs only what earlier calls did not."""
 
     def log_epochs(self, run: RunSnapshot) -> None:
-        """Log the epochs that came since the last call; with the first one, all."""
+        """Log the epochs since the last call. The first call logs all epochs."""
         ...
 
     def log_end(self, run: RunSnapshot) -> str:
-        """Log the evaluation, where there is one, and that the run has ended; where it can be looked at."""
+        """Log the evaluation, if there is one, and the end of the run. Return where the user can view it."""
         ...
 
 
 def epoch_metrics(row: Mapping[str, float]) -> Iterator[tuple[str, float]]:
-    """The figures of an epoch by the names that trackers have them under."""
+    """Yield the name and the value of an epoch's metrics, as trackers log them."""
     for name in HISTORY_COLUMNS[1:]:
         value = row.get(name, float("nan"))
         if np.isfinite(value):
@@ -44,12 +44,12 @@ def epoch_metrics(row: Mapping[str, float]) -> Iterator[tuple[str, float]]:
 
 
 def evaluation_metrics(run: RunSnapshot) -> dict[str, float]:
-    """The figures of a run's evaluation by the names that trackers have them under; empty before there is one."""
+    """Return the metrics of a run's evaluation by name, as trackers log them; empty without an evaluation."""
     figures = {name: run.metrics.get(name) for name in EVALUATED}
     return {f"evaluation/{name}": float(value) for name, value in figures.items() if value is not None}
 
 
 def confusion_matrix_image(run: RunSnapshot) -> Image.Image | None:
-    """The run's confusion matrix as a picture; None before there is one."""
+    """Draw the run's confusion matrix; None without an evaluation."""
     evaluation = parse_evaluation(run.evaluation)
     return draw_confusion_matrix(evaluation.classes, evaluation.matrix) if evaluation else None

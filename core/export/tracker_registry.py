@@ -1,4 +1,4 @@
-"""Runs where other tools keep theirs: TensorBoard's event files and MLflow's runs, made of the run directory alone."""
+"""Log runs to TensorBoard and MLflow, from the content of the run directory."""
 
 from __future__ import annotations
 
@@ -19,37 +19,40 @@ logger = logging.getLogger(__name__)
 
 
 def open_tracker(kind: str, run: Path) -> Tracker:
-    """The tracker of a run.
+    """Create a tracker for a run.
 
     Args:
-        kind: of TRACKERS.
-        run: its directory.
+        kind: the tracker's key in TRACKERS.
+        run: the run directory.
 
     Raises:
         ConfigError: there is no such tracker.
-        RunError: the package is missing.
+        RunError: the tracker's package is not installed.
     """
     if kind not in TRACKERS:
-        raise ConfigError("kind", f"nothing is logged to '{kind}'; choose from {', '.join(TRACKERS)}")
+        raise ConfigError("kind", f"there is no tracker '{kind}'; choose from {', '.join(TRACKERS)}")
     if not extras.is_installed(kind):
         raise RunError(f"{kind} is not installed; {extras.install_command(kind)}")
     return TRACKERS[kind](run)
 
 
 def log_run(run: Path, kind: str) -> str:
-    """Log a run that has ended; where it can be looked at.
+    """Log a run that has ended.
 
     Args:
-        run: its directory.
-        kind: of TRACKERS.
+        run: the run directory.
+        kind: the tracker's key in TRACKERS.
+
+    Returns:
+        A description of where the user can view the run.
 
     Raises:
         ConfigError: there is no such tracker.
-        RunError: the run is under way, the package is missing, or the tracker does not take it.
+        RunError: the run has not ended, the tracker's package is not installed, or logging failed.
     """
     snapshot = read_run(run)
     if snapshot.state not in FINAL_STATES:
-        raise RunError(f"{run.name}: is {snapshot.state}; log it when it has ended, or set track when you train")
+        raise RunError(f"{run.name}: is {snapshot.state}; log it after it has ended, or train with --track")
     try:
         tracker = open_tracker(kind, run)
         tracker.log_epochs(snapshot)
@@ -61,10 +64,15 @@ def log_run(run: Path, kind: str) -> str:
 
 
 class TrackerList:
-    """The trackers of a run under way. One that fails is left alone from then on: no training ends for its sake."""
+    """The trackers of a running run. A tracker that fails is dropped, and the training continues without it."""
 
     def __init__(self, kind: str, run: Path) -> None:
-        """Open what `kind` names: none, tensorboard, mlflow or both."""
+        """Open the trackers of a run.
+
+        Args:
+            kind: none, tensorboard, mlflow or both.
+            run: the run directory.
+        """
         self._run = run
         self._trackers: dict[str, Tracker] = {}
         for name in {"none": (), "both": tuple(TRACKERS)}.get(kind, (kind,)):
@@ -72,13 +80,17 @@ class TrackerList:
                 self._trackers[name] = open_tracker(name, run)
 
     def log_epochs(self) -> None:
-        """Log the epochs that came since."""
+        """Log the epochs since the last call."""
         for name, tracker in list(self._trackers.items()):
             with self._drop_on_error(name):
                 tracker.log_epochs(read_run(self._run))
 
     def log_end(self, state: str) -> None:
-        """Log that the run ended in a state, which its directory need not tell yet."""
+        """Log that the run ended.
+
+        Args:
+            state: the final state, which the run directory may not contain yet.
+        """
         for name, tracker in list(self._trackers.items()):
             with self._drop_on_error(name):
                 run = replace(read_run(self._run), state=state)
@@ -91,7 +103,7 @@ class TrackerList:
             yield
         except Exception as error:
             self._trackers.pop(name, None)
-            advice = f"'fer-tui log {self._run.name} --to {name}' logs the run when that is mended"
+            advice = f"run 'fer-tui log {self._run.name} --to {name}' after you have fixed it"
             logger.warning("%s: %s; the run continues without it: %s", name, first_line(error)[:300], advice)
 
 

@@ -315,7 +315,7 @@ def test_decisions_parts_and_trackers_that_cannot_be(faces: Path, tmp_path: Path
 def test_a_run_that_cannot_be_logged(write_run: Callable[..., Path]):
     run = write_run()
     assert_refused(
-        fer("log", run, "--to", "wandb"), 2, "--to: nothing is logged to 'wandb'; choose from tensorboard, mlflow"
+        fer("log", run, "--to", "wandb"), 2, "--to: there is no tracker 'wandb'; choose from tensorboard, mlflow"
     )
 
 

@@ -1,4 +1,4 @@
-"""The article's figures, derived from its listing and its shuffle buffer."""
+"""Reproduce the article's figures from its file listing and its shuffle buffer."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def test_one_answer_scores_what_the_article_prints(
 ):
     spread = constant_answer(name, divisor, seeds=60)
     assert spread.mean == pytest.approx(figure, abs=tolerance)
-    # Every val_accuracy in the article and its logs, as printed: to four places.
+    # Every val_accuracy in the article and its logs, printed with four decimals.
     for accuracy in printed:
         assert abs(accuracy - spread.mean) < 3 * spread.deviation + 5e-5
-    # It is not one in seven, nor the class's share of the split.
+    # The figure is neither 1/7 nor the class's share of the split.
     for other in (1 / 7, published_figures.whole_split_accuracy(name)):
         assert abs(other - spread.mean) > spread.deviation
 
@@ -89,7 +89,7 @@ def test_refitting_the_encoding_did_the_article_no_harm():
 
 
 def test_steps_are_the_articles():
-    # 450 and 225 are in the article's logs.
+    # The article's logs show 450 and 225 steps.
     assert PUBLISHED.steps_per_epoch(28_829, 64, 64) == 450
     assert PUBLISHED.steps_per_epoch(28_829, 64, 128) == 225
     assert PUBLISHED.steps_per_epoch(28_829, 32, 64) == 900

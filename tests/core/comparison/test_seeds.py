@@ -18,7 +18,7 @@ INTERVALS = {"accuracy": [0.5, 0.7], "macro_f1": [0.4, 0.6]}
 
 @pytest.fixture
 def run(write_run: Callable[..., Path]) -> Callable[..., RunSnapshot]:
-    """A run of a seed whose kept epoch has this validation accuracy, and macro F1 a tenth less."""
+    """A run whose kept epoch has the given validation accuracy, and whose macro F1 is 0.1 lower."""
 
     def run(
         name: str, accuracy: float, epochs: int = 1, fingerprint: str = "f1", state: str = "completed", **config: Any
@@ -57,7 +57,7 @@ def averaged(*runs: RunSnapshot) -> list[Any]:
 
 def test_seeds_of_one_setting_are_a_row_with_mean_and_deviation(run: MakeRun):
     (row,) = averaged(run("r1", 0.5, seed=1), run("r2", 0.6, seed=2), run("r3", 0.7, 2, seed=3))
-    # The mean of 0.5, 0.6 and 0.7, and the root of (0.01 + 0 + 0.01) / 2.
+    # The mean of 0.5, 0.6 and 0.7, and the square root of (0.01 + 0 + 0.01) / 2.
     assert (row["val_accuracy"], row["val_accuracy_sd"]) == (0.6, 0.1)
     assert (row["val_macro_f1"], row["val_macro_f1_sd"]) == (0.5, 0.1)
     assert (row["whole_accuracy"], row["leak_free_accuracy"]) == (0.6, 0.5)

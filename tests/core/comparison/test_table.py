@@ -193,13 +193,13 @@ def test_a_figure_that_is_no_number_is_not_known(snapshot: Snapshot):
 def test_baselines_are_those_computed_by_hand(snapshot: Snapshot):
     rows = by_run(compare([snapshot()], with_published=False))
     majority, chance = rows["majority"], rows["chance"]
-    # Always 'a': right for 60 of 100 and 5 of 10; recall 1, 0, 0; precision of a 1/2, so F1 2/3, 0, 0.
+    # Predicting only 'a' is correct for 60 of 100 and 5 of 10: recall 1, 0, 0, precision of a 1/2, F1 2/3, 0, 0.
     assert majority["model"] == "always 'a'"
     assert majority["train_accuracy"] == 0.6
     assert majority["val_accuracy"] == 0.5
     assert majority["val_balanced_accuracy"] == pytest.approx(1 / 3, abs=1e-6)
     assert majority["val_macro_f1"] == pytest.approx(2 / 9, abs=1e-6)
-    # Guessing evenly: recall 1/3 each; precision 1/2, 2/5, 1/10; F1 = 2pr / (p + r).
+    # Uniform random predictions have recall 1/3 each and precision 1/2, 2/5, 1/10. F1 = 2pr / (p + r).
     assert chance["model"] == "even guessing"
     assert chance["train_accuracy"] == chance["val_accuracy"] == pytest.approx(1 / 3, abs=1e-6)
     assert chance["val_balanced_accuracy"] == pytest.approx(1 / 3, abs=1e-6)
@@ -376,7 +376,7 @@ def test_json_is_strict_and_has_every_column(snapshot: Snapshot):
 
 
 def split_markdown(line: str) -> list[str]:
-    """The cells of a table's row, as GitHub divides it: at every bar that no backslash escapes."""
+    """Split a table's row like GitHub: at every bar without a backslash before it."""
     assert line.startswith("| ")
     assert line.endswith(" |")
     return [found.strip() for found in re.findall(r"((?:\\.|[^|\\])*)\|", line[1:])]
@@ -444,7 +444,7 @@ def test_latex_is_a_whole_booktabs_table(snapshot: Snapshot):
     assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
 
 
-# Cells for people
+# Cells for reading
 
 
 @pytest.mark.parametrize("form", FORMATS)

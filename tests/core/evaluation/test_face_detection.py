@@ -1,4 +1,4 @@
-"""Faces on photographs that are put together from drawn ones, whose places are known."""
+"""Detect faces on photographs that contain drawn faces at known positions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Photograph = Callable[..., Image.Image]
 
 @pytest.fixture(scope="module")
 def photograph(faces: Path) -> Photograph:
-    """Puts a drawn face that the cascade finds into a grey picture, at every (left, top, size)."""
+    """A function that pastes a drawn face, which the cascade detects, into a grey image at each (left, top, size)."""
     drawn = [Image.open(path).convert("L") for path in sorted((faces / "train").glob("*/*.png"))]
     canvas = Image.new("L", (400, 400), 120)
 
@@ -39,7 +39,7 @@ def photograph(faces: Path) -> Photograph:
 
 
 def lies_on(box: Box, place: Place) -> bool:
-    """Whether a box is of a face that was put there: its centre in the middle, and about its size."""
+    """Return whether a box has about the centre and the size of a pasted face."""
     left, top, size = place
     across, down = box.left + box.width / 2 - left, box.top + box.height / 2 - top
     return max(abs(across / size - 0.5), abs(down / size - 0.5)) < 0.15 and 0.5 < box.width / size < 1.2
@@ -54,7 +54,7 @@ def test_every_face_is_found_the_largest_first(photograph: Photograph):
 
 
 def test_boxes_are_in_pixels_of_the_whole_photograph(photograph: Photograph):
-    """A photograph is searched at a smaller size; its faces are where they are."""
+    """Large photographs are scaled down for the detection, but boxes have the photograph's coordinates."""
     place = (2400, 900, 900)
     (box,) = find_faces(photograph((4 * MAX_SEARCH_SIZE, 2400), place))
     assert lies_on(box, place)
@@ -75,7 +75,7 @@ def test_small_squares_are_faces_already(size: tuple[int, int], expected: bool):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run directory with a model that says how bright a face is."""
+    """A run directory with a model that predicts how bright a face is."""
     import keras
 
     folder = tmp_path_factory.mktemp("runs") / "20260101-000000-000-bright-aaaa"
@@ -100,7 +100,7 @@ def test_a_photograph_gets_an_answer_a_face(run: Path, photograph: Photograph, t
     assert first.image == second.image == two
     assert first.box and second.box and first.box.width > second.box.width > 48
     assert sum(first.probabilities.values()) == pytest.approx(1)
-    # Beside the face, the picture is of one grey: what was cut out is brighter or darker.
+    # The background is a uniform grey, so a cut-out face has a different brightness.
     assert abs(first.probabilities["bright"] - 120 / 255) > 0.005
     assert missed.box is None
     assert "no face was found" in missed.note

@@ -18,7 +18,7 @@ SIZE = 6
 
 @pytest.fixture(scope="module")
 def plain_model() -> Any:
-    """Two channels, the pixels and 255 less the pixels, averaged over the places and weighted by class."""
+    """A model with two channels, the pixels and 255 minus the pixels, which are averaged and weighted by class."""
     import keras
 
     inputs = keras.Input((SIZE, SIZE, 1))
@@ -28,14 +28,14 @@ def plain_model() -> Any:
     )
     model = keras.Model(inputs, outputs)
     model.get_layer("places").set_weights([np.array([[[[1.0, -1.0]]]]), np.array([0.0, 255.0])])
-    # The first class likes bright places, the second dark ones; nothing speaks for the third.
+    # Bright pixels raise the first class, dark pixels the second. No pixel raises the third.
     model.get_layer("probabilities").set_weights([np.array([[0.1, 0, -0.1], [0, 0.1, -0.1]]), np.array([0, 0, 0.5])])
     return model
 
 
 @pytest.fixture
 def spots() -> np.ndarray:
-    """A bright spot on black, and a dark spot on white."""
+    """An image with a bright spot on black, and one with a dark spot on white."""
     images = np.zeros((2, SIZE, SIZE, 1), np.uint8)
     images[0, 1, 4], images[1] = 250, 255
     images[1, 3, 2] = 0
@@ -45,7 +45,7 @@ def spots() -> np.ndarray:
 def test_heat_is_where_the_class_is_seen(plain_model: Any, spots: np.ndarray):
     heat, shares = grad_cam(plain_model, spots, [0, 1])
     assert heat.shape == (2, SIZE, SIZE)
-    # By hand: a channel's weight is the same for every place, so that the heat is the channel itself over its maximum.
+    # A channel has one weight for all positions, so the heatmap is the channel divided by its maximum.
     np.testing.assert_allclose(heat[0], spots[0, ..., 0] / 250, atol=1e-6)
     np.testing.assert_allclose(heat[1], (255.0 - spots[1, ..., 0]) / 255, atol=1e-6)
     np.testing.assert_allclose(shares, plain_model.predict(spots.astype(np.float32), verbose=0), atol=1e-6)
@@ -63,7 +63,7 @@ def test_where_nothing_speaks_for_a_class_all_is_cold(plain_model: Any, spots: n
 
 def test_many_images_are_explained_as_one_by_one(plain_model: Any):
     images = np.random.default_rng(0).integers(0, 256, (300, SIZE, SIZE, 1), dtype=np.uint8)
-    # No two batches begin with the same class.
+    # The batches start with different classes.
     explained = [number % 3 for number in range(300)]
     heat, shares = grad_cam(plain_model, images, explained)
     for at in (0, 255, 256, 299):
@@ -80,7 +80,7 @@ def test_every_kind_of_model_can_be_explained(name: str):
     heat, shares = grad_cam(model, images)
     assert heat.shape == (3, config.image_size, config.image_size)
     assert heat.min() >= 0 and (heat.max(axis=(1, 2)) <= 1).all() and np.isfinite(heat).all()
-    # It is a map of places, not one figure for all of them.
+    # The heatmap differs between positions.
     assert heat.std(axis=(1, 2)).max() > 0.01
     np.testing.assert_allclose(shares, predict(model, images), atol=1e-4)
 

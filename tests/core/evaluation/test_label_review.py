@@ -20,7 +20,7 @@ CLASSES = ["sad", "happy", "angry"]
 
 
 def predict(run: Path, *shares: tuple[str, str, float, float, float]) -> Path:
-    """Give a run predictions: path, label, and the probability of sad, happy and angry."""
+    """Write a run's predictions: path, label, and the probabilities of sad, happy and angry."""
     paths, labels = [each[0] for each in shares], [each[1] for each in shares]
     (run / "predictions.csv").write_bytes(
         predictions_table(paths, labels, np.array([each[2:] for each in shares]), CLASSES)
@@ -45,7 +45,7 @@ def test_the_label_that_fits_least_comes_first(judged: Path):
         ("unsure.png", "angry", "angry"),
         ("sure.png", "happy", "happy"),
     ]
-    # The probability of the label itself.
+    # The quality is the predicted probability of the label.
     assert [each.quality for each in found] == pytest.approx([0.02, 0.4, 0.8])
 
 
@@ -98,7 +98,7 @@ def test_every_part_has_the_runs_own_settings(faces: Path, tmp_path: Path):
 
 @pytest.fixture
 def parts(tmp_path: Path) -> list[Path]:
-    """Runs of three parts of train, the second twice: completed, completed and then stopped, stopped."""
+    """Runs of three folds: one completed, one completed with a newer stopped run, one stopped."""
     config = resolve({"data": tmp_path, "model": "compact"})
     first, second, third = fold_configs(config, 3)
     made = [create_run(each, tmp_path / "runs") for each in (first, second, second, third)]

@@ -1,4 +1,4 @@
-"""Exports of a run that was really trained, each asked by its own runtime."""
+"""Export a trained run to every format, and predict with each format's own runtime."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from core.training.trainer import train_run
 
 @pytest.fixture(scope="module")
 def run(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """mini_xception has every kind of layer that an export may stumble over."""
+    """mini_xception has every kind of layer that may be difficult to export."""
     config = resolve({"data": faces, "model": "mini_xception", "width": 0.25, "epochs": 1, "flip_average": True})
     path = create_run(config, tmp_path_factory.mktemp("runs"))
     assert train_run(config, path, threading.Event()) == "completed"
@@ -35,7 +35,7 @@ def test_a_format_says_what_the_original_says(name: str, run: Path, tmp_path: Pa
     done = export_run(run, name, output)
     assert (done.images, done.origin) == (CHECKED, f"{CHECKED} images of its data set")
     assert done.difference < 1e-5
-    # Other images than those of the check, and another number of them.
+    # Different images from those of the check, and a different number of images.
     pixels = np.random.default_rng(1).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
     told = FORMATS[name].predict(output, pixels)
     np.testing.assert_allclose(told, np.asarray(load_model(run)([pixels], training=False)), atol=1e-5)
@@ -82,7 +82,7 @@ def test_without_its_data_set_a_model_is_checked_on_noise(run: Path, tmp_path: P
 
 def test_what_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
-    with pytest.raises(RunError, match="differs from the original by up to 0 on 64 images"):
+    with pytest.raises(RunError, match="model differ from the original's by up to 0 on 64 images"):
         export_run(run, "keras", tmp_path / "model.keras")
     assert list(tmp_path.iterdir()) == []
 
@@ -90,12 +90,16 @@ def test_what_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("name", "output", "said"),
     [
-        ("pickle", "model", "format: no format is called 'pickle'; choose from keras, savedmodel, onnx, litert"),
-        ("keras", "model", "output: {}/model: Keras loads only names that end in .keras; name it so"),
-        ("keras", "there.keras", "output: {}/there.keras is there already; name another, or remove it"),
-        ("savedmodel", "", "output: {} is there already; name another, or remove it"),
-        ("keras", "carded.keras", "output: {}/carded.keras.md is there already; name another, or remove it"),
-        ("keras", "no/such/model.keras", "output: {}/no/such/model.keras: No such file or directory; name a place"),
+        ("pickle", "model", "format: there is no format 'pickle'; choose from keras, savedmodel, onnx, litert"),
+        ("keras", "model", "output: {}/model: Keras loads only files that end in .keras; use this suffix"),
+        ("keras", "there.keras", "output: {}/there.keras already exists; choose another path, or delete it"),
+        ("savedmodel", "", "output: {} already exists; choose another path, or delete it"),
+        ("keras", "carded.keras", "output: {}/carded.keras.md already exists; choose another path, or delete it"),
+        (
+            "keras",
+            "no/such/model.keras",
+            "output: {}/no/such/model.keras: No such file or directory; choose a writable path",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line(name: str, output: str, said: str, run: Path, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""What a real MLflow server and a real TensorBoard say of our runs, read back through their own clients."""
+"""Log runs to a real MLflow server and a real TensorBoard, and read them back through their own clients."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 
 def serve(arguments: list[str], address: str, log: Path) -> subprocess.Popen[bytes]:
-    """A server that answers at an address."""
+    """Start a server, and wait until it responds at its address."""
     with log.open("wb") as file:
         server = subprocess.Popen([sys.executable, "-m", *arguments], stdout=file, stderr=file)
     end = time.monotonic() + DEADLINE
@@ -58,7 +58,7 @@ def serve(arguments: list[str], address: str, log: Path) -> subprocess.Popen[byt
 
 @pytest.fixture(scope="module")
 def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server on SQLite, on loopback."""
+    """An MLflow server with SQLite on the loopback address."""
     place, port = tmp_path_factory.mktemp("mlflow"), free_port()
     address = f"http://127.0.0.1:{port}"
     where = ["--backend-store-uri", f"sqlite:///{place}/mlflow.db", "--artifacts-destination", str(place / "files")]
@@ -159,7 +159,7 @@ def test_a_finished_run_is_logged_afterwards(client: Any, unlogged: RunSnapshot,
     assert steps(client, run, "val_loss") == points(run, "val_loss")
     experiment = client.get_experiment_by_name("faces of mine")
     assert client.get_run(run_id(run)).info.experiment_id == experiment.experiment_id
-    # One that MLflow has lost is begun anew.
+    # A run that MLflow no longer has is created again.
     client.delete_run(run_id(run))
     (run.path / MLFLOW).write_text(json.dumps({"tracking_uri": client.tracking_uri, "run_id": "0" * 32}))
     log_run(run.path, "mlflow")
@@ -173,7 +173,7 @@ def test_a_server_that_is_away_ends_no_run(
     run = train_new_run(settings(track="mlflow"), tmp_path)
     assert run.state == "completed"
     said = (run.path / "log.txt").read_text()
-    assert "the run continues without it: 'fer-tui log " in said
+    assert "the run continues without it: run 'fer-tui log " in said
     assert said.count("the run continues without it") == 1
     with pytest.raises(RunError, match="mlflow: "):
         log_run(run.path, "mlflow")
@@ -204,7 +204,7 @@ def test_a_tracker_that_fails_is_left_alone_from_then_on(
 
 @pytest.fixture(scope="module")
 def board(both: RunSnapshot, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
-    """Asks a TensorBoard that shows the folder of runs."""
+    """A client of a TensorBoard that shows the folder of runs."""
     port = free_port()
     address = f"http://127.0.0.1:{port}/data"
     arguments = ["tensorboard.main", "--logdir", str(both.path.parent), "--host", "127.0.0.1", "--port", str(port)]
@@ -272,7 +272,7 @@ def test_a_run_under_way_is_left_to_the_process_that_trains_it(write_run: Callab
     run = write_run(status={**status, "started": psutil.Process().create_time()})
     (run / TENSORBOARD).mkdir()
     (run / TENSORBOARD / "events").touch()
-    with pytest.raises(RunError, match="is running; log it when it has ended"):
+    with pytest.raises(RunError, match="is running; log it after it has ended"):
         log_run(run, "tensorboard")
     assert (run / TENSORBOARD / "events").exists()
 
@@ -289,7 +289,7 @@ def test_a_matrix_of_names_that_cannot_be_drawn():
     assert picture.size == (104 + 3 * 64,) * 2
     shown = ["one?two", "?[31mred", "高兴"]
     assert picture.tobytes() == draw_confusion_matrix(shown, [[5, 0, 0], [1, 2, 3], [0, 0, 0]]).tobytes()
-    # Darkest where all of a row is; white where nothing is.
+    # A cell with its whole row is darkest. An empty cell is nearly white.
     corner = 104 + 4
     assert picture.getpixel((corner, corner)) == (8, 48, 107)
     assert picture.getpixel((corner + 64, corner)) == (247, 251, 255)

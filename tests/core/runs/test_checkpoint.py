@@ -15,7 +15,7 @@ from core.system import files
 
 
 class Weights:
-    """A model as far as a checkpoint needs one: its weights are a text."""
+    """A minimal model for checkpoints, whose weights are a text."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -33,7 +33,7 @@ def save(run: Path, epoch: int, *, keeps: bool) -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Three epochs, the second kept."""
+    """A run with three epochs, of which the second is kept."""
     for epoch, keeps in ((1, True), (2, True), (3, False)):
         save(tmp_path, epoch, keeps=keeps)
     return tmp_path
@@ -97,7 +97,7 @@ def test_either_copy_of_the_kept_model_stands_in_for_the_other(run: Path, damage
     assert found(run) == (3, "kept 2", False)
     damage(run / "best.keras")
     there = find_checkpoint(run)
-    # The checkpoint before has the same file; it has its own where the last one's was only taken away.
+    # Both checkpoints link to the same file, so damage affects both. Deleting the link affects only the last one.
     assert there is None if damage is not Path.unlink else there and there.is_older
 
 
@@ -153,7 +153,7 @@ def test_a_kept_model_that_was_changed_by_hand_does_not_get_into_a_checkpoint(ru
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """Simulates that the process is killed at this point."""
 
 
 STEPS = ("replace", "rename", "unlink", "mkdir", "rmdir", "link", "fsync", "open")
@@ -182,7 +182,7 @@ def test_wherever_the_process_ends_the_run_goes_on_from_a_whole_checkpoint(
         with monkeypatch.context() as patch:
             for name in STEPS:
                 patch.setattr(os, name, step(getattr(os, name)))
-            # What is still done while the exception travels up would not be done by a process that is gone.
+            # A killed process does not clean up, so the cleanup that the exception triggers must do nothing.
             patch.setattr(files, "remove", lambda path, real=files.remove, left=left: left[0] < 0 or real(path))
             try:
                 save(run, 3, keeps=True)

@@ -1,4 +1,4 @@
-"""Deleting runs: those that have ended, and nothing else."""
+"""Delete runs that have ended, and nothing else."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody is watched for long."""
+    """Shorten the time that the lock watches an owner on another host."""
     monkeypatch.setattr(run_lock, "WATCH", 0.3)
     monkeypatch.setattr(run_lock, "PAUSE", 0.05)
 

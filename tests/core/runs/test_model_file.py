@@ -1,4 +1,4 @@
-"""Files that were made to do harm, in the place of a run's model."""
+"""Reject malicious files in place of a run's model."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_every_model_of_ours_is_made_of_what_is_known(name: str, augmentation: s
     from core.training.build import build_model
 
     settings = {"data": "/faces", "model": name, "width": 0.05, "weights": "none", "augmentation": augmentation}
-    # Model 1 scales its pixels itself.
+    # Model 1 has no such setting, because it always scales its pixels.
     normalization = {} if name == "model1" else {"normalization": "per_image"}
     for more in ({}, {**normalization, "l2": 1e-4, "output_bias": "prior"}):
         built = build_model(resolve({**settings, **more}), 7, prior=[1 / 7] * 7)  # type: ignore[arg-type]
@@ -123,7 +123,7 @@ def test_a_loaded_model_predicts_without_xla(tmp_path: Path, monkeypatch: pytest
 
     inputs = keras.Input((2,), name="pixels")
     keras.Model(inputs, keras.layers.Dense(2)(inputs)).save(tmp_path / "best.keras")
-    # On a GPU Keras decides for XLA by itself.
+    # On a GPU, Keras enables XLA by default.
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda *_: [SimpleNamespace(device_type="GPU")])
     assert keras.saving.load_model(tmp_path / "best.keras", compile=False).jit_compile is True
     assert load_model(tmp_path).jit_compile is False

@@ -1,4 +1,4 @@
-"""What fer-tui 0.1.0 wrote is read, compared and gone on with by every later version; see tests/fixtures/README.md."""
+"""Every later version reads, compares and resumes the runs of fer-tui 0.1.0; see tests/fixtures/README.md."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ from fer_tui.settings_file import load_settings
 from fer_tui.user_settings import UserSettings
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "0.1.0"
-# Where the data and the runs lay; the files name it.
+# The folder of the data and the runs when they were written. The files contain this path.
 DATA = "/data"
 FACES = ["happy", "sad", "surprise"]
 FLAT = ["fear", "happy", "neutral"]
 CONSTANT = ["class_share", "constant_answer", "not_above_majority"]
-# Of a row of the history: how fast the machine was.
+# The columns of the history that depend on the speed of the machine.
 TIMES = ("seconds", "images_per_second")
 
 
 @dataclass(frozen=True)
 class Old:
-    """A run of 0.1.0 as it has to be read; `matrix` is its confusion matrix, rows and columns in alphabetical order."""
+    """The expected content of a run of 0.1.0. The classes of `matrix`, its confusion matrix, are sorted by name."""
 
     name: str
     state: str = "completed"
@@ -116,7 +116,7 @@ OLD: Mapping[str, Old] = {
 EVERY = pytest.mark.parametrize("what", OLD)
 COMPLETED = pytest.mark.parametrize("what", [what for what, run in OLD.items() if run.state == "completed"])
 
-# The search as its command line gave it.
+# The settings on the search's command line.
 SEARCH: Mapping[str, Any] = {
     **{"data": Path(DATA, "faces"), "model": "model2", "width": 0.0625, "image_size": 24, "channels": 1},
     **{"normalization": "per_image", "batch_size": 4, "epochs": 2},
@@ -130,7 +130,7 @@ TRIALS = (
 
 
 def copied(folder: Path) -> Path:
-    """The fixtures in a folder of their own, as if they had been made there; the folder."""
+    """Copy the fixtures to a folder, replace the stored paths with the folder's, and return the folder."""
     shutil.copytree(FIXTURES, folder)
     with tarfile.open(FIXTURES / "models.tar.xz") as models:
         models.extractall(folder, filter="data")
@@ -141,13 +141,13 @@ def copied(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The fixtures, to be read only."""
+    """A shared copy of the fixtures, which tests only read."""
     return copied(tmp_path_factory.mktemp("old") / "data")
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """The fixtures, to be changed."""
+    """A copy of the fixtures for one test, which may change it."""
     return copied(tmp_path / "data")
 
 
@@ -156,7 +156,7 @@ def run_of(folder: Path, what: str) -> Path:
 
 
 def rows_of(run: Path) -> list[dict[str, float]]:
-    """A history.csv as its text says it."""
+    """Parse a history.csv independently of `read_history`."""
     with (run / "history.csv").open(newline="") as file:
         return [{name: float(cell) for name, cell in row.items()} for row in csv.DictReader(file)]
 
@@ -197,8 +197,7 @@ def test_a_runs_settings_are_known(old: Path, what: str):
     path = run_of(old, what)
     stored = json.loads((path / "config.json").read_text())
     config = load_config(path).model_dump(mode="json")
-    # A later version may have settings besides; that the images lie in the host's memory, and that XLA is off, is what
-    # this version did.
+    # A later version may have additional settings. Version 0.1.0 kept images in host memory and did not use XLA.
     assert {name: config[name] for name in stored} == stored | {"jit_compile": "off"}
     assert config["feed"] == "host"
 
@@ -224,7 +223,7 @@ def test_the_runs_compare_as_they_did(old: Path, capfd: pytest.CaptureFixture[st
     assert main(["compare", "--runs", str(old / "runs"), "--format", "csv"]) == 0
     now = csv.DictReader(capfd.readouterr().out.splitlines())
     before = list(csv.DictReader((FIXTURES / "comparison.csv").read_text().splitlines()))
-    # A later version may have columns besides.
+    # A later version may have additional columns.
     assert [{name: row[name] for name in before[0]} for row in now] == before
     assert {row["run"] for row in before} >= {run.name for run in OLD.values()}
 
@@ -256,7 +255,7 @@ def test_predictions_and_evaluation_are_read(old: Path, what: str):
 
 @COMPLETED
 def test_a_runs_model_says_what_it_said(old: Path, what: str):
-    """The data are read as they were, held-out part and order of the classes, and the model answers as it did."""
+    """The data, the held-out part, the order of the classes and the predictions are the same as in 0.1.0."""
     run = read_run(run_of(old, what))
     config = load_config(run.path)
     data = load_training_data(config, threading.Event())
@@ -290,7 +289,7 @@ def test_a_run_is_evaluated(
 
 
 def went_on(run: Path, old: Old, epochs: int) -> None:
-    """See that a run has gone on after its last epoch to so many, and completed."""
+    """Check that a run was resumed after its last epoch and completed with the given number of epochs."""
     done, before = read_run(run), rows_of(FIXTURES / "runs" / run.name)
     assert (done.state, len(done.history)) == ("completed", epochs)
     rows = [{name: row[name] for name in before[0]} for row in rows_of(run)]
@@ -311,7 +310,7 @@ def went_on(run: Path, old: Old, epochs: int) -> None:
     [("killed", (), 6), ("stopped", (), 5), ("faces", ("--epochs", "6"), 6)],
 )
 def test_a_run_goes_on(own: Path, what: str, words: Sequence[str], epochs: int, monkeypatch: pytest.MonkeyPatch):
-    # Of a silent owner on another host; by default it is watched for six seconds.
+    # By default, the lock watches a silent owner on another host for six seconds.
     monkeypatch.setattr("core.runs.lock.WATCH", 0.3)
     run = run_of(own, what)
     assert main(["resume", run.name, "--runs", str(own / "runs"), *words]) == 0
@@ -320,11 +319,11 @@ def test_a_run_goes_on(own: Path, what: str, words: Sequence[str], epochs: int, 
 
 def test_a_deterministic_run_goes_on_as_if_it_had_never_ended(own: Path):
     run = run_of(own, "exact")
-    # Six seconds less: nobody of another host has to be watched.
+    # Without the lock, the test does not watch an owner on another host for six seconds.
     (run / "lock").unlink()
     requeue(run)
     assert resume_caveat(run) == ""
-    # Determinism is a switch of the whole process.
+    # Determinism is a setting of the whole process, so the run needs its own process.
     RunQueue([run], in_children=True).work()
     went_on(run, OLD["exact"], 5)
     rows, whole = rows_of(run), rows_of(run_of(FIXTURES, "undisturbed"))
@@ -333,7 +332,7 @@ def test_a_deterministic_run_goes_on_as_if_it_had_never_ended(own: Path):
         if row["epoch"] <= OLD["exact"].epochs:
             assert figures[0] == figures[1]
         else:
-            # Another processor rounds in another way: by 1e-7 in what was tried.
+            # Another processor rounds differently; the measured difference was 1e-7.
             np.testing.assert_allclose(*([each[name] for name in ("loss", "val_loss")] for each in figures), rtol=1e-3)
 
 
@@ -352,7 +351,7 @@ def test_a_study_is_known_by_its_settings(tmp_path: Path):
 
 
 def test_a_study_takes_another_trial(own: Path, capfd: pytest.CaptureFixture[str]):
-    # With the data elsewhere it would be another study.
+    # The study's name depends on the path of the data.
     moved = Search({**SEARCH, "data": own / "faces"}, SPACE, own / "runs", own / "other.study").name
     file = study_file(own / "runs")
     file.write_text(file.read_text().replace(STUDY, moved))

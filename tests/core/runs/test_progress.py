@@ -1,4 +1,4 @@
-"""How far a run is."""
+"""Estimate the remaining time of a run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ NAN = float("nan")
         ([], {}, None),
         ([NAN], {}, None),
         ([10], {}, 90),
-        # The first epochs are slow: they trace the graph.
+        # The first epochs are slow because they trace the graph.
         ([100, 10, 30, 12], {}, 6 * 12),
         ([10, NAN], {}, 80),
         ([10], {"epoch": 2, "batch": 5, "batches": 10}, 85),
-        # These are of the epoch before, of no known length, or of more batches than there are.
+        # Ignored or clipped: a batch of the previous epoch, an unknown number of batches, a batch beyond that number.
         ([10], {"epoch": 1, "batch": 5, "batches": 10}, 90),
         ([10], {"epoch": 2, "batch": 5, "batches": None}, 90),
         ([10], {"epoch": 2, "batch": 5, "batches": 0}, 90),

@@ -97,7 +97,7 @@ class TestStatesOfProcesses:
     def test_on_another_host_the_heartbeat_decides(
         self, write_run: WriteRun, clock: float, state: str, age: Any, alive: bool
     ):
-        # The pid is this process's, and means nothing there.
+        # The pid of this process has no meaning on the other host.
         heartbeat = clock - age if isinstance(age, int) else age
         status = {"state": state, **this_process(), "host": "elsewhere", "heartbeat": heartbeat}
         assert read_run(write_run(status=status)).state == (state if alive else "interrupted")

@@ -1,4 +1,4 @@
-"""Which runs can be inspected and tested against each other."""
+"""Select the runs that can be inspected and compared by their predictions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.runs.run_selection import evaluated_runs, next_evaluated, run_to_inspe
 
 @pytest.fixture
 def runs(write_run: Callable[..., Path]) -> list[RunSnapshot]:
-    """Runs 5 to 1, of which 4 and 2 are evaluated."""
+    """Runs 5 to 1. Runs 4 and 2 have an evaluation."""
     return [read_run(write_run(str(n), evaluation={"accuracy": 0.5} if n in (2, 4) else None)) for n in (5, 4, 3, 2, 1)]
 
 

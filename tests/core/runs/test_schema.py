@@ -1,4 +1,4 @@
-"""What of a file's content has the types of its TypedDict."""
+"""Keep only the values of a file that have the types of its TypedDict."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ def without(content: dict[str, Any], name: str) -> dict[str, Any]:
     [
         (ConfigFile, "model", ""),
         (ConfigFile, "learning_rate", 0.5),
-        # An int is a float too.
+        # An int is valid as a float.
         (ConfigFile, "learning_rate", 1),
         (ConfigFile, "learning_rate", sys.float_info.max),
         (ConfigFile, "epochs", 10**400),
@@ -55,12 +55,12 @@ def test_a_value_of_the_type_stays(kind: type, name: str, value: Any):
         (ConfigFile, "model", 5),
         (ConfigFile, "model", None),
         (ConfigFile, "epochs", 3.0),
-        # A bool is no number, and a number no bool.
+        # A bool is not a number, and a number is not a bool.
         (ConfigFile, "epochs", True),
         (ConfigFile, "learning_rate", True),
         (ConfigFile, "flip_average", 1),
         (ConfigFile, "fold", True),
-        # json.loads reads 1e999 as infinity, and takes NaN.
+        # json.loads reads 1e999 as infinity, and accepts NaN.
         *((ConfigFile, "learning_rate", json.loads(number)) for number in ("1e999", "-1e999", "NaN")),
         (ConfigFile, "learning_rate", 10**400),
         (EnvironmentFile, "classes", "happy"),
@@ -100,7 +100,7 @@ def test_a_confusion_matrix_stays_with_its_classes_alone(classes: object):
 
 @pytest.mark.parametrize("kind", FILES)
 def test_every_key_of_a_file_is_checked(kind: type):
-    # No key takes such an object: one whose annotation was not understood would let it through.
+    # This object is not valid for any key. It would pass for a key without a check.
     assert valid_fields({name: {"a": [{}]} for name in get_type_hints(kind)}, kind) == {}
 
 

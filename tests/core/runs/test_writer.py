@@ -38,18 +38,18 @@ def run(config: TrainingConfig, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The heartbeat's thread looks a hundred times a second."""
+    """Make the heartbeat thread check a hundred times a second."""
     monkeypatch.setattr(run_writer, "STATUS_INTERVAL", 0.01)
 
 
 @pytest.fixture
 def still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The heartbeat's thread never wakes up."""
+    """Keep the heartbeat thread from waking up."""
     monkeypatch.setattr(run_writer, "STATUS_INTERVAL", 3600.0)
 
 
 class Statuses:
-    """Every status that is written, and a wait for one."""
+    """Records every written status, and can wait for one."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.written: list[Mapping[str, Any]] = []
@@ -241,7 +241,7 @@ def test_the_last_status_is_the_last_one_written(run: Path, fast: None, monkeypa
     def slow(path: Path, value: Any) -> None:
         if threading.current_thread().name == "heartbeat":
             writing.set()
-            # An end that did not wait for this write would come within this time.
+            # If leaving did not wait for this write, the run would end within this time.
             ended.wait(0.3)
         write(path, value)
         if value["state"] == "completed":
@@ -359,7 +359,7 @@ def test_figures_come_back_to_the_last_bit(tmp_path_factory: pytest.TempPathFact
         writer(run).append_epoch(figures)
     read = read_history(run / "history.csv")
     assert [tuple(found) for found in read] == [HISTORY_COLUMNS] * len(rows)
-    # Only the sign of a zero is lost; repr makes NaN equal to itself.
+    # Only the sign of zero is lost. `repr` makes NaN equal to itself.
     assert [[repr(value + 0.0) for value in found.values()] for found in read] == [
         [repr(float(value) + 0.0) for value in written.values()] for written in rows
     ]
