@@ -113,7 +113,7 @@ def test_runs_holds_runs_only(searches: Searches):
         (("--space", "widht=1,2"), "--space: unknown key 'widht'; did you mean 'width'?"),
         (("--space", "width=-1..2"), "--space: width: input should be greater than 0 (got -1.0)"),
         (("--space", "width=1,2", "--space", "width=1,3"), "--space: width is given twice"),
-        (("--space", "width=1,2", "--width", "3"), "--space: width has a value of its own as a flag"),
+        (("--space", "width=1,2", "--width", "3"), "--space: width is also set by its own flag"),
         (("--space", "width=1,2", "--epochs", "0"), "--epochs: input should be greater than or equal to 1"),
         (("--space", "width=1,2", "--time-budget", "soon"), "--time-budget: must be a duration such as"),
         (
