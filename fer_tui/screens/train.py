@@ -86,7 +86,7 @@ class TrainScreen(ModeScreen):
 
     def _presets(self) -> list[Preset]:
         """Return the built-in presets and the user's; the user's override built-in ones of the same name."""
-        own = {name: Preset(name, "your preset", values) for name, values in self.fer.settings.presets.items()}
+        own = {name: Preset(name, "yours", values) for name, values in self.fer.settings.presets.items()}
         return list({**PRESETS, **own}.values())
 
     def _begin(self) -> None:
