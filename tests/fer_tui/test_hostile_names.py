@@ -182,7 +182,7 @@ async def test_runs_models_messages_and_warnings(
         await pilot.press("delete")
         await seen(pilot, until, "This cannot be undone")
         await pilot.press("n", "r")
-        await seen(pilot, until, "Train on to how many")
+        await seen(pilot, until, "Train to how many")
         await pilot.press("escape", "4")
         await seen(pilot, until, "always")
         assert shows(pilot, words)

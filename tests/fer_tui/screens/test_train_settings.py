@@ -73,7 +73,7 @@ async def test_the_users_presets_stand_beside_ours(
         for name, values in (("[red]night[/]", {"epochs": "200", "patience": "none"}), ("quick", {"epochs": "1"})):
             form.query_one("#set-preset").value = name
             await until(pilot, lambda values=values: form.values() == values)
-            assert f"{name}: your own" in screen_text(pilot)
+            assert f"{name}: yours" in screen_text(pilot)
 
 
 async def test_a_form_that_was_remembered_wrongly_is_passed_over(
