@@ -36,11 +36,8 @@ class ReviewDecision:
 
 def decisions_to_csv(decisions: list[ReviewDecision]) -> bytes:
     """Return the decisions as a CSV for the settings `exclude` and `relabel`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows((each.path, each.label, each.decision, each.new_label) for each in decisions)
-    return text.getvalue().encode(errors="surrogateescape")
+    rows = ((each.path, each.label, each.decision, each.new_label) for each in decisions)
+    return files.to_csv([COLUMNS, *rows])
 
 
 def read_decisions(file: Path) -> dict[str, ReviewDecision]:

@@ -214,10 +214,8 @@ def predictions_table(
     """
     names = sorted(classes)
     columns = [list(classes).index(name) for name in names]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", "predicted", *(f"p_{name}" for name in names)])
+    rows = [["path", "label", "predicted", *(f"p_{name}" for name in names)]]
     for path, label, row in zip(paths, labels, probabilities, strict=True):
         cells = ["" if value != value else f"{value:.6f}" for value in row[columns]]
-        writer.writerow([path, label, classes[int(row.argmax())], *cells])
-    return text.getvalue().encode(errors="surrogateescape")
+        rows.append([path, label, classes[int(row.argmax())], *cells])
+    return files.to_csv(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import io
 import json
@@ -12,7 +13,7 @@ import re
 import shutil
 import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,19 @@ def to_json(value: Any) -> str:
     text = json.dumps(replace_non_finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
     # File names that are not UTF-8 contain surrogates, which JSON can escape but UTF-8 cannot encode.
     return text.encode(errors="backslashreplace").decode()
+
+
+def to_csv(rows: Iterable[Iterable[Any]]) -> bytes:
+    """Return rows as CSV that `csv.reader` reads back, names from disk that are not UTF-8 among the cells."""
+    lines: list[str] = []
+
+    class Lines:
+        def write(self, line: str) -> None:
+            lines.append(line.removesuffix("\r\n"))
+
+    # Up to Python 3.12 the csv module quotes a carriage return only where lines end with one.
+    csv.writer(Lines(), lineterminator="\r\n").writerows(rows)
+    return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
 
 
 def _plain(value: Any) -> Any:

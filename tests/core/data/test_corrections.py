@@ -1,17 +1,30 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.config.training_config import resolve
-from core.data.corrections import ReviewDecision, apply_decisions, decisions_to_csv, read_exclusions, read_relabels
-from core.data.dataset import Dataset, fingerprint
+from core.data.corrections import (
+    EXCLUDE,
+    KEEP,
+    RELABEL,
+    ReviewDecision,
+    apply_decisions,
+    decisions_to_csv,
+    read_decisions,
+    read_exclusions,
+    read_relabels,
+)
+from core.data.dataset import Dataset
 from core.data.readers.reader_factory import read_dataset
-from core.data.splits import k_fold_split, read_training_dataset
+from core.data.splits import read_training_dataset
 from core.data.training_data import load_training_data
 from core.errors import ConfigError, DatasetError
 
@@ -31,6 +44,21 @@ def dataset(faces: Path) -> Dataset:
 def decisions(tmp_path: Path) -> Path:
     (tmp_path / "decisions.csv").write_bytes(decisions_to_csv(DECISIONS))
     return tmp_path / "decisions.csv"
+
+
+NAMES = st.binary(min_size=1, max_size=8).filter(lambda name: 0 not in name).map(os.fsdecode)
+
+
+@given(st.dictionaries(NAMES, st.tuples(NAMES, st.sampled_from((EXCLUDE, RELABEL, KEEP)), NAMES), max_size=5))
+def test_decisions_are_read_as_they_were_written(decided: dict[str, tuple[str, str, str]]):
+    decisions = [ReviewDecision(path, *others) for path, others in decided.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "decisions.csv"
+        file.write_bytes(decisions_to_csv(decisions))
+        assert list(read_decisions(file).values()) == decisions
+        assert list(read_exclusions(file)) == [each.path for each in decisions if each.decision == EXCLUDE]
+        relabels = {each.path: each.new_label for each in decisions if each.decision == RELABEL}
+        assert read_relabels(file) == relabels
 
 
 def label_of(dataset: Dataset, path: str) -> list[str]:
@@ -102,22 +130,6 @@ def test_a_column_that_is_empty_is_no_fault(tmp_path: Path):
 
 
 # Folds
-
-
-def test_every_training_image_is_in_one_part(dataset: Dataset):
-    train = dataset.frame[dataset.frame["split"] == "train"]
-    parts = [k_fold_split(dataset, fold, 4).frame for fold in range(1, 5)]
-    held_out = [set(part.loc[part["split"] == "validation", "path"]) for part in parts]
-    assert set.union(*held_out) == set(train["path"])
-    assert sum(map(len, held_out)) == len(train)
-    for part in parts:
-        assert sorted(part["path"]) == sorted(train["path"])
-        assert set(part.loc[part["split"] == "validation", "label"].value_counts()) == {2}
-
-
-def test_the_parts_are_the_same_at_every_call(dataset: Dataset):
-    assert fingerprint(k_fold_split(dataset, 2, 4)) == fingerprint(k_fold_split(dataset, 2, 4))
-    assert fingerprint(k_fold_split(dataset, 2, 4)) != fingerprint(k_fold_split(dataset, 1, 4))
 
 
 @pytest.mark.parametrize("fold", ["0/5", "6/5", "1/1", "1", "a/b", "1/2/3", "1/101", ""])

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.config.protocol import SHUFFLE_BUFFER
 from core.config.training_config import TrainingConfig, resolve
@@ -22,6 +24,7 @@ from core.data.pipeline import (
     training_stream,
 )
 from core.errors import DatasetError
+from core.training.plan import Plan
 
 IMAGES = 50
 
@@ -63,12 +66,32 @@ def test_targets_stay_with_their_images(pixels: np.ndarray, targets: np.ndarray)
         np.testing.assert_array_equal(batch[1], targets[numbers(batch)])
 
 
-@pytest.mark.parametrize("first_step", [1, 6, 7, 11])
+@given(
+    images=st.integers(1, 60),
+    batch=st.integers(1, 20),
+    steps_per_epoch=st.integers(1, 9),
+    epochs_done=st.integers(0, 5),
+    shuffle_buffer=st.none() | st.integers(1, 70),
+    drop_remainder=st.booleans(),
+)
+def test_a_resumed_run_begins_with_the_first_step_that_it_has_not_trained(
+    images: int, batch: int, steps_per_epoch: int, epochs_done: int, shuffle_buffer: int | None, drop_remainder: bool
+) -> None:
+    settings = config(batch_size=batch)
+    # What does not place the stream has no part here.
+    counts = dict.fromkeys(("batch_size", "steps_per_pass", "last_batch_size", "val_images", "val_batch_size"), 1)
+    plan = Plan(**counts, steps_per_epoch=steps_per_epoch, shuffle_buffer=shuffle_buffer, drop_remainder=drop_remainder)
+    whole, resumed = (training_rows(images, settings, **plan.stream_arguments(done)) for done in (0, epochs_done))
+    trained = epochs_done * steps_per_epoch
+    undisturbed = take(whole, trained + 3)[trained:]
+    assert [rows.tolist() for rows in take(resumed, 3)] == [rows.tolist() for rows in undisturbed]
+
+
 @pytest.mark.parametrize("policy", ["none", "basic", "extended"])
-def test_a_stream_goes_on_from_any_step(pixels: np.ndarray, targets: np.ndarray, first_step: int, policy: str) -> None:
+def test_a_stream_goes_on_from_any_step(pixels: np.ndarray, targets: np.ndarray, policy: str) -> None:
     settings = config(augmentation=policy)
-    whole = take(training_stream(pixels, targets, settings), 15)[first_step:]
-    rest = take(training_stream(pixels, targets, settings, first_step=first_step), 15 - first_step)
+    whole = take(training_stream(pixels, targets, settings), 15)[11:]
+    rest = take(training_stream(pixels, targets, settings, first_step=11), 4)
     for one, other in zip(whole, rest, strict=True):
         np.testing.assert_array_equal(one[0], other[0])
         np.testing.assert_array_equal(one[1], other[1])

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from core.data.readers.reader_factory import read_dataset
 from core.errors import DatasetError, RunError
@@ -25,6 +29,8 @@ from core.runs.reader import read_run
 from core.runs.run_dataset import has_changed, read_run_dataset
 from core.runs.schema import EvaluationFile, valid_fields
 
+# What folders and files may be called: any bytes but NUL and the slash.
+NAMES = st.binary(min_size=1, max_size=8).filter(lambda name: not set(name) & {0, 47}).map(os.fsdecode)
 HOSTILE = ("[red]x", "a,b", 'quo"te', "line\nbreak", "高兴", "back\\slash")
 
 
@@ -32,16 +38,22 @@ def made(label: str, predicted: str, share: float, path: str = "x.png"):
     return Prediction(path, label, predicted, share)
 
 
-def test_what_was_written_is_read_back(tmp_path: Path):
-    classes = sorted(HOSTILE)
-    shares = np.random.default_rng(0).dirichlet(np.ones(len(classes)), 12)
-    labels = [classes[i % len(classes)] for i in range(12)]
-    paths = [f"{label}/\udcff{i}.png" for i, label in enumerate(labels)]
-    (tmp_path / "predictions.csv").write_bytes(predictions_table(paths, labels, shares, classes))
-    read = read_predictions(tmp_path)
-    assert [each.path for each in read] == paths and [each.label for each in read] == labels
-    assert [each.predicted for each in read] == [classes[i] for i in shares.argmax(axis=1)]
-    assert np.allclose([each.confidence for each in read], shares.max(axis=1), atol=1e-6)
+@given(st.lists(NAMES, min_size=1, max_size=5, unique=True), st.lists(NAMES, max_size=6), st.integers(0, 99))
+@example(list(HOSTILE), [f"{name}/\udcff.png" for name in HOSTILE], 0)
+def test_predictions_are_read_as_they_were_written(classes: list[str], paths: list[str], seed: int):
+    drawn = np.random.default_rng(seed)
+    probabilities = drawn.dirichlet(np.ones(len(classes)), len(paths))
+    labels = [classes[place] for place in drawn.integers(len(classes), size=len(paths))]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "predictions.csv").write_bytes(predictions_table(paths, labels, probabilities, classes))
+        read = read_predictions(Path(folder))
+    assert [each.path for each in read] == paths
+    assert [each.label for each in read] == labels
+    assert [each.predicted for each in read] == [classes[place] for place in probabilities.argmax(axis=1)]
+    for each, row in zip(read, probabilities, strict=True):
+        assert each.confidence == pytest.approx(row.max(), abs=1e-6)
+        assert list(each.probabilities) == sorted(classes)
+        assert [each.probabilities[name] for name in classes] == pytest.approx(row.tolist(), abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import sys
 from typing import Any, TypedDict, get_type_hints
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from core.runs.schema import ConfigFile, EnvironmentFile, EvaluationFile, LockFile, StatusFile, valid_fields
 
@@ -102,6 +104,27 @@ def test_a_confusion_matrix_stays_with_its_classes_alone(classes: object):
 def test_every_key_of_a_file_is_checked(kind: type):
     # This object is not valid for any key. It would pass for a key without a check.
     assert valid_fields({name: {"a": [{}]} for name in get_type_hints(kind)}, kind) == {}
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+CONTENT = st.sampled_from(FILES).flatmap(
+    lambda kind: st.tuples(
+        st.just(kind), st.dictionaries(st.sampled_from(sorted(get_type_hints(kind))) | st.text(max_size=3), JSON)
+    )
+)
+
+
+@given(CONTENT)
+@example((EvaluationFile, {"confusion_matrix": [[1, 0], [0, 1]], "classes": ["a", 5]}))
+def test_what_is_valid_stays_so(content: tuple[type, dict[str, Any]]):
+    kind, whole = content
+    once = valid_fields(whole, kind)
+    assert all(once[name] is whole[name] for name in once)
+    assert repr(valid_fields(once, kind)) == repr(once)
 
 
 def test_a_type_without_a_check_is_refused():
