@@ -105,8 +105,8 @@ class InspectWorkers(ModeScreen):
             faces = decode_faces(predictions, dataset, check)
             self.post_message(self.FacesDecoded(view, faces, len(predictions) - len(faces)))
             if run_to_explain is not None and faces:
-                heated = self._overlay_heatmaps(run_to_explain, faces, check)
-                self.post_message(self.FacesDecoded(view, heated, len(predictions) - len(faces), has_heatmaps=True))
+                overlaid = self._overlay_heatmaps(run_to_explain, faces, check)
+                self.post_message(self.FacesDecoded(view, overlaid, len(predictions) - len(faces), has_heatmaps=True))
         except FerError as error:
             self.post_message(self.ExplanationFailed(view, str(error)))
         except Superseded:
