@@ -19,7 +19,7 @@ COUNTS = {"train": {"a": 6, "b": 3}, "validation": {"a": 2, "b": 1}}
 KINDS: dict[str, dict[str, Any]] = {
     "queued": {"status": {"state": "queued"}},
     "trained": {
-        "environment": {"counts": COUNTS, "fingerprint": "f1"},
+        "environment": {"counts": COUNTS, "fingerprint": "f1", "parameters": 5},
         "history": [dict.fromkeys(HISTORY_COLUMNS, 1.0)],
         "evaluation": {"accuracy": 0.5, "epoch": 1, "warnings": []},
     },
