@@ -151,7 +151,7 @@ class FerApp(Workbench):
             self.exit()
 
     async def action_quit(self) -> None:
-        """Quit; ask for confirmation if a training of this app is running."""
+        """Quit; ask for confirmation if this app is training a run."""
         from fer_tui.dialogs.confirm import ConfirmScreen
         from fer_tui.dialogs.leaving import LeavingScreen
 

@@ -80,7 +80,7 @@ def preload_mode(app: App[Any], mode: str) -> AwaitMount:
     """Create a mode's screen, if it does not exist, without a switch to it.
 
     Uses: `App._init_mode`.
-    Reason: the first opening of a screen takes 0.1 s, and 1 s during a training.
+    Reason: the first opening of a screen takes 0.1 s, and 1 s while a run trains.
     Replacement: a public method that creates a mode's screen without a switch to it.
 
     Args:

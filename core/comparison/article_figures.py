@@ -1,4 +1,4 @@
-"""Reproduce the article's figures from its file listing and its shuffle buffer, without a model or images.
+"""Reproduce the article's results from its file listing and its shuffle buffer, without a model or images.
 
 `benchmarks/published_figures.py` prints the results.
 """

@@ -1,4 +1,4 @@
-"""Merge runs that differ only in the seed into one row, with means and standard deviations of the figures."""
+"""Merge runs that differ only in the seed into one row, with means and standard deviations of the metrics."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def average_over_seeds(runs: Sequence[RunSnapshot], rows: Sequence[Row], *ignore
         ignored: other settings in which the runs of a row may differ.
 
     Returns:
-        The rows. The figures of a merged row are means over `seeds` runs, and two columns contain sample standard
-        deviations. Its `run` contains the names of all its runs, separated by semicolons.
+        The rows. The metrics of a merged row are means over its runs. Its `seeds` is the number of these runs, and its
+        `run` contains their names, separated by semicolons. Two columns contain sample standard deviations.
     """
     groups: dict[Any, list[Row]] = {}
     for run, row in zip(runs, rows, strict=True):

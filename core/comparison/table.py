@@ -45,7 +45,7 @@ def compare(
     Returns:
         A mapping for each row, from the names of `core.comparison.columns.COLUMNS` to values; None where a value is
         unknown. `warnings` is a list of codes. The control of a run is another of `runs` with the same settings and
-        data, trained on noise instead of the images. A run that can't be read has a row without figures.
+        data, trained on noise instead of the images. A run that can't be read has a row without metrics.
 
     Example:
         >>> rows = core.compare(core.list_runs("runs"), with_published=False)

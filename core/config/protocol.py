@@ -1,10 +1,10 @@
 """The training protocols: the order of the images, shuffling, steps per epoch and validation images.
 
 `sound` is the default. `published` reproduces the protocol of M. Thumiki, Facial Expression Recognition using
-Sequential Model, 2023. Its results are misleading; it shows where the article's figures come from. It lists paths class
+Sequential Model, 2023. Its results are misleading; it shows where the article's results come from. It lists paths class
 by class and shuffles them with a buffer smaller than a class, so most batches have images of one or two classes only.
 It computes the steps per epoch with its own divisor. It validates on only the first steps of the list, shuffled with
-the same buffer. `core.comparison.article_figures` derives the article's figures from these facts, without a model.
+the same buffer. `core.comparison.article_figures` derives the article's results from these facts, without a model.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A policy's factors are those of Keras's preprocessing layers (RandomFlip, Random
 RandomCrop, RandomTranslation, RandomContrast). Three things differ from a stack of those layers:
 
 - All random numbers depend only on the seed of the batch, so that a resumed run trains on exactly the same images.
-- One transform per image combines all steps, the resize included. It interpolates each output pixel once, from the
+- One transform per image combines all steps, including the resize. It interpolates each output pixel once, from the
   source. In a stack, each layer interpolates again and blurs the image.
 - The transform reads the whole source image. In a stack, a layer can't use pixels that the layer before it cut off.
   `fill` applies only to pixels outside the source.
@@ -41,8 +41,8 @@ class AugmentationPolicy:
         zoom: RandomZoom's height_factor, lowest and highest; the width has the same factor. Negative values zoom in.
         translation: RandomTranslation's factors, a fraction of the height and of the width, in either direction.
         contrast: RandomContrast's factor: the contrast is scaled by 1 - contrast to 1 + contrast.
-        crop: resize to `crop` times the image size, then crop back at a random whole pixel. Each image has its own
-            offset; Keras's RandomCrop uses one offset per batch. 1.0 has no effect.
+        crop: resize to `crop` times the image size, then crop to the image size. The crop's offset is random, in whole
+            pixels. Each image has its own offset; Keras's RandomCrop uses one offset per batch. 1.0 has no effect.
         fill: how to fill pixels outside the source: reflect, nearest or constant (black).
         erase: the fraction of images in which a rectangle is replaced by the image's mean. Its size is in ERASED_AREA.
     """
@@ -60,7 +60,7 @@ class AugmentationPolicy:
 
     @property
     def moves_pixels(self) -> bool:
-        """Whether any step moves pixels, and does not only change their values."""
+        """Whether any step is geometric, such as a flip or a rotation."""
         return self.flip or any((self.rotation, *self.zoom, self.translation)) or self.crop != 1.0
 
 
@@ -115,7 +115,7 @@ class Placement(NamedTuple):
     angle: tf.Tensor
     """Radians; a positive angle rotates counter-clockwise, as in RandomRotation."""
     zoom: tf.Tensor
-    """Number of canvas pixels per output pixel, equal to 1 + RandomZoom's factor: below 1 zooms in."""
+    """1 + RandomZoom's factor. Values below 1 zoom in."""
     down: tf.Tensor
     """Shift down, in output pixels."""
     right: tf.Tensor
@@ -238,8 +238,8 @@ def apply_placement(
     """Resize the images to the canvas, transform them and crop the centre, with a single interpolation.
 
     Output pixel `p` has the value of the source at `mirror * rotation * zoom * (p - shift) * source / canvas`. Both
-    positions are relative to the centre of their image. Pixel centres map as in `resize`, so that a placement without
-    any change returns the same images as `resize`, edges included.
+    positions are relative to the centre of their image. Pixel centres map as in `resize`. A placement that changes
+    nothing therefore returns the same images as `resize`, including the edges.
 
     Args:
         images: uint8 or float32, shape (batch, height, width, channels).
@@ -254,8 +254,8 @@ def apply_placement(
     """
     import tensorflow as tf
 
-    # The kernel blends the outermost half pixel with a constant fill, which would give an enlarged image a dark edge.
-    # For this fill only, resize first, as Keras's layers do.
+    # With a constant fill, the kernel blends the outermost half pixel of the source with the fill value. Enlarging an
+    # image would then give it a dark edge. For this fill only, resize first, as Keras's layers do.
     if fill == "constant":
         images = resize(images, canvas_size, compiled=compiled)
 

@@ -70,7 +70,7 @@ def read_relabels(file: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for line, row in _rows(file, RELABEL, ("path", "new_label")):
         if not row["new_label"]:
-            raise ConfigError(RELABEL, f"{file}: line {line}: has no new label")
+            raise ConfigError(RELABEL, f"{file}: line {line} has no new label")
         found[row["path"]] = row["new_label"]
     return found
 
@@ -86,7 +86,7 @@ def _rows(file: Path, decision: str, needed: tuple[str, ...]) -> Iterator[tuple[
     try:
         for name in needed:
             if name not in (reader.fieldnames or ()):
-                raise ConfigError(field, f"{file}: has no column '{name}'; needs {', '.join(needed)}")
+                raise ConfigError(field, f"{file}: the file has no column '{name}'; needs {', '.join(needed)}")
         for row in reader:
             if None in row or None in row.values():
                 raise ConfigError(field, f"{file}: line {reader.line_num}: the number of cells differs from the header")

@@ -367,9 +367,9 @@ def write_faces(directory: Path, per_class: int = 200, seed: int = 0) -> None:
         raise ValueError(f"per_class is {per_class}: a class needs at least 2 faces, one for each split")
     try:
         if directory.exists() and not directory.is_dir():
-            raise DatasetError(f"{directory}: is a file; name a new folder")
+            raise DatasetError(f"{directory}: this is a file; name a new folder")
         if directory.exists() and any(directory.iterdir()):
-            raise DatasetError(f"{directory}: is not empty; name a new folder")
+            raise DatasetError(f"{directory}: the folder is not empty; name a new folder")
         place = directory.resolve()
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:

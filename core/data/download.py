@@ -25,7 +25,7 @@ def download_article(directory: Path) -> Path:
         DatasetError: kagglehub is not installed, the download fails, or the folder can't be used.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise DatasetError(f"{directory}: is not an empty folder; name a new one")
+        raise DatasetError(f"{directory}: this is not an empty folder; name a new one")
     try:
         kagglehub = import_module("kagglehub")
     except ImportError:

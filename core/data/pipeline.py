@@ -1,7 +1,7 @@
-"""From decoded pixels to batches: the choice and order of the images, and their augmentation.
+"""Make batches from decoded pixels: select, order and augment the images.
 
-A `tf.data.Dataset` of row numbers (`*_rows`) chooses the images. A function for a TensorFlow graph
-(`training_batch_maker`, `evaluation_batch_maker`) makes a batch from their row numbers. `make_batches` combines the
+A `tf.data.Dataset` of row indices (`*_rows`) selects the images. A batch maker (`training_batch_maker`,
+`evaluation_batch_maker`) makes a batch from row indices. TensorFlow traces it to a graph. `make_batches` combines the
 two on the host. A training loop may run both on a GPU instead.
 
 All randomness depends only on the seed and the step, so that a resumed run can start the training stream at any step
@@ -33,19 +33,23 @@ HOST = "CPU:0"
 
 
 class BatchMaker(Protocol):
-    """A function for a TensorFlow graph that makes a batch. Equal keys and rows give equal batches on every device."""
+    """A function that makes a batch and can be traced by TensorFlow.
+
+    Equal keys and rows give equal batches on every device.
+    """
 
     def __call__(self, key: tf.Tensor, rows: tf.Tensor) -> Any:
         """Make a batch.
 
         Args:
-            key: the run's seed and the batch's number in the stream, int64, shape (2,). They determine all random
-                numbers of the batch.
-            rows: the images' row numbers, shape (batch,).
+            key: the seed of the batch, int64, shape (2,): the run's seed, and the batch's number in the stream. It
+                determines all random numbers of the batch.
+            rows: the images' row indices, shape (batch,).
 
         Returns:
-            images, (images, targets) or (images, targets, weights): float32 of shape (batch, size, size, channels)
-            with values 0 to 255, (batch, classes) and (batch,).
+            images, (images, targets) or (images, targets, weights), all float32. The images have the shape
+            (batch, size, size, channels) and values from 0 to 255. The targets have the shape (batch, classes). The
+            weights have the shape (batch,).
         """
         ...
 
@@ -64,7 +68,7 @@ def training_batch_maker(
     Args:
         pixels: uint8, shape (images, height, width, 1 or 3), from `core.data.pixels.load_pixels`.
         targets: float32, shape (images, classes), one-hot.
-        config: uses augmentation, protocol, image_size and channels.
+        config: the run's settings. Only augmentation, protocol, image_size and channels are used.
         class_weights: float32, shape (classes,); with them, each batch has sample weights.
         device: TensorFlow's name of the device whose memory holds images and targets.
         compiled: whether XLA will compile the function.
@@ -116,11 +120,11 @@ def evaluation_batch_maker(
 
 
 def make_batches(rows: tf.data.Dataset, make_batch: BatchMaker, seed: int = 0, first_step: int = 0) -> tf.data.Dataset:
-    """Make the batches for a data set of row numbers, and prefetch them on the host.
+    """Make the batches for a `tf.data.Dataset` of row indices, and prefetch them on the host.
 
     Args:
-        rows: batches of row numbers, int64 of shape (batch,).
-        make_batch: makes a batch from row numbers. Its images and targets must be in the host's memory.
+        rows: batches of row indices, int64 of shape (batch,).
+        make_batch: makes a batch from row indices. Its images and targets must be in the host's memory.
         seed: the run's seed.
         first_step: the number of the first batch.
     """
@@ -178,11 +182,11 @@ def training_rows(
     shuffle_buffer: int | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
-    """Return batches of row numbers for training, int64 of shape (batch,), repeated indefinitely.
+    """Return batches of row indices for training, int64 of shape (batch,), repeated indefinitely.
 
     Args:
         images: the number of images.
-        config: uses batch_size and seed.
+        config: the run's settings. Only batch_size and seed are used.
         first_step: the number of batches to skip, because an earlier session trained on them.
         shuffle_buffer: the size of the shuffle buffer; None shuffles all images in each pass.
         drop_remainder: drop the last, smaller batch of each pass.
@@ -200,7 +204,7 @@ def training_rows(
 
 
 def evaluation_rows(images: int, batch: int = EVALUATION_BATCH_SIZE) -> tf.data.Dataset:
-    """Return batches of the row numbers of all images, int64 of shape (batch,), without shuffling."""
+    """Return batches of the row indices of all images, int64 of shape (batch,), without shuffling."""
     import tensorflow as tf
 
     return tf.data.Dataset.range(images).batch(batch)
@@ -212,7 +216,7 @@ def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) 
     Args:
         images: the number of images in the split, which are listed class by class.
         taken: the number of images to validate on.
-        config: uses seed and protocol.
+        config: the run's settings. Only seed and protocol are used.
         epoch: the epoch's number from 0, an int or a tensor.
     """
     return _shuffle_rows(images, PROTOCOLS[config.protocol].shuffle_buffer, _pass_seed(config, epoch)).take(taken)
@@ -221,25 +225,25 @@ def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) 
 def published_validation_rows(
     images: int, taken: int, config: TrainingConfig, epoch: Callable[[], int], batch: int = EVALUATION_BATCH_SIZE
 ) -> tf.data.Dataset:
-    """Return batches of the row numbers that the published protocol validates on, reshuffled at each iteration.
+    """Return batches of the row indices that the published protocol validates on, reshuffled at each iteration.
 
     Args:
         images: the number of images in the split, which are listed class by class.
         taken: the number of images to validate on.
-        config: uses seed and protocol.
+        config: the run's settings. Only seed and protocol are used.
         epoch: returns the current epoch's number, from 0.
         batch: the batch size.
     """
     import tensorflow as tf
 
-    # Each epoch iterates this data set again. Only a generator can then read the current epoch's number.
+    # Each epoch iterates this dataset again. A generator runs again each time, and so reads the current epoch's number.
     epochs = tf.data.Dataset.from_generator(lambda: iter([epoch()]), output_signature=tf.TensorSpec((), tf.int64))
     rows = epochs.flat_map(lambda number: published_rows(images, taken, config, number).batch(batch))
     return rows.apply(tf.data.experimental.assert_cardinality(steps_per_pass(taken, batch)))
 
 
 def _shuffle_rows(images: int, buffer: int | None, seed: Any) -> tf.data.Dataset:
-    """Return shuffled row numbers. Equal seeds, ints or tensors, give the same order."""
+    """Return shuffled row indices. Equal seeds, ints or tensors, give the same order."""
     import tensorflow as tf
 
     return tf.data.Dataset.range(images).shuffle(buffer or images, seed=seed, reshuffle_each_iteration=False)

@@ -117,7 +117,9 @@ def _last_map(model: keras.Model) -> keras.KerasTensor:
         output = layer._inbound_nodes[-1].outputs[0]
         if len(output.shape) == 4 and min(output.shape[1:3]) > 1:
             return output
-    raise RunError(f"{model.name}: has no layer with height and width, which Grad-CAM needs; choose another run")
+    raise RunError(
+        f"{model.name}: the model has no layer with height and width, which Grad-CAM needs; choose another run"
+    )
 
 
 def _scores(last: keras.Layer, features: tf.Tensor) -> tf.Tensor:

@@ -117,7 +117,9 @@ def run_classes(run: Path) -> list[str]:
     """
     classes = read_run(run).environment.get("classes")
     if not classes:
-        raise RunError(f"{run / ENVIRONMENT}: has no classes, so the run is damaged or never started; use another run")
+        raise RunError(
+            f"{run / ENVIRONMENT}: the file has no classes, so the run is damaged or never started; use another run"
+        )
     return classes
 
 

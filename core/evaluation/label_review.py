@@ -1,4 +1,4 @@
-"""Find probable label errors from the predictions of runs for images that they were not trained on."""
+"""Find probable label errors from predictions for images that the model was not trained on."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _find_run_label_issues(run: Path) -> list[LabelIssue]:
     shares = np.array([list(each.probabilities.values()) for each in predictions])
     are_known = all(each.label in each.probabilities for each in predictions)
     if not predictions or not are_known or not np.isfinite(shares).all() or not shares.any(axis=1).all():
-        raise RunError(f"{run / PREDICTIONS}: is damaged; train the model again")
+        raise RunError(f"{run / PREDICTIONS}: the file is damaged; train the model again")
     classes = list(predictions[0].probabilities)
     given = np.array([classes.index(each.label) for each in predictions])
     quality = get_label_quality_scores(given, shares / shares.sum(axis=1, keepdims=True), method="self_confidence")

@@ -34,7 +34,7 @@ class TensorBoardTracker:
         self._folder = run / TENSORBOARD
         # Old files are deleted, because TensorBoard would show their epochs next to the current ones.
         if self._folder.is_symlink():
-            raise RunError(f"{self._folder}: is a link; remove it")
+            raise RunError(f"{self._folder}: this is a link; remove it")
         shutil.rmtree(self._folder, ignore_errors=True)
         self._writer = tf.summary.create_file_writer(str(self._folder))
         self._logged = 0

@@ -103,7 +103,7 @@ class RunQueue:
         self._signal_child(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill the child process. Its checkpoint of the last finished epoch is kept."""
+        """Kill the child process. Its checkpoint of the last complete epoch is kept."""
         self._signal_child(signal.SIGKILL)
 
     def _next(self) -> Path | None:

@@ -306,4 +306,4 @@ def _open_study(file: Path, name: str, config: TrainingConfig, *, prune: bool) -
     except OSError as error:
         raise RunError("study", f"{file}: {error.strerror}; choose a writable file") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ConfigError("study", f"{file}: is not a study of a search; choose another file") from None
+        raise ConfigError("study", f"{file}: the file is not a study of a search; choose another file") from None

@@ -23,10 +23,10 @@ STATE = "state.json"
 
 @dataclass
 class TrainingState:
-    """The state of a training besides weights and optimizer.
+    """The state of a training run besides weights and optimizer.
 
     Attributes:
-        epoch: the number of finished epochs.
+        epoch: the number of complete epochs.
         best: the best value of the monitor.
         best_epoch: the epoch of the best value, counted from 1.
         wait: epochs since the monitor last improved by min_delta, for early stopping.

@@ -18,9 +18,9 @@ def delete_run(run: Path) -> None:
             directory can't be deleted.
     """
     if run.is_symlink() or not is_run(run):
-        raise RunError(f"{run.name}: is not a run directory; nothing was deleted")
+        raise RunError(f"{run.name}: this is not a run directory; nothing was deleted")
     if read_state(run) not in FINAL_STATES:
-        raise RunError(f"{run.name}: has not ended; stop it first")
+        raise RunError(f"{run.name}: the run has not ended; stop it first")
     # The lock is only checked. Acquiring it would fail on a full disk, where runs are deleted to free space.
     RunLock(run).check_free()
     try:

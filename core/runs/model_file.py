@@ -79,14 +79,20 @@ def _check(path: Path) -> None:
         with files.open_to_read(path) as file, zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
             if not names <= MEMBERS:
-                raise RunError(f"{path}: contains {sorted(names - MEMBERS)[0]!r}, which no model of fer-tui contains")
+                raise RunError(
+                    f"{path}: the file contains {sorted(names - MEMBERS)[0]!r}, which no model of fer-tui contains"
+                )
             content = json.loads(archive.read("config.json"))
     except (OSError, ValueError, KeyError, RecursionError, zipfile.BadZipFile, NotImplementedError) as error:
         copy = path.parent / CHECKPOINT / KEPT
-        raise RunError(f"{path}: is not a valid Keras model ({error}); replace it with the copy {copy}") from None
+        raise RunError(
+            f"{path}: the file is not a valid Keras model ({error}); replace it with the copy {copy}"
+        ) from None
     foreign = foreign_part(content)
     if foreign:
-        raise RunError(f"{path}: contains {foreign}, which no model of fer-tui contains; the file was not loaded")
+        raise RunError(
+            f"{path}: the file contains {foreign}, which no model of fer-tui contains; the file was not loaded"
+        )
 
 
 def foreign_part(content: Any) -> str:

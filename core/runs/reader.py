@@ -82,7 +82,7 @@ class RunSnapshot:
 
     @property
     def warnings(self) -> list[Finding]:
-        """The warnings about the run's figures that are known so far."""
+        """The warnings about the run's metrics that are known so far."""
         return list((self.evaluation or self.environment).get("warnings", ()))
 
 

@@ -30,7 +30,7 @@ def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = 
     """
     snapshot = read_run(run)
     if snapshot.state not in FINAL_STATES:
-        raise RunError(f"{run.name}: is {snapshot.state}; watch it with 'fer-tui runs', or stop it first")
+        raise RunError(f"{run.name}: the run is {snapshot.state}; watch it with 'fer-tui runs', or stop it first")
     load_config(run)
     if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
         raise RunError(f"{run.name}: already completed; give it more epochs to train it further")
@@ -109,5 +109,6 @@ def resume_caveat(run: Path) -> str:
     if load_config(run).can_resume_exactly or not read_run(run).history:
         return ""
     return (
-        "resumes after its last complete epoch, not bit for bit like an uninterrupted run: that needs 'deterministic'"
+        "resumes from its last checkpoint; its results may differ from those of an uninterrupted run (for identical "
+        "results, train with 'deterministic' on one device)"
     )

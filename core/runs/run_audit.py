@@ -1,4 +1,4 @@
-"""Find misleading figures of a run. Each warning names the figure, what it means and what to do.
+"""Find misleading metrics of a run. Each warning names the metric, what it means and what to do.
 
 The detectors use only what the run directory stores. They therefore work for any run, and a run in progress gets the
 warnings that are known so far.
@@ -33,10 +33,10 @@ SAME_SHARE = 0.001
 
 
 def audit_run(run: RunSnapshot) -> list[Finding]:
-    """Find the figures of a run that overstate the model.
+    """Find the metrics of a run that overstate the model.
 
     Args:
-        run: in any state; a detector whose figures are missing finds nothing.
+        run: in any state; a detector whose metrics are missing finds nothing.
 
     Returns:
         Warnings with a `code` and a `message`, in the order of DETECTORS.
@@ -105,7 +105,7 @@ def _encoding_differs(run: RunSnapshot) -> Iterator[str]:
     images = sum(counts.get(name, 0) for name in moved)
     yield (
         f"train and validation encode {', '.join(moved)} as different outputs: for {images:,} validation images, val_* "
-        "figures count wrong predictions as correct; use the figures over the whole split, or train with --protocol "
+        "metrics count wrong predictions as correct; use the metrics over the whole split, or train with --protocol "
         "sound, which fits the encoding on train only"
     )
 
@@ -113,7 +113,7 @@ def _encoding_differs(run: RunSnapshot) -> Iterator[str]:
 def _nan(run: RunSnapshot) -> Iterator[str]:
     names = (*METRICS, *(f"val_{metric}" for metric in METRICS))
     found = [(int(row["epoch"]), name) for row in run.history for name in names if not _is_finite(row.get(name))]
-    advice = "later figures are not valid either; lower the learning rate, or check the images"
+    advice = "later metrics are not valid either; lower the learning rate, or check the images"
     if found:
         epoch, name = found[0]
         yield f"{name} of epoch {epoch} is not a number; {advice}"
@@ -136,7 +136,7 @@ def _partial_validation(run: RunSnapshot) -> Iterator[str]:
     accuracy = evaluation.get("accuracy")
     whole = "" if accuracy is None else f"report the accuracy over all images, {accuracy:.4f}"
     yield (
-        f"val_* figures cover {covered:,} of the split's {total:,} images; "
+        f"val_* metrics cover {covered:,} of the split's {total:,} images; "
         f"{whole or 'the evaluation covers all images'}; --protocol sound validates on all images"
     )
 
@@ -159,7 +159,7 @@ def _class_share(run: RunSnapshot) -> Iterator[str]:
         if distances[name] <= max(SAME_SHARE * images, 0.5):
             yield (
                 f"{figure} {accuracy:.4f} is the share of '{name}' ({counts[name]:,} of {images:,} images), the "
-                f"accuracy of always predicting '{name}'; check the confusion matrix before you use this figure"
+                f"accuracy of always predicting '{name}'; check the confusion matrix before you use this metric"
             )
             return
 
@@ -206,7 +206,7 @@ def _chosen_epoch(run: RunSnapshot) -> Iterator[str]:
     if reported != last and (ahead or value != value):
         best = f"epoch {ahead[-1]} has a better {monitor}" if ahead else f"its {monitor} is not a number"
         yield (
-            f"epoch {reported} of {last} is reported, neither the last nor the best ({best}): the figures of an epoch "
+            f"epoch {reported} of {last} is reported, neither the last nor the best ({best}): the metrics of an epoch "
             "chosen by hand are too optimistic; report the last or the best epoch (--keep last or --keep best)"
         )
 

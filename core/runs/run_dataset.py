@@ -27,7 +27,7 @@ def read_run_dataset(run: RunSnapshot) -> Dataset:
     """
     place = run.environment.get("data")
     if place is None:
-        raise RunError(f"{run.path / ENVIRONMENT}: names no data set, so the faces can't be shown")
+        raise RunError(f"{run.path / ENVIRONMENT}: the file names no data set, so the faces can't be shown")
     try:
         return apply_corrections(read_dataset(Path(place)), run.config)
     except (ConfigError, DatasetError) as error:

@@ -24,7 +24,7 @@ class Finding(TypedDict):
     """A warning about a run (`core.runs.run_audit`)."""
 
     code: str  # the detector's code
-    message: NotRequired[str]  # the figure, what it means and what to do
+    message: NotRequired[str]  # the metric, what it means and what to do
 
 
 class StoredProblem(TypedDict):
@@ -100,7 +100,7 @@ class EnvironmentFile(TypedDict, total=False):
     skipped: int  # number of images that can't be decoded
     parameters: int  # number of the model's weights, including non-trainable weights
     problems: list[StoredProblem]  # problems found before the first step
-    val_images: int  # number of images that the val_* figures of an epoch cover
+    val_images: int  # number of images that the val_* metrics of an epoch cover
     batches: Mapping[str, float | None]  # class mixture (core.runs.run_audit.measure_batches); None for NaN
     warnings: list[Finding]  # warnings known before the first step
 
@@ -141,8 +141,8 @@ class EvaluationFile(TypedDict, total=False):
     split: str  # train, validation or test
     seconds: float  # duration of the evaluation
     epoch: int  # the reported epoch, counted from 1
-    val_images: int  # number of images that the epoch's val_* figures cover
-    val_counts: Mapping[str, int]  # class to number of images that the epoch's val_* figures cover
+    val_images: int  # number of images that the epoch's val_* metrics cover
+    val_counts: Mapping[str, int]  # class to number of images that the epoch's val_* metrics cover
     warnings: list[Finding]  # all warnings of the run
 
 

@@ -67,7 +67,7 @@ def create_run(config: TrainingConfig, folder: Path) -> Path:
 
 
 def enqueue(path: Path) -> None:
-    """Set a run's state to `queued`, waiting for this process to start or resume it."""
+    """Set a run's state to `queued`, before this process starts or resumes it."""
     status: StatusFile = {"state": "queued", **_PROGRESS, **this_process(), "heartbeat": time.time()}
     files.write_json(path / STATUS, status)
 
@@ -85,8 +85,8 @@ class RunWriter:
     """The only writer of a run directory. It is a context manager: it acquires the lock and writes the final status.
 
     A thread writes `status.json`: within half a second after a change, and every five seconds as a heartbeat. It is a
-    separate thread because imports and tracing block the training thread. The same thread checks for the file `stop`,
-    with which another process requests a stop, and checks that this process still holds the lock.
+    separate thread because imports and tracing block the training thread. The same thread checks for the file `stop`
+    and checks that this process still holds the lock. Another process creates `stop` to stop the run.
     """
 
     def __init__(self, path: Path, stop: threading.Event) -> None:
@@ -190,7 +190,7 @@ class RunWriter:
             os.fsync(file.fileno())
 
     def truncate_history(self, epochs: int) -> None:
-        """Remove the rows after an epoch from `history.csv`, to resume from an earlier checkpoint."""
+        """Truncate `history.csv` after the given number of epochs, to resume from an earlier checkpoint."""
         path = self.path / HISTORY
         if not path.exists():
             return

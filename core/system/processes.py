@@ -96,7 +96,7 @@ def same_process(pid: int | None, started: float | None, start_id: str | None = 
         return False
 
 
-# The niceness of a training in the app's process. When it competes with a normal thread, it gets about a third of a
+# The niceness of a training run in the app's process. When it competes with a normal thread, it gets about a third of a
 # core's time.
 NICENESS = 5
 

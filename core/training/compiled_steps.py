@@ -23,8 +23,8 @@ class CompiledSteps:
     """Runs a step on the batches of a feed.
 
     On a GPU a call runs many steps, which reduces the overhead of Python and of launching the program. The number of
-    steps is a tensor, so that one program runs any number of steps. The last, smaller batch of a pass always runs
-    without XLA, because XLA would compile a second program for its shape.
+    steps is a tensor, so that one program runs any number of steps. A smaller batch at the
+    end of a pass over the images runs without XLA, because XLA would compile a second program for its shape.
 
     Attributes:
         feed: the source of the batches.

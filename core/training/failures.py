@@ -35,7 +35,7 @@ def _system_message(error: OSError, run: Path) -> str:
     if error.errno == errno.EROFS:
         return f"{where}: the file system has become read-only; make it writable"
     if error.errno == errno.ELOOP:
-        return f"{where}: is a symbolic link, but must be a regular file; remove the link"
+        return f"{where}: this is a symbolic link, but must be a regular file; remove the link"
     if error.errno == errno.EACCES:
         return f"{where}: permission denied; make it writable"
     return f"{where}: {error.strerror or error}; see log.txt"

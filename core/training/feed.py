@@ -88,7 +88,7 @@ class HostFeed:
 
 
 class _Rows:
-    """Batches of row numbers with their random key."""
+    """Batches of row indices with their random key."""
 
     def __init__(self, rows: tf.data.Dataset, seed: int, first_step: int) -> None:
         # More batches than one call uses.
@@ -110,14 +110,14 @@ class _Rows:
 class DeviceFeed:
     """Batches that the compiled function makes from images in the device's memory.
 
-    Only row numbers and the random key are copied to the device, so that runs with different seeds share a program.
+    Only row indices and the random key are copied to the device, so that runs with different seeds share a program.
     """
 
     def __init__(self, rows: tf.data.Dataset, make_batch: BatchMaker, seed: int = 0, first_step: int = 0) -> None:
         """Store the arguments.
 
         Args:
-            rows: batches of row numbers, int64 of shape (batch,).
+            rows: batches of row indices, int64 of shape (batch,).
             make_batch: makes a batch from images in the device's memory.
             seed: the run's seed.
             first_step: the number of the first batch.
@@ -133,7 +133,7 @@ class DeviceFeed:
         self._rows.begin()
 
     def take(self, steps: int, pad_to: int = 0) -> tuple[Any, ...]:
-        """Return row numbers, int32 of shape (steps or pad_to, batch), and the key of the first batch."""
+        """Return row indices, int32 of shape (steps or pad_to, batch), and the key of the first batch."""
         import tensorflow as tf
 
         rows, key = self._rows.take(steps)

@@ -65,8 +65,8 @@ def train_run(config: TrainingConfig, run: Path, stop: threading.Event, *, captu
         RunError: another process trains this run, or took it over.
     """
     log = log_to_file if captures_stderr else log_records_to_file
-    # `RunWriter` releases the lock together with the final status, before memory is freed, so that a reader of the
-    # final status can resume the run at once.
+    # `RunWriter` writes the final status and then releases the lock. Memory is freed after that. A process that reads
+    # the final status can therefore resume the run at once.
     with memory.release_on_exit(), RunWriter(run, stop) as writer, log(run / LOG):
         state, message, training = "failed", "", _Training(config, run, writer, stop)
         try:
@@ -180,13 +180,13 @@ class _Training:
         if checkpoint.kept:
             restore_kept(self.path, checkpoint.kept)
         before = state.base_rate or now
-        # The cosine schedule follows the config. Otherwise the checkpoint has the learning rate, which the plateau
-        # schedule may have lowered.
+        # The cosine schedule computes the learning rate from the config. Without it, the learning rate comes from the
+        # checkpoint, because the plateau schedule may have lowered it.
         if before != now and self.config.schedule != "cosine":
             model.optimizer.learning_rate = current_learning_rate(model) * now / before
         if checkpoint.is_older:
             self._say(_damaged(checkpoint))
-        exact = "" if self.config.can_resume_exactly else ", not bit for bit as without the interruption"
+        exact = "" if self.config.can_resume_exactly else "; the results may differ from those of an uninterrupted run"
         logger.info("resuming after epoch %s%s", state.epoch, exact)
 
     def _write_environment(
@@ -213,7 +213,7 @@ class _Training:
             content["problems"] = [*content.get("problems", ()), problem]
         content["val_images"] = plan.val_images
         content["batches"] = measure_batches(data.targets(data.train).argmax(axis=1), rows.as_numpy_iterator())
-        # Leave out the evaluation from before a resume: it belongs to fewer epochs.
+        # Ignore an evaluation from before a resume, because its model was trained for fewer epochs.
         content["warnings"] = audit_run(replace(read_run(self.path), environment=content, evaluation=None))
         self.writer.write_environment(content)
 
@@ -244,7 +244,7 @@ class _Training:
     def _make_saver(
         self, model: keras.Model, used: devices.Devices, auto: AutoSettings, plan: Plan, ema: EmaWeights
     ) -> CheckpointSaver:
-        """Return the saver of checkpoints: in the background on a GPU, between epochs on a CPU."""
+        """Return the checkpoint saver. It saves in the background on a GPU, and between epochs on a CPU."""
         if not used.on_gpu:
             return ImmediateSaver(self.path, model, ema)
         config = self.config
@@ -261,11 +261,11 @@ class _Training:
 
         Args:
             data: the data, including the validation split.
-            plan: the number of validation images per epoch.
-            epoch: the kept epoch, counted from 1.
+            plan: the run's plan; it has the number of validation images per epoch.
+            epoch: the epoch of the kept model, counted from 1.
             state: the run's final state, for the audit.
         """
-        self._say("evaluating the kept epoch")
+        self._say("evaluating the best model" if self.config.keep == "best" else "evaluating the last model")
         started, pixels = time.monotonic(), data.validation
         probabilities = predict(load_model(self.path), pixels.values, flip_average=self.config.flip_average)
         if not self.writer.is_owner():
@@ -286,7 +286,7 @@ class _Training:
         self.writer.write_evaluation(evaluation)
 
     def _count_validated(self, labels: list[str], plan: Plan, epoch: int) -> dict[str, int]:
-        """Return the number of images per class that an epoch, counted from 1, was validated on."""
+        """Return the number of validation images of each class in an epoch. Epochs count from 1."""
         if PROTOCOLS[self.config.protocol].has_own_steps:
             rows = published_rows(len(labels), plan.val_images, self.config, epoch - 1)
             labels = [labels[row] for row in rows.as_numpy_iterator()]

@@ -9,7 +9,7 @@ from core.runs.reader import RunSnapshot
 
 
 def run_summary(run: RunSnapshot) -> dict[str, Any]:
-    """Return a run as `runs --json` lists it: `epoch` is the number of finished epochs, `epochs` the configured one."""
+    """Return a run as `runs --json` lists it: `epoch` is the number of complete epochs, `epochs` the configured one."""
     return {
         **_name(run),
         "protocol": run.config.get("protocol"),
@@ -23,7 +23,7 @@ def run_summary(run: RunSnapshot) -> dict[str, Any]:
 
 
 def run_result(run: RunSnapshot) -> dict[str, Any]:
-    """Return a run's result as the training commands print it: `epochs` is the number of finished epochs."""
+    """Return a run's result as the training commands print it: `epochs` is the number of complete epochs."""
     result = {
         **_name(run),
         "state": run.state,

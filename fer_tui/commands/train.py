@@ -143,7 +143,7 @@ def resume(
     path = find_run(run, resolve_runs_folder(context, runs))
     snapshot = read_run(path)
     if learning_rate is not None:
-        # Check the flag here too, for a completed run that returns below.
+        # Check the flag here too, because the function returns below if the run is completed.
         configs.check_settings({"learning_rate": learning_rate})
     if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
         output.print_message(f"{path.name}: already completed; add --epochs N to train it further")
@@ -161,7 +161,7 @@ def stop(context: typer.Context, run: RunArgument, runs: RunsOption = None) -> i
     """Stop a run after its current batch, and wait until it ends."""
     path = find_run(run, resolve_runs_folder(context, runs))
     if read_run(path).state in FINAL_STATES:
-        raise RunError(f"{path.name}: is not running ({read_run(path).state})")
+        raise RunError(f"{path.name}: the run is not running ({read_run(path).state})")
     request_stop(path)
     while (state := read_run(path).state) not in FINAL_STATES:
         time.sleep(0.2)

@@ -115,7 +115,7 @@ class ExportScreen(ModalScreen[str | None]):
         if self.app.is_web:
             self._download(path.name)
         elif not text or path.is_dir():
-            self._tell(f"{text}: is a folder; enter the path of a file" if text else "enter the path of a file")
+            self._tell(f"{text}: this is a folder; enter the path of a file" if text else "enter the path of a file")
         elif path.exists():
             question = f"{escape_control(str(path))} exists.\nReplace it?"
             self.app.push_screen(ConfirmScreen(question, "Replace"), lambda yes: self._write(path) if yes else None)

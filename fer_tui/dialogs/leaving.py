@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fer_tui.state.workbench import Workbench
 
 TEXT = (
-    "The training stops after the current batch. You can resume it from its last finished epoch.\n\n"
+    "The training stops after the current batch. You can resume it from its last complete epoch.\n\n"
     "This takes some seconds while TensorFlow loads or traces the first step."
 )
 

@@ -108,7 +108,7 @@ class PredictScreen(ModalScreen[None]):
         job, path = self.job, Path(text).expanduser()
         self.query_one(FaceGrid).show([])
         self.query_one(ProbabilityBars).show({})
-        # The import of TensorFlow takes seconds; a training that already imports it makes this one wait.
+        # The import of TensorFlow takes seconds; a training run that already imports it makes this one wait.
         self._show_status("Predicting …" if PredictScreen._predictor else "Loading TensorFlow …")
         self.run_worker(lambda: self._predict(job, path), thread=True, group="predict", name="predict")
 

@@ -1,4 +1,4 @@
-"""The Compare screen: runs, baselines and the article's figures in one table that can be exported."""
+"""The Compare screen: runs, baselines and the article's results in one table that can be exported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EMPTY = """Nothing to compare yet. A run appears in the table when its first epo
 
   fer-tui train --data PATH --model compact --model model2
 
-The table already shows the article's rows. Put the cursor on a row to read about its figures."""
+The table already shows the article's rows. Highlight a row to read about its metrics."""
 BASELINE_NOTES = {
     "majority": "accuracy of always predicting the most common class of train",
     "chance": "accuracy of guessing uniformly at random",
@@ -89,7 +89,7 @@ class CompareScreen(RunsModeScreen):
         self._rendered_state = ()
 
     def compared_runs(self) -> list[RunSnapshot]:
-        """Return the marked runs or, if none is marked, every run with a finished epoch."""
+        """Return the marked runs or, if none is marked, every run with a complete epoch."""
         runs = self.fer.runs or ()
         return [run for run in runs if run.name in self.fer.marked] or [run for run in runs if run.history]
 
@@ -106,7 +106,7 @@ class CompareScreen(RunsModeScreen):
             return
         self._rendered_state = shown
         self.rows = compare(compared, with_published=self.with_article, average_seeds=self.averages_seeds)
-        which = "marked" if self.fer.marked else "with a finished epoch"
+        which = "marked" if self.fer.marked else "with a complete epoch"
         with self.app.batch_update():
             self.set_class(not compared, "-empty")
             counted = "1 run" if len(compared) == 1 else f"{len(compared)} runs"
@@ -172,7 +172,7 @@ class CompareScreen(RunsModeScreen):
         self.query_one("#row-note", Static).update("\n".join(map(escape_control, told)))
 
     def _note(self, row: Row) -> str:
-        """Return a note that explains the row's figures or lists the run's warnings."""
+        """Return a note that explains the row's metrics or lists the run's warnings."""
         if row["run"] == PUBLISHED_RUN:
             note = next(result.note for result in article.RESULTS if result.model == row["model"])
             return f"{row['model']} as printed in the article; {note}"

@@ -41,7 +41,7 @@ Press {open} and type the path of a folder of faces or of fer2013.csv. Tab compl
   FOLDER/train/happy/*.jpg      FOLDER/validation/happy/*.jpg
   FOLDER/train/sad/*.png        FOLDER/validation/sad/*.png
 
-No data set yet?  Press {draw} to draw a small one."""
+No data set yet?  Press {draw} to generate a small one with drawn faces."""
 
 
 class DataScreen(ModeScreen):
@@ -52,10 +52,10 @@ class DataScreen(ModeScreen):
     BINDING_GROUP_TITLE = "Data set"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("o", "open", "Open", id="data.open", tooltip="Type the path of a data set"),
-        Binding("d", "draw", "Draw faces", id="data.draw", tooltip="Draw a small data set into a new folder"),
+        Binding("d", "draw", "Draw faces", id="data.draw", tooltip="Generate a small data set of drawn faces"),
         Binding("n", "new_faces", "New faces", id="data.new_faces", tooltip="Show another sample of faces"),
         Binding("c", "next_class", "Class", id="data.next_class", tooltip="Show only the next class, or all"),
-        Binding("f", "findings", "Findings", id="data.findings", tooltip="Show the audit findings, or the faces"),
+        Binding("f", "findings", "Findings", id="data.findings", tooltip="Switch between the findings and the faces"),
         Binding("escape", "leave_field", "Leave", show=False, id="data.leave", tooltip="Leave the text field"),
     ]
 

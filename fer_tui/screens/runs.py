@@ -1,4 +1,4 @@
-"""The Runs screen: the list of runs and live details of the chosen run."""
+"""The Runs screen: the list of runs and live details of the highlighted run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EMPTY = """No runs yet in {folder}/.
 
 {train}: choose models and start training, then watch the runs here.
-No data set yet?  {data}: draw a small one.
+No data set yet?  {data}: generate a small one with drawn faces.
 
 Runs that you start in another terminal appear here too:
 
@@ -40,14 +40,19 @@ Runs that you start in another terminal appear here too:
 
 
 class RunsScreen(RunsModeScreen):
-    """The list of runs and the chosen run's details."""
+    """The list of runs and the highlighted run's details."""
 
     MODE = "runs"
     AUTO_FOCUS = "RunTable"
-    BINDING_GROUP_TITLE = "Runs and the chosen run"
+    BINDING_GROUP_TITLE = "Runs and the highlighted run"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "slash", "filter", "Filter", key_display="/", id="runs.filter", tooltip="Show the runs that match all words"
+            "slash",
+            "filter",
+            "Filter",
+            key_display="/",
+            id="runs.filter",
+            tooltip="Filter the runs by name, model or state",
         ),
         Binding("escape", "clear_filter", "All", id="runs.clear_filter", tooltip="Close the filter and show all runs"),
         Binding("space", "mark", "Mark", id="runs.mark", tooltip="Mark or unmark the run"),
@@ -55,11 +60,18 @@ class RunsScreen(RunsModeScreen):
         Binding("m", "metric", "Metric", show=False, id="runs.metric", tooltip="Plot the next metric"),
         Binding("l", "log_axis", "Axis", show=False, id="runs.log_axis", tooltip="Toggle the logarithmic axis"),
         Binding("s", "smooth", "Smooth", show=False, id="runs.smooth", tooltip="Toggle the running mean"),
-        Binding("v", "split", "Split", show=False, id="runs.split", tooltip="Compare training or validation"),
-        Binding("o", "output", "Output", id="runs.output", tooltip="Show the run's log or plot"),
+        Binding("v", "split", "Split", show=False, id="runs.split", tooltip="Switch between training and validation"),
+        Binding("o", "output", "Output", id="runs.output", tooltip="Switch between the log and the plot"),
         Binding("i", "inspect", "Inspect", id="runs.inspect", tooltip="Show the run's confusion matrix"),
-        Binding("w", "warnings", "Warnings", show=False, id="runs.warnings", tooltip="Show the run's warnings or plot"),
-        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Resume it or train it further"),
+        Binding(
+            "w",
+            "warnings",
+            "Warnings",
+            show=False,
+            id="runs.warnings",
+            tooltip="Switch between the warnings and the plot",
+        ),
+        Binding("r", "resume", "Resume", id="runs.resume", tooltip="Resume the run or train it further"),
         Binding("x", "stop", "Stop", id="runs.stop", tooltip="Stop after the current batch"),
         Binding(
             "delete", "delete", "Delete", key_display="del", id="runs.delete", tooltip="Delete the run's directory"
@@ -67,7 +79,7 @@ class RunsScreen(RunsModeScreen):
     ]
 
     def compose_mode(self) -> ComposeResult:
-        """Yield the empty message, the filter, the list and the chosen run's details."""
+        """Yield the empty message, the filter, the list and the highlighted run's details."""
         yield Static(id="empty", markup=False)
         with Horizontal(id="runs"):
             with Vertical(id="list"):
@@ -83,13 +95,13 @@ class RunsScreen(RunsModeScreen):
         self.slots: dict[str, int] = {}
 
     def on_mount(self) -> None:
-        """Hide the filter; watch the system load and the run to open."""
+        """Hide the filter. Watch the system load and `wanted_run`."""
         self.query_one("#filter-line").display = False
         self.watch(self.app, "load", self._show_load)
         self.watch(self.app, "wanted_run", self.show_runs, init=False)
 
     def _open_wanted(self) -> None:
-        """Move the cursor to `wanted_run`, set by a start or the palette, once the list has it."""
+        """Highlight `wanted_run` when the list has it. Starting a run sets it, and so does the command palette."""
         name = self.fer.wanted_run
         if any(run.name == name for run in self.fer.runs or ()):
             self.fer.wanted_run = ""
@@ -97,7 +109,7 @@ class RunsScreen(RunsModeScreen):
             self.query_one(RunTable).choose(name)
 
     def render_runs(self, runs: tuple[RunSnapshot, ...]) -> None:
-        """Show the runs that match the filter, and the chosen run's details."""
+        """Show the runs that match the filter, and the highlighted run's details."""
         words = self.query_one("#filter", Input).value
         found = [run for run in runs if matches(run, words)]
         self.slots = assign_slots(self.slots, self.fer.marked)
@@ -145,12 +157,12 @@ class RunsScreen(RunsModeScreen):
 
     @property
     def tabs(self) -> RunTabs | None:
-        """The chosen run's plot, log and warnings; None until they are mounted."""
+        """The highlighted run's plot, log and warnings; None until they are mounted."""
         return self.query_one(RunDetail).tabs
 
     @property
     def mounted_tabs(self) -> RunTabs:
-        """The mounted tabs; `check_action` disables the actions that need them until then."""
+        """The mounted tabs. Before they are mounted, `check_action` disables the actions that use them."""
         assert self.tabs is not None
         return self.tabs
 
@@ -159,13 +171,13 @@ class RunsScreen(RunsModeScreen):
         self.refresh_bindings()
 
     def show_log(self, run: Path, lines: list[str], *, is_new: bool) -> None:
-        """Append lines to the log if the run is the chosen one."""
+        """Append lines to the log if the run is the highlighted one."""
         chosen = self.chosen
         if self.is_mounted and chosen is not None and chosen.path == run:
             self.query_one(RunDetail).show_log(lines, is_new=is_new)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Enable the actions that apply to the chosen run."""
+        """Enable the actions that apply to the highlighted run."""
         if not self.is_mounted:
             return True
         chosen = self.chosen
@@ -208,7 +220,7 @@ class RunsScreen(RunsModeScreen):
         self.query_one(RunTable).focus()
 
     def action_mark(self) -> None:
-        """Mark or unmark the chosen run."""
+        """Mark or unmark the highlighted run."""
         if self.chosen:
             self.fer.marked ^= {self.chosen.name}
 
@@ -237,7 +249,7 @@ class RunsScreen(RunsModeScreen):
         self.mounted_tabs.plot.toggle_split()
 
     async def action_resume(self) -> None:
-        """Resume the chosen run; ask first for more epochs (completed) or a learning rate (diverged)."""
+        """Resume the highlighted run; ask first for more epochs (completed) or a learning rate (diverged)."""
         run = self.chosen
         if run is None:
             return
@@ -272,12 +284,12 @@ class RunsScreen(RunsModeScreen):
         self.fer.inspected = event.name or self.fer.inspected
 
     def action_inspect(self) -> None:
-        """Open the Inspect screen for the chosen run."""
+        """Open the Inspect screen for the highlighted run."""
         if self.chosen:
             self.fer.inspect_run(self.chosen.name)
 
     def action_stop(self) -> None:
-        """Confirm, then request the run to stop."""
+        """Ask for confirmation, then ask the run to stop."""
         run = self.chosen
         if run is None:
             return
@@ -292,12 +304,12 @@ class RunsScreen(RunsModeScreen):
                     self.notify("The run stops after the current batch.", title="Stop requested", markup=False)
 
         question = (
-            f"Stop {escape_control(run.name)} after the current batch?\nYou can resume it from its last finished epoch."
+            f"Stop {escape_control(run.name)} after the current batch?\nYou can resume it from its last complete epoch."
         )
         self.app.push_screen(ConfirmScreen(question, "Stop"), answered)
 
     def action_delete(self) -> None:
-        """Confirm, then delete the chosen run's directory."""
+        """Ask for confirmation, then delete the highlighted run's directory."""
         run = self.chosen
         if run is None:
             return

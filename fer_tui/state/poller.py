@@ -75,7 +75,7 @@ class Poller:
         self._is_ending = threading.Event()
 
     def follow_log(self, run: Path | None) -> None:
-        """Follow this run's log, and poll at once; None follows no log."""
+        """Follow this run's log, and poll at once. With None, stop following a log."""
         if run != self.followed_run:
             self.followed_run = run
             self._wake.set()

@@ -114,7 +114,7 @@ class Workbench(FastSwitchApp):
         self.poller.poll_now()
 
     async def _start_runs(self, runs: Sequence[Path], *, detached: bool) -> None:
-        # The first opening of a screen takes 0.1 s, and 1 s during a training.
+        # The first opening of a screen takes 0.1 s, and 1 s while a run trains.
         for mode in self.MODES:
             await preload_mode(self, mode)
         # In a browser, train in a separate process, so that closing the tab does not end the training.

@@ -22,7 +22,7 @@ LEAST_WIDTH = 10
 
 
 class AccuracyGraph(LinePlot):
-    """Plot each model's best run, the article's figures and the majority baseline."""
+    """Plot each model's best run, the article's results and the majority baseline."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)

@@ -42,7 +42,7 @@ class DeviceStrip(Static):
         super().__init__(id=id, markup=False)
 
     def show(self, run: RunSnapshot | None, load: SystemLoad | None) -> None:
-        """Show the load for the chosen run."""
+        """Show the load for the highlighted run."""
         host = run.status.get("host") if run else None
         if run is not None and host and host != socket.gethostname():
             verb = "ran" if run.state in FINAL_STATES else "runs"

@@ -44,7 +44,7 @@ class View:
 
 
 class MetricPlot(LinePlot):
-    """The plot of the chosen run or of the marked runs."""
+    """The plot of the highlighted run or of the marked runs."""
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
@@ -59,9 +59,9 @@ class MetricPlot(LinePlot):
         """Set the histories to plot.
 
         Args:
-            history: the chosen run's history.
-            kept: the number of the chosen run's kept epoch.
-            overlaid: the marked runs; two or more of them replace the chosen run.
+            history: the highlighted run's history.
+            kept: the number of the highlighted run's kept epoch.
+            overlaid: the marked runs; two or more of them replace the highlighted run.
             beyond: the number of marked runs without a slot in the plot.
         """
         self.history, self.kept = history, kept
@@ -136,7 +136,7 @@ class MetricPlot(LinePlot):
         if not series or self.size.width < 20 or self.size.height < 6:
             has_epochs = self.history or any(one.history for one in self.overlaid)
             none = f"No values of {self.column if self.overlaid else self.view.metric} to plot."
-            return Content.styled((none if not series else "") if has_epochs else "No finished epoch yet.", "dim")
+            return Content.styled((none if not series else "") if has_epochs else "No complete epoch yet.", "dim")
         heading, legend = self.heading(), self.legend(series)
         if self.beyond:
             more = Content.styled(f"and {self.beyond} more", "dim")

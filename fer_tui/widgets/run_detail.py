@@ -1,4 +1,4 @@
-"""The chosen run: its state, progress and load, above the tabs with its plot, log and warnings."""
+"""The highlighted run: its state, progress and load, above the tabs with its plot, log and warnings."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ class RunDetail(Vertical):
         self.post_message(self.TabsMounted())
 
     def show(self, run: RunSnapshot | None, overlaid: Sequence[OverlaidRun] = (), beyond: int = 0) -> None:
-        """Show the chosen run.
+        """Show the highlighted run.
 
         Args:
-            run: the chosen run's newest snapshot; None if there is none.
+            run: the highlighted run's newest snapshot; None if there is none.
             overlaid: the marked runs in the plot.
             beyond: the number of marked runs without a slot in the plot.
         """
@@ -125,7 +125,7 @@ def _progress(run: RunSnapshot) -> Text:
         return Text("waiting for the previous run")
     kept = run.kept_epoch()
     if kept is None:
-        return Text("no finished epoch")
+        return Text("no complete epoch")
     parts = [f"{len(run.history)} epochs in {format_duration(run.seconds)}", f"kept {kept['epoch']:.0f}"]
     parts += [
         f"{label} {kept[column]:.4f}"

@@ -1,4 +1,4 @@
-"""Tabs with the chosen run's plot, log and warnings."""
+"""Tabs with the highlighted run's plot, log and warnings."""
 
 from __future__ import annotations
 

@@ -257,7 +257,7 @@ def test_no_runs_at_all(tmp_path: Path):
 
 def test_stopping_what_does_not_run(write_run: Callable[..., Path]):
     run = write_run()
-    assert_refused(fer("stop", "latest", "--runs", run.parent), 1, f"{run.name}: is not running (completed)")
+    assert_refused(fer("stop", "latest", "--runs", run.parent), 1, f"{run.name}: the run is not running (completed)")
     assert not (run / "stop").exists()
 
 
@@ -285,7 +285,9 @@ def test_evaluate_a_run_without_a_model(write_run: Callable[..., Path], faces: P
         answer, 1, f"{run.name}: there is no model yet, because no epoch has ended; run 'fer-tui resume {run.name}'"
     )
     queued = write_run("20260101-compact-bbbb")
-    assert_refused(fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: has no classes")
+    assert_refused(
+        fer("evaluate", queued, "--data", faces), 1, f"{queued / 'environment.json'}: the file has no classes"
+    )
 
 
 def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_path: Path):
@@ -293,7 +295,7 @@ def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_
     test = ("compare", "--test", one, other)
     assert_refused(fer(*test, "--output", tmp_path / "table.csv"), 2, "--output: can't be combined with --test")
     assert_refused(fer(*test, "--format", "csv"), 2, "--format: --test prints a table or json (got 'csv')")
-    assert_refused(fer(*test), 1, f"{one / 'predictions.csv'}: is missing; ")
+    assert_refused(fer(*test), 1, f"{one / 'predictions.csv'}: the file is missing; ")
     assert not (tmp_path / "table.csv").exists()
 
 

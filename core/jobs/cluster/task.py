@@ -49,7 +49,9 @@ def _train(path: Path, cpus: float) -> str:
         time.sleep(PAUSE)
     run = str(path)
     if not is_run(path):
-        raise RunError(f"{run}: is missing on {os.uname().nodename}; every machine needs RUNS under the same path")
+        raise RunError(
+            f"{run}: the run is missing on {os.uname().nodename}; every machine needs RUNS under the same path"
+        )
     while (state := read_state(path)) not in REPORTED_STATES:
         if state == "running":
             # A worker that lost its connection to Ray may still train the run. Wait for it.

@@ -105,7 +105,7 @@ def test_names_that_are_not_utf8_survive(tmp_path: Path):
         ("file,why\nx.png,y\n", "exclude", "has no column 'path'"),
         ("path\nx.png\n", "relabel", "has no column 'new_label'; needs path, new_label"),
         ("path,new_label\nx.png\n", "relabel", "line 2: the number of cells differs from the header"),
-        ("path,new_label\nx.png,\n", "relabel", "line 2: has no new label"),
+        ("path,new_label\nx.png,\n", "relabel", "line 2 has no new label"),
         ("path,new_label\ntrain/happy/0001.png,bored\n", "relabel", "'bored' is not a class of "),
         ("path\nelsewhere.png\n", "exclude", "none of its 1 images are in "),
         ('path\n"x.png\n', "exclude", "line 1: unexpected end of data"),

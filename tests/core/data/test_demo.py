@@ -105,14 +105,14 @@ def test_a_folder_with_something_in_it_is_refused_and_left_alone(tmp_path: Path)
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(DatasetError) as refusal:
         write_faces(tmp_path, per_class=2)
-    assert str(refusal.value) == f"{tmp_path}: is not empty; name a new folder"
+    assert str(refusal.value) == f"{tmp_path}: the folder is not empty; name a new folder"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_a_file_in_the_place_is_refused(tmp_path: Path):
     place = tmp_path / "faces"
     place.write_text("mine")
-    with pytest.raises(DatasetError, match="faces: is a file; name a new folder"):
+    with pytest.raises(DatasetError, match="faces: this is a file; name a new folder"):
         write_faces(place, per_class=2)
     assert place.read_text() == "mine"
 

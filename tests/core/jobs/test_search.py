@@ -254,7 +254,9 @@ def test_the_time_budget_ends_the_trial_under_way(scripts: list[Script], opened:
 def test_a_file_that_is_no_study_is_left_alone(opened: Callable[..., Search], tmp_path: Path, content: str):
     file = tmp_path / "notes.md"
     file.write_text(content)
-    with pytest.raises(ConfigError, match=r"^study: .*notes.md: is not a study of a search; choose another file"):
+    with pytest.raises(
+        ConfigError, match=r"^study: .*notes.md: the file is not a study of a search; choose another file"
+    ):
         opened(file=file)
     assert file.read_text() == content
 

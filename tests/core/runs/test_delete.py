@@ -35,7 +35,7 @@ def test_a_run_that_has_ended_is_deleted_with_all_that_is_in_it(write_run: Calla
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_a_run_under_way_stays(write_run: Callable[..., Path], state: str):
     run = write_run(status={**this_process(), "state": state})
-    assert refusal(run) == f"{run.name}: has not ended; stop it first"
+    assert refusal(run) == f"{run.name}: the run has not ended; stop it first"
     assert (run / "config.json").exists()
 
 
@@ -58,7 +58,7 @@ def test_what_is_no_run_stays(tmp_path: Path, write_run: Callable[..., Path]):
     precious.mkdir()
     link.symlink_to(write_run())
     for place in (precious, link, tmp_path / "nowhere"):
-        assert refusal(place) == f"{place.name}: is not a run directory; nothing was deleted"
+        assert refusal(place) == f"{place.name}: this is not a run directory; nothing was deleted"
     assert precious.exists() and (link / "config.json").exists()
 
 

@@ -169,7 +169,7 @@ def test_a_data_set_is_found_as_the_run_divided_and_corrected_it(
 def test_a_data_set_that_is_gone_or_was_never_named_is_one_line(write_run: Callable[..., Path], tmp_path: Path):
     with pytest.raises(DatasetError, match=r"faces can't be shown: .*no such folder"):
         read_run_dataset(read_run(write_run(environment={"data": str(tmp_path / "none")})))
-    with pytest.raises(RunError, match=r"environment\.json: names no data set"):
+    with pytest.raises(RunError, match=r"environment\.json: the file names no data set"):
         read_run_dataset(read_run(write_run("20260102-030405-006-compact-ffff")))
 
 

@@ -144,7 +144,7 @@ def test_figures_over_a_part_of_the_split_are_told(images: int, told: bool):
     faults = found(run(evaluation={"val_images": images}))
     assert faults.keys() == ({"partial_validation"} if told else set())
     if told:
-        message = f"val_* figures cover {images} of the split's 40 images; report the accuracy over all images, 0.9500;"
+        message = f"val_* metrics cover {images} of the split's 40 images; report the accuracy over all images, 0.9500;"
         assert faults["partial_validation"].startswith(message)
 
 
@@ -152,7 +152,7 @@ def test_a_part_is_told_before_there_is_an_evaluation():
     told: EnvironmentFile = {"val_images": 3520, "validation_images": 7066}
     [finding] = audit_run(RunSnapshot(Path("run"), "running", {}, told, {}, (), None))
     assert finding["code"] == "partial_validation"
-    assert finding["message"].startswith("val_* figures cover 3,520 of the split's 7,066 images; ")
+    assert finding["message"].startswith("val_* metrics cover 3,520 of the split's 7,066 images; ")
 
 
 # A class's share

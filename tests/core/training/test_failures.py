@@ -29,7 +29,10 @@ def system(number: int, place: str | None = "/runs/a/history.csv") -> OSError:
         (system(errno.ENOSPC, None), "/runs/a: the disk is full; free some space"),
         (system(errno.EROFS), "/runs/a/history.csv: the file system has become read-only; make it writable"),
         (system(errno.EACCES), "/runs/a/history.csv: permission denied; make it writable"),
-        (system(errno.ELOOP), "/runs/a/history.csv: is a symbolic link, but must be a regular file; remove the link"),
+        (
+            system(errno.ELOOP),
+            "/runs/a/history.csv: this is a symbolic link, but must be a regular file; remove the link",
+        ),
         (system(errno.EIO), "/runs/a/history.csv: Input/output error; see log.txt"),
         (
             MemoryError(),

@@ -61,9 +61,9 @@ async def test_runs_are_counted_in_words_that_fit(
 ):
     write_run(FIRST, history=epochs(3))
     async with open_table() as pilot:
-        assert " 1 run (with a finished epoch)" in screen_text(pilot)
+        assert " 1 run (with a complete epoch)" in screen_text(pilot)
         write_run(SECOND, config={"model": "model2"}, history=epochs(2))
-        await until(pilot, lambda: " 2 runs (with a finished epoch)" in screen_text(pilot))
+        await until(pilot, lambda: " 2 runs (with a complete epoch)" in screen_text(pilot))
 
 
 async def test_runs_then_baselines_then_the_article(
@@ -266,7 +266,7 @@ async def test_two_runs_are_held_against_each_other(
         await pilot.press("t", "enter")
         # Line breaks depend on the length of the test's folder.
         note = pilot.app.mode_screen.query_one("#row-note", Static)
-        await until(pilot, lambda: "predictions.csv: is missing" in str(note.content))
+        await until(pilot, lambda: "predictions.csv: the file is missing" in str(note.content))
 
 
 async def test_a_run_without_an_evaluation_is_not_tested(open_table: Callable[..., Any], two_runs: None):
