@@ -48,7 +48,7 @@ class KeyboardUser:
     def set_fast_settings(self) -> None:
         """Set the form's values so that a training takes seconds."""
         self.choose("Settings")
-        self.screen.wait_for("Settings to begin with")
+        self.screen.wait_for("Initial settings")
         for meaning, value in self.SETTINGS:
             while meaning not in (before := self._help()):
                 self.screen.press("down")
