@@ -52,7 +52,7 @@ def log_run(run: Path, kind: str) -> str:
     """
     snapshot = read_run(run)
     if snapshot.state not in FINAL_STATES:
-        raise RunError(f"{run.name}: the run is {snapshot.state}; log it after it has ended, or train with --track")
+        raise RunError(f"{run.name}: the run is {snapshot.state}; log it after it has ended")
     try:
         tracker = open_tracker(kind, run)
         tracker.log_epochs(snapshot)

@@ -86,7 +86,7 @@ def test_unreadable_images_are_named_counted_and_recorded(bad_images: BadImages)
 
 def test_a_class_in_one_split_alone_is_a_warning(bad_images: BadImages):
     for name, here, there in (("lonely", "train", "validation"), ("unmet", "validation", "train")):
-        assert f"warning: class '{name}' has images in {here} and none in {there}; " in bad_images.trained.err
+        assert f"warning: class '{name}' has images in {here} and none in {there}, so " in bad_images.trained.err
     assert bad_images.environment["classes"] == sorted([MARKUP, STEERING, "happy", "lonely"])
     assert {p["kind"] for p in bad_images.environment["problems"]} == {"class_in_one_split", "undecodable"}
 

@@ -24,6 +24,8 @@ from core.runs.writer import RunWriter
 
 Ending = Callable[[threading.Event], dict[str, Any]]
 
+pytestmark = pytest.mark.usefixtures("tiny_model")
+
 
 def wait_until(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 90

@@ -144,7 +144,7 @@ def test_a_run_ends_for_one_of_three_reasons_and_names_it(values: list[float], s
         if number == settings["epochs"]:
             assert found.early_end_reason() == ""
         elif has_stalled:
-            assert found.early_end_reason().endswith(f": no better {settings['monitor']}")
+            assert found.early_end_reason().endswith(f": {settings['monitor']} stopped improving")
         elif is_late:
             assert found.early_end_reason() == f"ended after {number} of {settings['epochs']} epochs: time budget"
 

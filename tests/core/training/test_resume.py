@@ -138,7 +138,7 @@ def test_a_run_whose_checkpoints_are_lost_keeps_what_it_has(of_two: Path) -> Non
     shutil.rmtree(of_two / "checkpoint.previous")
     snapshot = resume_run(of_two, load_config(of_two))
     assert snapshot.state == "failed"
-    assert "begin a new one" in snapshot.message
+    assert "start a new run with" in snapshot.message
     assert contents(of_two) == before
 
 

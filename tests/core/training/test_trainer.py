@@ -206,7 +206,7 @@ def test_a_run_stops_when_two_epochs_are_the_same(settings: Callable[..., Traini
     run = train_new_run(settings(epochs=9, patience=1, monitor="accuracy", **same), tmp_path)
     for monitor in ("accuracy", "val_precision"):
         assert run.history[0][monitor] == run.history[1][monitor]
-    assert (len(run.history), run.message) == (2, "ended after 2 of 9 epochs: no better accuracy")
+    assert (len(run.history), run.message) == (2, "ended after 2 of 9 epochs: accuracy stopped improving")
 
 
 def test_a_stop_while_the_images_are_read_is_a_stop(settings: Callable[..., TrainingConfig], tmp_path: Path) -> None:
