@@ -195,7 +195,9 @@ def test_a_queue_without_a_token(faces: Path, runs: Path, tmp_path: Path):
         fer(*given, env={"RAY_AUTH_MODE": ""}), 2, "RAY_AUTH_MODE must be 'token'", "export RAY_AUTH_MODE=token"
     )
     nobody = {"RAY_AUTH_MODE": "token", "HOME": str(tmp_path), "RAY_AUTH_TOKEN": "", "RAY_AUTH_TOKEN_PATH": ""}
-    assert_refused(fer(*given, env=nobody), 2, f"no token in {tmp_path}", "create one with 'ray get-auth-token --generate'")
+    assert_refused(
+        fer(*given, env=nobody), 2, f"no token in {tmp_path}", "create one with 'ray get-auth-token --generate'"
+    )
 
 
 def test_a_queue_that_there_is_not(runs: Path):
