@@ -20,6 +20,7 @@ from core.jobs.cluster.cluster_queue import ClusterQueue, RunResources, check_fi
 from core.jobs.cluster.task import ChildLostError, child_environment, run_in_child
 from core.runs.reader import read_run
 from core.system import hardware as load
+from core.system.files import write_json
 from core.system.processes import start_detached, this_process
 
 
@@ -196,7 +197,8 @@ def test_a_task_waits_for_who_is_at_work(write_run: Callable[..., Path], child: 
     task.start()
     time.sleep(0.1)
     assert task.is_alive()
-    (run / "status.json").write_text('{"state": "completed"}')
+    # The task may read the file at any moment, as a run's own writer expects.
+    write_json(run / "status.json", {"state": "completed"})
     task.join(10)
     assert said == ["completed"]
     assert begun == []
