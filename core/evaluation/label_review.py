@@ -14,7 +14,6 @@ from core.runs.names import PREDICTIONS
 from core.runs.predictions import read_predictions
 from core.runs.reader import RunSnapshot, list_runs, read_run
 from core.runs.resume import load_config
-from core.system import extras
 
 
 @dataclass(frozen=True)
@@ -46,36 +45,32 @@ def find_label_issues(runs: Iterable[Path]) -> list[LabelIssue]:
         All validation images, sorted by ascending label quality.
 
     Raises:
-        RunError: cleanlab is not installed, or a run's predictions are missing or damaged.
+        RunError: a run's predictions are missing or damaged.
 
     Source:
-        Northcutt, Jiang and Chuang 2021, Confident Learning, arXiv:1911.00068; cleanlab's label quality score
-        `self_confidence`.
+        Northcutt, Jiang and Chuang 2021, Confident Learning, arXiv:1911.00068. The label quality is cleanlab's
+        `self_confidence`: the predicted probability of the label.
     """
-    if not extras.is_installed("review"):
-        raise RunError(f"cleanlab, which scores labels, is not installed; {extras.install_command('review')}")
     return sorted((issue for run in runs for issue in _find_run_label_issues(run)), key=lambda issue: issue.quality)
 
 
 def _find_run_label_issues(run: Path) -> list[LabelIssue]:
-    from cleanlab.rank import get_label_quality_scores
-
     predictions = read_predictions(run)
-    shares = np.array([list(each.probabilities.values()) for each in predictions])
+    probabilities = np.array([list(each.probabilities.values()) for each in predictions])
     are_known = all(each.label in each.probabilities for each in predictions)
-    if not predictions or not are_known or not np.isfinite(shares).all() or not shares.any(axis=1).all():
+    if not predictions or not are_known or not np.isfinite(probabilities).all() or not probabilities.any(axis=1).all():
         raise RunError(f"{run / PREDICTIONS}: the file is damaged; train the model again")
     classes = list(predictions[0].probabilities)
     given = np.array([classes.index(each.label) for each in predictions])
-    quality = get_label_quality_scores(given, shares / shares.sum(axis=1, keepdims=True), method="self_confidence")
+    quality = probabilities[np.arange(len(given)), given] / probabilities.sum(axis=1)
     return [
         LabelIssue(each.path, each.label, each.predicted, score, _ranked(each.probabilities))
         for each, score in zip(predictions, quality.tolist(), strict=True)
     ]
 
 
-def _ranked(shares: Mapping[str, float]) -> dict[str, float]:
-    return dict(sorted(shares.items(), key=lambda pair: -pair[1]))
+def _ranked(probabilities: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(probabilities.items(), key=lambda pair: -pair[1]))
 
 
 def fold_configs(config: TrainingConfig, folds: int) -> list[TrainingConfig]:

@@ -17,7 +17,6 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "serve": ("textual_serve",),
     "tensorboard": ("tensorboard",),
     "mlflow": ("mlflow",),
-    "review": ("cleanlab",),
     "cluster": ("ray", "grpc"),
 }
 

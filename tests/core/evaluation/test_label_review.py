@@ -80,12 +80,6 @@ def test_predictions_that_cannot_be_used(write_run: Callable[..., Path], content
     assert said in str(error.value)
 
 
-def test_without_cleanlab_it_is_told_how_to_get_it(judged: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
-    with pytest.raises(RunError, match=r"pip install 'fer-tui\[review\]'"):
-        find_label_issues([judged])
-
-
 def test_every_part_has_the_runs_own_settings(faces: Path, tmp_path: Path):
     config = resolve({"data": faces, "model": "compact", "epochs": 7, "seed": 3})
     parts = fold_configs(config, 3)
