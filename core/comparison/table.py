@@ -19,6 +19,7 @@ from core.runs.schema import EvaluationFile
 # the path of the data, which the fingerprint stands for.
 IGNORED_SETTINGS = (
     "data",
+    "format",
     "time_budget",
     "devices",
     "precision",

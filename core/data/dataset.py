@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.data import images
 from core.data.images import ImageError
@@ -55,10 +55,13 @@ class Dataset:
 
     Attributes:
         root: the folder or CSV file.
-        frame: columns `path` (relative to root), `label`, `split`, sorted by path.
+        frame: columns `path` (relative to root), `label`, `split`, sorted by path. Some readers add `group` (the person
+            or sequence that an image belongs to) or `votes` (a tuple: the share of votes of every class of `classes`).
         classes: every class name, in alphabetical order.
         problems: what reading met.
         source: gives the images of `frame`.
+        format: name of the reader that read it, see `core.data.readers.reader_factory.READERS`.
+        summary: one line that says what the reader took and what it left out.
     """
 
     root: Path
@@ -66,6 +69,8 @@ class Dataset:
     classes: tuple[str, ...]
     problems: tuple[Problem, ...]
     source: ImageSource
+    format: str = ""
+    summary: str = ""
 
     def image(self, path: str) -> Image.Image:
         """The decoded image, mode L or RGB.
@@ -85,16 +90,34 @@ class Dataset:
         return tuple(name for name in (*SPLITS, UNSPLIT) if (self.frame["split"] == name).any())
 
 
-def make_dataset(root: Path, rows: list[tuple[str, str, str]], problems: list[Problem], source: ImageSource) -> Dataset:
-    """A Dataset of (path, label, split) rows, with the problems that its splits and classes have."""
+def make_dataset(
+    root: Path,
+    rows: Sequence[tuple[str, str, str]],
+    problems: Sequence[Problem],
+    source: ImageSource,
+    *,
+    summary: str = "",
+    columns: Mapping[str, Sequence[Any]] | None = None,
+) -> Dataset:
+    """Make a Dataset, with the problems that its splits and classes have.
+
+    Args:
+        root: the folder or file.
+        rows: path, label and split of every image.
+        problems: what reading met.
+        source: gives the images.
+        summary: see Dataset.
+        columns: further columns of the frame, a value for each row of `rows`.
+    """
     import pandas as pd
 
     # Where pyarrow is installed pandas would keep text there, which refuses names of files that are not UTF-8.
     text = pd.StringDtype("python", na_value=math.nan)
     frame = pd.DataFrame(rows, columns=["path", "label", "split"], dtype=text)
+    frame = frame.assign(**{name: list(values) for name, values in (columns or {}).items()})
     frame = frame.sort_values("path", ignore_index=True)
     classes = tuple(sorted(frame["label"].unique()))
-    dataset = Dataset(root, frame, classes, tuple(problems), source)
+    dataset = Dataset(root, frame, classes, tuple(problems), source, summary=summary)
     return replace(dataset, problems=(*problems, *find_one_split_classes(dataset)))
 
 

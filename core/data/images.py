@@ -16,6 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 # 64 megapixels are more than a camera gives and 192 MB decoded: beyond is taken for a decompression bomb.
 MAX_PIXELS = 64_000_000
+# The newest version of the decoder, see `decode_image`.
+DECODING = 2
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 FORMATS = ("JPEG", "PNG")
 
@@ -38,11 +40,13 @@ class ImageError(Exception):
     """An image can't be read; the message is the reason alone, such as "not an image"."""
 
 
-def decode_image(content: bytes) -> Image.Image:
+def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:
     """Decode an image file to mode L (grey) or RGB, upright, 8 bits a channel.
 
     Args:
         content: the bytes of a JPEG or PNG file.
+        decoding: version of the decoder. A run stores the version that it began with and resumes with it, so that its
+            pixels stay the same. 1: version 0.1.0. 2: the newest.
 
     Raises:
         ImageError: it is empty, no image, damaged, or larger than MAX_PIXELS.

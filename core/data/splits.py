@@ -12,6 +12,7 @@ import numpy as np
 from core.config.training_config import TrainingConfig, parse_fold
 from core.data.corrections import apply_decisions
 from core.data.dataset import UNSPLIT, Dataset, Problem, find_one_split_classes
+from core.data.images import DECODING
 from core.data.readers.reader_factory import read_dataset
 from core.errors import DatasetError
 
@@ -98,7 +99,7 @@ def stratified_subsample(frame: pd.DataFrame, limit: int | None, seed: int) -> p
     return frame.loc[sorted(chosen)].reset_index(drop=True)
 
 
-def read_training_dataset(config: TrainingConfig) -> Dataset:
+def read_training_dataset(config: TrainingConfig, decoding: int = DECODING) -> Dataset:
     """The data set of a config, with a train and a validation split.
 
     Raises:
@@ -106,7 +107,10 @@ def read_training_dataset(config: TrainingConfig) -> Dataset:
         DatasetError: the data set can't be read, or there is nothing to train on.
     """
     settings = config.model_dump()
-    return apply_splits(apply_corrections(read_dataset(config.data), settings), settings)
+    dataset = read_dataset(
+        config.data, format=config.format, votes=config.votes, classes=config.classes, decoding=decoding
+    )
+    return apply_splits(apply_corrections(dataset, settings), settings)
 
 
 def apply_corrections(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:

@@ -70,6 +70,9 @@ class ConfigFile(TypedDict, total=False):
     seed: int  # of weights, shuffling, augmentation and dropout
     learning_rate: float  # at the start
     validation_share: float  # of train that is held out where there is no validation split, 0 to 1
+    format: str  # name of the data set's reader, or auto
+    votes: str  # majority or soft: what becomes of annotators' votes
+    classes: str | None  # how classes are renamed; None renames none
     exclude: str | None  # path of a file of decisions: images to leave out
     relabel: str | None  # path of a file of decisions: labels to change
     fold: str | None  # PART/PARTS of train that validates; None without k-fold
@@ -91,6 +94,7 @@ class EnvironmentFile(TypedDict, total=False):
     platform: str  # operating system
     git_commit: str | None  # of the checkout; None for an installed package
     data: str  # absolute path of the data set
+    decoding: int  # version of the image decoder (core.data.images.decode_image); a run without it has version 1
     fingerprint: str  # SHA-256 of the data set
     classes: list[str]  # in the order of the model's outputs
     validation_classes: list[str]  # in the order of validation's encoding

@@ -26,6 +26,7 @@ from core.runs.model_file import load_model
 from core.runs.names import CHECKPOINT, HISTORY, KEPT, LOG, PREVIOUS_CHECKPOINT
 from core.runs.reader import read_run
 from core.runs.run_audit import audit_run, measure_batches
+from core.runs.run_dataset import run_decoding
 from core.runs.schema import EvaluationFile, StoredProblem
 from core.runs.writer import RunWriter
 from core.system.log import log_to_file
@@ -91,7 +92,7 @@ class _Training:
     def run(self) -> tuple[str, str]:
         """Train and evaluate; returns the final state and its message."""
         self._say("reading the images")
-        data = load_training_data(self.config, self.stop)
+        data = load_training_data(self.config, self.stop, run_decoding(read_run(self.path).environment))
         if data is None:
             return "stopped", "stopped before the first epoch"
         checkpoint = self._find_checkpoint(data)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from core.data import images
 from core.data.dataset import UNSPLIT, Dataset, Problem, make_dataset
 from core.data.images import IMAGE_SUFFIXES, ImageError
+from core.data.readers.base import Reader, ReadOptions
 from core.errors import DatasetError
 from core.system import files
 
@@ -33,6 +34,7 @@ class FolderSource:
     """Images in files below a folder."""
 
     root: Path
+    decoding: int = images.DECODING
 
     def content(self, path: str) -> bytes:
         """The file's bytes."""
@@ -43,10 +45,10 @@ class FolderSource:
 
     def decode(self, content: bytes) -> Image.Image:
         """The image that a file's bytes are of."""
-        return images.decode_image(content)
+        return images.decode_image(content, self.decoding)
 
 
-def read_image_tree(root: Path) -> Dataset:
+def read_image_tree(root: Path, options: ReadOptions) -> Dataset:
     """Read the tree; names alone decide what is an image.
 
     Raises:
@@ -71,7 +73,7 @@ def read_image_tree(root: Path) -> Dataset:
         raise DatasetError(
             f"{root}: no images found; expected {root}/<split>/<class>/*.jpg or {root}/<class>/*.jpg (jpg, jpeg, png)"
         )
-    return make_dataset(root, rows, _merge_problems(problems), FolderSource(root))
+    return make_dataset(root, rows, _merge_problems(problems), FolderSource(root, options.decoding))
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -160,3 +162,6 @@ def _with_count(problem: Problem) -> Problem:
     first = problem.paths[0]
     more = f" and {len(problem.paths) - 1:,} more" if len(problem.paths) > 1 else ""
     return Problem(problem.kind, f"{problem.message}: {first}{more}", problem.paths)
+
+
+READER = Reader("folders", "a folder a class, in a folder a split or without", Path.is_dir, read_image_tree)

@@ -1,55 +1,52 @@
-"""Choose the reader that a place needs: one row a format, the first that takes the place reads it."""
+"""Choose the reader for a data set: one row a format; the first reader that can read the path reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from core.data.class_names import rename_classes
 from core.data.dataset import Dataset
+from core.data.images import DECODING
 from core.data.readers import fer2013_csv, image_tree
-from core.errors import DatasetError
+from core.data.readers.base import Reader, ReadOptions, Votes
+from core.errors import ConfigError, DatasetError, suggest_name
+
+# In the order in which they are tried. The image tree is last: it takes any folder.
+READERS: Mapping[str, Reader] = {reader.name: reader for reader in (fer2013_csv.READER, image_tree.READER)}
 
 
-@dataclass(frozen=True)
-class Reader:
-    """A data set format.
+def read_dataset(
+    root: Path | str,
+    *,
+    format: str = "auto",
+    votes: Votes = "majority",
+    classes: str | None = None,
+    decoding: int = DECODING,
+) -> Dataset:
+    """Read the names, labels and splits of a data set. Images are decoded later.
 
-    Attributes:
-        name: what it is called.
-        takes: whether a file or folder is of this format, by names alone.
-        read: reads one that is.
-    """
-
-    name: str
-    can_read: Callable[[Path], bool]
-    read: Callable[[Path], Dataset]
-
-
-def _csv_in(root: Path) -> Path:
-    return root if root.is_file() else root / "fer2013.csv"
-
-
-READERS = (
-    Reader("fer2013", lambda root: _csv_in(root).is_file(), lambda root: fer2013_csv.read_fer2013_csv(_csv_in(root))),
-    Reader("image tree", Path.is_dir, image_tree.read_image_tree),
-)
-
-
-def read_dataset(root: Path) -> Dataset:
-    """Read a data set: ROOT/<split>/<class>/*, ROOT/images/<split>/..., ROOT/<class>/*, or fer2013.csv.
-
-    Only names are looked at; images are decoded later. Hidden and foreign files and empty classes become
-    problems, never guesses.
+    Args:
+        root: a folder or file.
+        format: the name of a reader; `auto` chooses the first that can read the path.
+        votes: see `core.data.readers.base.ReadOptions`.
+        classes: how to rename classes, see `core.data.class_names.rename_classes`; None renames none.
+        decoding: version of the image decoder, see `core.data.images.decode_image`.
 
     Raises:
-        DatasetError: there is no such place, or no image in it.
+        ConfigError: no reader has the name `format`, or `classes` can't be used.
+        DatasetError: there is no such path, it can't be read, or it has no image.
     """
     root = Path(root)
+    if format != "auto" and format not in READERS:
+        raise ConfigError("format", suggest_name(format, READERS, f"choose from auto, {', '.join(READERS)}"))
+    candidates = [READERS[format]] if format != "auto" else READERS.values()
     try:
-        for reader in READERS:
-            if reader.can_read(root):
-                return reader.read(root)
+        for reader in candidates:
+            if format != "auto" or reader.can_read(root):
+                dataset = replace(reader.read(root, ReadOptions(votes, decoding)), format=reader.name)
+                return rename_classes(dataset, classes) if classes else dataset
     except OSError as error:
         raise DatasetError(f"{error.filename or root}: {error.strerror}; the data set must be readable") from None
     raise DatasetError(f"{root}: no such folder; give the folder of faces, or a fer2013.csv")
