@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,8 @@ def read_run_dataset(run: RunSnapshot) -> Dataset:
 
 def read_options(run: RunSnapshot) -> dict[str, Any]:
     """The keyword arguments of `read_dataset` that read a run's data set as the run did."""
-    settings = {name: run.config[name] for name in ("format", "votes", "classes") if run.config.get(name) is not None}
+    config: Mapping[str, Any] = run.config
+    settings = {name: config[name] for name in ("format", "votes", "classes") if config.get(name) is not None}
     return {**settings, "decoding": run_decoding(run.environment)}
 
 
