@@ -39,7 +39,7 @@ def read_run_dataset(run: RunSnapshot) -> Dataset:
 def read_options(run: RunSnapshot) -> dict[str, Any]:
     """The keyword arguments of `read_dataset` that read a run's data set as the run did."""
     config: Mapping[str, Any] = run.config
-    settings = {name: config[name] for name in ("format", "votes", "classes") if config.get(name) is not None}
+    settings = {name: value for name in ("format", "votes", "classes") if (value := config.get(name)) is not None}
     return {**settings, "decoding": run_decoding(run.environment)}
 
 
