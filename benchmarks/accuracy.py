@@ -1,8 +1,9 @@
-"""Accuracy against minutes of training: `python benchmarks/accuracy.py DATA RUNS [MODEL ...] [--minutes 60]`.
+"""Accuracy for a given training time: `python benchmarks/accuracy.py DATA RUNS [MODEL ...] [--minutes 60]`.
 
-compact trains by the preset champion, the others by their own recipes for as many epochs as the minutes give: a seed a
-run, one after another, ended by `--time-budget`. Runs go to the folder RUNS; those that it has already are not trained
-again, so that an hour a run can be spread over days. The machine must be idle meanwhile.
+compact trains with the preset champion. The other models train with their own recipes for as many epochs as the time
+allows. Each seed is one run with `--time-budget`, and the runs are trained one after another. RUNS is the folder of
+the runs. Runs that it already has are not trained again, so the runs can be trained on different days. The machine
+must be idle.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from core.config.presets import find_preset
 from core.config.training_config import TrainingConfig, resolve
 from core.runs.reader import RunSnapshot, list_runs, read_run
 
-# The budget ends them.
+# The time budget ends these runs.
 UNTIL_THE_END = {"epochs": 1000, "patience": None}
 MODELS = ("compact", "mini_xception", "model2")
 
 
 def main() -> None:
-    """Train what is missing and print the table."""
+    """Train the missing runs and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def completed_run(data: Path, runs: Path, model: str, seed: int, minutes: float) -> RunSnapshot:
-    """The completed run of a model and seed; trained where there is none yet."""
+    """Return the completed run of a model and seed, and train it if it is missing."""
     settings = find_preset("champion").settings if model == "compact" else UNTIL_THE_END
     config = resolve({**settings, "data": data, "model": model, "seed": seed, "time_budget": f"{minutes:g}m"})
     run = find_completed_run(runs, config)
@@ -56,14 +57,14 @@ def completed_run(data: Path, runs: Path, model: str, seed: int, minutes: float)
 
 
 def find_completed_run(runs: Path, config: TrainingConfig) -> RunSnapshot | None:
-    """The completed run of a config."""
+    """Return the completed run of a config, or None."""
     wanted = config.model_dump(mode="json")
     found = (run for run in map(read_run, list_runs(runs)) if run.state == "completed" and run.config == wanted)
     return next(found, None)
 
 
 def row(model: str, runs: Sequence[RunSnapshot]) -> str:
-    """A model's line."""
+    """Return a model's row of the table."""
     reports = [run.metrics for run in runs]
     accuracies = [report["accuracy"] or 0.0 for report in reports]
     recall, name = min((figures["recall"], name) for r in reports for name, figures in r["per_class"].items())

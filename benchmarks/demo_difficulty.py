@@ -1,15 +1,15 @@
-"""How hard the drawn faces are: a linear model on their pixels against a small convolutional network.
+"""Measure how difficult the drawn faces are: a linear model on their pixels and a small convolutional network.
 
     python -m benchmarks.demo_difficulty [--per-class 200] [--seed 0]
 
-It takes one to two minutes on two cores shared with other work. 1,120 faces to train on and 280 to validate on
-gave these accuracies:
+It takes one to two minutes on two cores that are shared with other programs. With 1,120 training images and 280
+validation images it gave these accuracies:
 
     seed             0      1      2
     linear           0.421  0.461  0.496
     convolutional    0.875  0.882  0.932
 
-The commonest mistake is a neutral face taken for an angry or a sad one.
+The most common mistake is a neutral face that is predicted as angry or sad.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ EPOCHS = 15
 
 
 def load_split(root: Path) -> tuple[Pixels, Labels]:
-    """Read one split: pixels from 0 to 1, shape (n, 48, 48, 1), and each image's place in CLASSES."""
+    """Read one split: pixels from 0 to 1, shape (n, 48, 48, 1), and each image's index in CLASSES."""
     paths = sorted(root.glob("*/*.png"))
     pixels = np.stack([np.asarray(Image.open(path), np.float32) / np.float32(255) for path in paths])
     return pixels[..., np.newaxis], np.array([CLASSES.index(path.parent.name) for path in paths])
 
 
 def predict_linear(pixels: Pixels, labels: Labels, unseen: Pixels, seed: int) -> Labels:
-    """Fit a logistic regression on standardised pixels."""
+    """Fit a logistic regression on standardised pixels and predict the unseen images."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -52,14 +52,14 @@ def predict_linear(pixels: Pixels, labels: Labels, unseen: Pixels, seed: int) ->
 
 
 def predict_convolutional(pixels: Pixels, labels: Labels, unseen: Pixels, seed: int) -> Labels:
-    """Train 16, 32 and 64 filters of 3x3, each with batch normalisation and pooling, by Adam at 1e-3."""
+    """Train a network with 16, 32 and 64 filters of 3x3 by Adam at 1e-3, and predict the unseen images."""
     import keras
 
     keras.utils.set_random_seed(seed)
     model: Any = keras.Sequential([keras.Input(pixels.shape[1:])])
     for filters in (16, 32, 64):
         model.add(keras.layers.Conv2D(filters, 3, padding="same", use_bias=False))
-        # At Keras's 0.99 the moving averages lag: with 35 batches an epoch, validation is at chance for eight.
+        # With Keras's 0.99 the moving averages adapt slowly: validation is at chance for 8 epochs of 35 batches.
         model.add(keras.layers.BatchNormalization(momentum=0.9))
         model.add(keras.layers.ReLU())
         model.add(keras.layers.MaxPooling2D())
@@ -72,7 +72,7 @@ def predict_convolutional(pixels: Pixels, labels: Labels, unseen: Pixels, seed: 
 
 
 def most_confused(labels: Labels, predicted: Labels) -> str:
-    """Name the class most often taken for another, and that other."""
+    """Return the most common pair of a true class and a wrong prediction, and its count."""
     confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
     np.add.at(confusion, (labels, predicted), 1)
     np.fill_diagonal(confusion, 0)
@@ -81,8 +81,8 @@ def most_confused(labels: Labels, predicted: Labels) -> str:
 
 
 def main() -> None:
-    """Draw the faces, fit both models, print one row each."""
-    parser = argparse.ArgumentParser(description="How hard the drawn faces are.")
+    """Draw the faces, fit both models and print one row for each."""
+    parser = argparse.ArgumentParser(description="Measure how difficult the drawn faces are.")
     parser.add_argument("--per-class", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

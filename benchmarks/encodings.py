@@ -1,11 +1,11 @@
-"""Label against frequency encoding over a few seeds: `python benchmarks/encodings.py --data DATA`.
+"""Compare the label and the frequency encoding over a few seeds: `python benchmarks/encodings.py --data DATA`.
 
-With `--epochs 8 --limit 8000` about eleven minutes on two cores.
+With `--epochs 8 --limit 8000` it takes about eleven minutes on two cores.
 
-Every figure is an ordinary run of `fer-tui train`, one after another. A class has the same initial weights in both
-encodings, so that a label run and a frequency run of one seed are the same computation in another order of the outputs:
-rounding is all that sets them apart at first, and within some hundred steps it grows as any small change does. Their
-accuracies then differ as those of two seeds do, not by more.
+Each figure comes from an ordinary run of `fer-tui train`. A class has the same initial weights in both encodings. The
+two runs of a seed are therefore the same computation with another order of the outputs. At first they differ only by
+rounding. Within a few hundred steps the difference grows, as any small change does. Their accuracies then differ as
+much as those of two seeds, and not more.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ENCODINGS = ("label", "frequency")
 
 
 def train(encoding: str, seed: int, given: argparse.Namespace, runs: Path) -> dict[str, Any]:
-    """One run, as `train --json` tells it."""
+    """Train one run and return its entry of `train --json`."""
     flags = {"data": given.data, "model": given.model, "epochs": given.epochs, "width": given.width}
     flags |= {"encoding": encoding, "seed": seed, "runs": runs, "patience": "none", "monitor": "val_accuracy"}
     flags |= {"image-size": given.image_size, "limit": given.limit}
@@ -37,7 +37,7 @@ def train(encoding: str, seed: int, given: argparse.Namespace, runs: Path) -> di
 
 
 def main(given: argparse.Namespace, runs: Path) -> None:
-    """Print a row a seed, then mean and deviation of each encoding, and both differences."""
+    """Print one row per seed, then the mean and standard deviation of each encoding, and both differences."""
     print(f"{given.model} at width {given.width:g}, {given.epochs} epochs, best epoch by val_accuracy")
     print("seed         label   frequency   difference   seconds", flush=True)
     found: dict[str, list[float]] = {name: [] for name in ENCODINGS}
@@ -52,9 +52,9 @@ def main(given: argparse.Namespace, runs: Path) -> None:
         mean, deviation = statistics.mean(found[name]), statistics.stdev(found[name])
         print(f"{name:9s} mean {mean:.4f}, standard deviation over seeds {deviation:.4f}")
     pairs = [other - one for one, other in zip(found["label"], found["frequency"], strict=True)]
-    print(f"frequency - label of one seed: mean {statistics.mean(pairs):+.4f}, largest {max(map(abs, pairs)):.4f}")
+    print(f"frequency - label of the same seed: mean {statistics.mean(pairs):+.4f}, largest {max(map(abs, pairs)):.4f}")
     spread = max(max(values) - min(values) for values in found.values())
-    print(f"between seeds of one encoding: largest {spread:.4f}")
+    print(f"difference between seeds of one encoding: largest {spread:.4f}")
 
 
 if __name__ == "__main__":
@@ -66,7 +66,7 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="compact")
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--width", type=float, default=0.5)
-    parser.add_argument("--runs", type=Path, help="keep the run directories here")
+    parser.add_argument("--runs", type=Path, help="folder to keep the runs in")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         main(chosen, chosen.runs or Path(folder))

@@ -1,25 +1,28 @@
-"""What a GPU does with fer-tui, in parts: `python benchmarks/gpu.py DATA [--part NAME ...] [--batch N] [--minutes N]`.
+"""Measure fer-tui on a GPU, in parts: `python benchmarks/gpu.py DATA [--part NAME ...] [--batch N] [--minutes N]`.
 
-Each part is a process with a time limit of its own, the most important first; its figures are printed as they come, and
-all of them again at the end, with the ratios. A part that fails or takes too long costs itself alone. `--minutes` ends
-the whole: what did not fit is named, and `--part` asks for it in another call. DATA is a folder of faces, or
-fer2013.csv. Without a GPU everything runs too: `--limit 300 --epochs 3 --seconds 1 --timeout 600` tries it.
+Each part is a process with its own time limit. The most important parts run first. Their figures are printed at once,
+and again at the end together with the ratios. If a part fails or exceeds its limit, the others still run. `--minutes`
+limits the total time. The script names the parts that did not run, and `--part` runs them in another call. DATA is a
+folder of faces, or fer2013.csv. To test the script without a GPU, use `--limit 300 --epochs 3 --seconds 1 --timeout
+600`.
 
-- `step`: our training step alone on random images, augmentation included: images a second, and the seconds of the
-  first call, which compiles. All in XLA; without XLA; an XLA step in a plain loop; images from the host.
-- `ours`: the installed command on DATA: images a second, how busy the GPU is within epochs, and the milliseconds of an
+- `step`: fer-tui's training step on random images, with augmentation: images per second, and the seconds of the first
+  call, which compiles. It is measured all in XLA, without XLA, as an XLA step in a plain loop, and with images from
+  the host.
+- `ours`: the installed command on DATA: images per second, the GPU's load within epochs, and the milliseconds per
   epoch that are neither training nor validation.
-- `champion_auto`, `champion_xla`, `champion_plain`: the preset's 44 epochs with `jit_compile` auto, on and off: seconds
-  and accuracy. Batch 512 has the learning rate of 64 times the square root of 8, as is usual for Adam.
-- `start`, `quick`: seconds from the command to the table of one epoch of the champion, and of the preset quick, with an
-  empty cache folder and with what the run before left there.
-- `fit`: what people write: `image_dataset_from_directory`, Keras's augmentation layers, plain `fit`.
-- `profile`: kernels a step, the share of time without one, the longest kernels.
-- `flags`: all in XLA under variants of XLA_FLAGS; an unknown flag ends that process only.
+- `champion_auto`, `champion_xla`, `champion_plain`: the preset's 44 epochs with `jit_compile` auto, on and off:
+  seconds and accuracy. With batch size 512 the learning rate is that of 64 times the square root of 8, as is usual
+  for Adam.
+- `start`, `quick`: seconds from the command to the table for one epoch of the champion, and for the preset quick.
+  Both are measured with an empty cache folder and with the cache of the previous run.
+- `fit`: a usual script with `image_dataset_from_directory`, Keras's augmentation layers and `fit`.
+- `profile`: kernels per step, the proportion of time without a kernel, and the kernels that take the most time.
+- `flags`: the step all in XLA with variants of XLA_FLAGS. An unknown flag ends only its own process.
 
-A run of the champion is warm where the same part ran before with another seed. `step` and `flags` begin with an empty
-cache folder. What the driver keeps of compiled PTX (~/.nv/ComputeCache) is left as it is. For a machine with one GPU
-and nothing else to do.
+A run of the champion starts with a filled cache if the same part ran before with another seed. `step` and `flags`
+start with an empty cache folder. The driver's cache of compiled PTX (~/.nv/ComputeCache) is not changed. The script
+is for a machine with one GPU that runs nothing else.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ import gpu_runs
 import gpu_steps
 from gpu_steps import FIGURE, STEP_MODES, WIDTH, PartTask
 
-# Other than by default, where five kernels or more become a CUDA graph (XLA: "command buffer"), and loops do not.
+# By default, XLA turns five or more kernels into a CUDA graph ("command buffer"), but not loops.
 GRAPHS, SMALLEST = "--xla_gpu_enable_command_buffer", "--xla_gpu_graph_min_graph_size=1"
 VARIANTS = {
     "no CUDA graphs": f"{GRAPHS}=",
@@ -60,14 +63,14 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Part:
-    """A process.
+    """A part of the benchmark, which runs in its own process.
 
     Attributes:
-        name: of its function in gpu_steps or gpu_runs.
-        batch: images a step.
-        limit: seconds that it may take.
-        seed: of its run.
-        variant: key of VARIANTS.
+        name: name of the part's function in gpu_steps or gpu_runs.
+        batch: images per step.
+        limit: time limit in seconds.
+        seed: the run's seed.
+        variant: key of VARIANTS, or empty.
     """
 
     name: str
@@ -78,7 +81,7 @@ class Part:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The part's name in the output."""
         seed = f", seed {self.seed}" if self.name.startswith("champion") else ""
         return f"{self.name} {self.batch}{seed}{', ' + self.variant if self.variant else ''}"
 
@@ -101,28 +104,28 @@ PARTS = (
     Part("champion_plain", 512, seed=2),
     Part("quick", 64),
     *(Part("flags", batch, 75, variant=variant) for batch in (64, 512) for variant in VARIANTS),
-    # What two minutes do not hold comes last.
+    # This part takes more than two minutes, so it runs last.
     Part("champion_plain", 64, 360),
 )
 NAMES = tuple(dict.fromkeys(part.name for part in PARTS))
-# Parts whose compile times are told: they find no program that was kept.
+# Parts that print compile times. They start without cached programs.
 COLD = ("step", "flags")
 
 
 def main() -> None:
-    """Run the parts that are asked for and print the table, or work on a part for that."""
+    """Run the selected parts and print the figures. With `--task`, run one part in this process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder of faces, or fer2013.csv")
     parser.add_argument(
-        "--part", action="append", choices=["all", *NAMES], help="several may be given; all unless told"
+        "--part", action="append", choices=["all", *NAMES], help="part to run; can be repeated (default: all)"
     )
-    parser.add_argument("--batch", type=int, help="this batch size alone; one that is not planned is measured too")
-    parser.add_argument("--seed", type=int, help="this seed alone")
-    parser.add_argument("--minutes", type=float, default=1e6, help="of all parts together")
-    parser.add_argument("--timeout", type=float, help="seconds of a part, in place of its own limit")
-    parser.add_argument("--limit", type=int, help="images to train on")
-    parser.add_argument("--epochs", type=int, help="of the runs")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of measuring a rate")
+    parser.add_argument("--batch", type=int, help="run only this batch size, which can be any")
+    parser.add_argument("--seed", type=int, help="run only this seed")
+    parser.add_argument("--minutes", type=float, default=1e6, help="time limit of all parts together")
+    parser.add_argument("--timeout", type=float, help="time limit of each part in seconds")
+    parser.add_argument("--limit", type=int, help="number of training images")
+    parser.add_argument("--epochs", type=int, help="epochs of each run")
+    parser.add_argument("--seconds", type=float, default=2.0, help="seconds for which a rate is measured")
     parser.add_argument("--task", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.task:
@@ -136,12 +139,12 @@ def main() -> None:
         print(f"\n{part.title}", flush=True)
         given = (asked.limit, asked.epochs, asked.seconds)
         task = PartTask(str(asked.data.absolute()), part.batch, part.seed, *given, part.variant)
-        lines += [f"\n{part.title}", *(work(part, task, left) if left > 0 else ["not run: the minutes are over"])]
+        lines += [f"\n{part.title}", *(work(part, task, left) if left > 0 else ["not run: the time is up"])]
     print("\n".join(["", "=" * (WIDTH + FIGURE), *lines, "", *ratios(lines)]), flush=True)
 
 
 def chosen(names: list[str], batch: int | None, seed: int | None) -> list[Part]:
-    """The parts of these names, in their order; of a batch size that none of a name has, they are made."""
+    """Return the parts of these names in their order. Add parts for a batch size that PARTS does not have."""
     found = []
     for name in NAMES:
         mine = [part for part in PARTS if part.name == name and ("all" in names or name in names)]
@@ -153,7 +156,7 @@ def chosen(names: list[str], batch: int | None, seed: int | None) -> list[Part]:
 
 
 def work(part: Part, task: PartTask, limit: float) -> list[str]:
-    """Run a part, print its lines as they come, and return them with how it ended."""
+    """Run a part in a process, print its lines at once, and return them together with an error and the seconds."""
     lines, began = [], time.monotonic()
     with tempfile.TemporaryDirectory() as cache, tempfile.TemporaryFile("w+", errors="replace") as errors:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
@@ -182,7 +185,7 @@ def work(part: Part, task: PartTask, limit: float) -> list[str]:
             for line in process.stdout:
                 print(line, end="", flush=True)
                 lines.append(line.rstrip())
-            # It has closed its output: what is left is to end.
+            # The process has closed its output and exits.
             status = process.wait()
         except BaseException:
             end()
@@ -192,7 +195,7 @@ def work(part: Part, task: PartTask, limit: float) -> list[str]:
         if status:
             errors.seek(0)
             last = [line.rstrip()[:300] for line in errors if line.strip()][-10:]
-            why = f"ended after its {limit:.0f} s" if over.is_set() else f"failed with status {status}"
+            why = f"ended after its limit of {limit:.0f} s" if over.is_set() else f"failed with status {status}"
             lines += [f"{part.title}: {why}", *([] if over.is_set() else last)]
             print("\n".join(lines[-1 if over.is_set() else -1 - len(last) :]), flush=True)
         lines.append(f"({time.monotonic() - began:.0f} s)")
@@ -201,7 +204,7 @@ def work(part: Part, task: PartTask, limit: float) -> list[str]:
 
 
 def ratios(lines: list[str]) -> Iterator[str]:
-    """What is held against each other, where both sides were measured."""
+    """Yield the ratios of figures that were both measured."""
     rates: dict[str, float] = {}
     for line in lines:
         if found := re.match(rf"(.{{{WIDTH}}}) *([\d.,]+) images/s", line):
@@ -210,7 +213,7 @@ def ratios(lines: list[str]) -> Iterator[str]:
         ours = rates[f"ours {batch}"]
         step_alone, plain = rates.get(f"step {batch}, {STEP_MODES[0].name}"), rates.get(f"plain fit {batch}")
         if step_alone:
-            yield f"ours {batch} is {ours / step_alone:.1%} of our step alone"
+            yield f"ours {batch} is {ours / step_alone:.1%} of the step alone"
         if plain:
             yield f"ours {batch} is {ours / plain:.1f} times plain fit"
 

@@ -1,4 +1,4 @@
-"""Parts of `benchmarks/gpu.py` that start the installed command: its speed, its accuracy, its time to the table."""
+"""Parts of `benchmarks/gpu.py` that run the installed command: speed, accuracy and time to the table."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from core.training.epoch_recorder import EpochRecorder
 
 
 def ours(asked: PartTask) -> None:
-    """The installed command: images a second, what an epoch spends besides, how busy the GPU is."""
-    # So many that XLA is worth compiling, which `auto` decides by.
+    """Measure the installed command: images per second, other time of an epoch, and the GPU's load."""
+    # Enough epochs that `auto` compiles with XLA.
     epochs = max(math.ceil(MIN_STEPS_FOR_XLA / math.ceil(IMAGES / asked.batch)), 20)
     config = champion(asked, epochs=asked.epochs or epochs)
     name = f"ours {asked.batch}"
@@ -44,14 +44,14 @@ def ours(asked: PartTask) -> None:
         with busy:
             _command([sys.executable, "-c", code, str(moments), *words])
         run = read_run(list_runs(Path(folder) / "runs")[0])
-        _tell_choices(name, run)
-        _tell_epochs(name, run, json.loads(moments.read_text()), busy)
+        _print_choices(name, run)
+        _print_epochs(name, run, json.loads(moments.read_text()), busy)
 
 
 def noted() -> None:
-    """Run the installed command, and write when its epochs, validations and recordings began and ended.
+    """Run the installed command, and write when its epochs, validations and recordings start and end.
 
-    `sys.argv` has the file to write, and the command's words.
+    `sys.argv` has the file to write, followed by the command's arguments.
     """
     from fer_tui.cli import main
 
@@ -75,7 +75,7 @@ def noted() -> None:
 
 
 class _Busy:
-    """Samples of how busy the first GPU is, every 50 ms inside: NVML's, over its last sample period."""
+    """Sample the first GPU's load every 50 ms while the context is open. NVML averages it over its sample period."""
 
     def __init__(self) -> None:
         self.samples: list[tuple[float, int]] = []
@@ -96,12 +96,12 @@ class _Busy:
                 self.samples.append((time.monotonic(), gpus[0].utilization))
 
 
-def _tell_epochs(name: str, run: RunSnapshot, moments: list[tuple[str, float]], busy: _Busy) -> None:
-    """What the epochs after the first tell."""
+def _print_epochs(name: str, run: RunSnapshot, moments: list[tuple[str, float]], busy: _Busy) -> None:
+    """Print the figures of the epochs after the first."""
     at: dict[str, list[float]] = {}
     for what, when in moments:
         at.setdefault(what, []).append(when)
-    # An epoch goes from its beginning to the next one's; the last one to the end of its recording.
+    # An epoch ends when the next one begins, and the last epoch when it is recorded.
     starts = [*at["begin_epoch"], at["end_epoch done"][-1]]
     epochs = [later - earlier for earlier, later in pairwise(starts)][1:]
     training = [b - a for a, b in zip(at["begin_epoch"], at["begin_validation"], strict=True)][1:]
@@ -109,26 +109,26 @@ def _tell_epochs(name: str, run: RunSnapshot, moments: list[tuple[str, float]], 
     rest = [1000 * (b - a) for a, b in zip(at["end_epoch"], starts[1:], strict=True)][1:]
     images = run.environment["train_images"]
     print_figure(name, median(row["images_per_second"] for row in run.history[1:]), "images/s")
-    print_figure(f"{name}: validation and the rest included", images / median(epochs), "images/s")
-    print_figure(f"{name}: training an epoch, median of {len(epochs)}", 1000 * median(training), "ms", 1)
+    print_figure(f"{name}: with validation and the rest", images / median(epochs), "images/s")
+    print_figure(f"{name}: training per epoch, median of {len(epochs)}", 1000 * median(training), "ms", 1)
     print_figure(f"{name}: validation", 1000 * median(validation), "ms", 1)
     print_figure(f"{name}: the rest of an epoch, median", median(rest), "ms", 1)
     print_figure(f"{name}: the rest of an epoch, longest", max(rest), "ms", 1)
     within = [share for when, share in busy.samples if starts[1] <= when <= starts[-1]]
     if within:
-        print_figure(f"{name}: GPU busy within epochs, mean of {len(within)}", mean(within), "%", 1)
+        print_figure(f"{name}: GPU load within epochs, mean of {len(within)}", mean(within), "%", 1)
     else:
-        print(f"{name}: no GPU says how busy it is", flush=True)
+        print(f"{name}: no GPU reports its load", flush=True)
 
 
 def start(asked: PartTask) -> None:
-    """From the command to the table, with an empty folder of compiled programs and with what that run left in it."""
+    """Measure the time from the command to the table, with an empty program cache and with the filled one."""
     one_epoch = champion(asked, jit_compile="on", epochs=asked.epochs or 44, time_budget=1)
     _start(f"champion {asked.batch}, one epoch", one_epoch)
 
 
 def quick(asked: PartTask) -> None:
-    """The same for the preset quick."""
+    """Measure the same for the preset quick."""
     settings = {**find_preset("quick").settings, **({"limit": asked.limit} if asked.limit else {})}
     _start("quick", resolve({**settings, "data": asked.data, "model": "compact"}))
 
@@ -138,21 +138,21 @@ def _start(name: str, config: TrainingConfig) -> None:
         for state in ("cold", "warm"):
             run, seconds = _train(config, Path(folder) / state, {"XDG_CACHE_HOME": str(Path(folder) / "cache")})
             print_figure(f"{name}: from the command to the table, {state}", seconds, "s", 1)
-            _tell_compiling(f"{name}, {state}", run)
+            _print_compiling(f"{name}, {state}", run)
 
 
 def champion_auto(asked: PartTask) -> None:
-    """The champion's 44 epochs as `auto` has them."""
+    """Train the champion's 44 epochs with `jit_compile` auto."""
     _whole_run(asked, "auto")
 
 
 def champion_xla(asked: PartTask) -> None:
-    """The champion's 44 epochs with XLA, also where they are too few steps for `auto`."""
+    """Train the champion's 44 epochs with XLA, even if `auto` would not use it."""
     _whole_run(asked, "on")
 
 
 def champion_plain(asked: PartTask) -> None:
-    """The champion's 44 epochs without XLA."""
+    """Train the champion's 44 epochs without XLA."""
     _whole_run(asked, "off")
 
 
@@ -161,8 +161,8 @@ def _whole_run(asked: PartTask, jit: str) -> None:
     name = f"champion {asked.batch}, XLA {jit}, seed {asked.seed}"
     with tempfile.TemporaryDirectory() as folder:
         run, seconds = _train(config, Path(folder))
-        _tell_choices(name, run)
-        _tell_compiling(name, run)
+        _print_choices(name, run)
+        _print_compiling(name, run)
         print_figure(f"{name}: from the command to the table", seconds, "s", 1)
         print_figure(f"{name}: its {len(run.history)} epochs", run.seconds, "s", 1)
         print_figure(f"{name}: learning rate", config.learning_rate, "", 5)
@@ -175,7 +175,7 @@ def _whole_run(asked: PartTask, jit: str) -> None:
 
 
 def _train(config: TrainingConfig, runs: Path, more: Mapping[str, str] | None = None) -> tuple[RunSnapshot, float]:
-    """The run that the installed command makes of a config, and the command's seconds."""
+    """Train a config with the installed command. Return the run and the command's seconds."""
     words = [*shlex.split(train_command(config))[1:], "--runs", str(runs)]
     began = time.monotonic()
     _command([sys.executable, "-m", "fer_tui", *words], more)
@@ -183,18 +183,18 @@ def _train(config: TrainingConfig, runs: Path, more: Mapping[str, str] | None = 
 
 
 def _command(words: list[str], more: Mapping[str, str] | None = None) -> None:
-    """Run a command, its output to stderr; where it fails, its last message says why the part did."""
+    """Run a command with its output on stderr, and exit if it fails."""
     done = subprocess.run(words, check=False, stdout=sys.stderr, env={**os.environ, **(more or {})})
     if done.returncode:
-        sys.exit(f"the command ended with status {done.returncode}")
+        sys.exit(f"the command failed with status {done.returncode}")
 
 
-def _tell_choices(name: str, run: RunSnapshot) -> None:
+def _print_choices(name: str, run: RunSnapshot) -> None:
     told = run.environment
     print(f"{name}: {told['device']}, {told['precision']}, feed {told['feed']}, XLA {told['jit_compile']}", flush=True)
 
 
-def _tell_compiling(name: str, run: RunSnapshot) -> None:
-    """The seconds of compiling that its log tells; none where nothing was compiled."""
+def _print_compiling(name: str, run: RunSnapshot) -> None:
+    """Print the seconds of compiling from the run's log, if it compiled."""
     for seconds in re.findall(r"compiled the training step in ([\d.]+) s", (run.path / LOG).read_text()):
         print_figure(f"{name}: first call", float(seconds), "s", 1)

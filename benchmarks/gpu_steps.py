@@ -1,4 +1,4 @@
-"""Parts of `benchmarks/gpu.py` that train in their own process: our step alone, its profile, and plain `fit`."""
+"""Parts of `benchmarks/gpu.py` that train in their own process: the training step, its profile, and Keras's `fit`."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from core.data.training_data import class_weights
 from core.training.compiled_steps import MOST_STEPS, CompiledSteps
 from core.training.feed import DeviceFeed, HostFeed
 
-# A line: what was measured, the figure, its unit.
+# Columns of an output line: the name of the figure, the figure. Its unit follows.
 WIDTH, FIGURE = 68, 12
-# FER2013's training images.
+# Number of FER2013's training images.
 IMAGES = 28_709
 CLASSES = 7
 
 
 @dataclass(frozen=True)
 class PartTask:
-    """What a part is to do.
+    """The task of a part.
 
     Attributes:
         data: absolute path of the data set.
-        batch: images a step.
-        seed: of a run.
-        limit: images to train on at the most.
-        epochs: in place of the part's own.
-        seconds: how long a rate is measured.
-        variant: name of the XLA_FLAGS that the process was started with.
+        batch: images per step.
+        seed: the run's seed.
+        limit: maximum number of training images; None for all.
+        epochs: number of epochs; None for the part's default.
+        seconds: for how long a rate is measured.
+        variant: name of the XLA_FLAGS of this process.
     """
 
     data: str
@@ -61,10 +61,10 @@ class StepMode:
     """A way to run the training step.
 
     Attributes:
-        name: for people.
-        feed: where the images lie.
+        name: the mode's name in the output.
+        feed: where the images are stored.
         jit: whether XLA compiles the step.
-        loop_in_xla: whether the loop over the steps, gathering and augmentation too.
+        loop_in_xla: whether XLA also compiles the loop over steps, gathering and augmentation.
     """
 
     name: str
@@ -87,7 +87,7 @@ def print_figure(what: str, figure: float, unit: str, digits: int = 0) -> None:
 
 
 def champion(asked: PartTask, **settings: Any) -> TrainingConfig:
-    """The champion's settings at a batch size, its learning rate with the square root of that."""
+    """Return the champion's config at a batch size. The learning rate scales with the square root of the batch size."""
     chosen = {**find_preset("champion").settings, "data": asked.data, "model": "compact", "batch_size": asked.batch}
     usual = resolve(chosen)
     rate = usual.learning_rate * math.sqrt(asked.batch / 64)
@@ -97,8 +97,8 @@ def champion(asked: PartTask, **settings: Any) -> TrainingConfig:
 
 
 @contextlib.contextmanager
-def compiled_step(asked: PartTask, way: StepMode) -> Iterator[CompiledSteps]:
-    """The champion's training step on random images, whole batches without end; nothing is compiled yet."""
+def compiled_step(asked: PartTask, mode: StepMode) -> Iterator[CompiledSteps]:
+    """Yield the champion's training step on endless whole batches of random images. It is not compiled yet."""
     import keras
 
     from core.data.pipeline import training_batch_maker
@@ -113,16 +113,16 @@ def compiled_step(asked: PartTask, way: StepMode) -> Iterator[CompiledSteps]:
     pixels = draw.integers(0, 256, (whole, config.image_size, config.image_size, 1), dtype=np.uint8)
     targets = np.eye(CLASSES, dtype=np.float32)[draw.integers(0, CLASSES, whole)]
     weights = class_weights(config.class_weights, targets)
-    print(f"{used.description}, {precision}, batch {asked.batch}: {way.name}", flush=True)
+    print(f"{used.description}, {precision}, batch {asked.batch}: {mode.name}", flush=True)
     with devices.scope(used, precision):
         model = build_model(config, CLASSES)
         compile_model(model, config, whole // asked.batch)
         model.optimizer.build(model.trainable_variables)
-        if way.feed == "host":
+        if mode.feed == "host":
             feed = HostFeed(training_stream(pixels, targets, config, class_weights=weights))
         else:
             made = training_batch_maker(
-                pixels, targets, config, weights, device=used.names[0], compiled=way.loop_in_xla
+                pixels, targets, config, weights, device=used.names[0], compiled=mode.loop_in_xla
             )
             feed = DeviceFeed(training_rows(whole, config), made, config.seed)
         feed.begin()
@@ -131,20 +131,20 @@ def compiled_step(asked: PartTask, way: StepMode) -> Iterator[CompiledSteps]:
             model.metrics[0].result,
             feed,
             many=used.on_gpu,
-            jit_compile=way.jit,
-            loop_in_xla=way.loop_in_xla,
+            jit_compile=mode.jit,
+            loop_in_xla=mode.loop_in_xla,
             programs=used.programs,
         )
     keras.backend.clear_session()
 
 
-def measure(asked: PartTask, way: StepMode, name: str) -> None:
-    """Print seconds of the first call and images a second of a way."""
-    with compiled_step(asked, way) as step:
+def measure(asked: PartTask, mode: StepMode, name: str) -> None:
+    """Print the seconds of the first call and the images per second of a mode."""
+    with compiled_step(asked, mode) as step:
         began = time.perf_counter()
         step.run(MOST_STEPS)
         print_figure(f"{name}: first call", time.perf_counter() - began, "s", 1)
-        # The first calls find out how many steps take 0.2 s.
+        # The first calls adjust the number of steps per call to 0.2 s.
         for _ in range(4):
             step.run(MOST_STEPS)
         done, calls, began = 0, 0, time.perf_counter()
@@ -152,23 +152,23 @@ def measure(asked: PartTask, way: StepMode, name: str) -> None:
             done += step.run(MOST_STEPS)[0]
             calls += 1
         print_figure(name, done * asked.batch / taken, "images/s")
-        print_figure(f"{name}: a step", 1000 * taken / done, "ms", 2)
-        print_figure(f"{name}: steps a call", done / calls, "", 1)
+        print_figure(f"{name}: one step", 1000 * taken / done, "ms", 2)
+        print_figure(f"{name}: steps per call", done / calls, "", 1)
 
 
 def step(asked: PartTask) -> None:
-    """Our step alone, in every way."""
-    for way in STEP_MODES:
-        measure(asked, way, f"step {asked.batch}, {way.name}")
+    """Measure the training step in every mode."""
+    for mode in STEP_MODES:
+        measure(asked, mode, f"step {asked.batch}, {mode.name}")
 
 
 def flags(asked: PartTask) -> None:
-    """Our step alone, under the XLA_FLAGS that the process was started with."""
+    """Measure the training step with the XLA_FLAGS of this process."""
     measure(asked, STEP_MODES[0], f"step {asked.batch}, {asked.variant}")
 
 
 def fit(asked: PartTask) -> None:
-    """What people write: a folder read in every epoch, Keras's augmentation layers, plain `fit`."""
+    """Measure a usual Keras script: a folder read in every epoch, augmentation layers and `fit`."""
     import keras
 
     from core.training import devices
@@ -214,7 +214,7 @@ def fit(asked: PartTask) -> None:
 
 
 def _write_tree(asked: PartTask, folder: Path) -> int:
-    """The training images in a folder a class: links where they are files, else PNGs; how many."""
+    """Write the training images to one folder per class, as links to files or as PNGs. Return their number."""
     dataset = with_validation_split(read_dataset(Path(asked.data)), 0.1)
     frame = stratified_subsample(dataset.split("train"), asked.limit, asked.seed)
     for number, (path, label) in enumerate(zip(frame["path"], frame["label"], strict=True)):
@@ -228,25 +228,25 @@ def _write_tree(asked: PartTask, folder: Path) -> int:
 
 
 def profile(asked: PartTask) -> None:
-    """Kernels a step, how long the GPU waits between them, and which kernels take the time."""
+    """Print the kernels per step, the GPU's idle time, and the kernels that take the most time."""
     import tensorflow as tf
 
-    for way in STEP_MODES[:2]:
-        with compiled_step(asked, way) as step, tempfile.TemporaryDirectory() as folder:
+    for mode in STEP_MODES[:2]:
+        with compiled_step(asked, mode) as step, tempfile.TemporaryDirectory() as folder:
             for _ in range(4):
                 step.run(MOST_STEPS)
             on_gpu = bool(tf.config.list_physical_devices("GPU"))
-            # The host's events are many, and wanted only where there is no other device.
+            # The host has many events, which are only needed without a GPU.
             options = tf.profiler.experimental.ProfilerOptions(
                 host_tracer_level=1 if on_gpu else 2, python_tracer_level=0, device_tracer_level=1
             )
             tf.profiler.experimental.start(folder, options)
             done = sum(step.run(20)[0] for _ in range(3))
             tf.profiler.experimental.stop()
-            _tell_kernels(f"profile {asked.batch}, {way.name}", Path(folder), done)
+            _print_kernels(f"profile {asked.batch}, {mode.name}", Path(folder), done)
 
 
-def _tell_kernels(name: str, folder: Path, steps: int) -> None:
+def _print_kernels(name: str, folder: Path, steps: int) -> None:
     where, events = _events(folder)
     print(f"{name}: events of {where}", flush=True)
     if not events:
@@ -256,19 +256,21 @@ def _tell_kernels(name: str, folder: Path, steps: int) -> None:
     for begin, end in spans:
         busy += max(end - max(begin, until), 0)
         until = max(until, end)
-    print_figure(f"{name}: kernels and copies a step", len(events) / steps, "", 1)
-    print_figure(f"{name}: a step", (until - first) / steps / 1e9, "ms", 3)
-    print_figure(f"{name}: share without any", 100 * (1 - busy / (until - first)), "%", 1)
+    print_figure(f"{name}: kernels and copies per step", len(events) / steps, "", 1)
+    print_figure(f"{name}: one step", (until - first) / steps / 1e9, "ms", 3)
+    print_figure(f"{name}: time without any", 100 * (1 - busy / (until - first)), "%", 1)
     spent, times = Counter[str](), Counter[str]()
     for kind, _, length in events:
         spent[kind] += length
         times[kind] += 1
     for kind, length in spent.most_common(12):
-        print_figure(f"    {kind[: WIDTH - 6]}", length / steps / 1e6, f"us a step, {times[kind] / steps:.1f} times", 1)
+        print_figure(
+            f"    {kind[: WIDTH - 6]}", length / steps / 1e6, f"us per step, {times[kind] / steps:.1f} times", 1
+        )
 
 
 def _events(folder: Path) -> tuple[str, list[tuple[str, int, int]]]:
-    """What a profile saw on GPUs, else on the CPU: name, begin and length in picoseconds of each event."""
+    """Read the events of GPUs, or else of the CPU: name, start and duration in picoseconds of each event."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     space = xplane_pb2.XSpace()

@@ -1,13 +1,14 @@
-"""Images a second of a run against the PyPI package `fer`: `python benchmarks/inference.py DATA RUN FER_PYTHON`.
+"""Compare the prediction speed of a run and of the package `fer`: `python benchmarks/inference.py DATA RUN FER_PYTHON`.
 
-FER_PYTHON is the interpreter of an environment that has `fer`, which wants other versions than ours:
+`fer` is a package on PyPI. FER_PYTHON is the Python of a separate environment with `fer`, because `fer` needs other
+package versions than fer-tui:
 
     python -m venv fer-env && fer-env/bin/pip install fer 'setuptools<81'
 
-All see the same validation images, 48x48 pixels, decoded before. By turns: our `predict` in its large batches, with and
-without mirror images; `fer`'s own Keras network in batches as large, with TensorFlow's oneDNN switched as we switch it
-and as it is by default; and `fer`'s call, an image a call with the face's box given, with its Keras network and with
-the quantized one that it takes by default. About five minutes.
+All methods predict the same validation images of 48x48, which are decoded beforehand. They are measured in turns:
+fer-tui's `predict` in large batches, with and without mirror images; `fer`'s Keras network in batches of the same
+size, with oneDNN enabled as in fer-tui and with TensorFlow's default; and `fer`'s function with one image per call
+and a given face box, with its Keras network and with its default, a quantized network. It takes about five minutes.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ WAYS = {
     "ours flips": "compact with mirror images, in batches",
     "fer onednn": "fer's network, in batches, oneDNN",
     "fer plain": "fer's network, in batches",
-    "fer keras": "fer's call, one by one, Keras",
-    "fer tflite": "fer's call, one by one, quantized (its default)",
+    "fer keras": "fer's function, one by one, Keras",
+    "fer tflite": "fer's function, one by one, quantized (default)",
 }
 
 
 def median_seconds(work: Callable[[], Any], rounds: int = ROUNDS) -> tuple[float, Any]:
-    """Median seconds of some rounds, and what the last gave."""
+    """Return the median seconds of the rounds, and the result of the last round."""
     seconds, answer = [], None
     for _ in range(rounds):
         began = time.perf_counter()
@@ -50,7 +51,7 @@ def median_seconds(work: Callable[[], Any], rounds: int = ROUNDS) -> tuple[float
 
 
 def measure_ours(images: Path, run: Path, flips: bool) -> dict[str, Any]:
-    """Seconds of each round, and what the model says."""
+    """Return the images per second of fer-tui's `predict`, and the predicted classes."""
     from core.evaluation.inference import predict, run_classes
     from core.runs.model_file import load_model
 
@@ -62,7 +63,7 @@ def measure_ours(images: Path, run: Path, flips: bool) -> dict[str, Any]:
 
 
 def measure_network(images: Path) -> dict[str, Any]:
-    """The same of fer's network, in fer's environment; its input prepared beforehand, which the clock leaves out."""
+    """Return the same for fer's network, in fer's environment. The time to prepare its input is not measured."""
     import keras
     import tensorflow as tf
 
@@ -76,10 +77,10 @@ def measure_network(images: Path) -> dict[str, Any]:
 
 
 def measure_call(images: Path, quantized: bool) -> dict[str, Any]:
-    """The same of fer's call, on every so-manieth image; in fer's environment."""
+    """Return the same for fer's function on ONE_BY_ONE evenly spaced images, in fer's environment."""
     pixels = np.load(images)
     taken = np.linspace(0, len(pixels) - 1, ONE_BY_ONE).astype(int)
-    # Without offsets: the images are cut to the face already, and score 18 points less with its margin of 10 pixels.
+    # The images are already cropped to the face. With fer's margin of 10 pixels the accuracy is 0.18 lower.
     detector = import_module("fer.fer").FER(use_tflite=quantized, offsets=(0, 0))
     side = pixels.shape[1]
     colour = [np.repeat(pixels[row], 3, axis=-1) for row in taken]
@@ -109,7 +110,7 @@ def main(data: Path, run: Path, fer_python: str) -> None:
         np.save(images, pixels.values)
         turns = [{way: ask(way, images, run, fer_python) for way in WAYS} for _ in range(ROUNDS)]
     rates = {way: median(turn[way]["rate"] for turn in turns) for way in WAYS}
-    print(f"{len(labels):,} validation images of 48x48 pixels\n{'':48s} images/s   ours is   accuracy")
+    print(f"{len(labels):,} validation images of 48x48 pixels\n{'':48s} images/s   compact   accuracy")
     for way, title in WAYS.items():
         told = turns[0][way]
         wanted = [labels[row] for row in told.get("taken", range(len(labels)))]
@@ -120,7 +121,7 @@ def main(data: Path, run: Path, fer_python: str) -> None:
 
 
 def ask(way: str, images: Path, run: Path, fer_python: str) -> dict[str, Any]:
-    """Measure one way in a process of its own."""
+    """Measure one method in a separate process."""
     python = sys.executable if way.startswith("ours") else fer_python
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("TF_ENABLE_ONEDNN_OPTS", None)
@@ -130,7 +131,7 @@ def ask(way: str, images: Path, run: Path, fer_python: str) -> dict[str, Any]:
     try:
         done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
     except OSError as error:
-        sys.exit(f"{python}: {error.strerror}; give the interpreter of an environment that has fer")
+        sys.exit(f"{python}: {error.strerror}; give the Python of an environment that has fer")
     if done.returncode:
         sys.exit(f"{way}: {python}: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
     return json.loads(done.stdout.splitlines()[-1])

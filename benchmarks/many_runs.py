@@ -1,8 +1,8 @@
-"""How quick a folder of many runs is: `python benchmarks/many_runs.py [RUNS] [EPOCHS]`, 1,000 and 300 unless told.
+"""Measure a folder of many runs: `python benchmarks/many_runs.py [RUNS] [EPOCHS]` (default: 1,000 runs of 300 epochs).
 
-Finished runs are written to a temporary folder, as training leaves them but for their models. The installed command
-lists and compares them; then the app is opened on them in a pseudo-terminal, and timed are its first paint, that of
-Runs from the key to the first row, and keys that scroll the list.
+The script writes finished runs without models to a temporary folder. It times the installed commands `runs` and
+`compare` on them. Then it opens the app in a pseudo-terminal and times the first paint, the Runs screen from its key
+to the first row, and keys that scroll the list.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAUSE = 0.3
 
 
 def write_runs(folder: Path, runs: int, epochs: int) -> None:
-    """Finished runs of two models and many seeds."""
+    """Write finished runs of two models with many seeds."""
     import numpy as np
 
     draw, shares = random.Random(0), np.random.default_rng(0).dirichlet(np.ones(len(CLASSES)), 3589)
@@ -58,7 +58,7 @@ def write_runs(folder: Path, runs: int, epochs: int) -> None:
 
 
 def by_command(name: str, folder: Path) -> float:
-    """Seconds of a command, the median of a few."""
+    """Return the median seconds of a command over REPEATS calls."""
     taken = []
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -68,7 +68,7 @@ def by_command(name: str, folder: Path) -> float:
 
 
 def in_app(folder: Path) -> tuple[float, float, list[float]]:
-    """Seconds to the first paint, from the key 3 to the newest run's row, and of each scrolling key."""
+    """Return the seconds to the first paint, from the key 3 to the newest run's row, and of each scrolling key."""
     newest = sorted(path.name[-4:] for path in folder.iterdir())
     began = time.perf_counter()
     app = TimedTerminalApp("--runs", folder, cwd=folder.parent)
@@ -81,7 +81,7 @@ def in_app(folder: Path) -> tuple[float, float, list[float]]:
         keys = []
         for key, name in [*(("down", name) for name in newest[-2:-42:-1]), ("ctrl+end", newest[0])]:
             keys.append(app.response_seconds(key, name))
-            # What the key before is still painting must not be taken for the answer to the next.
+            # The previous key may still cause output, which must not count as the effect of the next key.
             time.sleep(PAUSE)
         return first, painted, keys
     finally:

@@ -1,6 +1,6 @@
-"""MiB that each of 20 short runs leaves in one process: `python benchmarks/memory.py [runs]`.
+"""Measure the MiB that each of 20 short runs leaves in one process: `python benchmarks/memory.py [RUNS]`.
 
-docs/memory.md has what it gave. About five minutes on two cores.
+docs/memory.md has the results. It takes about five minutes on two cores.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(runs: int) -> None:
             resident.append(psutil.Process().memory_info().rss / 2**20)
             print(f"run {number:2d}  {state}  {resident[-1]:7.1f} MiB")
         slope = np.polyfit(np.arange(len(resident[5:])), resident[5:], 1)[0]
-        print(f"{slope:.2f} MiB a run over runs 6 to {runs}")
+        print(f"{slope:.2f} MiB per run over runs 6 to {runs}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What normalization costs: `python benchmarks/normalization.py --data DATA`.
+"""Measure the cost of normalization: `python benchmarks/normalization.py --data DATA`.
 
-The article left it out because of the cost. Two figures answer that: the seconds of the one pass over the training
-pixels that `dataset` needs, beside the seconds of decoding them and of an epoch's input; and the seconds of a training
-step with each normalization, all compiled in one process and taken in turns, as ratios to `scale`. About three minutes
-on two cores.
+The article did not normalise the images because of the cost. This script measures two things. The first is the one
+pass over the training pixels that `dataset` needs, next to the time to decode them and to prepare an epoch's batches.
+The second is a training step with each normalization, as a ratio to `scale`. All steps are compiled in one process
+and measured in turns. It takes about three minutes on two cores.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NORMALIZATIONS = ("scale", "per_image", "dataset", "none")
 
 
 def seconds(work: Callable[[], Any]) -> float:
-    """How long something takes."""
+    """Return the seconds that a function takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
@@ -51,7 +51,7 @@ def main(data: Path, model: str, width: float, steps: int, rounds: int) -> None:
     input_seconds = seconds(lambda: [next(stream) for _ in range(epoch)])
     one = passes[len(passes) // 2]
     print(f"{len(pixels):,} training images of {'x'.join(map(str, pixels.shape[1:]))}, {os.cpu_count()} cores")
-    print(f"statistics, one pass (median of {rounds})  {one:7.2f} s, once a run")
+    print(f"statistics, one pass (median of {rounds})  {one:7.2f} s, once per run")
     print(f"reading and decoding the data set          {decoding:7.2f} s   {one / decoding:6.1%} of it")
     print(f"an epoch's input ({config.augmentation})                   {input_seconds:7.2f} s   ", end="")
     print(f"{one / input_seconds:6.1%} of it", flush=True)
@@ -72,11 +72,11 @@ def main(data: Path, model: str, width: float, steps: int, rounds: int) -> None:
                     built.train_on_batch(*batch)
 
             took = seconds(train) / steps
-            # The first round traces.
+            # The first round includes tracing.
             if round_number > 0:
                 times[name].append(took)
-    print(f"\n{model} at width {width:g}, batch {config.batch_size}: a step, median of {rounds} rounds of {steps}")
-    print("normalization    ms a step    to scale (in the same round)")
+    print(f"\n{model} at width {width:g}, batch {config.batch_size}: one step, median of {rounds} rounds of {steps}")
+    print("normalization  ms per step    ratio to scale (in the same round)")
     for name in NORMALIZATIONS:
         ratios = np.array(times[name]) / np.array(times["scale"])
         print(f"{name:13s} {np.median(times[name]) * 1000:12.2f} {np.median(ratios):11.3f}", flush=True)

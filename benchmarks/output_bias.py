@@ -1,8 +1,8 @@
-"""The loss before the first step with `output_bias` zero and prior: `python benchmarks/output_bias.py --data DATA`.
+"""Measure the initial loss with `output_bias` zero and prior: `python benchmarks/output_bias.py --data DATA`.
 
-Mean and range over a few seeds of the untrained model's cross-entropy over the training images, beside what a model
-that knows only the shares of the classes has (their entropy), and one that knows nothing (log of their number).
-About a minute on two cores with the defaults.
+It prints the mean and range of the untrained model's cross-entropy on the training images over a few seeds. For
+comparison it prints the entropy of the class frequencies, which is the loss of a model that knows only these, and the
+log of the number of classes, which is the loss of guessing. It takes about a minute on two cores with the defaults.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from core.training.build import build_model, pixel_statistics
 
 
 def main(data: Path, models: list[str], limit: int, seeds: int) -> None:
-    """Print a row a model: both losses and their difference."""
+    """Print one row per model: both losses and their difference."""
     for position, name in enumerate(models):
         config = resolve({"data": data, "model": name, "limit": limit})
         loaded = load_training_data(config, threading.Event())
@@ -34,7 +34,10 @@ def main(data: Path, models: list[str], limit: int, seeds: int) -> None:
         prior = targets.mean(axis=0)
         if position == 0:
             print(f"{len(targets):,} training images, {seeds} seeds; mean (lowest - highest)")
-            print(f"entropy of the shares {-(prior * np.log(prior)).sum():.4f}, log of {len(prior)} classes ", end="")
+            print(
+                f"entropy of the class frequencies {-(prior * np.log(prior)).sum():.4f}, log of {len(prior)} classes ",
+                end="",
+            )
             print(f"{np.log(len(prior)):.4f}")
             print("model      zero                        prior                       difference")
         losses: dict[str, list[float]] = {"zero": [], "prior": []}
@@ -56,7 +59,7 @@ def main(data: Path, models: list[str], limit: int, seeds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", action="append", choices=list(MODELS), help="several in a row; else all")
+    parser.add_argument("--model", action="append", choices=list(MODELS), help="can be repeated (default: all)")
     parser.add_argument("--limit", type=int, default=2_000)
     parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()

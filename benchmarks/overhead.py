@@ -1,9 +1,9 @@
-"""An epoch of our trainer against a bare `model.fit`: `python benchmarks/overhead.py DATA`.
+"""Compare an epoch of fer-tui's trainer with Keras's `model.fit` alone: `python benchmarks/overhead.py DATA`.
 
-Both train the same model on the same decoded arrays with the same pipeline and validation; ours runs its own training
-loop in place of Keras's, and writes its run directory besides: status, history, best model, checkpoint. Whole runs are
-taken in turns, and from the end of one epoch to the end of the next is counted, on the clock and in CPU seconds; the
-latter hold on a busy machine too. About eleven CPU minutes.
+Both train the same model on the same decoded arrays with the same pipeline and validation. fer-tui uses its own
+training loop, and also writes its run directory: status, history, best model and checkpoint. The two train whole runs
+in turns. The time from the end of one epoch to the end of the next is measured in seconds and in CPU seconds. CPU
+seconds are also reliable on a busy machine. It takes about eleven CPU minutes.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ EPOCHS = 3
 
 @dataclass(frozen=True)
 class Moment:
-    """The end of an epoch: seconds on the clock, and of CPU in all threads of this process."""
+    """The end of an epoch: wall-clock seconds, and CPU seconds of all threads of this process."""
 
     wall: float
     cpu: float
 
 
 def now() -> Moment:
-    """This moment."""
+    """Return the current moment."""
     return Moment(time.perf_counter(), time.process_time())
 
 
 def bare(config: TrainingConfig) -> list[Moment]:
-    """The ends of the epochs of a bare fit."""
+    """Train with `model.fit` alone and return the ends of the epochs."""
     data = load_training_data(config, threading.Event())
     assert data is not None
     keras.utils.set_random_seed(config.seed)
@@ -72,7 +72,7 @@ def bare(config: TrainingConfig) -> list[Moment]:
 
 
 def ours(config: TrainingConfig, folder: Path) -> list[Moment]:
-    """The ends of the epochs of a run."""
+    """Train a run of fer-tui and return the ends of the epochs."""
     ends: list[Moment] = []
     append = RunWriter.append_epoch
 
@@ -93,10 +93,10 @@ def main(root: Path) -> None:
         for _ in range(ROUNDS):
             for side, ends in (("bare fit", bare(config)), ("ours", ours(config, Path(folder)))):
                 epochs[side] += [Moment(b.wall - a.wall, b.cpu - a.cpu) for a, b in pairwise(ends)]
-    print(f"compact on 8,000 images; median of {len(epochs['ours'])} epochs a side")
+    print(f"compact on 8,000 images; median of {len(epochs['ours'])} epochs per side")
     wall = {side: float(np.median([epoch.wall for epoch in found])) for side, found in epochs.items()}
     cpu = {side: float(np.median([epoch.cpu for epoch in found])) for side, found in epochs.items()}
-    print("           seconds an epoch   CPU seconds")
+    print("          seconds per epoch   CPU seconds")
     for side in epochs:
         print(f"{side:9s} {wall[side]:18.2f} {cpu[side]:13.2f}")
     print(f"ratio     {wall['ours'] / wall['bare fit']:18.3f} {cpu['ours'] / cpu['bare fit']:13.3f}")

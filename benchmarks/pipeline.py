@@ -1,8 +1,9 @@
-"""Images a second out of our pipeline against the article's way: `python benchmarks/pipeline.py DATA`.
+"""Compare the images per second of fer-tui's pipeline and the article's: `python benchmarks/pipeline.py DATA`.
 
 The article decodes every file in every epoch, shuffles with a buffer of 1,000, and resizes and augments with Keras's
-layers; it is given parallel maps and prefetching here, so that the difference is the design's. Same images, sizes and
-augmentation policy (basic) on both sides, taken in turns, from the second epoch on. About four minutes on 28,709 faces.
+layers. Here its pipeline also has parallel maps and prefetching, so that only the design makes the difference. Both
+use the same images, sizes and augmentation policy (basic). They are measured in turns from the second epoch on. It
+takes about four minutes on 28,709 faces.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ ROUNDS = 3
 
 
 def article(dataset: Dataset, targets: np.ndarray, config: TrainingConfig) -> tf.data.Dataset:
-    """The article's pipeline, endless."""
+    """Return the article's pipeline, repeated without end."""
     layers = tf.keras.layers
     resize = layers.Resizing(config.image_size, config.image_size)
     augment = tf.keras.Sequential(
@@ -49,7 +50,7 @@ def article(dataset: Dataset, targets: np.ndarray, config: TrainingConfig) -> tf
 
 
 def rate(iterator: Any, images: int, batch: int) -> float:
-    """Images a second over one epoch."""
+    """Return the images per second over one epoch."""
     steps = images // batch
     started = time.perf_counter()
     for _ in range(steps):
@@ -58,12 +59,12 @@ def rate(iterator: Any, images: int, batch: int) -> float:
 
 
 def main(root: Path) -> None:
-    """Print a row a size: both rates (median over the rounds) and their ratio."""
+    """Print one row per image size: both rates (median over the rounds) and their ratio."""
     dataset = read_dataset(root)
     train = dataset.split("train")
     targets = LabelEncoding().fit(train["label"].tolist()).transform(train["label"].tolist())
     print(f"{len(train):,} images, batch 64, policy basic, {os.cpu_count()} cores; median of {ROUNDS} epochs each")
-    print("size       ours, images/s   article's way   ratio")
+    print("size    fer-tui, images/s         article   ratio")
     for size, channels in ((96, 3), (48, 1)):
         config = resolve({"data": root, "model": "model2", "image_size": size, "channels": channels})
         pixels = load_pixels(dataset, train, size, channels)

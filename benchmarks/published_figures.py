@@ -1,9 +1,9 @@
-"""How the article's 0.1428, 0.4972 and 0.5017 come about, from its listing and its shuffle buffer alone.
+"""Compute the article's 0.1428, 0.4972 and 0.5017 from the order of its images and its shuffle buffer alone.
 
     python benchmarks/published_figures.py
 
-Takes ten seconds and reads no image. A line a figure: what is computed, what comes out over so many seeds, and what the
-article prints; docs/reproduction.md quotes the output.
+It takes ten seconds and reads no images. Each row has a computed figure, its mean and standard deviation over the
+seeds, and the figure in the article. docs/reproduction.md has the output.
 """
 
 from __future__ import annotations
@@ -38,17 +38,19 @@ def main() -> None:
         spread = figures.constant_answer(name, divisor, SEEDS)
         print(f"| {what} | {format_spread(spread)} | {figures.whole_split_accuracy(name):.4f} | {printed} |")
     print(
-        "| the most common class of the previous batch, in training | "
+        "| always the previous batch's most common class, in training | "
         f"{format_spread(figures.previous_class_accuracy())} | | 0.80 to 0.83 |"
     )
     print(f"| label entropy of a training batch, bits | {format_spread(pure)} | | |")
     print(f"| the same after a full shuffle | {format_spread(mixed)} | | |")
     same = figures.frequency_order("train") == figures.frequency_order("validation")
-    print(f"\nThe frequency encoding fitted on validation has {'the same' if same else 'another'} order of outputs.")
+    print(
+        f"\nThe frequency encoding fitted on validation has {'the same' if same else 'a different'} order of outputs."
+    )
 
 
 def format_spread(spread: Spread) -> str:
-    """Mean and deviation."""
+    """Return the mean and standard deviation as text."""
     return f"{spread.mean:.4f} ± {spread.deviation:.4f}"
 
 

@@ -1,9 +1,9 @@
-"""How quick the screen is while it trains, and what it costs: `python benchmarks/responsiveness.py DATA`.
+"""Measure how fast the screen responds during a training, and its cost: `python benchmarks/responsiveness.py DATA`.
 
-The installed command is opened in a pseudo-terminal of 132 x 43 and trains compact in its worker thread. During its
-second epoch keys are pressed, and the time from each to the bytes that show its effect is taken: letters in the filter
-of the runs, the cursor in their table, and the modes. Its later epochs, which nobody disturbs, are held against those
-of the same training by `fer-tui train`, before and after. About eight minutes on two idle cores.
+The installed command runs in a pseudo-terminal of 132 x 43 and trains compact in its worker thread. During the second
+epoch the script presses keys and measures the time from each key to the bytes that show its effect: letters in the
+filter of Runs, the cursor in its table, and the modes. The later epochs, without keys, are compared with those of the
+same training by `fer-tui train`, before and after. It takes about eight minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from core.runs.writer import create_run
 EPOCHS, LIMIT, KEYS_PRESSED = 4, 3000, 150
 SETTINGS = f"[train]\nepochs = {EPOCHS}\nlimit = {LIMIT}\n"
 MODES = {"1": "validation", "4": "the best of our runs", "3": "run (UTC)"}
-# Letters that stand nowhere else on the screen.
+# Letters that appear nowhere else on the screen.
 LETTERS = "zqxqzq"
 
 
 class TimedTerminalApp(TerminalApp):
-    """The app's terminal, which can tell when a text was written to it; it is painted until then."""
+    """The app's terminal, which can measure when a text is written to it. It paints only while `is_painted` is true."""
 
     def __init__(self, *arguments: str | Path, cwd: Path) -> None:
         self._arrived = threading.Condition()
@@ -45,10 +45,10 @@ class TimedTerminalApp(TerminalApp):
         super().__init__(*arguments, size=(132, 43), cwd=cwd)
 
     def response_seconds(self, key: str, effect: str) -> float:
-        """Seconds from a key to the bytes that hold its effect.
+        """Return the seconds from a key to the bytes that contain its effect.
 
         Raises:
-            TimeoutError: they do not come within ten seconds.
+            TimeoutError: the effect is not written within ten seconds.
         """
         with self._arrived:
             self._since = b""
@@ -62,13 +62,13 @@ class TimedTerminalApp(TerminalApp):
         with self._arrived:
             self._since += content
             self._arrived.notify_all()
-        # To paint costs this process more than the app has to do.
+        # Painting costs this process more than the app itself needs.
         if self.is_painted:
             super()._take(name, content)
 
 
 def press_keys(app: TimedTerminalApp, names: list[str]) -> dict[str, list[float]]:
-    """Seconds by kind of key, at the pace of a person who knows what they want."""
+    """Press keys at the pace of an experienced user, and return the seconds by kind of key."""
     taken: dict[str, list[float]] = {"letter in the filter": [], "cursor in the table": [], "mode": []}
     draw = random.Random(0)
     while sum(map(len, taken.values())) < KEYS_PRESSED:
@@ -91,13 +91,13 @@ def press_keys(app: TimedTerminalApp, names: list[str]) -> dict[str, list[float]
 
 
 def wait_for_epoch(run: Path, number: int) -> None:
-    """Wait until a run has that many rows of history."""
+    """Wait until a run has `number` finished epochs."""
     while len(seconds_of(run)) < number:
         time.sleep(0.2)
 
 
 def seconds_of(run: Path) -> list[float]:
-    """Seconds of every finished epoch."""
+    """Return the seconds of every finished epoch."""
     try:
         return pd.read_csv(run / "history.csv")["seconds"].tolist()
     except (FileNotFoundError, pd.errors.EmptyDataError):
@@ -105,14 +105,14 @@ def seconds_of(run: Path) -> list[float]:
 
 
 def by_command(data: Path, folder: Path) -> list[float]:
-    """Seconds of the epochs of a training on the command line."""
+    """Train with the command and return the seconds of the epochs."""
     flags = ["--data", data, "--model", "compact", "--epochs", str(EPOCHS), "--limit", str(LIMIT), "--runs", folder]
     told = subprocess.run([COMMAND, "train", *flags, "--json"], check=True, capture_output=True).stdout
     return seconds_of(folder / json.loads(told)[0]["run"])
 
 
 def in_app(data: Path, folder: Path) -> tuple[list[float], dict[str, list[float]]]:
-    """Seconds of the epochs of a training on the screen, and how long keys took in its second."""
+    """Train on the screen and return the seconds of the epochs, and of the keys in the second epoch."""
     names = [create_run(resolve({"data": data, "model": "compact"}), folder).name for _ in range(20)][::-1]
     before = set(folder.iterdir())
     app = TimedTerminalApp("--data", data, "--runs", folder, cwd=folder.parent)
@@ -154,7 +154,9 @@ def main(data: Path) -> None:
         high = statistics.quantiles(ms, n=20)[-1]
         print(f"{kind:48s} {statistics.median(ms):12.0f} {high:10.0f} {max(ms):11.0f} {len(ms):7d}")
     ours, theirs = statistics.mean(app[2:]), statistics.mean(command)
-    print(f"\nan epoch: {ours:.2f} s on the screen ({app[1]:.2f} s with keys), {theirs:.2f} s by the command", end="; ")
+    print(
+        f"\none epoch: {ours:.2f} s on the screen ({app[1]:.2f} s with keys), {theirs:.2f} s by the command", end="; "
+    )
     print(f"ratio {ours / theirs:.3f}")
     print("epochs:", " ".join(f"{one:.2f}" for one in app), "|", " ".join(f"{one:.2f}" for one in command))
 

@@ -1,8 +1,9 @@
-"""Label review on drawn faces with swapped labels: `python benchmarks/review.py [PER_CLASS] [SHARE]`, 400 and 0.05.
+"""Test the label review on drawn faces with swapped labels: `python benchmarks/review.py [PER_CLASS] [SHARE]`.
 
-That share of the training images is given another class. The parts of a 5-fold judge all of them; printed is how many
-of the swapped ones stand in the first tenth of the list, and what validation accuracy, of two seeds each, is without
-the first images of the list, as many as were swapped. About five minutes on two cores.
+SHARE of the training images (default: 0.05) get another class. PER_CLASS (default: 400) is the number of images of
+each class. A 5-fold cross-validation judges all images. The script prints how many of the swapped images are in the
+first tenth of the list. It also prints the validation accuracy with and without the first images of the list, as many
+as were swapped, for two seeds each. It takes about five minutes on two cores.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ FOLDS, SEEDS = 5, (1, 2)
 
 
 def fer(*words: str | Path) -> str:
-    """What a command prints."""
+    """Run a command and return its output."""
     done = subprocess.run([sys.executable, "-m", "fer_tui", *map(str, words)], stdout=subprocess.PIPE, check=True)
     return done.stdout.decode()
 
 
 def swap(train: Path, share: float) -> set[str]:
-    """Move that share of the training images to another class each; their paths now, relative to the data set."""
+    """Move a share of the training images to other classes. Return their new paths, relative to the data set."""
     draw = random.Random(0)
     images, classes = sorted(train.rglob("*.png")), sorted(path.name for path in train.iterdir())
     swapped = set()
@@ -40,7 +41,7 @@ def swap(train: Path, share: float) -> set[str]:
 
 
 def main(per_class: int, share: float) -> None:
-    """Print what came of it."""
+    """Print the results."""
     with tempfile.TemporaryDirectory() as folder:
         faces, runs, decisions = Path(folder) / "faces", Path(folder) / "runs", Path(folder) / "decisions.csv"
         fer("data", "demo", faces, "--per-class", str(per_class))
@@ -52,10 +53,10 @@ def main(per_class: int, share: float) -> None:
         listed = [each["path"] for each in json.loads(fer(*review, "--json"))]
         found = swapped & set(listed[: len(listed) // 10])
         print(f"{images:,} training images, {len(swapped)} of them with a swapped label")
-        print(f"in the first tenth of the list: {len(found)} of them, {len(found) / len(swapped):.1%}")
+        print(f"in the first tenth of the list: {len(found)} of these, {len(found) / len(swapped):.1%}")
         fer(*review, "--first", str(len(swapped)), "--output", decisions)
         cleaned = [json.loads(fer(*train, "--seed", str(seed), "--exclude", decisions))[0] for seed in SEEDS]
-        for name, group in (("as they are", plain), ("without the first of the list", cleaned)):
+        for name, group in (("all images", plain), ("without the first of the list", cleaned)):
             each = ", ".join(f"{run['val_accuracy']:.4f}" for run in group)
             print(f"{name:30s} accuracy {mean(run['val_accuracy'] for run in group):.4f}   ({each})")
 

@@ -1,9 +1,9 @@
-"""Seconds an epoch, and memory, against the number of images: `python benchmarks/scaling.py DATA [model]`.
+"""Measure the seconds per epoch and the memory by the number of images: `python benchmarks/scaling.py DATA [model]`.
 
-Ordinary `fer-tui train` commands of one epoch, a process each: in memory, and with `--image-memory 0`, which maps the
-images from a file. More images than DATA has are its own again under other names. Memory is what stays resident at the
-most, once over images in memory, once over mapped ones; validation is the same 500 images, and left out of the seconds.
-About 15 minutes on two idle cores with compact.
+Each row is two commands `fer-tui train` of one epoch: one with the images in memory, and one with `--image-memory 0`,
+which maps them from a file. If DATA has too few images, they are used again under other names. The memory is the peak
+of resident memory. Validation uses the same 500 images and is not part of the seconds. It takes about 15 minutes on
+two idle cores with compact.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ VALIDATION = 500
 def main(data: Path, model: str) -> None:
     """Print the table."""
     print(f"{model:>8s}         in memory                     mapped from a file")
-    print("  images   s an epoch  images/s  MiB    s an epoch  images/s  MiB    decoded, MiB")
+    print("  images  s per epoch  images/s  MiB   s per epoch  images/s  MiB    decoded, MiB")
     with tempfile.TemporaryDirectory() as folder:
         for count in COUNTS:
             faces = Path(folder) / str(count)
@@ -38,7 +38,7 @@ def main(data: Path, model: str) -> None:
 
 
 def link(data: Path, faces: Path, count: int) -> None:
-    """A data set of so many training images: links to those of `data`, taken in turn as often as it takes."""
+    """Create a data set of `count` training images: links to those of `data`, repeated as often as needed."""
     dataset = read_dataset(data)
     for split, wanted in (("train", count), ("validation", VALIDATION)):
         rows = stratified_subsample(dataset.split(split), wanted, 0)
@@ -51,7 +51,7 @@ def link(data: Path, faces: Path, count: int) -> None:
 
 
 def one_epoch(faces: Path, folder: Path, model: str, limit: int) -> tuple[float, float]:
-    """Seconds of an epoch's training, and the most MiB that the process had resident."""
+    """Train one epoch and return its seconds of training, and the peak resident memory in MiB."""
     runs = folder / f"runs-{faces.name}-{limit}"
     command = [sys.executable, "-m", "fer_tui", "train", "--data", str(faces), "--model", model, "--runs", str(runs)]
     command += ["--epochs", "1", "--image-memory", str(limit)]

@@ -1,7 +1,7 @@
-"""First paint of `fer-tui` against that of a Textual app with one label: `python benchmarks/startup.py`.
+"""Compare the first paint of `fer-tui` with that of a Textual app with one label: `python benchmarks/startup.py`.
 
-Both are started in a pseudo-terminal of 80 x 24, in turns, and timed to the first frame with content.
-`fer-tui` opens as a newcomer's, on an empty folder, or as a user's, on a folder of 20 runs. About a minute.
+Both start in turns in a pseudo-terminal of 80 x 24 and are timed to the first frame with content. `fer-tui` opens an
+empty folder, as for a new user, and a folder of 20 runs. It takes about a minute.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Bare().run()
 
 
 def first_paint(command: tuple[str | Path, ...], content: str) -> float:
-    """Seconds from the start of a command to the frame that holds a text."""
+    """Return the seconds from the start of a command to the frame that contains `content`."""
     began = time.perf_counter()
     app = TerminalApp(command=command)
     app.wait_for(content)
@@ -57,7 +57,7 @@ def main() -> None:
         for number in range(-1, ROUNDS):
             for side, (command, content) in sides.items():
                 seconds = first_paint(command, content)
-                # The first of each brings the files into memory.
+                # The first start of each loads its files into the disk cache.
                 if number >= 0:
                     taken[side].append(seconds)
     bare = statistics.median(taken["bare Textual app"])

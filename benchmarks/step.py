@@ -1,10 +1,11 @@
-"""A training step of compact: how its arithmetic is done, and what the input costs: `python benchmarks/step.py DATA`.
+"""Measure a training step of compact and the cost of its input: `python benchmarks/step.py DATA`.
 
-The step is the training loop's own. Each setting has its own process, since TensorFlow reads its switches at import. A
-step is timed twice, by turns: on one batch that lies ready, which is the model's own computation, and on the training
-stream with its recipe's augmentation. The share outside is what the second takes more, in CPU seconds: on a machine
-that is shared, the clock swings by more than it; the median of rounds. About eight minutes on two idle cores; one
-with `--rounds 1 --steps 5`, to see that it works.
+The step is that of fer-tui's training loop. Each setting of the kernels runs in a separate process, because
+TensorFlow reads its switches at import. A step is timed on two inputs in turns. The first is one prepared batch,
+which measures only the model. The second is the training stream with the augmentation of the recipe. The share
+outside the model is the additional CPU time of the second, as the median of the rounds. Wall-clock time varies by
+more than that on a shared machine. It takes about eight minutes on two idle cores. With `--rounds 1 --steps 5`, as a
+test, it takes one minute.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SETTINGS = {
 
 
 def measure(data: Path, jit: bool, precision: str, rounds: int, steps: int) -> dict[str, float]:
-    """Seconds a step by the clock and of the CPU, alone and on the stream: of this process."""
+    """Return the wall-clock and CPU seconds per step in this process, on one batch (alone) and on the stream."""
     import keras
     import tensorflow as tf
 
@@ -47,7 +48,7 @@ def measure(data: Path, jit: bool, precision: str, rounds: int, steps: int) -> d
     model = build_model(config, len(loaded.classes))
     compile_model(model, config, steps)
     model.optimizer.build(model.trainable_variables)
-    # Whole batches alone: XLA would compile another program for a smaller one.
+    # Only whole batches: XLA would compile a second program for a smaller one.
     rows = len(loaded.train.values) // config.batch_size * config.batch_size
     stream = training_stream(loaded.train.values[:rows], loaded.targets(loaded.train)[:rows], config)
     alone = tf.data.Dataset.from_tensors(next(iter(stream))).cache().repeat()
@@ -61,7 +62,7 @@ def measure(data: Path, jit: bool, precision: str, rounds: int, steps: int) -> d
             jit_compile=jit,
             loop_in_xla=False,
         )
-        # Iterators that last, as an epoch's does: to begin one costs what an epoch pays once.
+        # The iterators last, as in an epoch, so that the cost of starting them is not measured.
         made.feed.begin()
         return made
 
@@ -83,18 +84,18 @@ def measure(data: Path, jit: bool, precision: str, rounds: int, steps: int) -> d
 
 
 def main() -> None:
-    """Print the table, or measure one of its settings for it."""
+    """Print the table, or measure one of its settings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="such as ../shared/data, unpacked")
+    parser.add_argument("data", type=Path, help="data set, such as ../shared/data, unpacked")
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--steps", type=int, default=80, help="of each side in a round")
+    parser.add_argument("--steps", type=int, default=80, help="steps of each input in a round")
     parser.add_argument("--setting", choices=SETTINGS, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.setting:
         _, jit, precision = SETTINGS[asked.setting]
         print(json.dumps(measure(asked.data, jit, precision, asked.rounds, asked.steps)))
         return
-    print(f"{'compact, 48x48x1':18s} ms a step   images/s   CPU ms a step   share outside the model")
+    print(f"{'compact, 48x48x1':18s} ms per step images/s CPU ms per step   share outside the model")
     for name, (onednn, _, _) in SETTINGS.items():
         command = [sys.executable, __file__, *sys.argv[1:], "--setting", name]
         environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": onednn, "TF_CPP_MIN_LOG_LEVEL": "3"}

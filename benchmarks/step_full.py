@@ -1,10 +1,11 @@
-"""One training step of the article's large models at full width: does it fit, and what does it take?
+"""Measure one training step of the article's large models at full width: does it fit, and how long does it take?
 
 `python benchmarks/step_full.py [model ...] [--batch-size 64] [--variant text|code] [--limit-gib 12]`
 
-A model a process, so that each peak is its own. Before the step, the memory that it needs at the least is counted:
-weights, gradients and Adam's two moments, and the outputs of the layers that the backward pass reads. A step that
-would take over the limit is not run; the line says by how much it does not fit, and the largest batch that would.
+Each model runs in a separate process, so that the peak memory is its own. The script first computes the least memory
+of the step: weights, gradients, Adam's two moments, and the outputs of the layers that the backward pass reads. A
+step above the limit is not run. The script then prints by how much it exceeds the limit, and the largest batch that
+fits.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 FLOAT = 4
-# Weights, gradients, and Adam's two moments.
+# Values per weight: the weight, its gradient and Adam's two moments.
 COPIES = 4
-# TensorFlow and its libraries.
+# Memory of TensorFlow and its libraries.
 BASE_GIB = 0.7
 
 
 def main() -> None:
-    """Measure each model in a process of its own."""
+    """Measure each model in a separate process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=["model1", "model3", "model4"])
-    parser.add_argument("--batch-size", type=int, default=64, help="images of the step; the article's are 64")
+    parser.add_argument("--batch-size", type=int, default=64, help="images per step; the article has 64")
     parser.add_argument("--variant", default="text", choices=["text", "code"])
-    parser.add_argument("--limit-gib", type=float, default=12.0, help="memory that a step may take")
+    parser.add_argument("--limit-gib", type=float, default=12.0, help="memory limit of a step")
     asked = parser.parse_args()
     if len(asked.models) == 1:
         print(measure(asked.models[0], asked.batch_size, asked.variant, asked.limit_gib), flush=True)
@@ -50,27 +51,27 @@ def main() -> None:
 
 
 def measure(name: str, batch: int, variant: str, limit: float) -> str:
-    """Build, count, and take one step where it fits; a line of what that took."""
+    """Build a model, and run two steps if they fit. Return the results as text."""
     config = resolve({"data": "unused", "model": name, "variant": variant, "weights": "none"})
     shape = build_symbolic_model(config, 7)
     fixed = COPIES * FLOAT * shape.count_params() / GIB + BASE_GIB
     each = FLOAT * kept_values(shape) / GIB
     told = (
         f"{name} ({variant}): {shape.count_params():,} weights, {count_macs(shape) / 1e9:.2f} G multiply-accumulates "
-        f"an image; at the least {fixed:.2f} GiB and {each * 1024:.0f} MiB an image"
+        f"per image; needs at least {fixed:.2f} GiB, and {each * 1024:.0f} MiB per image"
     )
     needed = fixed + batch * each
     if needed > limit:
         fitting = max(int((limit - fixed) / each), 0)
         return (
-            f"{told}\n    batch of {batch}: not run, {needed:.1f} GiB is {needed - limit:.1f} GiB over {limit:g}; "
-            f"the limit leaves room for {fitting}"
+            f"{told}\n    batch of {batch}: not run, {needed:.1f} GiB exceeds {limit:g} GiB by {needed - limit:.1f}; "
+            f"the largest batch that fits has {fitting} images"
         )
     return f"{told}\n    batch of {batch}: {_step(config, batch)}"
 
 
 def kept_values(model: keras.Model) -> int:
-    """Values of one image that a training step keeps for its backward pass: every layer's output, once."""
+    """Count the values per image that a step keeps for its backward pass: the output of every layer."""
     return sum(
         kept_values(layer) if hasattr(layer, "layers") else math.prod(layer.output.shape[1:]) for layer in model.layers
     )

@@ -1,4 +1,4 @@
-"""The errors that a user is meant to read: one line that names what was wrong, where, and what to do."""
+"""Errors for the user: one line that says what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from typing import overload
 
 
 def first_line(error: Exception, fallback: str | None = None) -> str:
-    """What an error of somebody else's says, in its first line.
+    """Return the first line of another library's error message.
 
     Args:
         error: the error.
-        otherwise: for one that says nothing; None for the name of its type.
+        fallback: the text for an error without a message; None for the name of the error's type.
     """
     return (str(error).strip() or fallback or type(error).__name__).splitlines()[0]
 
 
 def suggest_name(name: str, known: Iterable[str], fallback: str, *, cutoff: float = 0.6) -> str:
-    """The hint of an error about an unknown name: the known name that is nearest to it.
+    """Return a hint for an error about an unknown name: the most similar known name.
 
     Args:
         name: the unknown name.
-        known: the names that there are.
-        otherwise: the hint where no name is near.
-        cutoff: how alike two names must be, from 0 to 1, to be called near.
+        known: the valid names.
+        fallback: the hint if no name is similar.
+        cutoff: the least similarity of a name to be suggested, from 0 to 1.
     """
     near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
     return f"did you mean '{near[0]}'?" if near else fallback
 
 
 class FerError(Exception):
-    """The work can't go on; the message is one line for the user.
+    """The base class of errors for the user. The message is one line.
 
-    It names a setting as Python does, `ConfigError("epochs", "give 3 or more")`. Who shows it knows how the user writes
-    that name: the command line says `--epochs`, a form says its label.
+    The error names a setting by its Python name: `ConfigError("epochs", "give 3 or more")`. The command line shows that
+    name as `--epochs`, a form shows the field's label.
 
     Attributes:
-        field: what is wrong, a TrainingConfig field or another such name, `split` or `output`; empty where the message
-            says what is.
+        field: the name of the wrong setting: a TrainingConfig field, or another name such as `split` or `output`; empty
+            if the error is not about a setting.
         message: what is wrong and what to do, without the field.
-        source: the file, or the table in it, that has the field as a key; empty where it stands in none.
+        source: the file, or the table of the file, that sets the field; empty if no file sets it.
     """
 
     @overload
@@ -57,21 +57,21 @@ class FerError(Exception):
 
 
 class ConfigError(FerError):
-    """A setting or a parameter is wrong."""
+    """A setting or a parameter is invalid."""
 
 
 class DatasetError(FerError):
-    """The data set can't be read, or there is nothing in it to work on."""
+    """The data set can't be read, or has no usable images."""
 
 
 class RunError(FerError):
-    """A run directory is missing, damaged, or another process is writing it."""
+    """A run directory is missing or damaged, or another process is writing to it."""
 
 
 class WeightsError(FerError):
-    """Pretrained weights can't be had, or do not fit the model."""
+    """Pretrained weights can't be loaded, or do not fit the model."""
 
 
 def pluralize(number: int, noun: str) -> str:
-    """A number of things as people write it."""
+    """Return a number with its noun, singular or plural: "1 image", "1,200 images"."""
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"

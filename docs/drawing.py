@@ -1,4 +1,4 @@
-"""A Textual screen as an SVG: cells and blocks as paths, one a colour; words as text in the reader's own font."""
+"""Draw a Textual screen as an SVG: cells and blocks as one path per colour, and words as text in the reader's font."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.style import Style
 from textual._compositor import LayoutUpdate
 from textual.app import App
 
-# A cell is twice as high as wide, so that half blocks are square.
+# A cell is twice as high as it is wide, so that half blocks are square.
 WIDTH, HEIGHT, FONT = 9, 18, 15
 MARGIN, RADIUS = 10, 8
 FONTS = "'DejaVu Sans Mono',Menlo,Consolas,'Liberation Mono',monospace"
@@ -25,11 +25,11 @@ Cell = tuple[str, Style, int]
 
 
 def svg(app: App[Any], description: str) -> str:
-    """The app's screen as it is now.
+    """Draw the app's current screen as an SVG.
 
     Args:
-        app: one that runs, headless or not.
-        told: what the picture shows, for those who can't see it.
+        app: a running app, headless or not.
+        description: the picture's text alternative.
     """
     lines = screen_lines(app)
     width, height = app.size.width * WIDTH, app.size.height * HEIGHT
@@ -62,7 +62,7 @@ def svg(app: App[Any], description: str) -> str:
 
 
 def screen_lines(app: App[Any]) -> list[list[Cell]]:
-    """Every line of the screen, dialogs and what is below them included: character, style and width of each cell."""
+    """Return the character, style and width of each cell, line by line, including dialogs and the screens below."""
     update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
     assert isinstance(update, LayoutUpdate)
     return [
@@ -95,7 +95,7 @@ def _hex(colour: Color | None, default: str) -> str:
 
 
 def _joined(found: Iterable[tuple[Box, str]]) -> Iterator[tuple[Box, str]]:
-    """Boxes of one line, neighbours of one colour and height as one."""
+    """Merge neighbouring boxes of a line that have the same colour and height."""
     last: tuple[Box, str] | None = None
     for (x, y, width, height), colour in found:
         if last is not None:
@@ -124,7 +124,7 @@ def _grounds(line: Sequence[Cell], row: int) -> Iterator[tuple[Box, str]]:
 
 
 def _block_parts(character: str) -> tuple[tuple[float, float, float, float], ...]:
-    """What a block element fills of its cell, as shares: left, top, width, height; nothing for other characters."""
+    """Return the parts of its cell that a block element fills: left, top, width and height, each from 0 to 1."""
     code = ord(character)
     if character in _QUADRANTS:
         return tuple((x / 2, y / 2, 0.5, 0.5) for x, y in _QUADRANTS[character])
@@ -165,11 +165,11 @@ def _blocks(line: Sequence[Cell], row: int) -> Iterator[tuple[Box, str]]:
 
 
 def _words(line: Sequence[Cell], row: int) -> Iterator[str]:
-    """Text of one style at a time, spread to the width of its cells whatever the font's own."""
+    """Yield text of one style at a time, stretched to the width of its cells in any font."""
     begun: int | None = None
     text, look = "", ""
 
-    def told() -> str:
+    def element() -> str:
         shown = text.rstrip()
         return (
             f'<text x="{(begun or 0) * WIDTH}" y="{row * HEIGHT + 14}" textLength="{cell_len(shown) * WIDTH}"{look}>'
@@ -179,16 +179,16 @@ def _words(line: Sequence[Cell], row: int) -> Iterator[str]:
     for at, (character, style, _) in _placed(line):
         is_seen = bool(character.strip()) and not _block_parts(character)
         now = _look(style)
-        # A gap of one space is of the same words, and no word begins with a space.
+        # One space continues the text, two end it. A text does not begin with a space.
         if begun is not None and (now != look or _block_parts(character) or text.endswith("  ")):
-            yield told()
+            yield element()
             begun = None
         if begun is None and is_seen:
             begun, text, look = at, "", now
         if begun is not None:
             text += character
     if begun is not None:
-        yield told()
+        yield element()
 
 
 def _look(style: Style) -> str:

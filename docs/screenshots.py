@@ -1,9 +1,9 @@
-"""The pictures of the guide: `make screenshots` trains small models on drawn faces and draws the app's real screens.
+"""Draw the guide's pictures of the app (`make screenshots`).
 
-    python docs/screenshots.py [FOLDER]      # docs/images, if no folder is named
+    python docs/screenshots.py [FOLDER]      # default: docs/images
 
-It takes a few minutes on two cores. Everything happens in a temporary folder, with relative paths, so that no
-picture tells where or by whom it was made.
+It trains small models on drawn faces and draws the real screens. It takes a few minutes on two cores. It works in a
+temporary folder with relative paths, so that no picture shows where or by whom it was made.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from core.runs.reader import RunSnapshot, list_runs
 from fer_tui.app import FerApp
 
 IMAGES = Path(__file__).parent / "images"
-# Columns and rows: the smallest that the screens are made for, and what a page shows well.
+# Columns and rows: the smallest supported size, and sizes that are readable on a page.
 SMALL, USUAL, WIDE = (80, 24), (116, 32), (132, 38)
-# Far more than a busy machine needs.
+# Seconds to wait; a busy machine needs far less.
 DEADLINE = 1200.0
 SHARED = "--data faces --width 0.5 --image-size 48 --channels 1 --batch-size 32 --learning-rate 2e-3"
 TRAININGS = (
@@ -44,13 +44,13 @@ LIVE_EPOCHS = 11
 
 
 def fer_tui(*arguments: str) -> list[str]:
-    """The command line of ours, by this Python."""
+    """Return the command line of a fer-tui command, run by this Python."""
     return [sys.executable, "-m", "fer_tui", *arguments]
 
 
 @contextlib.contextmanager
 def temporary_workspace() -> Iterator[None]:
-    """A temporary folder as the current one, with settings and memory of its own."""
+    """Change to a temporary folder with its own settings and state, and restore everything afterwards."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="fer-tui-pictures-") as place:
         kept = dict(os.environ)
@@ -69,7 +69,7 @@ def temporary_workspace() -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def opened(size: tuple[int, int]) -> AsyncIterator[Pilot[Any]]:
-    """The app on `faces` and `runs`, with everything read."""
+    """Open the app on `faces` and `runs`, and wait until both are read."""
     app = FerApp(Path("faces"), Path("runs"))
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: app.runs is not None and app.counts and app.load is not None)
@@ -77,37 +77,37 @@ async def opened(size: tuple[int, int]) -> AsyncIterator[Pilot[Any]]:
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
-    """Wait until there is to be seen what is wanted, and until it is drawn."""
+    """Wait until the condition is true and the screen is drawn."""
     end = time.monotonic() + DEADLINE
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError("the screen did not come to show what the picture is of")
+            raise TimeoutError("the screen does not show the picture's content")
         await pilot.pause(0.05)
     await pilot.pause(0.3)
 
 
 def widget_text(pilot: Pilot[Any], selector: str) -> str:
-    """The words of a widget."""
+    """Return a widget's text."""
     return str(pilot.app.screen.query_one(selector).render())
 
 
 def shorten(pilot: Pilot[Any], *selectors: str) -> None:
-    """Tell paths from the current folder on, where the app tells them whole."""
+    """Replace absolute paths in widgets by paths relative to the current folder."""
     for selector in selectors:
         widget = pilot.app.screen.query_one(selector, Static)
         widget.update(str(widget.render()).replace(f"{Path.cwd()}/", ""))
 
 
 class Album:
-    """The pictures, and where they go."""
+    """Writes the pictures to a folder."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
 
-    def take(self, pilot: Pilot[Any], name: str, told: str) -> None:
-        """Draw the screen into NAME.svg; refuse one that tells of the machine."""
-        drawn = svg(pilot.app, told)
+    def take(self, pilot: Pilot[Any], name: str, description: str) -> None:
+        """Write the screen to NAME.svg, unless it shows a path or name of this machine."""
+        drawn = svg(pilot.app, description)
         for secret in {
             str(Path.cwd()),
             str(Path.home()),
@@ -116,15 +116,15 @@ class Album:
             getpass.getuser(),
         }:
             if re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", drawn):
-                raise ValueError(f"{name}: the picture tells '{secret}', which is of this machine")
+                raise ValueError(f"{name}: the picture shows '{secret}', which belongs to this machine")
         if re.search(r"https?://(?!www\.w3\.org/2000/svg)", drawn):
-            raise ValueError(f"{name}: the picture names an address")
+            raise ValueError(f"{name}: the picture contains a URL")
         (self.folder / f"{name}.svg").write_text(drawn, encoding="utf-8")
         print(f"{name}.svg: {len(drawn.encode()) / 1000:.0f} kB", flush=True)
 
 
 async def take_finished(album: Album) -> None:
-    """Pictures of what is there when every training is done."""
+    """Take the pictures that need only finished runs."""
     for size, name in ((USUAL, "data"), (SMALL, "data-80x24")):
         async with opened(size) as pilot:
             await until(
@@ -156,7 +156,7 @@ async def take_finished(album: Album) -> None:
         album.take(pilot, "export", "The export dialog: a file's name and four formats")
     async with opened(WIDE) as pilot:
         await pilot.press("5")
-        # Past the noise control, whose mistakes say nothing, and model2.
+        # Skip the noise control, whose mistakes are meaningless, and model2.
         await pilot.press("right_square_bracket", "right_square_bracket")
         await until(
             pilot,
@@ -168,7 +168,7 @@ async def take_finished(album: Album) -> None:
 
 
 async def take_live(album: Album) -> None:
-    """Pictures of a run that is under way while they are taken."""
+    """Take the pictures of a run that is still training."""
 
     def is_under_way(run: RunSnapshot) -> bool:
         batch, batches = run.status.get("batch") or 0, run.status.get("batches") or 1
@@ -182,7 +182,7 @@ async def take_live(album: Album) -> None:
 
 
 def main(folder: Path) -> None:
-    """Train, look, draw."""
+    """Train the models and take all pictures."""
     album = Album(folder.absolute())
     with temporary_workspace():
         subprocess.run(fer_tui("data", "demo", "faces", "--per-class", "100"), check=True)

@@ -1,1 +1,1 @@
-"""What one run is told: its settings, presets and protocols. Nothing is read or trained here."""
+"""The settings of a run, presets and protocols. This package reads no data and trains nothing."""

@@ -1,4 +1,4 @@
-"""A config as shells and forms have it: the command that gives it again, and each value as its flag takes it."""
+"""Convert a config to a `fer-tui train` command, and a value to the text that its flag accepts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from core.config.training_config import TrainingConfig, resolve
 
 
 def train_command(config: TrainingConfig, *others: TrainingConfig) -> str:
-    """The `fer-tui train` that gives this config again, quoted for a shell; with several, these one after another.
+    """Return the `fer-tui train` command that reproduces these configs, quoted for a shell.
 
-    Besides data and model it has the protocol where that is not the default, and the settings that differ from what
-    `resolve` makes of these three. Configs that can't share their settings take a line each.
+    The command has `--data`, `--model`, `--protocol` if it is not the default, and each setting that differs from the
+    result of `resolve` for these three. If one command can't reproduce all configs, each gets its own line.
     """
     configs = (config, *others)
     settings: dict[str, Any] = {}
@@ -38,7 +38,7 @@ def train_command(config: TrainingConfig, *others: TrainingConfig) -> str:
 
 
 def _non_default_settings(config: TrainingConfig) -> dict[str, Any]:
-    """The settings, besides data and model, that a command line has to have."""
+    """Return the settings, other than data and model, that a command line must include."""
     settings = config.model_dump()
     usual = resolve({name: settings[name] for name in ("data", "model", "protocol")}).model_dump()
     usual["protocol"] = TrainingConfig.model_fields["protocol"].default
@@ -46,9 +46,9 @@ def _non_default_settings(config: TrainingConfig) -> dict[str, Any]:
 
 
 def format_value(name: str, value: Any) -> str:
-    """A setting's value as its flag and the form take it, without loss."""
+    """Format a setting's value, without loss, as the text that its flag and the form accept."""
     if value is None:
         return "none"
-    # A duration knows no exponent.
+    # A duration may not have an exponent.
     is_seconds = name == "time_budget" and isinstance(value, int | float)
     return f"{Decimal(repr(value)):f}s" if is_seconds else str(value)

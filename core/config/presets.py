@@ -1,4 +1,4 @@
-"""Named sets of settings to begin with; what the user says besides wins over them."""
+"""Named sets of settings. The user's other settings override a preset's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from core.errors import ConfigError, suggest_name
 
-# What the presets were measured on, with FER2013's 28,709 training images.
+# The hardware for every `expectation` below, with FER2013's 28,709 training images.
 MACHINE = "two cores of an AMD EPYC with AVX-512"
 
 
@@ -17,12 +17,12 @@ class Preset:
     """A set of settings.
 
     Attributes:
-        name: what users type.
-        summary: what it is for, in a few words.
-        settings: TrainingConfig fields to values, over the model's recipe and the protocol's settings.
-        expectation: what `fer-tui train --data fer2013 --model MODEL --preset NAME` gave on MACHINE: MODEL, accuracy on
-            the whole validation split (of the champion the mean of two seeds), and the time from start to table; empty
-            where nobody measured it.
+        name: the name on the command line.
+        summary: the purpose, in a few words.
+        settings: TrainingConfig fields and values. They override the model's recipe and the protocol's settings.
+        expectation: the measured result of `fer-tui train --data fer2013 --model MODEL --preset NAME` on MACHINE: the
+            model, its accuracy on the whole validation split (for `champion`, the mean of two seeds) and the total
+            time; empty if not measured.
     """
 
     name: str
@@ -37,13 +37,13 @@ PRESETS: Mapping[str, Preset] = {
         Preset("recipe", "each model's own recipe", expectation="compact 0.628 in 9.3 min"),
         Preset(
             "quick",
-            "3 epochs on 2,000 images: does it work?",
+            "3 epochs on 2,000 images, as a check",
             {"epochs": 3, "limit": 2000},
             "compact 0.338 in 17 s",
         ),
         Preset(
             "champion",
-            "an hour's best on two cores, with compact",
+            "the highest accuracy on two cores, with compact",
             {
                 "epochs": 44,
                 "patience": None,
@@ -60,13 +60,13 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "published",
-            "as the article did it, flaws included",
+            "the article's training, flaws included",
             {"protocol": "published"},
             "model2 0.138 in 3.2 min",
         ),
         Preset(
             "repeatable",
-            "the same weights from the same seed; slower",
+            "same seed, same weights; slower",
             {"deterministic": True},
             "compact 0.625 in 9.6 min",
         ),
@@ -75,10 +75,10 @@ PRESETS: Mapping[str, Preset] = {
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of that name.
+    """Return the preset with this name.
 
     Raises:
-        ConfigError: there is none; the message names the nearest, or all.
+        ConfigError: no preset has this name. The message suggests a similar name, or lists all.
     """
     if name in PRESETS:
         return PRESETS[name]

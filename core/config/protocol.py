@@ -1,10 +1,10 @@
-"""The protocols: how images are listed, shuffled and counted in training and validation.
+"""The training protocols: the order of the images, shuffling, steps per epoch and validation images.
 
-`sound` is the default. `published` is the article's: M. Thumiki, Facial Expression Recognition using Sequential Model,
-2023. It misleads, and is reproduced to show where the article's figures come from. Paths are listed class by class and
-shuffled with a buffer smaller than a class, so that batches are nearly pure. Steps are counted with a divisor of their
-own. Validation covers the first steps of the listing alone, shuffled with the same buffer.
-`core.comparison.article_figures` derives the article's figures from that, without a model.
+`sound` is the default. `published` reproduces the protocol of M. Thumiki, Facial Expression Recognition using
+Sequential Model, 2023. Its results are misleading; it shows where the article's figures come from. It lists paths class
+by class and shuffles them with a buffer smaller than a class, so most batches have images of one or two classes only.
+It computes the steps per epoch with its own divisor. It validates on only the first steps of the list, shuffled with
+the same buffer. `core.comparison.article_figures` derives the article's figures from these facts, without a model.
 """
 
 from __future__ import annotations
@@ -16,32 +16,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from core.models.registry import ModelSpec
 
-# Images that the article shuffles at a time, and images a batch.
+# The article's shuffle buffer size and batch size.
 SHUFFLE_BUFFER = 1_000
 BATCH_SIZE = 64
-# Epochs trained, where the article reports another than the last.
+# Number of training epochs, if the article reports an epoch other than the last.
 EPOCHS = {"model3": 5}
-# The models that the article gave its own encoding and augmentation.
+# The models for which the article uses its frequency encoding and extended augmentation.
 REVISED = ("model3", "model4")
 
 
 def steps_per_pass(images: int, batch: int, *, drop_remainder: bool = False) -> int:
-    """Steps of one pass over the images; the last, smaller batch is one of them unless it is dropped."""
+    """Return the number of steps in one pass over the images; `drop_remainder` drops the last, smaller batch."""
     return images // batch if drop_remainder else -(-images // batch)
 
 
 @dataclass(frozen=True)
 class TrainingProtocol:
-    """How a run trains and validates; the defaults are those of `sound`.
+    """How a run trains and validates. The defaults are those of `sound`.
 
     Attributes:
-        name: what users type.
-        listing: split to classes, in the order in which their images are listed; where there is none, they are listed
-            by path.
-        shuffle_buffer: images that are shuffled at a time; None shuffles each pass over all of them.
-        has_own_steps: whether steps an epoch and images of validation are counted with the model's divisor.
-        refits_encoding: whether the frequency encoding of the validation targets is fitted on validation.
-        crops: whether the crop of an augmentation policy enlarges the images first; else it crops nothing.
+        name: the name on the command line.
+        listing: for each split, its classes in the order in which their images are listed; the images of a split
+            without an entry are in the order of their paths.
+        shuffle_buffer: the size of the shuffle buffer, in images; None shuffles all images in each pass.
+        has_own_steps: whether the model's divisor sets the steps per epoch and the number of validation images.
+        refits_encoding: whether the frequency encoding is fitted again on validation, for the validation targets.
+        crops: whether an augmentation policy with a crop enlarges the images before cropping; if False, the crop has
+            no effect.
     """
 
     name: str
@@ -52,10 +53,12 @@ class TrainingProtocol:
     crops: bool = True
 
     def class_order(self, classes: Sequence[str], split: str) -> list[str] | None:
-        """The classes in the order in which their images are listed, those that the listing lacks last, by name.
+        """Return the classes in the order in which their images are listed.
+
+        Classes that the listing lacks are last, in alphabetical order.
 
         Returns:
-            None where images are listed by path.
+            None if the images are in the order of their paths.
         """
         if split not in self.listing:
             return None
@@ -63,24 +66,25 @@ class TrainingProtocol:
         return known + sorted(set(classes) - set(known))
 
     def steps_per_epoch(self, images: int, batch: int, divisor: int, *, drop_remainder: bool = False) -> int:
-        """Steps of an epoch, at least one.
+        """Return the number of steps per epoch, at least 1.
 
         Args:
-            images: of the split.
-            batch: images a batch.
-            divisor: what the article divides by where a batch has BATCH_SIZE images; another batch size scales it.
-            drop_remainder: whether a pass leaves out its last, smaller batch.
+            images: the number of images in the split.
+            batch: the batch size.
+            divisor: the article's divisor of the number of images, for batches of BATCH_SIZE images. It scales with
+                the batch size.
+            drop_remainder: whether a pass drops its last, smaller batch.
         """
         if self.has_own_steps:
             return max(images * BATCH_SIZE // (batch * divisor), 1)
         return steps_per_pass(images, batch, drop_remainder=drop_remainder)
 
     def validation_image_count(self, images: int, batch: int, divisor: int) -> int:
-        """Images of a validation split that the val_* figures of an epoch are taken over; see `steps`."""
+        """Return how many validation images an epoch's val_* metrics cover. Arguments as in `steps_per_epoch`."""
         return min(self.steps_per_epoch(images, batch, divisor) * batch, images)
 
     def settings(self, model: ModelSpec) -> dict[str, Any]:
-        """The TrainingConfig fields that the protocol sets for a model, over the model's own recipe."""
+        """Return the TrainingConfig fields that the protocol sets for a model. They override the model's recipe."""
         if self.name != "published":
             return {}
         revised = model.name in REVISED

@@ -1,7 +1,7 @@
-"""TrainingConfig: every knob of a run, shared by the command line, the screens and the run directory.
+"""TrainingConfig: all settings of a run, for the command line, the screens and the run directory.
 
-A config is made in four layers, each over the one before: the defaults below, the model's own recipe, the
-protocol's settings, and what the user said (config file, then flags). What a run stores is the whole result.
+A config has four layers. Each overrides the one before: the defaults below, the model's recipe, the protocol's
+settings, and the user's settings (the config file, then flags). A run stores the complete result.
 """
 
 from __future__ import annotations
@@ -22,51 +22,51 @@ ProtocolName = Literal["sound", "published"]
 EncodingName = Literal["label", "frequency"]
 AugmentationName = Literal["none", "basic", "extended", "strong"]
 Metric = Literal["loss", "accuracy", "precision", "recall", "val_loss", "val_accuracy", "val_precision", "val_recall"]
-# Values of `devices` by which a run is not mirrored.
+# Values of `devices` for a run on a single device.
 ONE_DEVICE = ("auto", "cpu")
-# MiB of decoded images that a process holds unless it is told.
+# Default memory for decoded images, in MiB.
 IMAGE_MEMORY = 2048
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
 
 
 def _field(default: Any, group: str, description: str, **bounds: Any) -> Any:
-    """A field with its help and the group that it is shown under."""
+    """Return a field with its help text and the group that it is shown in."""
     return Field(default, description=description, json_schema_extra={"group": group}, **bounds)
 
 
 class TrainingConfig(BaseModel):
-    """One run's settings, every default resolved; make one with `resolve`."""
+    """The complete settings of one run. Create one with `resolve`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     data: Path = _field(..., "What", "Data set: ROOT/<split>/<class>/*.jpg, ROOT/<class>/*.jpg or fer2013.csv.")
-    model: str = _field(..., "What", "Model, a name from `fer-tui models`.")
+    model: str = _field(..., "What", "Model: a name from `fer-tui models`.")
     protocol: ProtocolName = _field(
-        "sound", "What", "How training and validation are done: sound, or as the article did it (published)."
+        "sound", "What", "Training and validation protocol: sound, or the article's (published)."
     )
 
-    epochs: int = _field(30, "Training", "Passes over the training images at the most.", ge=1, le=100_000)
-    batch_size: int = _field(64, "Training", "Images a step.", ge=1, le=65_536)
-    seed: int = _field(23, "Training", "Seed of initial weights, shuffling, augmentation and dropout.", ge=0, lt=2**31)
+    epochs: int = _field(30, "Training", "Maximum number of epochs.", ge=1, le=100_000)
+    batch_size: int = _field(64, "Training", "Batch size, in images.", ge=1, le=65_536)
+    seed: int = _field(23, "Training", "Seed for initial weights, shuffling, augmentation and dropout.", ge=0, lt=2**31)
     time_budget: float | None = _field(
-        None, "Training", "Start no epoch that would end after this long: 90s, 60m, 1h30m.", gt=0
+        None, "Training", "Stop before an epoch that would end after this time, such as 90s, 60m or 1h30m.", gt=0
     )
-    monitor: Metric = _field("val_loss", "Training", "What chooses the best epoch and stops early.")
+    monitor: Metric = _field("val_loss", "Training", "Metric for the best epoch and early stopping.")
     patience: int | None = _field(
         10,
         "Training",
-        "Stop after so many epochs without a better monitor: 1 when two epochs are the same; 'none' never stops early.",
+        "Stop after this number of epochs without an improvement of the monitor; 'none' disables early stopping.",
         ge=0,
     )
-    min_delta: float = _field(0.0, "Training", "The least change of the monitor that counts as better.", ge=0)
+    min_delta: float = _field(0.0, "Training", "Minimum change of the monitor that counts as an improvement.", ge=0)
     keep: Literal["best", "last"] = _field(
-        "best", "Training", "The epoch that is kept and reported: the monitor's best, or the last one."
+        "best", "Training", "Epoch whose weights are kept and reported: the monitor's best epoch, or the last epoch."
     )
     track: Literal["none", "tensorboard", "mlflow", "both"] = _field(
         "none",
         "Training",
-        "Log the run elsewhere too: TensorBoard's files in its directory, an MLflow server, both.",
+        "Also log the run to TensorBoard files in its directory, to an MLflow server, or to both.",
     )
 
     format: str = _field(
@@ -83,110 +83,108 @@ class TrainingConfig(BaseModel):
         "Rename classes: NEW=OLD,NEW=OLD; an empty NEW leaves a class out; 'synonyms' applies the built-in table.",
     )
     image_size: int = _field(48, "Data", "Width and height of the model's input in pixels.", ge=16, le=1024)
-    channels: Literal[1, 3] = _field(1, "Data", "Channels of the model's input: 1 grey, 3 colour.")
+    channels: Literal[1, 3] = _field(1, "Data", "Channels of the model's input: 1 (grey) or 3 (colour).")
     encoding: EncodingName = _field(
-        "label", "Data", "Order of the outputs: label (alphabetical) or frequency (ascending training count)."
+        "label", "Data", "Order of the model's outputs: label (alphabetical) or frequency (rarest class first)."
     )
-    augmentation: AugmentationName = _field("basic", "Data", "Random changes to training images.")
+    augmentation: AugmentationName = _field("basic", "Data", "Augmentation policy for the training images.")
     normalization: Literal["none", "scale", "per_image", "dataset"] = _field(
         "scale",
         "Data",
-        "Pixels into the network: none (0-255), scale (0-1), per_image or dataset (mean 0, deviation 1).",
+        "Pixel normalization: none (0-255), scale (0-1), per_image or dataset (mean 0, standard deviation 1).",
     )
     class_weights: Literal["none", "balanced", "sqrt_balanced", "max_over_count"] = _field(
         "none",
         "Data",
-        "Weight of a class in the loss: none, balanced (n / classes / count), its square root, max_over_count.",
+        "Class weights of the loss: none, balanced (n / classes / count), sqrt_balanced, max_over_count (max / count).",
     )
     validation_share: float = _field(
-        0.1, "Data", "Share of train held out for validation where the data set has none.", gt=0, lt=1
+        0.1, "Data", "Fraction of train to hold out if the data set has no validation split.", gt=0, lt=1
     )
     control: Literal["none", "noise"] = _field(
-        "none", "Data", "Train on the images (none), or on noise in their place: what labels and listing alone score."
+        "none", "Data", "Control experiment: noise trains on random pixels instead of the images."
     )
-    exclude: Path | None = _field(
-        None, "Data", "CSV of images to leave out, by their column path (see `fer-tui review`)."
-    )
-    relabel: Path | None = _field(None, "Data", "CSV of images and their new labels: columns path and new_label.")
+    exclude: Path | None = _field(None, "Data", "CSV of images to exclude: column path (see `fer-tui review`).")
+    relabel: Path | None = _field(None, "Data", "CSV of new labels: columns path and new_label (see `fer-tui review`).")
     fold: str | None = _field(
-        None, "Data", "Part of train to validate on, K/N such as 1/5, in place of the validation split."
+        None, "Data", "Validate on fold K of N of train, such as 1/5, instead of the validation split."
     )
     limit: int | None = _field(
-        None, "Data", "Train on so many images at the most, evenly by class; validation stays whole.", ge=1
+        None, "Data", "Maximum number of training images, stratified by class; validation keeps all images.", ge=1
     )
 
-    width: float = _field(1.0, "Model", "Factor on the model's filters and units.", gt=0, le=16)
+    width: float = _field(1.0, "Model", "Multiplier for the model's filters and units.", gt=0, le=16)
     variant: Literal["text", "code"] = _field(
-        "text", "Model", "Models 3 and 4 as the article's text has them, or as its author's code has them."
+        "text", "Model", "Source of the layers of models 3 and 4: the article's text, or its author's code."
     )
     weights: str | None = _field(
-        None, "Model", "Model 1's EfficientNet starts from imagenet, a weights file, or at random (none)."
+        None, "Model", "Initial weights of model 1's EfficientNet: imagenet, a weights file, or none (random)."
     )
     dropout: float | None = _field(
-        None, "Model", "Dropout of the dense layers; 'none' leaves the model's own.", ge=0, lt=1
+        None, "Model", "Dropout rate of the dense layers; 'none' keeps the model's own rate.", ge=0, lt=1
     )
-    l2: float = _field(0.0, "Model", "L2 penalty on kernels.", ge=0)
+    l2: float = _field(0.0, "Model", "L2 penalty on the kernels.", ge=0)
     output_bias: Literal["zero", "prior"] = _field(
-        "zero", "Model", "Last layer's initial bias: zero, or the log frequencies of the classes (prior)."
+        "zero", "Model", "Initial bias of the last layer: zero, or the log frequencies of the classes (prior)."
     )
     flip_average: bool = _field(
-        False, "Model", "Average what the kept model says to an image and to its mirror image; twice the time."
+        False, "Model", "Average the kept model's predictions for an image and its mirror image; takes twice the time."
     )
 
-    optimizer: Literal["adam", "sgd"] = _field("adam", "Optimizer", "Adam, or SGD with momentum.")
-    learning_rate: float = _field(1e-3, "Optimizer", "Highest learning rate.", gt=0)
-    beta_1: float = _field(0.9, "Optimizer", "Adam's decay of the first moment.", ge=0, lt=1)
-    beta_2: float = _field(0.999, "Optimizer", "Adam's decay of the second moment.", ge=0, lt=1)
+    optimizer: Literal["adam", "sgd"] = _field("adam", "Optimizer", "Optimizer: adam, or sgd (with momentum).")
+    learning_rate: float = _field(1e-3, "Optimizer", "Learning rate; with a schedule, the highest.", gt=0)
+    beta_1: float = _field(0.9, "Optimizer", "Decay rate of Adam's first moment.", ge=0, lt=1)
+    beta_2: float = _field(0.999, "Optimizer", "Decay rate of Adam's second moment.", ge=0, lt=1)
     epsilon: float = _field(1e-7, "Optimizer", "Adam's epsilon.", gt=0)
     momentum: float = _field(0.9, "Optimizer", "SGD's momentum (Nesterov).", ge=0, lt=1)
     schedule: Literal["constant", "cosine", "plateau"] = _field(
         "constant",
         "Optimizer",
-        "Learning rate over time: constant, cosine to zero over all epochs, or plateau: a fifth of it after "
-        "three epochs without a better monitor.",
+        "Learning rate schedule: constant, cosine (to zero over all epochs), or plateau (times 0.2 after 3 epochs "
+        "without improvement).",
     )
-    warmup_epochs: float = _field(0.0, "Optimizer", "Epochs in which the rate rises from zero (cosine).", ge=0)
+    warmup_epochs: float = _field(0.0, "Optimizer", "Epochs of linear warm-up from zero (cosine only).", ge=0)
     ema: float = _field(
         0.0,
         "Optimizer",
-        "Decay a step of the weights' moving average, which is then validated and kept; it spans an epoch at the most. "
-        "0 averages nothing.",
+        "Decay per step of the weights' moving average, over one epoch at most; the averaged weights are validated and "
+        "kept; 0 disables averaging.",
         ge=0,
         lt=1,
     )
-    label_smoothing: float = _field(0.0, "Optimizer", "Share of every target spread over all classes.", ge=0, lt=1)
+    label_smoothing: float = _field(0.0, "Optimizer", "Fraction of each target spread over all classes.", ge=0, lt=1)
 
     devices: str = _field(
-        "auto", "Device", "auto (first GPU, else CPU), cpu, all (every GPU), or cpu:N (N logical CPUs)."
+        "auto", "Device", "Devices: auto (first GPU, else CPU), cpu, all (every GPU), or cpu:N (N logical CPUs)."
     )
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = _field(
         "auto",
         "Device",
-        "Arithmetic; auto is mixed_bfloat16 on GPUs from compute capability 8.0, mixed_float16 on 7.x, else float32.",
+        "Precision; auto is mixed_bfloat16 on GPUs from compute capability 8.0, mixed_float16 on 7.x, else float32.",
     )
     feed: Literal["auto", "host", "device"] = _field(
         "auto",
         "Device",
-        "Where images lie: host (its memory) or device (the GPU's); auto is device on a GPU that has room for them.",
+        "Memory for the images: host (RAM) or device (GPU memory); auto is device if they fit into GPU memory.",
     )
     jit_compile: Literal["auto", "on", "off"] = _field(
         "auto",
         "Device",
-        "Compile the training steps with XLA; auto is on for a long run on one GPU, where the model supports it.",
+        "Compile the training steps with XLA; auto is on for a long run on one GPU, if the model supports it.",
     )
     image_memory: int = _field(
-        IMAGE_MEMORY, "Device", "MiB of decoded images to hold in memory; more lie in a file on disk.", ge=0
+        IMAGE_MEMORY, "Device", "Memory limit for decoded images, in MiB; above it they are stored on disk.", ge=0
     )
-    deterministic: bool = _field(False, "Device", "Same seed, same weights to the last bit (one device; slower).")
+    deterministic: bool = _field(False, "Device", "Bit-identical weights from the same seed (one device; slower).")
 
     @field_validator("data", "exclude", "relabel")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        # A run is resumed and evaluated from other folders too.
+        # The user may resume or evaluate the run from another working directory.
         try:
             return None if path is None else path.expanduser().absolute()
         except RuntimeError:
-            raise ValueError("names the home of a user whom nobody knows") from None
+            raise ValueError("names the home folder of an unknown user") from None
 
     @field_validator("model")
     @classmethod
@@ -206,7 +204,7 @@ class TrainingConfig(BaseModel):
     def _scaled_once(cls, normalization: str, info: ValidationInfo) -> str:
         spec = _spec(info)
         if spec and spec.scales_pixels and normalization != "none":
-            raise ValueError(f"{spec.name} scales its pixels itself; leave it at none")
+            raise ValueError(f"{spec.name} scales pixels itself; set normalization to none")
         return normalization
 
     @field_validator("weights")
@@ -216,7 +214,7 @@ class TrainingConfig(BaseModel):
         if weights is None or spec is None:
             return weights
         if not spec.takes_weights:
-            raise ValueError(f"{spec.name} has no pretrained weights; leave it at none")
+            raise ValueError(f"{spec.name} has no pretrained weights; set weights to none")
         if weights == IMAGENET and (info.data.get("width"), info.data.get("channels")) != (1.0, 3):
             raise ValueError("the ImageNet weights need width 1 and channels 3; else set weights to none")
         return weights if weights == IMAGENET else str(Path(weights).expanduser().absolute())
@@ -224,7 +222,7 @@ class TrainingConfig(BaseModel):
     @field_validator("channels", mode="before")
     @classmethod
     def _number(cls, value: Any) -> Any:
-        # A flag gives text, which a Literal of numbers does not take.
+        # The value of a flag is text, which pydantic does not convert for a Literal of numbers.
         return int(value) if isinstance(value, str) and value.isdecimal() else value
 
     @field_validator("devices")
@@ -237,7 +235,7 @@ class TrainingConfig(BaseModel):
     @field_validator("jit_compile", mode="before")
     @classmethod
     def _on_or_off(cls, value: Any) -> Any:
-        # It was a bool once: in runs of 0.1.0, and in people's TOML files.
+        # The setting was a bool in version 0.1.0: stored runs and TOML files may have true or false.
         return {"true": "on", "false": "off"}.get(str(value).strip().lower(), value)
 
     @field_validator("feed", "jit_compile")
@@ -245,16 +243,16 @@ class TrainingConfig(BaseModel):
     def _check_device_support(cls, value: str, info: ValidationInfo) -> str:
         spec, devices = _spec(info), info.data.get("devices", "auto")
         if value in ("device", "on") and devices not in ONE_DEVICE:
-            raise ValueError(f"needs one device, and devices is {devices}; leave it at auto")
+            raise ValueError(f"needs a single device, but devices is {devices}; set {info.field_name} to auto")
         if value == "on" and spec and not spec.supports_xla:
-            raise ValueError(f"{spec.name} augments its images by layers that XLA can't compile; leave it at auto")
+            raise ValueError(f"XLA can't compile {spec.name}'s augmentation; set jit_compile to auto")
         return value
 
     @field_validator("deterministic")
     @classmethod
     def _without_xla(cls, deterministic: bool, info: ValidationInfo) -> bool:
         if deterministic and info.data.get("jit_compile") == "on":
-            raise ValueError("not every operation of XLA is deterministic; set jit_compile to auto")
+            raise ValueError("XLA has operations that are not deterministic; set jit_compile to auto")
         return deterministic
 
     @field_validator("time_budget", mode="before")
@@ -268,7 +266,7 @@ class TrainingConfig(BaseModel):
         if fold is not None:
             part, parts = parse_fold(fold)
             if not 1 <= part <= parts or not 2 <= parts <= 100:
-                raise ValueError("must be one of 2 to 100 parts, such as 1/5")
+                raise ValueError("must be K/N with K from 1 to N and N from 2 to 100, such as 1/5")
         return fold
 
     @field_validator("patience", "limit", "weights", "dropout", "exclude", "relabel", "fold", mode="before")
@@ -278,30 +276,30 @@ class TrainingConfig(BaseModel):
 
     @property
     def is_single_device(self) -> bool:
-        """Whether the run is not mirrored over several devices."""
+        """Whether the run trains on a single device."""
         return self.devices in ONE_DEVICE
 
     @property
     def can_resume_exactly(self) -> bool:
-        """Whether the run, interrupted and gone on with, ends with the very weights of one that never was."""
+        """Whether a resumed run ends with exactly the weights of an uninterrupted run."""
         return self.deterministic and self.is_single_device
 
 
 def _spec(info: ValidationInfo) -> ModelSpec | None:
-    """The model that a config under validation names; None where that name is the fault."""
+    """Return the model of the config under validation; None if the model's name is invalid."""
     return MODELS.get(info.data.get("model", ""))
 
 
 def _none(value: Any) -> Any:
-    """'none' in a flag or a TOML file, which has no null, as None."""
+    """Return None for the text 'none' from a flag or a TOML file, which has no null; any other value unchanged."""
     return None if isinstance(value, str) and value.strip().lower() == "none" else value
 
 
 def parse_fold(fold: str) -> tuple[int, int]:
-    """K and N of a part of train, K/N.
+    """Return K and N of a fold K/N.
 
     Raises:
-        ValueError: it has another form.
+        ValueError: the text has another form.
     """
     part, _, parts = fold.partition("/")
     if not (part.isdecimal() and parts.isdecimal()):
@@ -310,7 +308,7 @@ def parse_fold(fold: str) -> tuple[int, int]:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of a duration such as 90, 90s, 60m, 1.5h or 1h30m."""
+    """Return the seconds of a duration such as 90, 90s, 60m, 1.5h or 1h30m."""
     match = _DURATION.fullmatch(text.strip().lower())
     if not match or not any(match.groups()):
         raise ValueError("must be a duration such as 90s, 60m or 1h30m")
@@ -319,14 +317,14 @@ def parse_duration(text: str) -> float:
 
 
 def resolve(settings: Mapping[str, Any], *, source: str = "") -> TrainingConfig:
-    """One run's config: the defaults, the model's recipe, the protocol's settings, then `settings`.
+    """Return a run's config: the defaults, overridden by the model's recipe, the protocol's settings and `settings`.
 
     Args:
-        settings: field names of TrainingConfig to values; `data` and `model` must be among them.
-        source: the file that the settings stand in, for errors; empty where they stand in none.
+        settings: TrainingConfig field names and values; `data` and `model` are required.
+        source: the file that has the settings, for error messages; empty if no file has them.
 
     Raises:
-        ConfigError: a key is unknown, missing, or its value is not allowed.
+        ConfigError: a key is unknown or missing, or a value is invalid.
     """
     known = TrainingConfig.model_fields
     for key in settings:
@@ -351,11 +349,11 @@ def resolve(settings: Mapping[str, Any], *, source: str = "") -> TrainingConfig:
 
 
 def validation_errors(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with each setting of a form that is being filled in: field names to a line each.
+    """Return the error message of each invalid setting in a form, by field name.
 
     Args:
-        settings: field names of TrainingConfig to values or to what was typed; without `data` or `model` the others
-            are checked as they would be with some data set and the first model.
+        settings: TrainingConfig field names and values, or the user's text. If `data` or `model` is missing, the check
+            uses a placeholder data set or the first model.
     """
     model = str(settings.get("model") or next(iter(MODELS)))
     try:
@@ -368,14 +366,14 @@ def validation_errors(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_settings(settings: Mapping[str, Any], *, source: str = "") -> None:
-    """Check settings that are not a whole run's, such as a form's defaults: their names and values, as `resolve` does.
+    """Check the names and values of incomplete settings, such as a form's defaults, as `resolve` does.
 
     Args:
-        settings: field names of TrainingConfig to values; `model` may be a list of names.
+        settings: TrainingConfig field names and values; `model` may be a list of names.
         source: as in `resolve`.
 
     Raises:
-        ConfigError: a key is unknown, or its value is not allowed.
+        ConfigError: a key is unknown, or a value is invalid.
     """
     models = settings.get("model") or next(iter(MODELS))
     for model in models if isinstance(models, list) else [models]:
@@ -383,7 +381,7 @@ def check_settings(settings: Mapping[str, Any], *, source: str = "") -> None:
 
 
 def _errors(error: ValidationError, source: str = "") -> list[ConfigError]:
-    """An error for each fault that pydantic found, in its order."""
+    """Return a ConfigError for each of pydantic's errors, in the same order."""
     found: list[ConfigError] = []
     for fault in error.errors(include_url=False):
         text = fault["msg"].removeprefix("Value error, ")
@@ -393,7 +391,7 @@ def _errors(error: ValidationError, source: str = "") -> list[ConfigError]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The settings in a flat TOML file; keys are checked by `resolve`.
+    """Read the settings in a flat TOML file. `resolve` checks the keys.
 
     Raises:
         ConfigError: the file can't be read or is not TOML.
@@ -408,6 +406,6 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def allowed_values(field: str) -> tuple[Any, ...]:
-    """The values that a field may take, where they are a fixed set; else empty."""
+    """Return a field's allowed values if they are a fixed set, else an empty tuple."""
     annotation = TrainingConfig.model_fields[field].annotation
     return tuple(a for a in get_args(annotation) if isinstance(a, str | int))

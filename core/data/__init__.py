@@ -1,1 +1,1 @@
-"""From files to frames, arrays and batches. Nothing here knows of models or runs."""
+"""Data sets: from files to frames, arrays and batches. This package depends on neither models nor runs."""

@@ -1,4 +1,4 @@
-"""What is wrong with a data set; each finding says what it means and what to do. Runs: `core.runs.run_audit`."""
+"""Find problems in a data set. Each message says what is wrong and what to do. `core.runs.run_audit` audits runs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ IMBALANCE = 5.0
 
 
 def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Problem]:
-    """Decode every image once and look for what would spoil a training.
+    """Decode every image once and find problems that would harm training or its metrics.
 
     Args:
-        dataset: as `read_dataset` gives it.
-        progress: told how many images are done.
+        dataset: a data set from `read_dataset`.
+        progress: called with the number of decoded images.
 
     Returns:
-        What reading met, then undecodable, blank and oddly sized images, exact-pixel duplicates within a split,
-        across splits and under different labels, and imbalance.
+        The problems from reading, then undecodable images, blank images, images of an odd size, exact-pixel duplicates
+        within a split, across splits and under different labels, and imbalance.
     """
 
     def inspect_image(path: str) -> tuple[str, tuple[int, int], bool] | ImageError:
@@ -69,7 +69,7 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
 
 
 def _pixel_hash(image: Image.Image) -> str:
-    """A hash of the decoded pixels and their shape, whatever the file format."""
+    """Return a hash of the decoded pixels and their shape. It does not depend on the file format."""
     return hashlib.sha256(repr((image.size, image.mode)).encode() + image.tobytes()).hexdigest()
 
 
@@ -81,27 +81,27 @@ def _blank(paths: list[str]) -> Iterator[Problem]:
     if paths:
         yield Problem(
             "blank",
-            f"{pluralize(len(paths), 'image')} of one grey (deviation below 1); remove: {paths[0]}",
+            f"{pluralize(len(paths), 'blank image')} (standard deviation below 1); remove: {paths[0]}",
             tuple(paths),
         )
 
 
 def _odd_sizes(sizes: Mapping[tuple[int, int], list[str]]) -> Iterator[Problem]:
-    """Images that are not of the commonest size."""
+    """Find images whose size is not the most common one."""
     if len(sizes) < 2:
         return
     usual = max(sizes, key=lambda size: len(sizes[size]))
     odd = sorted(path for size, paths in sizes.items() if size != usual for path in paths)
     yield Problem(
         "odd_size",
-        f"{pluralize(len(odd), 'image')} not of the usual {usual[0]} x {usual[1]} pixels, such as {odd[0]}; "
+        f"{pluralize(len(odd), 'image')} not of the most common size {usual[0]} x {usual[1]} pixels, such as {odd[0]}; "
         "training resizes them",
         tuple(odd),
     )
 
 
 def _duplicates(dataset: Dataset, groups: list[list[int]]) -> Iterator[Problem]:
-    """Exact-pixel duplicates; a group counts under every kind that it shows."""
+    """Find exact-pixel duplicates. A group of duplicates may have problems of several kinds."""
     frame = dataset.frame
     path, label, split = (frame[column].tolist() for column in ("path", "label", "split"))
     within: list[str] = []
@@ -111,34 +111,35 @@ def _duplicates(dataset: Dataset, groups: list[list[int]]) -> Iterator[Problem]:
         per_split = Counter(split[row] for row in rows)
         within += [path[row] for row in rows if per_split[split[row]] > 1]
         if len(per_split) > 1:
-            # The leak is in what is evaluated: those images were trained on.
+            # Report the evaluation images: the leak affects their metrics.
             across += [path[row] for row in rows if split[row] != "train"]
         if len({label[row] for row in rows}) > 1:
             conflicting += [path[row] for row in rows]
     if within:
         yield Problem(
             "duplicate",
-            f"{pluralize(len(within), 'image')} with the pixels of another of the same split; they weigh double",
+            f"{pluralize(len(within), 'image')} with the same pixels as another image of the same split; they count "
+            "more than once",
             tuple(within),
         )
     if across:
         yield Problem(
             "duplicate_across_splits",
-            f"{pluralize(len(across), 'evaluation image')} with the pixels of an image of another split: the model has "
-            "seen them, accuracy is flattered; remove them from one",
+            f"{pluralize(len(across), 'evaluation image')} with the same pixels as an image of another split: the "
+            "accuracy is too high if the model was trained on them; remove them from one split",
             tuple(across),
         )
     if conflicting:
         yield Problem(
             "conflicting_labels",
-            f"{pluralize(len(conflicting), 'image')} whose exact pixels also stand under another label; at most one is "
-            "right",
+            f"{pluralize(len(conflicting), 'image')} whose exact pixels also have another label; at most one label is "
+            "correct",
             tuple(conflicting),
         )
 
 
 def _imbalance(dataset: Dataset) -> Iterator[Problem]:
-    """Splits whose commonest class has over IMBALANCE times the images of the rarest."""
+    """Find splits whose most common class has over IMBALANCE times the images of the rarest."""
     for name in dataset.splits:
         counts = dataset.split(name)["label"].value_counts()
         most, least = counts.index[0], counts.index[-1]
@@ -146,5 +147,5 @@ def _imbalance(dataset: Dataset) -> Iterator[Problem]:
             yield Problem(
                 "imbalance",
                 f"{name}: '{most}' has {counts[most] / counts[least]:.1f} times the images of '{least}' "
-                f"({counts[most]:,} and {counts[least]:,}); read balanced accuracy and macro F1 beside accuracy",
+                f"({counts[most]:,} and {counts[least]:,}); check balanced accuracy and macro F1 too",
             )

@@ -1,13 +1,13 @@
-"""Named augmentation policies and the one function that applies a policy to a batch of images.
+"""Augmentation policies, and the function that applies a policy to a batch of images.
 
 A policy's factors are those of Keras's preprocessing layers (RandomFlip, RandomRotation, RandomZoom,
 RandomCrop, RandomTranslation, RandomContrast). Three things differ from a stack of those layers:
 
-- Every draw is a function of the seed given with the batch, so that a resumed run sees the very same images.
-- The steps, the resize included, are composed into one transform an image, so that each output pixel is
-  interpolated once, straight from the source, and not blurred again by every step.
-- As the composed transform knows the whole image, a step shows real pixels where, in a stack, the layer
-  before it had already cut them off; `fill` stands only outside the source.
+- All random numbers depend only on the seed of the batch, so that a resumed run trains on exactly the same images.
+- One transform per image combines all steps, the resize included. It interpolates each output pixel once, from the
+  source. In a stack, each layer interpolates again and blurs the image.
+- The transform reads the whole source image. In a stack, a layer can't use pixels that the layer before it cut off.
+  `fill` applies only to pixels outside the source.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 
     from core.config.training_config import TrainingConfig
 
-# Shares of the image, and the lowest height over width; the highest is its inverse.
+# Range of the erased area as a fraction of the image, and the lowest aspect ratio; the highest is its inverse.
 ERASED_AREA, ERASED_RATIO = (0.02, 0.2), 0.4
 
 
 @dataclass(frozen=True)
 class AugmentationPolicy:
-    """What may happen to a training image, and how strongly; the defaults leave it alone.
+    """The random changes to training images, and their strength. The defaults change nothing.
 
     Args:
         name: the key in `POLICIES`.
         summary: one line for a menu.
-        flip: mirror one image in two, left to right.
-        rotation: RandomRotation's factor, a part of a full turn, either way: 0.1 is up to 36 degrees.
-        zoom: RandomZoom's height_factor, lowest and highest; the width follows. Negative zooms in.
-        translation: RandomTranslation's factors, the share of the height and of the width, either way.
+        flip: flip half of the images horizontally.
+        rotation: RandomRotation's factor, a fraction of a full turn in either direction: 0.1 is up to 36 degrees.
+        zoom: RandomZoom's height_factor, lowest and highest; the width has the same factor. Negative values zoom in.
+        translation: RandomTranslation's factors, a fraction of the height and of the width, in either direction.
         contrast: RandomContrast's factor: the contrast is scaled by 1 - contrast to 1 + contrast.
-        crop: resize to `crop` times the image size, then crop back at a random whole pixel. Keras's
-            RandomCrop takes one offset a batch, this one an offset an image. 1.0 crops nothing.
-        fill: what stands outside the source: its mirror image, its nearest pixel, or black.
-        erase: share of the images that lose a rectangle, of ERASED_AREA, to their own mean.
+        crop: resize to `crop` times the image size, then crop back at a random whole pixel. Each image has its own
+            offset; Keras's RandomCrop uses one offset per batch. 1.0 has no effect.
+        fill: how to fill pixels outside the source: reflect, nearest or constant (black).
+        erase: the fraction of images in which a rectangle is replaced by the image's mean. Its size is in ERASED_AREA.
     """
 
     name: str
@@ -60,14 +60,14 @@ class AugmentationPolicy:
 
     @property
     def moves_pixels(self) -> bool:
-        """Whether any step changes where a pixel is, and not only how bright it is."""
+        """Whether any step moves pixels, and does not only change their values."""
         return self.flip or any((self.rotation, *self.zoom, self.translation)) or self.crop != 1.0
 
 
 POLICIES: dict[str, AugmentationPolicy] = {
     policy.name: policy
     for policy in (
-        AugmentationPolicy("none", "images as they are"),
+        AugmentationPolicy("none", "no augmentation"),
         AugmentationPolicy(
             "basic",
             "flip, rotation up to 36°, zoom in by 5 to 10 %",
@@ -86,7 +86,7 @@ POLICIES: dict[str, AugmentationPolicy] = {
         ),
         AugmentationPolicy(
             "strong",
-            "flip, rotation up to 14°, zoom ±15 %, shift up to 10 %, contrast ±30 %, a part erased in one of four",
+            "flip, rotation up to 14°, zoom ±15 %, shift up to 10 %, contrast ±30 %, random erasing in 25 % of images",
             flip=True,
             rotation=0.04,
             zoom=(-0.15, 0.15),
@@ -99,27 +99,27 @@ POLICIES: dict[str, AugmentationPolicy] = {
 
 
 def augmentation_policy(config: TrainingConfig) -> AugmentationPolicy:
-    """The policy that a config names; under the published protocol with the article's crop, which crops nothing."""
+    """Return the config's policy. The published protocol disables the crop: the article crops to the same size."""
     policy = POLICIES[config.augmentation]
     return policy if PROTOCOLS[config.protocol].crops else replace(policy, crop=1.0)
 
 
 class Placement(NamedTuple):
-    """Where the images of a batch land; every field is float32 of shape (batch,).
+    """The geometric transforms for a batch of images. Every field is float32 of shape (batch,).
 
-    The steps apply in this order, all about the centre of the image: mirror, rotate, zoom, move.
+    The order of the steps is mirror, rotate, zoom, translate, all around the centre of the image.
     """
 
     mirror: tf.Tensor
-    """1, or -1 for an image that is flipped left to right."""
+    """1, or -1 for an image that is flipped horizontally."""
     angle: tf.Tensor
-    """Radians; positive turns counter-clockwise, as in RandomRotation."""
+    """Radians; a positive angle rotates counter-clockwise, as in RandomRotation."""
     zoom: tf.Tensor
-    """Canvas pixels that an output pixel steps over: under 1 magnifies, as 1 + RandomZoom's factor does."""
+    """Number of canvas pixels per output pixel, equal to 1 + RandomZoom's factor: below 1 zooms in."""
     down: tf.Tensor
-    """Output pixels that the content moves down."""
+    """Shift down, in output pixels."""
     right: tf.Tensor
-    """Output pixels that the content moves to the right."""
+    """Shift to the right, in output pixels."""
 
 
 def build_augmenter(
@@ -128,20 +128,20 @@ def build_augmenter(
     """Build the function that applies a policy to batches, for `tf.data.Dataset.map` or an XLA program.
 
     Args:
-        policy: what to do to the images.
-        image_size: height and width of the images to return, in pixels.
-        compiled: use only operations that XLA compiles. The random numbers are the same, and the images equal up
-            to float32 rounding. Rounding could move the edge of an erased rectangle across the centre of a
-            pixel; of 250,000 rectangles it moved none.
+        policy: the changes to apply.
+        image_size: height and width of the output images, in pixels.
+        compiled: use only operations that XLA compiles. The random numbers are the same, and the images are equal up
+            to float32 rounding. Rounding could add or remove a pixel at the edge of an erased rectangle. In 250,000
+            rectangles this never happened.
 
     Returns:
-        A function of images, uint8 or float32 of shape (batch, height, width, channels) and of any height and
-        width, with values 0 to 255, and of a seed, int32 of shape (2,). It returns float32 of shape
-        (batch, image_size, image_size, channels), values 0 to 255 (up to float32 rounding), which depend on
-        nothing but images and seed.
+        A function with two arguments: images, uint8 or float32 of shape (batch, height, width, channels), of any
+        height and width, with values 0 to 255, and a seed, int32 of shape (2,). It returns float32 of shape
+        (batch, image_size, image_size, channels), with values 0 to 255 (up to float32 rounding). The result depends
+        only on the images and the seed.
 
     Example:
-        >>> augment = augmenter(POLICIES["basic"], image_size=96)
+        >>> augment = build_augmenter(POLICIES["basic"], image_size=96)
         >>> faces = augment(tf.zeros((64, 48, 48, 1), tf.uint8), tf.constant([23, 0]))
         >>> faces.shape
         TensorShape([64, 96, 96, 1])
@@ -171,17 +171,17 @@ def build_augmenter(
 def draw_placement(
     policy: AugmentationPolicy, count: tf.Tensor | int, image_size: int, canvas_size: int, seed: tf.Tensor
 ) -> Placement:
-    """Draw every image's own place, each component uniformly from the range that the policy gives.
+    """Draw a random transform for each image, each component uniformly from the policy's range.
 
     Args:
-        policy: the ranges to draw from.
+        policy: the ranges.
         count: number of images.
         image_size: height and width of the output, in pixels.
-        canvas_size: height and width that the source is resized to before the crop, in pixels.
+        canvas_size: height and width of the resized source before the crop, in pixels.
         seed: int32, shape (2,).
 
     Returns:
-        The places of `count` images.
+        The transforms for `count` images.
     """
     import tensorflow as tf
 
@@ -206,23 +206,23 @@ def draw_placement(
 
 
 def uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draw numbers from 0 to 1, 1 excluded: those that TensorFlow's kernels draw, in an XLA program too.
+    """Draw uniform random numbers in [0, 1), the same ones with and without XLA.
 
-    `tf.random.stateless_uniform` draws other floats there: of the same random bits XLA takes the upper 23, the
-    kernels take the lower. Whole numbers, and so `tf.random.split`, are the same.
+    `tf.random.stateless_uniform` returns other floats in an XLA program: XLA uses the upper 23 of the random bits,
+    TensorFlow's kernels use the lower 23. Random integers are the same, and so is `tf.random.split`.
 
     Args:
         shape: int32, shape (rank,).
         seed: int32, shape (2,).
 
     Returns:
-        float32 of the shape.
+        float32, with the given shape.
     """
     import tensorflow as tf
 
-    any_number: Any = None  # the stubs have no None, which asks for whole numbers of the full range
+    any_number: Any = None  # None means integers of the full range; the type stubs do not allow it
     bits = tf.random.stateless_uniform(shape, seed, any_number, any_number, tf.uint32, alg="philox")
-    one = 0x3F800000  # the bits of 1.0; with 23 more they are 1.0 up to 2.0
+    one = 0x3F800000  # the bits of 1.0; with 23 random bits for the fraction, the float is in [1, 2)
     return tf.bitcast((bits & 0x7FFFFF) | one, tf.float32) - 1.0
 
 
@@ -235,27 +235,27 @@ def apply_placement(
     *,
     compiled: bool = False,
 ) -> tf.Tensor:
-    """Resize the images to the canvas, place them on it and keep the middle, by one interpolation.
+    """Resize the images to the canvas, transform them and crop the centre, with a single interpolation.
 
-    An output pixel `p` shows the source at `mirror * rotation * zoom * (p - shift) * source / canvas`, both
-    measured from the centre of their image: pixel centres map as in `resize`, and so a placement that moves
-    nothing gives what `resize` gives, the edges included.
+    Output pixel `p` has the value of the source at `mirror * rotation * zoom * (p - shift) * source / canvas`. Both
+    positions are relative to the centre of their image. Pixel centres map as in `resize`, so that a placement without
+    any change returns the same images as `resize`, edges included.
 
     Args:
         images: uint8 or float32, shape (batch, height, width, channels).
-        placement: the place of every image.
+        placement: the transform of each image.
         image_size: height and width of the output, in pixels.
-        canvas_size: height and width that the whole source has on the scale of the output, in pixels.
-        fill: what stands outside the source.
-        compiled: use only operations that XLA compiles, as `core.data.resampling` tells.
+        canvas_size: height and width of the resized source, in output pixels.
+        fill: how to fill pixels outside the source.
+        compiled: use only operations that XLA compiles; see `core.data.resampling`.
 
     Returns:
         float32, shape (batch, image_size, image_size, channels).
     """
     import tensorflow as tf
 
-    # The kernel blends the outermost half pixel with a constant fill, and an enlarged image would get a dark
-    # rim: there, resize first, as Keras's layers do. The mirrored and the nearest pixel continue the edge.
+    # The kernel blends the outermost half pixel with a constant fill, which would give an enlarged image a dark edge.
+    # For this fill only, resize first, as Keras's layers do.
     if fill == "constant":
         images = resize(images, canvas_size, compiled=compiled)
 
@@ -276,10 +276,10 @@ def apply_placement(
 
 
 def draw_contrast(policy: AugmentationPolicy, count: tf.Tensor | int, seed: tf.Tensor) -> tf.Tensor:
-    """Draw every image's own contrast factor, uniformly from 1 - contrast to 1 + contrast.
+    """Draw a contrast factor for each image, uniformly from 1 - contrast to 1 + contrast.
 
     Args:
-        policy: the range to draw from.
+        policy: the range.
         count: number of images.
         seed: int32, shape (2,).
 
@@ -293,14 +293,14 @@ def draw_contrast(policy: AugmentationPolicy, count: tf.Tensor | int, seed: tf.T
 
 
 def adjust_contrast(images: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Spread or draw together the values of every channel around their mean, as RandomContrast does.
+    """Scale the differences from each channel's mean, as RandomContrast does.
 
     Args:
         images: float32, shape (batch, height, width, channels), values 0 to 255.
-        factor: float32, shape (batch,); 1 changes nothing.
+        factor: float32, shape (batch,); 1 has no effect.
 
     Returns:
-        float32, the shape of `images`, clipped to 0 to 255.
+        float32, same shape as `images`, clipped to 0 to 255.
     """
     import tensorflow as tf
 
@@ -309,28 +309,28 @@ def adjust_contrast(images: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def _means(images: tf.Tensor) -> tf.Tensor:
-    """The mean of every channel of every image, shape (batch, 1, 1, channels)."""
+    """Return the mean of every channel of every image, shape (batch, 1, 1, channels)."""
     import tensorflow as tf
 
-    # One axis at a time, like Keras: the sum over a whole image may be split by the number of threads.
+    # Reduce one axis at a time, as Keras does: the rounding of a sum over both could depend on the number of threads.
     return tf.reduce_mean(tf.reduce_mean(images, axis=1, keepdims=True), axis=2, keepdims=True)
 
 
 class Rectangles(NamedTuple):
-    """What is erased of the images of a batch, in shares of their height and width; float32 of shape (batch,)."""
+    """The erased rectangle of each image, as fractions of its height and width. Fields are float32, shape (batch,)."""
 
     top: tf.Tensor
     left: tf.Tensor
     height: tf.Tensor
-    """0 for an image that keeps all."""
+    """0 for an image without erasing."""
     width: tf.Tensor
 
 
 def draw_rectangles(policy: AugmentationPolicy, count: tf.Tensor | int, seed: tf.Tensor) -> Rectangles:
-    """Draw every image's own rectangle: the area uniformly, the logarithm of its height over width too.
+    """Draw a rectangle for each image, with a uniform area and a log-uniform aspect ratio.
 
     Args:
-        policy: the share of the images that get one.
+        policy: the fraction of images with a rectangle.
         count: number of images.
         seed: int32, shape (2,).
 
@@ -350,14 +350,14 @@ def draw_rectangles(policy: AugmentationPolicy, count: tf.Tensor | int, seed: tf
 
 
 def erase_rectangles(images: tf.Tensor, rectangles: Rectangles) -> tf.Tensor:
-    """Put every image's mean where its rectangle is.
+    """Fill each image's rectangle with the image's mean.
 
     Args:
         images: float32, shape (batch, height, width, channels).
-        rectangles: of every image; a pixel is erased where its centre is inside.
+        rectangles: each image's rectangle. It covers the pixels whose centre is inside.
 
     Returns:
-        float32, the shape of `images`.
+        float32, same shape as `images`.
     """
     import tensorflow as tf
 

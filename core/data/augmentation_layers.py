@@ -1,4 +1,4 @@
-"""An augmentation policy as layers of a model: for Model 4, which keeps it in training only."""
+"""An augmentation policy as layers of a model, for Model 4. The layers are active in training only."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 def augmentation_layers(policy: AugmentationPolicy, image_size: int) -> keras.Sequential:
-    """Keras's own preprocessing layers in the article's order: flip, rotation, zoom, contrast, crop, translation.
+    """Return Keras's preprocessing layers in the article's order: flip, rotation, zoom, contrast, crop, translation.
 
-    In training each image is changed by factors of its own. Otherwise images pass as they are, which is why a crop
-    that crops is a shift and a zoom here: resizing and RandomCrop would leave the enlarged image outside training,
-    and give a whole batch one offset. A crop of 1.0 is the article's RandomCrop to the image's own size, which
-    does nothing.
+    In training, the layers draw random factors for each image. Otherwise they do not change the images. A crop above
+    1.0 is therefore a translation and a zoom: a resize with RandomCrop would enlarge images outside training too, and
+    would use one offset per batch. A crop of 1.0 is the article's RandomCrop to the image's own size, without effect.
 
     Args:
-        policy: what to do to the images.
-        image_size: height and width of the images, pixels.
+        policy: the changes to apply.
+        image_size: height and width of the images, in pixels.
 
     Returns:
-        One layer of images 0-255, shape (batch, image_size, image_size, channels), that keeps shape and range. Keras's
-        random layers take a call that says nothing for training: say `training=False`, as predict does by itself.
+        A layer for images with values 0-255, shape (batch, image_size, image_size, channels). The output has the same
+        shape and range. Pass `training=False` in a direct call, because Keras's random layers default to training;
+        `predict` passes it itself.
     """
     import keras
     from keras import layers
@@ -40,7 +40,7 @@ def augmentation_layers(policy: AugmentationPolicy, image_size: int) -> keras.Se
     if policy.contrast:
         stack.append(layers.RandomContrast(policy.contrast, value_range=(0, 255), dtype="float32"))
     if policy.crop > 1:
-        # The canvas is `margin` pixels larger on every side; the window's centre is anywhere within that of its own.
+        # The cropped window's centre is up to half the difference of the sizes away from the canvas's centre.
         canvas = round(policy.crop * image_size)
         shift = (canvas - image_size) / 2 / canvas
         zoom = image_size / canvas - 1

@@ -1,4 +1,4 @@
-"""From a folder of faces, or fer2013.csv, to one pandas frame: path, label, split."""
+"""A data set as one pandas frame with the columns path, label and split; its class counts and fingerprint."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ UNSPLIT = "all"
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with a data set.
+    """A problem of a data set.
 
     Attributes:
         kind: a code such as `undecodable` or `foreign_file`.
-        message: one line that says what it is and what to do.
-        paths: the images or files that it is about, relative to the data set's root.
+        message: one line that says what is wrong and what to do.
+        paths: the affected images or files, relative to the data set's root.
     """
 
     kind: str
@@ -38,29 +38,29 @@ class Problem:
 
 
 class ImageSource(Protocol):
-    """Where the images of a frame come from."""
+    """Reads the images of a frame."""
 
     def content(self, path: str) -> bytes:
-        """What the fingerprint is made of: the file's bytes, or the row's pixels; ImageError if it can't be read."""
+        """Return the bytes for the fingerprint: the file, or the row's pixels. Raise ImageError if unreadable."""
         ...
 
     def decode(self, content: bytes) -> Image.Image:
-        """The image that a content is of, mode L or RGB; ImageError if it is damaged."""
+        """Decode a content to an image of mode L or RGB. Raise ImageError if it is damaged."""
         ...
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set as it was read.
+    """A data set.
 
     Attributes:
         root: the folder or CSV file.
         frame: columns `path` (relative to root), `label`, `split`, sorted by path. Some readers add `group` (the person
             or sequence that an image belongs to) or `votes` (a tuple: the share of votes of every class of `classes`).
-        classes: every class name, in alphabetical order.
-        problems: what reading met.
-        source: gives the images of `frame`.
-        format: name of the reader that read it, see `core.data.readers.reader_factory.READERS`.
+        classes: all class names, in alphabetical order.
+        problems: the problems found so far.
+        source: reads the images of `frame`.
+        format: the name of the reader, see `core.data.readers.reader_factory.READERS`.
         summary: one line that says what the reader took and what it left out.
     """
 
@@ -73,20 +73,20 @@ class Dataset:
     summary: str = ""
 
     def image(self, path: str) -> Image.Image:
-        """The decoded image, mode L or RGB.
+        """Return a decoded image, mode L or RGB.
 
         Raises:
-            ImageError: it can't be read or is damaged.
+            ImageError: the image can't be read or is damaged.
         """
         return self.source.decode(self.source.content(path))
 
     def split(self, name: str) -> pd.DataFrame:
-        """The rows of one split."""
+        """Return the rows of one split."""
         return self.frame[self.frame["split"] == name].reset_index(drop=True)
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that have images, in the order train, validation, test."""
+        """The splits with images, in the order train, validation, test."""
         return tuple(name for name in (*SPLITS, UNSPLIT) if (self.frame["split"] == name).any())
 
 
@@ -99,19 +99,19 @@ def make_dataset(
     summary: str = "",
     columns: Mapping[str, Sequence[Any]] | None = None,
 ) -> Dataset:
-    """Make a Dataset, with the problems that its splits and classes have.
+    """Create a Dataset. Add the problems of its splits and classes.
 
     Args:
         root: the folder or file.
         rows: path, label and split of every image.
-        problems: what reading met.
-        source: gives the images.
+        problems: the problems found so far.
+        source: reads the images.
         summary: see Dataset.
         columns: further columns of the frame, a value for each row of `rows`.
     """
     import pandas as pd
 
-    # Where pyarrow is installed pandas would keep text there, which refuses names of files that are not UTF-8.
+    # If pyarrow is installed, pandas would use it to store text; it rejects file names that are not UTF-8.
     text = pd.StringDtype("python", na_value=math.nan)
     frame = pd.DataFrame(rows, columns=["path", "label", "split"], dtype=text)
     frame = frame.assign(**{name: list(values) for name, values in (columns or {}).items()})
@@ -122,7 +122,7 @@ def make_dataset(
 
 
 def find_one_split_classes(dataset: Dataset) -> Iterator[Problem]:
-    """Classes that one split has and another, of those that training looks at, lacks."""
+    """Find classes with images in only one of train and validation."""
     if not {"train", "validation"} <= set(dataset.splits):
         return
     train, validation = (set(dataset.split(name)["label"]) for name in ("train", "validation"))
@@ -130,8 +130,8 @@ def find_one_split_classes(dataset: Dataset) -> Iterator[Problem]:
         here, there = ("train", "validation") if name in train else ("validation", "train")
         yield Problem(
             "class_in_one_split",
-            f"class '{name}' has images in {here} and none in {there}; its figures mean nothing: add some, or "
-            "leave the class out",
+            f"class '{name}' has images in {here} and none in {there}, so its metrics are meaningless; add images, or "
+            "remove the class",
             tuple(dataset.frame.query("split == @here and label == @name")["path"]),
         )
 
@@ -140,11 +140,11 @@ def class_counts(frame: pd.DataFrame) -> pd.DataFrame:
     """Count the images of every class in every split.
 
     Args:
-        frame: one row an image, columns `path`, `label`, `split`.
+        frame: one row per image, columns `path`, `label`, `split`.
 
     Returns:
-        Classes in alphabetical order by splits in the order train, validation, test; a class that a split
-        lacks counts 0.
+        A row per class in alphabetical order, a column per split in the order train, validation, test. The count of a
+        class that a split lacks is 0.
 
     Raises:
         DatasetError: the frame is empty.
@@ -158,21 +158,21 @@ def class_counts(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def counts_by_split(frame: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """`class_counts` as plain numbers: split -> class -> images."""
+    """Return `class_counts` as a dict: split -> class -> number of images."""
     counts = class_counts(frame)
     return {str(split): {str(name): int(count) for name, count in column.items()} for split, column in counts.items()}
 
 
 class HashedSource:
-    """A source that remembers the hash of each content that was read, so that no image is read twice."""
+    """A source that stores the hash of each content that it reads, so that it need not read an image twice."""
 
     def __init__(self, source: ImageSource) -> None:
-        """Read from `source`."""
+        """Create a source that reads from `source`."""
         self._source = source
         self._digests: dict[str, str] = {}
 
     def content(self, path: str) -> bytes:
-        """See Source."""
+        """See ImageSource."""
         try:
             content = self._source.content(path)
         except ImageError as error:
@@ -182,11 +182,11 @@ class HashedSource:
         return content
 
     def decode(self, content: bytes) -> Image.Image:
-        """See Source."""
+        """See ImageSource."""
         return self._source.decode(content)
 
     def digest(self, path: str) -> str:
-        """The SHA-256 of a content, which is read only if it was not before; why it can't be read, if so."""
+        """Return the SHA-256 of a content, or the reason why it can't be read. Read the content only if necessary."""
         if path not in self._digests:
             with contextlib.suppress(ImageError):
                 self.content(path)
@@ -194,10 +194,10 @@ class HashedSource:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 over every image's content, label and split, whatever its name and place.
+    """Return the SHA-256 of every image's content, label and split. File names and folders do not affect it.
 
-    Two data sets with the same fingerprint train and validate on the same images. What a HashedSource has read is not
-    read again.
+    Two data sets with the same fingerprint train and validate on the same images. A HashedSource does not read its
+    images a second time.
     """
     source = dataset.source if isinstance(dataset.source, HashedSource) else HashedSource(dataset.source)
 

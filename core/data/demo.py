@@ -1,7 +1,7 @@
-"""Seven expressions drawn with Pillow: a data set that needs no download.
+"""A data set of drawn faces with seven expressions. It needs no download; Pillow draws the faces.
 
-Every face is a person (shape, tones, hair, glasses) who shows an expression in a pose and a light. An
-expression is a set of facial action units; the features move by them, left and right not quite alike.
+A face is a person (shape, tones, hair, glasses) with an expression, a pose and a light. An expression is a set of
+facial action units. They move the features of the face, the left half slightly differently from the right.
 
 Reference:
     Ekman, Friesen and Hager, Facial Action Coding System, 2002: the units and their combinations.
@@ -23,23 +23,23 @@ CLASSES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 DEMO_SPLITS = ("train", "validation")
 
 Points = NDArray[np.complex128]
-"""x to the right + 1j * y down, in half heights of the face, whose middle is 0 and whose chin is 1j."""
+"""x to the right + 1j * y down. The unit is half the height of the face; its middle is 0 and its chin is 1j."""
 
 VIEW = 1.08
-"""Half the picture's side, in half heights of the face."""
+"""Half the side of the image, in half heights of the face."""
 OVERSAMPLING = 4
 UNSHADED = 128
 
 CIRCLE: Points = np.exp(2j * np.pi * np.arange(28) / 28)
 ACROSS: NDArray[np.float64] = np.linspace(-1, 1, 25)
-"""Along a feature, from the picture's left to its right."""
+"""Positions along a feature, from the image's left to its right."""
 OUT: NDArray[np.float64] = np.linspace(0, 1, 13)
-"""Along a feature, from the face's middle outwards."""
+"""Positions along a feature, from the middle of the face outwards."""
 
 
 @dataclass(frozen=True)
 class ActionUnits:
-    """How strongly each facial action unit is contracted: 0 relaxed, 1 full."""
+    """The contraction of each facial action unit, from 0 (relaxed) to 1 (full)."""
 
     inner_brow: float = 0  # AU1, inner brow raiser
     outer_brow: float = 0  # AU2, outer brow raiser
@@ -69,7 +69,7 @@ EXPRESSIONS = {
 
 
 class Person:
-    """Whose face it is. Tones run from 0 black to 255 white; lengths are in half heights of the face."""
+    """A random person's face. Tones are from 0 (black) to 255 (white). Lengths are in half heights of the face."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.skin = rng.uniform(85, 225)
@@ -103,7 +103,7 @@ class Person:
 
 
 class Sketch:
-    """A grey picture of a posed head: sharp ink, and a soft shade that multiplies it at the end."""
+    """A grey image of a head in a random pose: a sharp layer (ink), multiplied by a blurred layer (shade)."""
 
     def __init__(self, size: int, background: float, rng: np.random.Generator) -> None:
         side = size * OVERSAMPLING
@@ -115,22 +115,22 @@ class Sketch:
         self._centre = side * (0.5 + 0.5j + rng.normal(0, 0.03) + 1j * rng.normal(0, 0.03))
 
     def fill(self, outline: Points, tone: float) -> None:
-        """Ink an area."""
+        """Fill an area with a tone."""
         self._inking.polygon(self._pixels(outline), fill=round(min(max(tone, 0), 255)))
 
     def stroke(self, line: Points, tone: float, width: float) -> None:
-        """Ink a line that narrows towards its ends."""
+        """Draw a line that narrows towards its ends."""
         along = np.gradient(line)
         taper = width / 6 * (1 + 2 * np.sin(np.linspace(0, np.pi, len(line))))
         offset = 1j * taper * along / np.maximum(np.abs(along), 1e-9)
         self.fill(between(line - offset, line + offset), tone)
 
     def soften(self, outline: Points, light: float) -> None:
-        """Make an area lighter (above 0) or darker (below) without an edge."""
+        """Make an area lighter (`light` above 0) or darker (below 0), with a soft edge."""
         self._shading.polygon(self._pixels(outline), fill=round(UNSHADED * (1 + light)))
 
     def render(self, light: complex, rng: np.random.Generator) -> Image.Image:
-        """Reduce the picture to its size, lit from one side, a little out of focus, with a sensor's noise."""
+        """Return the image at its final size, with a light from one side, slight blur and sensor noise."""
         ink, shade = self._ink.reduce(OVERSAMPLING), self._shade.reduce(OVERSAMPLING)
         pixel = ink.width / 48
         ink = ink.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.5) * pixel))
@@ -142,23 +142,23 @@ class Sketch:
         return Image.fromarray(grey.clip(0, 255).astype(np.uint8))
 
     def _pixels(self, points: Points) -> list[float]:
-        """Turn the head (what is nearer to the viewer moves more), then tilt, scale and shift it."""
+        """Turn the head (points nearer to the viewer move more), then tilt, scale and shift it."""
         nearness = np.maximum(1 - 1.2 * points.real**2 - 0.8 * points.imag**2, 0)
         return ((points + self._yaw * nearness) * self._turn + self._centre).view(np.float64).tolist()
 
 
 def oval(centre: complex, width: float, height: float) -> Points:
-    """Outline an ellipse by its half axes."""
+    """Return the outline of an ellipse with these half axes."""
     return centre + width * CIRCLE.real + 1j * height * CIRCLE.imag
 
 
 def between(upper: Points, lower: Points) -> Points:
-    """Outline the area between two lines that run the same way."""
+    """Return the outline of the area between two lines of the same direction."""
     return np.concatenate([upper, lower[::-1]])
 
 
 def crown(person: Person) -> Points:
-    """Run over the top of the hair, from the picture's left to its right."""
+    """Return the line over the top of the hair, from the image's left to its right."""
     angle = np.pi / 2 * ACROSS
     width, height = person.width + person.hair_volume, 0.98 + person.hair_volume
     curls = 1 + person.curls * np.sin(14 * angle + person.parting)
@@ -166,7 +166,7 @@ def crown(person: Person) -> Points:
 
 
 def draw_head(sketch: Sketch, person: Person, jaw_drop: float, light: complex) -> None:
-    """Draw the hair behind, shoulders, neck, ears, and the face, which the jaw makes longer."""
+    """Draw the hair behind the head, shoulders, neck, ears and face. `jaw_drop` makes the face longer."""
     top = crown(person)
     lengths = 0.95 * top.real + 1j * (person.hair_length - 0.15 * ACROSS**4)
     sketch.fill(between(top, lengths), person.hair)
@@ -189,7 +189,7 @@ def draw_head(sketch: Sketch, person: Person, jaw_drop: float, light: complex) -
 
 
 def draw_hairline(sketch: Sketch, person: Person) -> None:
-    """Draw the hair that lies over the forehead, falling to both sides from the parting."""
+    """Draw the hair over the forehead, on both sides of the parting."""
     from_parting = np.abs(ACROSS - person.parting) / (1 - person.parting * np.sign(ACROSS - person.parting))
     fall = from_parting ** (5 if person.has_fringe else 2)
     line = ACROSS * (person.width + 0.02) + 1j * (person.hairline + (-0.12 - person.hairline) * fall)
@@ -201,7 +201,7 @@ def draw_hairline(sketch: Sketch, person: Person) -> None:
 
 
 def draw_brow(sketch: Sketch, person: Person, units: ActionUnits, side: int) -> None:
-    """Draw one brow, with the folds that moving it makes."""
+    """Draw one brow and its folds."""
     inner, outer = (1 - OUT) ** 1.4, OUT**0.8 * (1.25 - 0.6 * OUT)
     frown = units.frown + 0.5 * units.nose_wrinkle
     height = person.brow_height - 0.05 * np.sin(np.pi * OUT**1.3) + 0.03 * OUT
@@ -218,7 +218,7 @@ def draw_brow(sketch: Sketch, person: Person, units: ActionUnits, side: int) -> 
 
 
 def draw_eye(sketch: Sketch, person: Person, units: ActionUnits, side: int, gaze: complex) -> None:
-    """Draw one eye: the white, the iris as far as the lids leave it free, lashes, crease and folds."""
+    """Draw one eye: the white, the visible part of the iris, lashes, crease and folds."""
     middle, half = side * person.eye_distance - 0.12j, person.eye_width
     squint = 0.2 * units.lids_tight + 0.2 * units.nose_wrinkle
     above = max(0.5 + 0.42 * units.upper_lid - 0.2 * units.cheeks - squint, 0.1)
@@ -244,7 +244,7 @@ def draw_eye(sketch: Sketch, person: Person, units: ActionUnits, side: int, gaze
 
 
 def draw_nose(sketch: Sketch, person: Person, units: ActionUnits, light: complex) -> None:
-    """Draw the nose, shaded on the side away from the light; wrinkling pulls it up and folds its bridge."""
+    """Draw the nose, shaded on the side away from the light. Wrinkling moves it up and folds its bridge."""
     width = person.nose_width * (1 + 0.15 * units.nose_wrinkle)
     tip = person.nose_length - 0.06 * units.nose_wrinkle
     dark = -1 if light.real > 0 else 1
@@ -264,7 +264,7 @@ def draw_nose(sketch: Sketch, person: Person, units: ActionUnits, light: complex
 
 
 def draw_mouth(sketch: Sketch, person: Person, units: ActionUnits, halves: list[ActionUnits]) -> None:
-    """Draw lips, what shows between them, and the folds that run down to them from the nose."""
+    """Draw the lips, the open mouth with teeth, and the folds from the nose to the mouth."""
     stretch = 0.32 * units.lip_pull + 0.35 * units.lip_stretch
     half = person.mouth_width * (1 + stretch - 0.1 * units.lips_tight - 0.25 * units.jaw_drop)
     gap = max(0.36 * units.jaw_drop + 0.16 * units.lips_part + 0.11 * units.lower_lip, 0)
@@ -302,10 +302,10 @@ def draw_glasses(sketch: Sketch, person: Person) -> None:
 
 
 def sample_action_units(expression: str, rng: np.random.Generator) -> tuple[ActionUnits, ActionUnits, ActionUnits]:
-    """Show an expression at some strength, every unit varied by itself and a little apart in the two halves.
+    """Draw the units of an expression at random: its strength, each unit, and the difference of the two halves.
 
     Returns:
-        The units of the picture's left half, of the features in the middle, and of the right half.
+        The units of the image's left half, of the middle, and of the right half.
     """
     typical = np.array(astuple(EXPRESSIONS[expression]))
     units = typical * rng.uniform(0.6, 1.1) * rng.uniform(0.65, 1.25, typical.size)
@@ -316,18 +316,18 @@ def sample_action_units(expression: str, rng: np.random.Generator) -> tuple[Acti
 
 
 def draw_face(expression: str, rng: np.random.Generator, size: int = 48) -> Image.Image:
-    """Draw one person showing one expression.
+    """Draw a random person with one expression.
 
     Args:
         expression: one of CLASSES.
-        rng: where all that differs from face to face comes from.
-        size: the sides of the picture in pixels.
+        rng: the source of all random differences between faces.
+        size: width and height of the image in pixels.
 
     Returns:
-        A grey picture (mode "L"), size by size pixels.
+        A grey image (mode "L") of size x size pixels.
 
     Raises:
-        ValueError: the expression is none of the seven.
+        ValueError: the expression is not one of CLASSES.
     """
     if expression not in EXPRESSIONS:
         raise ValueError(f"{expression!r} can't be drawn: choose from {', '.join(CLASSES)}")
@@ -351,16 +351,16 @@ def draw_face(expression: str, rng: np.random.Generator, size: int = 48) -> Imag
 def write_faces(directory: Path, per_class: int = 200, seed: int = 0) -> None:
     """Write a data set of drawn faces: directory/train/<class>/0001.png and so on, and directory/validation.
 
-    A face depends on the seed, its class and its number alone. The numbers run on from train to validation,
-    which gets a fifth. The data set appears when all of it is drawn: interrupted, nothing is left behind.
+    A face depends only on the seed, its class and its number. Validation gets a fifth of the faces; its numbers follow
+    those of train. The data set is written to a temporary folder first, so that an interruption leaves no files.
 
     Args:
         directory: a new or an empty folder.
-        per_class: how many faces a class has in both splits together.
-        seed: the same seed gives the same files.
+        per_class: the number of faces per class, in both splits together.
+        seed: equal seeds give equal files.
 
     Raises:
-        ValueError: per_class is below 2, or the seed below 0.
+        ValueError: `per_class` is below 2, or `seed` is negative.
         DatasetError: the directory is a file, is not empty, or can't be written.
     """
     if per_class < len(DEMO_SPLITS):
@@ -374,7 +374,7 @@ def write_faces(directory: Path, per_class: int = 200, seed: int = 0) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:
             draw_splits(Path(scratch), per_class, seed)
-            # An existing folder is filled, not replaced: it may be a shell's current one.
+            # Do not replace an existing folder: it may be the working directory of a shell.
             place.mkdir(exist_ok=True)
             for split in reversed(DEMO_SPLITS):
                 Path(scratch, split).rename(place / split)
@@ -384,7 +384,7 @@ def write_faces(directory: Path, per_class: int = 200, seed: int = 0) -> None:
 
 
 def draw_splits(root: Path, per_class: int, seed: int) -> None:
-    """Draw every face of every class into the folder of its split."""
+    """Draw all faces of all classes into the folders of the splits."""
     training = per_class - max(1, round(per_class / 5))
     for order, expression in enumerate(CLASSES):
         for split in DEMO_SPLITS:

@@ -1,4 +1,4 @@
-"""The article's data set from Kaggle, through kagglehub (an extra)."""
+"""Download the article's data set from Kaggle, with the extra package kagglehub."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ HANDLE = "samaneheslamifar/facial-emotion-expressions"
 
 
 def download_article(directory: Path) -> Path:
-    """Download the set that the article used: 28,829 training and 7,066 validation faces.
+    """Download the article's data set: 28,829 training and 7,066 validation faces.
 
     Args:
         directory: a new or empty folder.
 
     Returns:
-        The folder to give to --data.
+        The folder for --data.
 
     Raises:
-        DatasetError: kagglehub or the network is missing, Kaggle refuses, or the folder can't be used.
+        DatasetError: kagglehub is not installed, the download fails, or the folder can't be used.
     """
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise DatasetError(f"{directory}: is not an empty folder; name a new one")

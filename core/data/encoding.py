@@ -1,4 +1,4 @@
-"""From class names to one-hot targets and back, in scikit-learn's transformer interface."""
+"""Convert class names to one-hot targets and back, with scikit-learn's transformer interface."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 
 
 class Encoding(Protocol):
-    """What the trainer needs of an encoding: `classes_` in the order of the model's outputs."""
+    """The interface of an encoding. `classes_` has the class names in the order of the model's outputs."""
 
     classes_: NDArray[np.str_]
 
     def fit(self, labels: Sequence[str]) -> Encoding:
-        """Learn the classes, from the training labels alone."""
+        """Learn the classes from the training labels."""
         ...
 
     def transform(self, labels: Sequence[str]) -> NDArray[np.float32]:
-        """One-hot targets of shape (labels, classes)."""
+        """Return one-hot targets of shape (labels, classes)."""
         ...
 
     def inverse_transform(self, outputs: NDArray[np.floating]) -> NDArray[np.str_]:
-        """The class of the largest of each row of outputs, shape (labels, classes)."""
+        """Return the class of the largest output in each row of `outputs`, which has shape (labels, classes)."""
         ...
 
 
 class _OneHot:
-    """One-hot encoding in the order of `classes_`, which `_order` decides."""
+    """One-hot encoding. `_order` returns the order of `classes_`."""
 
     classes_: NDArray[np.str_]
 
@@ -38,7 +38,7 @@ class _OneHot:
 
     def fit(self, labels: Sequence[str]) -> _OneHot:
         if len(labels) == 0:
-            raise ValueError("an encoding needs at least one label to be fitted on")
+            raise ValueError("an encoding needs at least one label to fit")
         self.classes_ = np.array(self._order(labels))
         return self
 
@@ -54,16 +54,16 @@ class _OneHot:
 
 
 class LabelEncoding(_OneHot):
-    """Classes in alphabetical order, as scikit-learn's LabelEncoder has them, then one-hot."""
+    """One-hot encoding with the classes in alphabetical order, as in scikit-learn's LabelEncoder."""
 
     def _order(self, labels: Sequence[str]) -> list[str]:
         return sorted(set(labels))
 
 
 class FrequencyEncoding(_OneHot):
-    """Classes by ascending training count, the commonest last; ties by name; then one-hot.
+    """One-hot encoding with the classes by ascending training count, the most common last, and ties by name.
 
-    The article's "modified frequency encoding". As a one-hot target it only permutes the outputs.
+    This is the article's "modified frequency encoding". With one-hot targets, it only permutes the outputs.
     """
 
     def _order(self, labels: Sequence[str]) -> list[str]:

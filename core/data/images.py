@@ -1,4 +1,4 @@
-"""Reading one image, or all of a data set's, as uint8 pixels; the one place that decodes."""
+"""Decode images to uint8 pixels. No other module decodes image files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-# 64 megapixels are more than a camera gives and 192 MB decoded: beyond is taken for a decompression bomb.
+# 64 megapixels are 192 MB decoded. A larger image than that is probably a decompression bomb, not a photo.
 MAX_PIXELS = 64_000_000
 # The newest version of the decoder, see `decode_image`.
 DECODING = 2
@@ -37,11 +37,11 @@ R = TypeVar("R")
 
 
 class ImageError(Exception):
-    """An image can't be read; the message is the reason alone, such as "not an image"."""
+    """An image can't be read. The message is only the reason, such as "not a JPEG or PNG image"."""
 
 
 def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:
-    """Decode an image file to mode L (grey) or RGB, upright, 8 bits a channel.
+    """Decode an image file to mode L (grey) or RGB, upright, with 8 bits per channel.
 
     Args:
         content: the bytes of a JPEG or PNG file.
@@ -49,7 +49,7 @@ def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:
             pixels stay the same. 1: version 0.1.0. 2: the newest.
 
     Raises:
-        ImageError: it is empty, no image, damaged, or larger than MAX_PIXELS.
+        ImageError: the content is empty, damaged, not an image, or larger than MAX_PIXELS.
     """
     if not content:
         raise ImageError("empty (0 bytes)")
@@ -69,9 +69,9 @@ def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> Any:
-    """The EXIF orientation, 1 to 8; 1, upright, where there is none or the data are damaged.
+    """Return the EXIF orientation, 1 to 8; 1 (upright) if the image has none or damaged EXIF data.
 
-    ImageOps.exif_transpose would write the whole EXIF data anew, and fails on tags that cameras get wrong.
+    ImageOps.exif_transpose rewrites all EXIF data and fails on invalid tags, which some cameras write.
     """
     if "exif" not in image.info:
         return 1
@@ -82,7 +82,7 @@ def _orientation(image: Image.Image) -> Any:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """The image as L or RGB; 16-bit greys are scaled, where Pillow would clip them to white."""
+    """Return the image as mode L or RGB. Scale 16-bit greys, which Pillow would clip to white."""
     if image.mode.startswith("I"):
         pixels = np.asarray(image, dtype=np.int64)
         return Image.fromarray((pixels >> 8).clip(0, 255).astype(np.uint8))
@@ -95,19 +95,19 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def pixel_shape(image: Image.Image, channels: int) -> tuple[int, int, int]:
-    """Height, width and channels of an image's pixels: one channel where it is grey, or where no more are wanted."""
+    """Return height, width and channels of an image's pixels: one channel for a grey image, else `channels`."""
     return image.height, image.width, 1 if image.mode == "L" else channels
 
 
 def to_pixels(image: Image.Image, channels: int) -> NDArray[np.uint8]:
-    """An image's pixels, shape (height, width, channels), as grey (1) or colour (3)."""
+    """Return an image's pixels, shape (height, width, channels), in grey (1) or colour (3)."""
     mode = "L" if channels == 1 else "RGB"
     pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
 def resize_image(image: Image.Image, size: int) -> Image.Image:
-    """The image reduced or enlarged to size x size, antialiased where it is reduced."""
+    """Resize the image to size x size. Pillow antialiases when it downsizes."""
     if image.size == (size, size):
         return image
     return image.resize((size, size), Image.Resampling.BILINEAR)
@@ -117,7 +117,7 @@ def read_image(path: Path) -> Image.Image:
     """Read an image file.
 
     Raises:
-        ImageError: it can't be read or decoded.
+        ImageError: the file can't be read or decoded.
     """
     try:
         return decode_image(path.read_bytes())
@@ -126,10 +126,10 @@ def read_image(path: Path) -> Image.Image:
 
 
 def map_in_threads(function: Callable[[T], R], items: Sequence[T], group: int = 64) -> Iterator[R]:
-    """Map over items in as many threads as there are cores, in order, a group of items a task.
+    """Map a function over items in one thread per core, in order, with a group of items per task.
 
-    No more than a few groups are under way at once, so that neither memory nor the wait after a caller's
-    stop grows with the data set.
+    Only a few groups are in progress at any time. The memory, and the wait after the caller stops early, therefore do
+    not grow with the data set.
     """
     threads = os.cpu_count() or 1
     starts = range(0, len(items), group)

@@ -1,11 +1,12 @@
-"""From decoded pixels to batches: which images, in what order, and how they are augmented.
+"""From decoded pixels to batches: the choice and order of the images, and their augmentation.
 
-Which images is a data set of row numbers (`*_rows`), how their batch is made a function for a graph (`augmented`,
-`unaugmented`). `batches` brings the two together on the host; a training loop may run both on a GPU instead.
+A `tf.data.Dataset` of row numbers (`*_rows`) chooses the images. A function for a TensorFlow graph
+(`training_batch_maker`, `evaluation_batch_maker`) makes a batch from their row numbers. `make_batches` combines the
+two on the host. A training loop may run both on a GPU instead.
 
-Everything random is a function of (seed, step), so that a training stream can be taken up at any step: that
-is what an exact resume stands on. Decoded images are uint8, in memory or mapped from a file (`core.data.pixels`); an
-epoch never decodes a file.
+All randomness depends only on the seed and the step, so that a resumed run can start the training stream at any step
+and get exactly the same batches. Decoded images are uint8, in memory or in a memory-mapped file (`core.data.pixels`).
+An epoch never decodes a file.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
 
 EVALUATION_BATCH_SIZE = 256
-# Where tf.data works.
+# The device that runs tf.data.
 HOST = "CPU:0"
 
 
 class BatchMaker(Protocol):
-    """A batch of some images, as a graph makes it: the same one for the same key and rows, wherever it runs."""
+    """A function for a TensorFlow graph that makes a batch. Equal keys and rows give equal batches on every device."""
 
     def __call__(self, key: tf.Tensor, rows: tf.Tensor) -> Any:
         """Make a batch.
 
         Args:
-            key: the run's seed and the number of the batch in the stream, int64, shape (2,): what is random in the
-                batch is a function of them.
-            rows: which images, shape (batch,).
+            key: the run's seed and the batch's number in the stream, int64, shape (2,). They determine all random
+                numbers of the batch.
+            rows: the images' row numbers, shape (batch,).
 
         Returns:
             images, (images, targets) or (images, targets, weights): float32 of shape (batch, size, size, channels)
@@ -58,15 +59,15 @@ def training_batch_maker(
     device: str = HOST,
     compiled: bool = False,
 ) -> BatchMaker:
-    """How a training batch is made: gathered, augmented as a function of seed and step.
+    """Return a function that gathers the images of a training batch and augments them by seed and step.
 
     Args:
-        pixels: uint8, shape (images, height, width, 1 or 3), as `core.data.pixels.load_pixels` gives them.
+        pixels: uint8, shape (images, height, width, 1 or 3), from `core.data.pixels.load_pixels`.
         targets: float32, shape (images, classes), one-hot.
-        config: augmentation, image size and channels.
-        class_weights: float32, shape (classes,); each batch then has weights.
+        config: uses augmentation, protocol, image_size and channels.
+        class_weights: float32, shape (classes,); with them, each batch has sample weights.
         device: TensorFlow's name of the device whose memory holds images and targets.
-        compiled: whether XLA is to compile it.
+        compiled: whether XLA will compile the function.
     """
     import tensorflow as tf
 
@@ -91,14 +92,14 @@ def evaluation_batch_maker(
     flip: bool = False,
     device: str = HOST,
 ) -> BatchMaker:
-    """How a batch to validate on or to predict is made.
+    """Return a function that makes a batch for validation or prediction, without augmentation.
 
     Args:
         pixels: uint8, shape (images, height, width, 1 or 3).
-        targets: float32, shape (images, classes), or None for prediction: a batch is then images alone.
+        targets: float32, shape (images, classes); None for prediction, where a batch has images only.
         image_size: the model's input size in pixels.
         channels: the model's input channels.
-        flip: give each image's mirror image instead.
+        flip: flip all images horizontally.
         device: TensorFlow's name of the device whose memory holds images and targets.
     """
     import tensorflow as tf
@@ -115,13 +116,13 @@ def evaluation_batch_maker(
 
 
 def make_batches(rows: tf.data.Dataset, make_batch: BatchMaker, seed: int = 0, first_step: int = 0) -> tf.data.Dataset:
-    """The batches that batches of row numbers mean, made ahead on the host.
+    """Make the batches for a data set of row numbers, and prefetch them on the host.
 
     Args:
-        rows: row numbers, int64 of shape (batch,).
-        make_batch: with what it needs in the host's memory.
-        seed: of the run.
-        first_step: number of the first batch.
+        rows: batches of row numbers, int64 of shape (batch,).
+        make_batch: makes a batch from row numbers. Its images and targets must be in the host's memory.
+        seed: the run's seed.
+        first_step: the number of the first batch.
     """
     import tensorflow as tf
 
@@ -142,7 +143,10 @@ def training_stream(
     class_weights: np.ndarray | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
-    """An endless stream of training batches, made on the host; see `training_rows` and `augmented`."""
+    """Return an infinite stream of training batches, made on the host.
+
+    See `training_rows` and `training_batch_maker` for the arguments.
+    """
     rows = training_rows(
         len(pixels), config, first_step=first_step, shuffle_buffer=shuffle_buffer, drop_remainder=drop_remainder
     )
@@ -158,7 +162,10 @@ def evaluation_batches(
     *,
     flip: bool = False,
 ) -> tf.data.Dataset:
-    """The images in their order in large batches, made on the host; see `evaluation_rows` and `unaugmented`."""
+    """Return batches of all images without shuffling, made on the host.
+
+    See `evaluation_rows` and `evaluation_batch_maker` for the arguments.
+    """
     make_batch = evaluation_batch_maker(pixels, targets, image_size, channels, flip=flip)
     return make_batches(evaluation_rows(len(pixels), batch), make_batch)
 
@@ -171,14 +178,14 @@ def training_rows(
     shuffle_buffer: int | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
-    """What is trained on: batches of row numbers, int64 of shape (batch,), pass after pass without end.
+    """Return batches of row numbers for training, int64 of shape (batch,), repeated indefinitely.
 
     Args:
-        images: how many there are.
-        config: batch size and seed.
-        first_step: how many batches of the stream have been trained on before.
-        shuffle_buffer: None shuffles every pass over all images; a number shuffles with a buffer of so many.
-        drop_remainder: leave out a pass's last, smaller batch.
+        images: the number of images.
+        config: uses batch_size and seed.
+        first_step: the number of batches to skip, because an earlier session trained on them.
+        shuffle_buffer: the size of the shuffle buffer; None shuffles all images in each pass.
+        drop_remainder: drop the last, smaller batch of each pass.
     """
     import tensorflow as tf
 
@@ -193,20 +200,20 @@ def training_rows(
 
 
 def evaluation_rows(images: int, batch: int = EVALUATION_BATCH_SIZE) -> tf.data.Dataset:
-    """All images in their order: batches of row numbers, int64 of shape (batch,)."""
+    """Return batches of the row numbers of all images, int64 of shape (batch,), without shuffling."""
     import tensorflow as tf
 
     return tf.data.Dataset.range(images).batch(batch)
 
 
 def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) -> tf.data.Dataset:
-    """The rows that the published protocol validates on in an epoch: the first ones of the shuffle buffer.
+    """Return the rows that the published protocol validates on in an epoch: the first rows after shuffling.
 
     Args:
-        images: of the whole split, listed class by class.
-        taken: how many are validated on.
-        config: the seed.
-        epoch: counted from 0; a tensor too.
+        images: the number of images in the split, which are listed class by class.
+        taken: the number of images to validate on.
+        config: uses seed and protocol.
+        epoch: the epoch's number from 0, an int or a tensor.
     """
     return _shuffle_rows(images, PROTOCOLS[config.protocol].shuffle_buffer, _pass_seed(config, epoch)).take(taken)
 
@@ -214,25 +221,25 @@ def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) 
 def published_validation_rows(
     images: int, taken: int, config: TrainingConfig, epoch: Callable[[], int], batch: int = EVALUATION_BATCH_SIZE
 ) -> tf.data.Dataset:
-    """What the published protocol validates on: batches of row numbers, drawn anew whenever they are iterated.
+    """Return batches of the row numbers that the published protocol validates on, reshuffled at each iteration.
 
     Args:
-        images: of the whole split, listed class by class.
-        taken: how many are validated on.
-        config: the seed.
-        epoch: gives the number of the epoch under way, counted from 0.
-        batch: images a batch.
+        images: the number of images in the split, which are listed class by class.
+        taken: the number of images to validate on.
+        config: uses seed and protocol.
+        epoch: returns the current epoch's number, from 0.
+        batch: the batch size.
     """
     import tensorflow as tf
 
-    # It is iterated anew every epoch: a generator is what can then ask for its number.
+    # Each epoch iterates this data set again. Only a generator can then read the current epoch's number.
     epochs = tf.data.Dataset.from_generator(lambda: iter([epoch()]), output_signature=tf.TensorSpec((), tf.int64))
     rows = epochs.flat_map(lambda number: published_rows(images, taken, config, number).batch(batch))
     return rows.apply(tf.data.experimental.assert_cardinality(steps_per_pass(taken, batch)))
 
 
 def _shuffle_rows(images: int, buffer: int | None, seed: Any) -> tf.data.Dataset:
-    """Row numbers in an order that is a function of the seed, a tensor: the same whenever it is asked for."""
+    """Return shuffled row numbers. Equal seeds, ints or tensors, give the same order."""
     import tensorflow as tf
 
     return tf.data.Dataset.range(images).shuffle(buffer or images, seed=seed, reshuffle_each_iteration=False)
@@ -243,13 +250,13 @@ def _pass_seed(config: TrainingConfig, number: Any) -> Any:
 
 
 def evaluation_batch_size(images: int, replicas: int) -> int:
-    """The largest batch size, up to EVALUATION_BATCH_SIZE, that gives every replica an image of every batch.
+    """Return the largest batch size, up to EVALUATION_BATCH_SIZE, that gives each replica an image of every batch.
 
-    TensorFlow shares a batch out over the replicas and fails where one gets none; Keras fails where the first
-    batch can't be shared evenly.
+    TensorFlow splits a batch among the replicas, and fails if a replica gets no image. Keras fails if the first batch
+    can't be split evenly.
 
     Raises:
-        DatasetError: there are too few images for so many devices.
+        DatasetError: there are too few images for the number of devices.
     """
     if replicas == 1:
         return EVALUATION_BATCH_SIZE
@@ -257,19 +264,22 @@ def evaluation_batch_size(images: int, replicas: int) -> int:
         if images % batch == 0 or images % batch >= replicas:
             return batch
     raise DatasetError(
-        f"{images} validation images can't be shared out over {replicas} devices; use one: set devices to auto"
+        f"{images} validation images can't be split among {replicas} devices; set devices to auto to use a single one"
     )
 
 
 def _channels(values: tf.Tensor, channels: int) -> tf.Tensor:
-    """Grey repeated to three channels where the model wants colour; last, so that all before it costs a third."""
+    """Repeat a grey channel three times if the model has colour input.
+
+    This is the last step of a batch, so that the steps before it process one channel instead of three.
+    """
     import tensorflow as tf
 
     return values if values.shape[-1] == channels else tf.repeat(values, channels, axis=-1)
 
 
 def _make_row_reader(pixels: np.ndarray, device: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """What gives the images of some rows: out of a tensor, or out of the file that they are mapped from."""
+    """Return a function that reads the images of given rows from a tensor or from the memory-mapped file."""
     import tensorflow as tf
 
     if not isinstance(pixels, np.memmap) or device != HOST:
@@ -284,7 +294,7 @@ def _make_row_reader(pixels: np.ndarray, device: str) -> Callable[[tf.Tensor], t
 
 
 def _to_device(values: np.ndarray, device: str) -> tf.Tensor:
-    """The array as a tensor in that device's memory."""
+    """Return the array as a tensor in the device's memory."""
     import tensorflow as tf
 
     with tf.device(device):

@@ -1,7 +1,7 @@
-"""All images of a frame, decoded once: in memory up to a limit, in a mapped file on disk beyond.
+"""All images of a frame, decoded once. They are stored in memory up to a limit, above it in a memory-mapped file.
 
-The file has no name once it is open, so that nothing is left of it whatever ends the process, and it lies in the
-user's cache folder, as /tmp may be memory. Readers see an array either way; that of a file is a `numpy.memmap`.
+The file is unlinked when it is opened, so that it never outlives the process. It is in the user's cache folder, because
+/tmp may be in memory. In both cases, callers get an array; for a file, it is a `numpy.memmap`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pixels:
-    """Decoded images of a frame.
+    """The decoded images of a frame.
 
     Attributes:
-        values: uint8, shape (images, height, width, channels); one channel where every image is grey. A mapped file
-            where they are more than was allowed in memory.
-        frame: the rows that could be decoded, in the order of `values`.
-        problems: one of kind `undecodable` where any could not.
+        values: uint8, shape (images, height, width, channels), with one channel if all images are grey. A memory-mapped
+            file if the images exceed the memory limit.
+        frame: the rows of the decoded images, in the order of `values`.
+        problems: a problem of kind `undecodable` if an image could not be decoded, else empty.
     """
 
     values: np.ndarray
@@ -46,7 +46,7 @@ class Pixels:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of each."""
+        """Height, width and channels of each image."""
         _, height, width, channels = self.values.shape
         return height, width, channels
 
@@ -61,20 +61,20 @@ def load_pixels(
 ) -> Pixels:
     """Decode the images of a frame once, in threads, into one array.
 
-    Images that are all of one size and no larger than `size` keep it, to be enlarged on batches later; others
-    are reduced, or enlarged, here to size x size. The first image tells what to make room for; another that does not
-    fit begins the decoding anew.
+    If all images have the same size, and it is not larger than `size`, they keep it; batches resize them later.
+    Otherwise all images are resized to size x size here. The first image determines the shape of the array. If a later
+    image does not fit, decoding starts again with another shape.
 
     Args:
-        dataset: where the images come from.
-        frame: rows of its frame.
+        dataset: the data set of the images.
+        frame: rows of the data set's frame.
         size: the model's input size in pixels.
-        channels: 1 turns colour to grey; 3 keeps colour where there is any.
-        stopped: asked between chunks; true ends the decoding early with what there is.
-        memory: MiB that the pixels may take; more of them are kept in a file (see `core.data.pixels`).
+        channels: 1 converts colour to grey; 3 keeps the colour of colour images.
+        stopped: called every 512 images. If it returns True, decoding ends early with the images so far.
+        memory: the memory limit for the pixels, in MiB; above it, they are stored in a file.
 
     Raises:
-        DatasetError: none of them can be decoded, or there is no room for the file.
+        DatasetError: no image can be decoded, or the disk has no room for the file.
     """
 
     def decode(path: str) -> Image.Image | ImageError:
@@ -85,7 +85,7 @@ def load_pixels(
         return images.resize_image(image, size) if max(image.size) > size else image
 
     def fill(store: PixelStore | None) -> Pixels | tuple[int, int, int]:
-        """The pixels; or the shape that they must have instead, where an image does not fit into the store."""
+        """Return the pixels, or the necessary shape if an image does not fit into the store."""
         kept: list[int] = []
         broken: list[tuple[str, str]] = []
         for row, (path, image) in enumerate(
@@ -108,7 +108,7 @@ def load_pixels(
                 break
         if store is None or not kept:
             raise DatasetError(
-                f"{dataset.root}: none of its {len(frame):,} images can be read; 'fer-tui data check' names them"
+                f"{dataset.root}: none of its {len(frame):,} images can be read; 'fer-tui data check' lists them"
             )
         return Pixels(store.values(), frame.iloc[kept].reset_index(drop=True), undecodable_problems(broken))
 
@@ -119,7 +119,7 @@ def load_pixels(
 
 
 def undecodable_problems(broken: list[tuple[str, str]]) -> tuple[Problem, ...]:
-    """The problem that images could not be read, with each one's reason; none where all could."""
+    """Return a problem for images that could not be read, with the reasons; empty if there are none."""
     if not broken:
         return ()
     named = "; ".join(f"{path}: {reason}" for path, reason in broken[:3])
@@ -134,15 +134,15 @@ def undecodable_problems(broken: list[tuple[str, str]]) -> tuple[Problem, ...]:
 
 
 class PixelStore:
-    """An array of images that is filled once, image by image.
+    """An array that is filled image by image.
 
     Args:
-        count: images at the most.
-        shape: of each: height, width, channels.
-        limit: of memory, MiB.
+        count: the maximum number of images.
+        shape: height, width and channels of each image.
+        limit: the memory limit, in MiB.
 
     Raises:
-        DatasetError: the images need a file, and there is no room for it.
+        DatasetError: the images need a file, and the disk has no room for it.
     """
 
     def __init__(self, count: int, shape: tuple[int, int, int], limit: int) -> None:
@@ -155,7 +155,7 @@ class PixelStore:
             self._file = _unnamed_file(count * math.prod(shape))
 
     def append(self, image: np.ndarray) -> None:
-        """Add an image, uint8 of the store's shape."""
+        """Add an image, uint8, with the store's shape."""
         if self._file is None:
             self._memory[self.filled] = image
         else:
@@ -163,9 +163,9 @@ class PixelStore:
         self.filled += 1
 
     def values(self) -> np.ndarray:
-        """The images that were added, one at the least: uint8, shape (images, height, width, channels).
+        """Return the images, at least one: uint8, shape (images, height, width, channels).
 
-        They are read-only where they lie in a file.
+        The array is read-only if the images are in a file.
         """
         if self._file is None:
             return self._memory[: self.filled]
@@ -174,9 +174,9 @@ class PixelStore:
 
 
 def read_rows(values: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
-    """Copy some images out of a store's values; what that mapped of its file is let go at once.
+    """Copy rows of a store's values, and release the pages of the mapped file that this read.
 
-    Without that, each page of the file that was ever read would count as this process's memory.
+    Otherwise, every page that was ever read would count as memory of this process.
     """
     found = np.array(values[rows])
     mapping = getattr(values, "_mmap", None)
@@ -193,11 +193,11 @@ def _unnamed_file(size: int) -> IO[bytes]:
         folder.mkdir(parents=True, exist_ok=True)
         file = tempfile.TemporaryFile(dir=folder, buffering=MIB)  # noqa: SIM115 (the store keeps it open)
         if sys.platform == "linux":
-            # Now, so that a full disk is told before an hour of decoding, and with this folder's name.
+            # Reserve the space now, so that a full disk is an error with this folder's name before any decoding.
             os.posix_fallocate(file.fileno(), 0, size)
     except OSError as error:
         raise DatasetError(
-            f"{folder}: {error.strerror}; {size / MIB:,.0f} MiB of decoded images need room there, or in memory: "
-            "set image memory higher"
+            f"{folder}: {error.strerror}; {size / MIB:,.0f} MiB of decoded images need free space there, or in memory: "
+            "increase image memory"
         ) from None
     return file

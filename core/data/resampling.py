@@ -1,8 +1,8 @@
-"""Images at other sizes and in other places, each output pixel interpolated once from its four neighbours.
+"""Resize and transform images. Each output pixel is interpolated once, from its four neighbours.
 
-Both functions have two ways to the same images: TensorFlow's kernels, and gathers, which XLA compiles. XLA has no
-kernel of ImageProjectiveTransformV3, and its `tf.image.resize` reads nine pixels and blends them in a matrix
-product. Of the gathers, their indices and weights it makes one loop that keeps nothing but the result.
+Both functions have two implementations with the same result: TensorFlow's kernels, and gather operations, for XLA. XLA
+has no kernel for ImageProjectiveTransformV3. Its `tf.image.resize` reads nine pixels per output pixel and computes a
+matrix product. XLA fuses the gather operations, their indices and weights into one loop that stores only the result.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ Fill = Literal["reflect", "nearest", "constant"]
 
 
 def resize(images: tf.Tensor, image_size: int, *, compiled: bool = False) -> tf.Tensor:
-    """Resize without augmenting, as validation and prediction do and as the policy "none" does.
+    """Resize images without augmentation, for validation, prediction and the policy "none".
 
-    Bilinear with half-pixel centres and no antialiasing, as `keras.layers.Resizing` does by default; images
-    that have the size already keep their values exactly.
+    The interpolation is bilinear with half-pixel centres and no antialiasing, the default of `keras.layers.Resizing`.
+    Images that already have the size keep their exact values.
 
     Args:
         images: uint8 or float32, shape (batch, height, width, channels), values 0 to 255.
-        image_size: height and width of the images to return, in pixels.
-        compiled: resize by gathers, for XLA; the images are the same up to float32 rounding.
+        image_size: height and width of the output images, in pixels.
+        compiled: resize with gather operations, for XLA; the images are equal up to float32 rounding.
 
     Returns:
         float32, shape (batch, image_size, image_size, channels), values 0 to 255.
@@ -34,7 +34,8 @@ def resize(images: tf.Tensor, image_size: int, *, compiled: bool = False) -> tf.
     if compiled and images.shape[1:3] == (image_size, image_size):
         return tf.cast(images, tf.float32)
     if not compiled:
-        # Cast after resizing: the kernel reads uint8 itself; only images that need no resizing come out as uint8.
+        # The kernel reads uint8 and returns float32, so a cast before it is not needed. It returns uint8 only for
+        # images that already have the size.
         return tf.cast(tf.image.resize(images, (image_size, image_size), method="bilinear"), tf.float32)
 
     def centres(pixels: tf.Tensor) -> tf.Tensor:
@@ -48,17 +49,17 @@ def resize(images: tf.Tensor, image_size: int, *, compiled: bool = False) -> tf.
 def affine_transform(
     images: tf.Tensor, transforms: tf.Tensor, image_size: int, fill: Fill, *, compiled: bool = False
 ) -> tf.Tensor:
-    """Show every image through an affine transform of its own, as ImageProjectiveTransformV3 does.
+    """Apply an affine transform to each image, as ImageProjectiveTransformV3 does.
 
     Args:
         images: uint8 or float32, shape (batch, height, width, channels).
-        transforms: float32, shape (batch, 6), of each image (a, b, c, d, e, f): the output pixel at column x and
-            row y shows the source at column a x + b y + c and row d x + e y + f, where pixels have their centres
-            at whole numbers.
+        transforms: float32, shape (batch, 6), for each image (a, b, c, d, e, f): the output pixel at column x and
+            row y has the value of the source at column a x + b y + c and row d x + e y + f. Pixel centres are at
+            whole numbers.
         image_size: height and width of the output, in pixels.
-        fill: what stands outside the source: its mirror image, which repeats the pixel at the edge; its nearest
-            pixel; or 0, which the outermost pixels fade to over the distance of one pixel.
-        compiled: read the pixels by gathers, for XLA; the images are the same up to float32 rounding.
+        fill: how to fill pixels outside the source. `reflect` mirrors the image and repeats the edge pixel. `nearest`
+            repeats the nearest pixel. `constant` fills with 0; the image fades to 0 within one pixel of its edge.
+        compiled: read the pixels with gather operations, for XLA; the images are equal up to float32 rounding.
 
     Returns:
         float32, shape (batch, image_size, image_size, channels).
@@ -82,14 +83,14 @@ def affine_transform(
 
 
 def _gather_bilinear(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, fill: Fill) -> tf.Tensor:
-    """The images at positions between their pixels.
+    """Interpolate the images at positions between their pixels.
 
     Args:
         images: uint8 or float32, shape (batch, height, width, channels).
-        rows: where each output pixel is read, float32 in source pixels. Its shape and that of `columns` broadcast
-            to (batch, output height, output width).
-        columns: likewise.
-        fill: what stands outside the source.
+        rows: the source row of each output pixel, float32. The shapes of `rows` and `columns` broadcast to
+            (batch, output height, output width).
+        columns: the source column of each output pixel, float32.
+        fill: how to fill pixels outside the source.
 
     Returns:
         float32, shape (batch, output height, output width, channels).
@@ -97,7 +98,7 @@ def _gather_bilinear(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, fil
     import tensorflow as tf
 
     count, height, width, _ = tf.unstack(tf.shape(images))
-    # All pixels of the batch in one axis: a gather with batch_dims=1 would want the image's number beside each index.
+    # All pixels of the batch are on one axis: a gather with batch_dims=1 would need the image's number in each index.
     pixels = tf.reshape(images, [-1, images.shape[-1]])
     first_rows = (tf.range(count) * height)[:, None, None]
 
@@ -114,16 +115,17 @@ def _gather_bilinear(images: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor, fil
 def _neighbours(
     positions: tf.Tensor, length: tf.Tensor, fill: Fill
 ) -> tuple[tuple[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """The two pixels, along an axis of `length` pixels, that each position lies between.
+    """Find the two pixels on either side of each position, along an axis of `length` pixels.
 
     Returns:
-        For either one its index, int32 and inside the axis, and its weight, float32 with a last axis for channels.
+        For each of the two pixels, its index, int32 and inside the axis, and its weight, float32 with a last axis for
+        the channels.
     """
     import tensorflow as tf
 
     length = tf.cast(length, tf.float32)
     if fill == "reflect":
-        # The image and its mirror image repeat with a period of twice the length, mirrored at both edges.
+        # The image and its mirror image alternate, with a period of twice the length.
         period = 2.0 * length
         positions = tf.maximum(positions, -1.0 - positions)
         positions -= period * tf.floor(positions / period)

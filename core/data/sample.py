@@ -1,4 +1,4 @@
-"""Some images of a data set, to look at."""
+"""Random images of a data set, for display."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def sample_images(dataset: Dataset, number: int, label: str | None, seed: int) -> list[tuple[str, Image.Image]]:
-    """Up to so many images at random, the classes in turn, each with its class; what can't be read is left out.
+    """Return random images with their classes, in an order that alternates between the classes.
 
     Args:
-        dataset: where they come from.
-        number: how many are wanted; no more than twice as many are looked at.
-        label: the one class that is wanted, None for all.
-        draw: the seed; another one gives other images.
+        dataset: the data set.
+        number: the maximum number of images. At most twice as many are read; images that can't be read are skipped.
+        label: the class of the images; None for all classes.
+        seed: the seed of the random choice.
     """
     frame = dataset.frame if label is None else dataset.frame[dataset.frame["label"] == label]
-    # Each image's place in its class at random: sorted by it the classes take turns.
+    # Number the shuffled images of each class, and sort by that number, so that the classes alternate.
     mixed = frame.sample(frac=1, random_state=seed)
     mixed = mixed.assign(turn=mixed.groupby("label").cumcount()).sort_values(["turn", "label"], kind="stable")
     found: list[tuple[str, Image.Image]] = []

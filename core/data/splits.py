@@ -1,4 +1,4 @@
-"""Which images train and which validate: splits that are held out, k-fold parts, and at most so many images."""
+"""The training and validation splits: held-out validation, k-fold splits and stratified subsamples."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# One split for every seed, so that runs with different seeds are measured on the same images.
+# The split does not depend on the run's seed, so that runs with different seeds validate on the same images.
 _HOLD_OUT_SEED = 0
 
 
 def with_validation_split(dataset: Dataset, validation_share: float) -> Dataset:
-    """The data set with a train and a validation split, one held out of the other where it has to be.
+    """Return the data set with a train and a validation split. Hold validation out of train if it is missing.
 
-    The held-out images are drawn evenly from every class, the same ones at every call, and the user is told
-    by a problem of kind `held_out`.
+    The held-out images are stratified by class, and the same at every call. A problem of kind `held_out` informs the
+    user.
 
     Raises:
-        DatasetError: there is nothing to train on, fewer than two classes, or too few images to hold any out.
+        DatasetError: train has no images, fewer than two classes, or too few images to hold any out.
     """
     frame = dataset.frame.assign(split=dataset.frame["split"].replace(UNSPLIT, "train"))
     train = frame[frame["split"] == "train"]
@@ -39,56 +39,58 @@ def with_validation_split(dataset: Dataset, validation_share: float) -> Dataset:
         raise DatasetError(f"{dataset.root}: no training images; expected {dataset.root}/train/<class>/*.jpg")
     if train["label"].nunique() < 2:
         raise DatasetError(
-            f"{dataset.root}: one class only ('{train['label'].iloc[0]}') in train; training needs two or more"
+            f"{dataset.root}: only one class ('{train['label'].iloc[0]}') in train; training needs two or more"
         )
     if (frame["split"] == "validation").any():
         return replace(dataset, frame=frame)
     held_out: list[int] = []
     for rows in _shuffle_by_class(train):
-        # A class of one image stays in train: without it the class could not be learnt at all.
+        # The only image of a class stays in train, because the model could not learn the class without it.
         held_out += rows[: min(max(round(len(rows) * validation_share), 1), len(rows) - 1)]
     if not held_out:
         raise DatasetError(f"{dataset.root}: too few images to hold a validation split out of train")
     frame.loc[held_out, "split"] = "validation"
     note = Problem(
         "held_out",
-        f"no validation split: {len(held_out):,} of {len(train):,} training images are held out for it, "
-        "evenly by class",
+        f"no validation split: {len(held_out):,} of {len(train):,} training images are held out for validation, "
+        "stratified by class",
     )
     split_dataset = replace(dataset, frame=frame)
     return replace(split_dataset, problems=(*dataset.problems, note, *find_one_split_classes(split_dataset)))
 
 
 def _shuffle_by_class(train: pd.DataFrame) -> Iterator[list[int]]:
-    """The rows of every class by their index, in an order that is the same at every call."""
+    """Yield each class's row indices, shuffled in the same order at every call."""
     rng = np.random.default_rng(_HOLD_OUT_SEED)
     for _, rows in train.groupby("label", sort=True):
         yield rng.permutation(rows.index.to_numpy()).tolist()
 
 
 def k_fold_split(dataset: Dataset, fold: int, folds: int) -> Dataset:
-    """One of several parts of train as validation, the others as train; what else the data set has is left out.
+    """Return the data set with one fold of train as validation and the other folds as train, without other splits.
 
-    Every training image is in one part, a class's images evenly in all of them.
+    Each training image is in exactly one fold. The folds are stratified by class.
 
     Args:
-        dataset: as it was read.
-        fold: which part, counted from 1.
-        folds: how many there are.
+        dataset: the data set.
+        fold: the number of the validation fold, from 1.
+        folds: the number of folds.
 
     Raises:
-        DatasetError: there is nothing to train on, fewer than two classes, or too few images.
+        DatasetError: train has no images, fewer than two classes, or too few images.
     """
     frame = dataset.frame.assign(split=dataset.frame["split"].replace(UNSPLIT, "train"))
     train = frame[frame["split"] == "train"].reset_index(drop=True)
     held_out = [row for rows in _shuffle_by_class(train) for row in rows[fold - 1 :: folds]]
     train.loc[held_out, "split"] = "validation"
-    note = Problem("held_out", f"part {fold} of {folds}: {len(held_out):,} of {len(train):,} training images")
+    note = Problem(
+        "held_out", f"fold {fold} of {folds}: validates on {len(held_out):,} of {len(train):,} training images"
+    )
     return with_validation_split(replace(dataset, frame=train, problems=(*dataset.problems, note)), 0.5)
 
 
 def stratified_subsample(frame: pd.DataFrame, limit: int | None, seed: int) -> pd.DataFrame:
-    """At most `limit` rows, drawn evenly: every class keeps its share, and at least one image."""
+    """Draw at most `limit` rows, stratified by class, with at least one row per class."""
     if limit is None or limit >= len(frame):
         return frame
     rng = np.random.default_rng(seed)
@@ -100,11 +102,11 @@ def stratified_subsample(frame: pd.DataFrame, limit: int | None, seed: int) -> p
 
 
 def read_training_dataset(config: TrainingConfig, decoding: int = DECODING) -> Dataset:
-    """The data set of a config, with a train and a validation split.
+    """Read a config's data set, with its corrections, and with a train and a validation split.
 
     Raises:
-        ConfigError: a file of decisions can't be used.
-        DatasetError: the data set can't be read, or there is nothing to train on.
+        ConfigError: a decisions file is invalid.
+        DatasetError: the data set can't be read, or has no usable training images.
     """
     settings = config.model_dump()
     dataset = read_dataset(
@@ -114,13 +116,13 @@ def read_training_dataset(config: TrainingConfig, decoding: int = DECODING) -> D
 
 
 def apply_corrections(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
-    """A data set as the decisions leave it that a run's settings name."""
+    """Apply the decisions files of a run's settings, `exclude` and `relabel`, to a data set."""
     exclude, relabel = (Path(file) if (file := settings.get(name)) else None for name in ("exclude", "relabel"))
     return apply_decisions(dataset, exclude, relabel)
 
 
 def apply_splits(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:
-    """A corrected data set with the splits that a run's settings ask for."""
+    """Return a corrected data set with the splits of a run's settings, `fold` and `validation_share`."""
     if settings.get("fold"):
         return k_fold_split(dataset, *parse_fold(settings["fold"]))
     return with_validation_split(dataset, settings["validation_share"])

@@ -1,4 +1,4 @@
-"""What a run trains and validates on: decoded, in the protocol's order, encoded."""
+"""A run's training and validation data: decoded, in the protocol's order, with encoded labels."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from core.errors import DatasetError
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Everything decoded and encoded that a run trains and validates on.
+    """A run's decoded and encoded training and validation data.
 
     Attributes:
-        dataset: with train and validation splits.
-        fingerprint: of the whole data set.
-        train: what is trained on, in the order of listing.
-        validation: the whole validation split, in the order of listing.
-        encoding: fitted on train.
-        validation_classes: the order of the classes in the targets that val_* figures are taken over; another than
-            `classes` where the published protocol fits its frequency encoding on validation again.
-        decoding: version of the image decoder.
+        dataset: the data set, with train and validation splits.
+        fingerprint: the fingerprint of the whole data set.
+        train: the training images, in the protocol's order.
+        validation: the images of the whole validation split, in the protocol's order.
+        encoding: the encoding, fitted on train.
+        validation_classes: the order of the classes in the targets for val_* metrics. It differs from `classes` only
+            if the published protocol fits its frequency encoding on validation again.
+        decoding: the version of the image decoder.
     """
 
     dataset: Dataset
@@ -43,32 +43,32 @@ class TrainingData:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What reading and decoding met."""
+        """The problems of reading and decoding."""
         return (*self.dataset.problems, *self.train.problems, *self.validation.problems)
 
     @property
     def classes(self) -> list[str]:
-        """Class names in the order of the model's outputs."""
+        """The class names in the order of the model's outputs."""
         return self.encoding.classes_.tolist()
 
     def targets(self, pixels: Pixels) -> np.ndarray:
-        """One-hot targets, shape (images, classes)."""
+        """Return one-hot targets, shape (images, classes)."""
         return self.encoding.transform(pixels.frame["label"].tolist())
 
     def validation_targets(self) -> np.ndarray:
-        """One-hot targets for val_* figures, shape (images, classes)."""
+        """Return one-hot targets for val_* metrics, shape (images, classes)."""
         rows = [self.validation_classes.index(label) for label in self.validation.frame["label"]]
         return np.eye(len(self.validation_classes), dtype=np.float32)[rows]
 
 
 def load_training_data(config: TrainingConfig, stop: threading.Event, decoding: int = DECODING) -> TrainingData | None:
-    """Read, decode and encode what a config trains on; None where a stop cut it short.
+    """Read, decode and encode a config's data. Return None if `stop` was set before the end.
 
     Raises:
-        DatasetError: it can't be read, or there is nothing to train or validate on.
+        DatasetError: the data set can't be read, or has no usable training or validation images.
     """
     dataset = read_training_dataset(config, decoding)
-    # An image is read once: decoding it leaves its hash for the fingerprint.
+    # HashedSource stores the hashes for the fingerprint while decoding, so that each image is read only once.
     dataset = replace(dataset, source=HashedSource(dataset.source))
     frames = {
         "train": stratified_subsample(dataset.split("train"), config.limit, config.seed),
@@ -85,15 +85,15 @@ def load_training_data(config: TrainingConfig, stop: threading.Event, decoding: 
 
     train = load("train")
     if stop.is_set():
-        # What is decoded so far is a part, and must not be judged as the whole.
+        # `train` is incomplete here, and the checks below need all images.
         return None
     encoding = ENCODINGS[config.encoding]().fit(train.frame["label"].tolist())
     if len(encoding.classes_) < 2:
         raise DatasetError(
             f"{config.data}: only '{encoding.classes_[0]}' has training images that can be read; 'fer-tui data check' "
-            "names the others"
+            "lists the others"
         )
-    # An image of a class without a training image has no output to be compared with.
+    # The model has no output for a class without training images.
     known = frames["validation"]["label"].isin(encoding.classes_.tolist())
     frames["validation"] = frames["validation"][known].reset_index(drop=True)
     if not known.any():
@@ -108,10 +108,10 @@ def load_training_data(config: TrainingConfig, stop: threading.Event, decoding: 
 
 
 def _validation_order(config: TrainingConfig, encoding: Encoding, validation: Pixels) -> list[str]:
-    """The classes in the order of the validation targets.
+    """Return the classes in the order of the validation targets.
 
-    The article fits its frequency encoding anew on validation: there a class may have another rank, and with it
-    another output. A class that validation lacks has the lowest rank.
+    The article fits its frequency encoding again on validation. A class may have another rank there, and so another
+    output. A class that validation lacks has the lowest rank.
     """
     trained = encoding.classes_.tolist()
     if not PROTOCOLS[config.protocol].refits_encoding or config.encoding != "frequency":
@@ -121,7 +121,7 @@ def _validation_order(config: TrainingConfig, encoding: Encoding, validation: Pi
 
 
 def _replace_with_noise(pixels: Pixels, config: TrainingConfig) -> Pixels:
-    """The same rows with uniform noise for their images: each a function of the seed and of the image's path."""
+    """Replace each image with uniform noise, which depends only on the seed and the image's path."""
     store = PixelStore(len(pixels.frame), pixels.shape, config.image_memory)
     for path in pixels.frame["path"]:
         drawn = np.random.default_rng([config.seed, zlib.crc32(path.encode(errors="surrogateescape"))])
@@ -130,11 +130,11 @@ def _replace_with_noise(pixels: Pixels, config: TrainingConfig) -> Pixels:
 
 
 def class_weights(kind: str, targets: np.ndarray) -> np.ndarray | None:
-    """Weight of each class in the loss, shape (classes,), or None for equal ones.
+    """Return the weight of each class in the loss, shape (classes,), or None for equal weights.
 
     Args:
-        kind: none; balanced, n / (classes x count), scikit-learn's; sqrt_balanced, the square root of that;
-            max_over_count, largest count / count.
+        kind: none; balanced: n / (classes x count), as in scikit-learn; sqrt_balanced: the square root of balanced;
+            max_over_count: largest count / count.
         targets: one-hot, shape (images, classes).
     """
     counts = np.maximum(targets.sum(axis=0), 1)

@@ -1,1 +1,1 @@
-"""The models: a registry of what they are, and one file a family that builds them."""
+"""The models: a registry of their properties, and one module per model family that builds the layers."""

@@ -1,4 +1,4 @@
-"""What a model's body is told: width, dropout, penalty and the like."""
+"""The options of a model's body: width, dropout, L2 penalty and others."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 @dataclass(frozen=True)
 class BodyOptions:
-    """What a model's body is told.
+    """The options of a model's body.
 
     Attributes:
-        width: factor on filters and units; `filters` applies it.
-        dropout: the rate of the dense layers' dropout, None for the model's own.
-        l2: penalty on kernels.
-        synchronized: whether batch statistics go over all devices.
-        variant: of Models 3 and 4: "text" or "code".
-        pretrained: whether weights will be loaded into a part of it (see `core.models.pretrained`).
+        width: multiplier for the number of filters and units; `filters` applies it.
+        dropout: the dropout rate of the dense layers; None for the model's own rate.
+        l2: the L2 penalty on the kernels.
+        synchronized: whether batch normalization uses the statistics of all devices.
+        variant: the source of the layers of Models 3 and 4: "text" or "code".
+        pretrained: whether pretrained weights will be loaded into the model (see `core.models.pretrained`).
     """
 
     width: float = 1.0
@@ -27,11 +27,11 @@ class BodyOptions:
     pretrained: bool = False
 
     def filters(self, count: int) -> int:
-        """A number of filters or units at this width: a multiple of 8 from 8 up, so that groups divide it."""
+        """Return the number of filters or units at this width: a multiple of 8, so that groups divide it evenly."""
         return max(8, round(count * self.width / 8) * 8)
 
     def regularizer(self) -> Any:
-        """The kernels' regularizer."""
+        """Return the kernels' regularizer, None without a penalty."""
         import keras
 
         return keras.regularizers.L2(self.l2) if self.l2 else None

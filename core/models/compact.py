@@ -8,15 +8,14 @@ from core.models.body_options import BodyOptions
 
 
 def body(x: Any, options: BodyOptions) -> Any:
-    """A stem, three pre-activation residual blocks and global average pooling.
+    """Build a stem, three pre-activation residual blocks and global average pooling.
 
-    What halves the image is always pooling, never a convolution that skips every second place: at the same cost that
-    is right about many more faces that it has not seen. Two halvings come early, since most of the time would go into
-    the first resolutions otherwise.
+    Pooling layers downsample, not strided convolutions: at the same cost, the validation accuracy is much higher. Two
+    of the downsamplings are early, because the layers at the first resolutions would take most of the time otherwise.
 
     Args:
         x: preprocessed pixels, shape (batch, size, size, channels).
-        options: width, dropout, l2, synchronized.
+        options: uses width, dropout, l2 and synchronized.
 
     Returns:
         Features of shape (batch, 128 x width).

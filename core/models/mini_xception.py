@@ -1,4 +1,4 @@
-"""mini_xception: the field's small reference."""
+"""mini_xception: a small reference model of the field."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from core.models.body_options import BodyOptions
 
 
 def body(x: Any, options: BodyOptions) -> Any:
-    """Two plain convolutions, then four residual modules of separable convolutions; its head is a convolution.
+    """Build two plain convolutions and four residual modules of separable convolutions; the head is a convolution.
 
-    As in the source, L2 is on the kernels of the two plain convolutions alone. Its recipe is the published one: Adam
-    1e-3, batches of 32, L2 of 0.01, the rate falling when the validation loss stays. The source augments by rotations
-    of up to 10 degrees, shifts and zooms of 10 % and flips, and scales pixels to -1 to 1, which the first
-    normalization makes the same as ours.
+    As in the source, only the kernels of the two plain convolutions have an L2 penalty. The recipe is the published
+    one: Adam at 1e-3, batch size 32, L2 0.01, and a learning rate that is reduced when the validation loss stops
+    improving. The source augments with rotations of up to 10 degrees, shifts and zooms of 10 %, and flips. It scales
+    pixels to -1 to 1. After the first batch normalization, the result is the same as ours.
 
-    `fer-tui train --data fer2013 --model mini_xception --epochs 1000 --patience none --time-budget 18m` did 33 epochs
-    on two cores of an AMD EPYC with AVX-512: 0.599 of the validation split.
+    `fer-tui train --data fer2013 --model mini_xception --epochs 1000 --patience none --time-budget 18m` trains 33
+    epochs on two cores of an AMD EPYC with AVX-512, with a validation accuracy of 0.599.
 
     Args:
         x: preprocessed pixels, shape (batch, size, size, channels).
-        options: width, l2, synchronized.
+        options: uses width, l2 and synchronized.
 
     Returns:
         Features of shape (batch, size / 16, size / 16, 128 x width).
 
     Source:
         O. Arriaga, M. Valdenegro-Toro and P. Plöger, Real-time Convolutional Neural Networks for Emotion and Gender
-        Classification, 2017, arXiv:1710.07557: 0.66 on FER2013; layers by its authors' code.
+        Classification, 2017, arXiv:1710.07557: accuracy 0.66 on FER2013. The layers follow the authors' code.
     """
     from keras import layers
 
@@ -41,8 +41,8 @@ def body(x: Any, options: BodyOptions) -> Any:
         x = layers.Conv2D(options.filters(8), 3, use_bias=False, kernel_regularizer=options.regularizer())(x)
         x = layers.ReLU()(normalized(x))
     for filters in map(options.filters, (16, 32, 64, 128)):
-        # A 1x1 convolution with stride 2, in two steps: oneDNN's gradient of it in one, by an odd batch of 8 channels,
-        # writes past its memory on processors with AVX-512 (TensorFlow 2.21).
+        # These two layers equal a 1x1 convolution with stride 2. For that one layer, oneDNN's gradient writes out of
+        # bounds on processors with AVX-512 if the batch size is odd and the input has 8 channels (TensorFlow 2.21).
         every_other = layers.MaxPooling2D(1, strides=2, padding="same")(x)
         shortcut = normalized(layers.Conv2D(filters, 1, use_bias=False)(every_other))
         x = layers.ReLU()(separable(x, filters))

@@ -1,4 +1,4 @@
-"""The article's Model 1: EfficientNetB2 as features, and a small head."""
+"""The article's Model 1: EfficientNetB2 as a feature extractor, and a small head."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ if TYPE_CHECKING:
     import keras
 
 BACKBONE = "efficientnetb2"
-# EfficientNetB2's scaling of EfficientNetB0: Tan & Le 2019, arXiv:1905.11946, as keras.applications has it.
+# EfficientNetB2's scaling of EfficientNetB0: Tan & Le 2019, arXiv:1905.11946, with the values of keras.applications.
 WIDTH_COEFFICIENT, DEPTH_COEFFICIENT, DESIGN_SIZE = 1.1, 1.2, 260
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 def body(x: Any, options: BodyOptions) -> Any:
-    """EfficientNetB2 without top; Conv 128 (3x3, same, relu); GlobalAveragePooling; Dense 128 relu; Dropout 0.3.
+    """Build EfficientNetB2 without top, Conv 128 (3x3, same, relu), GlobalAveragePooling, Dense 128 relu, Dropout 0.3.
 
-    The width scales the filters of EfficientNet (its own width coefficient, 1.1 for B2, times `width`) and those
-    of the head; the depth stays B2's. Pretrained weights fit width 1 alone.
+    `width` multiplies EfficientNet's width coefficient (1.1 for B2) and the filters and units of the head. The depth is
+    always that of B2. Pretrained weights fit width 1 only.
 
     Args:
         x: raw pixels, 0-255, since EfficientNet scales them itself; shape (batch, size, size, channels), size >= 32.
-        options: width, dropout, l2, synchronized, pretrained.
+        options: uses width, dropout, l2, synchronized and pretrained.
 
     Returns:
         Features of shape (batch, 128 x width).
 
     Source:
-        M. Thumiki, Facial Expression Recognition using Sequential Model, 2023; Adam 1e-3.
+        M. Thumiki, Facial Expression Recognition using Sequential Model, 2023; Adam at 1e-3.
     """
     from keras import layers
 
@@ -46,12 +46,12 @@ def body(x: Any, options: BodyOptions) -> Any:
 
 
 def _imagenet_pixels(x: Any) -> Any:
-    """Pixels as the published ImageNet weights want them.
+    """Scale pixels for the published ImageNet weights.
 
-    Those were trained on (pixel / 255 - mean) / variance, while EfficientNet's Normalization divides by the
-    deviation only. keras.applications mends that with a layer that it adds for the literal "imagenet" and not for
-    a weights file. This layer, before the network, comes to the same for both: dividing by the root of the
-    deviation once more, about the mean.
+    The weights were trained on (pixel / 255 - mean) / variance. EfficientNet's Normalization layer divides by the
+    standard deviation only. keras.applications corrects this with another layer if the weights are "imagenet", but not
+    if they come from a file. This layer, before the network, works for both: it divides once more by the square root of
+    the deviation, around the mean.
     """
     from keras import layers
 
@@ -63,7 +63,7 @@ def _imagenet_pixels(x: Any) -> Any:
 def _backbone(input_shape: tuple[int, ...], options: BodyOptions) -> keras.Model:
     from keras import layers
 
-    # The public EfficientNetB2 is this function with B2's figures, and has no width.
+    # The public EfficientNetB2 calls this function with B2's coefficients and has no width argument.
     from keras.src.applications.efficientnet import EfficientNet
 
     backbone = EfficientNet(

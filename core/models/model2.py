@@ -8,17 +8,17 @@ from core.models.body_options import BodyOptions
 
 
 def body(x: Any, options: BodyOptions) -> Any:
-    """Conv 32, 64, 128 (3x3, valid, relu), each with MaxPool 2; Flatten; Dense 128 relu; Dropout 0.5.
+    """Build Conv 32, 64, 128 (3x3, valid, relu), each with MaxPool 2, then Flatten, Dense 128 relu, Dropout 0.5.
 
     Args:
         x: preprocessed pixels, shape (batch, size, size, channels).
-        options: width, dropout, l2.
+        options: uses width, dropout and l2.
 
     Returns:
         Features of shape (batch, 128 x width).
 
     Source:
-        M. Thumiki, Facial Expression Recognition using Sequential Model, 2023, the author's code; Adam 1e-4.
+        M. Thumiki, Facial Expression Recognition using Sequential Model, 2023, the author's code; Adam at 1e-4.
     """
     from keras import layers
 

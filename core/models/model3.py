@@ -1,4 +1,4 @@
-"""The article's Models 3 and 4: a dozen convolutions and two dense layers, between which most weights stand."""
+"""The article's Models 3 and 4: a dozen convolutions, then two dense layers, the first with most of the weights."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from core.models.body_options import BodyOptions
 
 
 def model3(x: Any, options: BodyOptions) -> Any:
-    """The article's Model 3; Adam 1e-3.
+    """Build the article's Model 3. The article trains it with Adam at 1e-3.
 
     Args:
         x: preprocessed pixels, shape (batch, size, size, channels).
-        options: width, dropout, l2, synchronized; variant: "text" as the article tells it, "code" as the code that
-            its author published has it.
+        options: uses width, dropout, l2, synchronized and variant: "text" for the layers in the article's text, "code"
+            for the layers in its author's code.
 
     Returns:
         Features of shape (batch, 512 x width).
@@ -28,9 +28,9 @@ def model3(x: Any, options: BodyOptions) -> Any:
 
 
 def model4(x: Any, options: BodyOptions) -> Any:
-    """The article's Model 4: Model 3 and a few layers more; Adam 1e-4.
+    """Build the article's Model 4: Model 3 with a few more layers. The article trains it with Adam at 1e-4.
 
-    Its first layer, the extended augmentation, stands before the preprocessing: `core.training.build` puts it there.
+    `core.training.build` adds its first layer, the extended augmentation, before the preprocessing.
 
     Args:
         x: as for `model3`.
@@ -45,7 +45,7 @@ def model4(x: Any, options: BodyOptions) -> Any:
 
 
 def _layers(options: BodyOptions, model: int) -> list[Any]:
-    """The layers from the first convolution to the last dropout, in order."""
+    """Return the layers from the first convolution to the last dropout, in order."""
     from keras import layers
 
     def conv(filters: int, activation: str | None = "relu", padding: str = "same") -> Any:
@@ -61,7 +61,7 @@ def _layers(options: BodyOptions, model: int) -> list[Any]:
         return layers.BatchNormalization(synchronized=options.synchronized)
 
     def group_norm(filters: int) -> Any:
-        # 32 groups are Keras's default; a narrow layer's filters have fewer.
+        # Keras's default is 32 groups; the number of groups must divide a narrow layer's number of filters.
         return layers.GroupNormalization(math.gcd(32, options.filters(filters)))
 
     def dense(units: int) -> Any:

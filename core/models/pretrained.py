@@ -1,4 +1,4 @@
-"""Weights for Model 1's EfficientNetB2: those trained on ImageNet, or a file's."""
+"""Pretrained weights for Model 1's EfficientNetB2: the ImageNet weights, or a weights file."""
 
 from __future__ import annotations
 
@@ -22,37 +22,40 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (".h5", ".keras")
 IMAGENET_FILE = f"{BACKBONE}_notop.h5"
-REMEDY = "set weights to a file of them, or to none to start at random"
+REMEDY = "set weights to a weights file, or to none for random weights"
 CONNECT_SECONDS = 20.0
 
 
 def check_weights_file(weights: str | None) -> None:
-    """Look for the weights file that a config names, before there is a run.
+    """Check, before a run is created, that the weights file of its config exists.
 
     Args:
-        weights: "imagenet", a file, or None for random weights.
+        weights: "imagenet", the path of a file, or None for random weights.
 
     Raises:
-        ConfigError: there is no such file, or its name does not say that it holds weights.
+        ConfigError: the file does not exist, or its name does not end with one of SUFFIXES.
     """
     if weights is None or weights == IMAGENET:
         return
     if not Path(weights).is_file():
-        raise ConfigError("weights", f"{weights}: no such file; name EfficientNetB2's weights, {IMAGENET} or none")
+        raise ConfigError(
+            "weights", f"{weights}: no such file; give a weights file of EfficientNetB2, {IMAGENET} or none"
+        )
     if not weights.endswith(SUFFIXES):
-        raise ConfigError("weights", f"{weights}: no weights file; its name ends with {' or '.join(SUFFIXES)}")
+        raise ConfigError("weights", f"{weights}: not a weights file; its name must end with {' or '.join(SUFFIXES)}")
 
 
 def load_pretrained(model: keras.Model, weights: str) -> None:
-    """Load weights into the model's EfficientNetB2; the layers after it stay as they are.
+    """Load weights into the model's EfficientNetB2. The layers after it do not change.
 
     Args:
-        model: Model 1, as `core.training.build` gives it.
-        weights: "imagenet", which Keras downloads into its cache (`$KERAS_HOME/models`, else `~/.keras/models`) unless
-            the file is there; or a file of EfficientNetB2 without top, as Keras's `save_weights` or its download has.
+        model: Model 1, from `core.training.build`.
+        weights: "imagenet", or the path of a weights file of EfficientNetB2 without top, saved by Keras's
+            `save_weights` or downloaded by Keras. "imagenet" downloads the file into Keras's cache
+            (`$KERAS_HOME/models`, else `~/.keras/models`) if the cache does not have it.
 
     Raises:
-        WeightsError: they can't be had, or do not fit.
+        WeightsError: the weights can't be downloaded or read, or do not fit.
     """
     path = _imagenet_file() if weights == IMAGENET else Path(weights)
     backbone = model.get_layer(BACKBONE)
@@ -68,9 +71,9 @@ def load_pretrained(model: keras.Model, weights: str) -> None:
 
 
 def _imagenet_file() -> Path:
-    """The ImageNet weights in Keras's cache, downloaded if they are not there yet.
+    """Return the file of the ImageNet weights in Keras's cache. Download it if the cache does not have it.
 
-    Keras's own download knows no time limit but the one of all sockets of the process.
+    Keras's own download has no timeout, except the process's default for all sockets.
     """
     from keras.src.applications.efficientnet import BASE_WEIGHTS_PATH, WEIGHTS_HASHES
     from keras.src.backend.config import keras_home
@@ -87,7 +90,7 @@ def _imagenet_file() -> Path:
                 with temporary.open("wb") as file:
                     shutil.copyfileobj(answer, file)
                 if _md5(temporary) != without_top:
-                    raise OSError("what came is not the file that Keras names")
+                    raise OSError("the downloaded file has a wrong checksum")
     except (OSError, HTTPException) as error:
         logger.error("%s: %s", type(error).__name__, error)
         reason = getattr(error, "reason", error)
@@ -101,5 +104,5 @@ def _md5(path: Path) -> str:
 
 
 def _short_reason(error: Exception) -> str:
-    """The first line of an error, cut to what a line has room for."""
+    """Return the first 120 characters of the error's first line."""
     return first_line(error)[:120]

@@ -1,4 +1,4 @@
-"""What each model is, known without TensorFlow: the menu reads this, the trainer builds from it."""
+"""The properties of each model, for menus and for the trainer. This module does not import TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from core.errors import suggest_name
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model of the menu.
+    """The properties of a model.
 
     Attributes:
-        name: what users type.
+        name: the name on the command line.
         title: a few words for a menu.
-        builder: `module:function` of the body, imported when the model is built (see `core.training.build`).
-        image_size: width and height of its input, pixels.
-        channels: 1 grey, 3 colour.
-        parameters: weights at width 1 with seven classes and this input, non-trainable ones included.
-        source: where it comes from.
-        recipe: TrainingConfig fields that it trains best with, where they differ from the general defaults.
-        macs: multiply-accumulates of one forward pass of one image at width 1 with this input.
-        min_image_size: the least width and height that its layers leave something of, pixels.
-        augments: whether the extended augmentation is its first layer, active in training only.
-        scales_pixels: whether it scales pixels of 0-255 itself, so that its normalization must be none.
-        takes_weights: whether pretrained weights can be loaded into it.
-        has_conv_head: whether its last layer is a convolution, whose scores are averaged over the image, and not dense.
-        published_divisor: images a step by which the published protocol counts its steps.
-        published_epoch: the epoch that the article reports, where it does.
+        builder: `module:function` of the body. It is imported when the model is built (see `core.training.build`).
+        image_size: the default width and height of the input, in pixels.
+        channels: the default number of input channels: 1 (grey) or 3 (colour).
+        parameters: the number of weights, trainable or not, at width 1 with seven classes and this input.
+        source: the publication that the model comes from.
+        recipe: TrainingConfig fields whose best values for this model differ from the general defaults.
+        macs: the multiply-accumulate operations of a forward pass for one image, at width 1 with this input.
+        min_image_size: the smallest width and height that the layers can process, in pixels.
+        augments: whether the extended augmentation is the first layer. It is active in training only.
+        scales_pixels: whether the model scales pixels of 0-255 itself; its normalization must then be none.
+        takes_weights: whether pretrained weights can be loaded into the model.
+        has_conv_head: whether the last layer is a convolution with global average pooling, and not a dense layer.
+        published_divisor: the divisor of the number of images that gives the published protocol's steps per epoch.
+        published_epoch: the epoch that the article reports; None if it reports none.
     """
 
     name: str
@@ -51,16 +51,16 @@ class ModelSpec:
     published_epoch: int | None = None
 
     def defaults(self) -> dict[str, Any]:
-        """The TrainingConfig fields that this model sets: its input and its recipe."""
+        """Return the TrainingConfig fields that this model sets: its input and its recipe."""
         return {"image_size": self.image_size, "channels": self.channels, **self.recipe}
 
     @property
     def supports_xla(self) -> bool:
-        """Whether XLA can compile it; Keras's augmentation layers resample images by an operation that XLA lacks."""
+        """Whether XLA can compile the model. XLA lacks an operation that Keras's augmentation layers use."""
         return not self.augments
 
     def load_builder(self) -> Any:
-        """The function that builds all but the input, preprocessing and last layer; imports TensorFlow."""
+        """Return the function that builds all layers except input, preprocessing and the last; imports TensorFlow."""
         module, _, name = self.builder.partition(":")
         return getattr(import_module(module), name)
 
@@ -127,7 +127,7 @@ _SPECS = (
         parameters=178_005_895,
         macs=38_984_682_368,
         source="M. Thumiki 2023",
-        # Its own first layer augments.
+        # The model's first layer augments.
         recipe={"learning_rate": 1e-4, "augmentation": "none"},
         augments=True,
         published_divisor=128,
@@ -170,10 +170,10 @@ MODELS: dict[str, ModelSpec] = {spec.name: spec for spec in _SPECS}
 
 
 def find_model(name: str) -> ModelSpec:
-    """The model of that name.
+    """Return the model with this name.
 
     Raises:
-        ValueError: there is none; the message names the nearest, or all.
+        ValueError: no model has this name. The message suggests a similar name, or lists all.
     """
     if name in MODELS:
         return MODELS[name]

@@ -49,7 +49,7 @@ def train(faces: Path, runs: Path) -> Train:
 
 
 def test_no_such_folder(train: Train, tmp_path: Path):
-    assert_refused(train(data=tmp_path / "nowhere"), 1, str(tmp_path / "nowhere"), "no such folder; give the folder")
+    assert_refused(train(data=tmp_path / "nowhere"), 1, str(tmp_path / "nowhere"), "no such folder; give a folder")
 
 
 def test_an_empty_folder(train: Train, tmp_path: Path):
@@ -59,13 +59,13 @@ def test_an_empty_folder(train: Train, tmp_path: Path):
 
 def test_a_home_that_nobody_has(train: Train):
     assert_refused(
-        train(data=Path("~nobody-of-that-name/faces")), 2, "--data: names the home of a user whom nobody knows"
+        train(data=Path("~nobody-of-that-name/faces")), 2, "--data: names the home folder of an unknown user"
     )
 
 
 def test_one_class_is_nothing_to_learn(train: Train, faces: Path, tmp_path: Path):
     shutil.copytree(faces / "train" / "happy", tmp_path / "one" / "train" / "happy")
-    assert_refused(train(data=tmp_path / "one"), 1, "one class only ('happy') in train; training needs two or more")
+    assert_refused(train(data=tmp_path / "one"), 1, "only one class ('happy') in train; training needs two or more")
 
 
 def test_a_broken_csv_row_is_named_and_left_out(train: Train, tmp_path: Path):
@@ -79,7 +79,7 @@ def test_a_broken_csv_row_is_named_and_left_out(train: Train, tmp_path: Path):
         "train", "--data", tmp_path / "fer2013.csv", "--model", "compact", "--runs", tmp_path / "file" / "runs"
     )
     warning, error = answer.lines
-    assert warning == ("warning: broken rows are left out: fer2013.csv#00006: emotion is '9', not 0 to 6 and 3 more")
+    assert warning == ("warning: skipped broken rows: fer2013.csv#00006: emotion is '9', not 0 to 6 and 3 more")
     assert error.startswith("fer-tui: --runs: ")
     told = fer("data", "check", tmp_path, "--json").json()
     assert told["counts"] == {"train": {"happy": 1, "sad": 1}, "validation": {"happy": 1, "sad": 1}}
@@ -299,9 +299,9 @@ def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
-        (["--exclude", "missing.csv"], "--exclude: {}/missing.csv: No such file or directory; name a CSV"),
-        (["--relabel", "missing.csv"], "--relabel: {}/missing.csv: No such file or directory; name a CSV"),
-        (["--fold", "6/5"], "--fold: must be one of 2 to 100 parts, such as 1/5 (got '6/5')"),
+        (["--exclude", "missing.csv"], "--exclude: {}/missing.csv: No such file or directory; give a CSV"),
+        (["--relabel", "missing.csv"], "--relabel: {}/missing.csv: No such file or directory; give a CSV"),
+        (["--fold", "6/5"], "--fold: must be K/N with K from 1 to N and N from 2 to 100, such as 1/5 (got '6/5')"),
         (["--track", "wandb"], "--track: input should be 'none', 'tensorboard', 'mlflow' or 'both'"),
     ],
 )

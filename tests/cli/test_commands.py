@@ -127,9 +127,7 @@ def test_runs_is_the_folder_of_runs_otherwise(write_run: Callable[..., Path], tm
 @pytest.mark.parametrize("arguments", [["train", "--model", "compact"], ["evaluate", "latest"]])
 def test_data_before_the_command_counts(write_run: Callable[..., Path], tmp_path: Path, arguments: list[str]):
     answer = fer("--data", tmp_path / "nowhere", "--runs", write_run().parent, *arguments)
-    assert (
-        answer.err == f"fer-tui: {tmp_path / 'nowhere'}: no such folder; give the folder of faces, or a fer2013.csv\n"
-    )
+    assert answer.err == f"fer-tui: {tmp_path / 'nowhere'}: no such folder; give a folder of faces, or a fer2013.csv\n"
     assert answer.status == 1
 
 

@@ -125,7 +125,7 @@ def test_a_class_whose_images_are_all_broken_ends_the_run_as_failed(faces: Path,
     assert answer.status == 1
     (line,) = answer.lines
     assert line.startswith("fer-tui: ")
-    assert "only 'happy' has training images that can be read; 'fer-tui data check' names the others" in line
+    assert "only 'happy' has training images that can be read; 'fer-tui data check' lists the others" in line
 
 
 # ---- refusals and warnings

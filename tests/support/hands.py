@@ -16,9 +16,9 @@ class KeyboardUser:
 
     # What the line below the form says of a setting, and what to type there so that a training takes seconds.
     SETTINGS = (
-        ("Passes over the training images", "2"),
+        ("Maximum number of epochs", "2"),
         ("Width and height of the model's input", "32"),
-        ("Factor on the model's filters", "0.1"),
+        ("Multiplier for the model's filters", "0.1"),
     )
 
     def __init__(self, screen: TerminalApp, configs: Path) -> None:

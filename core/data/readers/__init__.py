@@ -1,1 +1,1 @@
-"""One data set format a file; `choose` picks the reader that a place needs. Readers decode no image."""
+"""The readers, one module per data set format; `reader_factory` chooses the reader. Readers decode no images."""

@@ -1,4 +1,4 @@
-"""Reading a tree of image files: ROOT/<split>/<class>/*, ROOT/images/<split>/..., or ROOT/<class>/*."""
+"""The reader of a tree of image files: ROOT/<split>/<class>/*, ROOT/images/<split>/..., or ROOT/<class>/*."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ SPLIT_ALIASES = {
 
 @dataclass(frozen=True)
 class FolderSource:
-    """Images in files below a folder."""
+    """Images in files under a folder."""
 
     root: Path
     decoding: int = images.DECODING
 
     def content(self, path: str) -> bytes:
-        """The file's bytes."""
+        """Return the file's bytes."""
         try:
             return files.read_bytes(self.root / path)
         except OSError as error:
             raise ImageError(error.strerror or str(error)) from None
 
     def decode(self, content: bytes) -> Image.Image:
-        """The image that a file's bytes are of."""
+        """Decode a file's bytes."""
         return images.decode_image(content, self.decoding)
 
 
 def read_image_tree(root: Path, options: ReadOptions) -> Dataset:
-    """Read the tree; names alone decide what is an image.
+    """Read the tree. File names alone determine which files are images.
 
     Raises:
-        DatasetError: no image was found, or two folders stand for one split.
+        DatasetError: there are no images, or two folders are the same split.
         OSError: a folder can't be listed.
     """
     problems: list[Problem] = []
@@ -82,7 +82,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _check_kind(is_kind: Callable[[], bool]) -> bool:
-    """What `is_dir` or `is_file` of an entry says; a link that leads back to itself is neither."""
+    """Call an entry's `is_dir` or `is_file`. Return False for a link that points to itself."""
     try:
         return is_kind()
     except OSError:
@@ -90,7 +90,7 @@ def _check_kind(is_kind: Callable[[], bool]) -> bool:
 
 
 def _split_folders(base: Path) -> dict[str, os.DirEntry[str]]:
-    """The folders of `base` that are splits, by the split's proper name."""
+    """Return the folders of `base` that are splits, by the standard name of the split."""
     found: dict[str, os.DirEntry[str]] = {}
     for entry in _entries(base):
         split = SPLIT_ALIASES.get(entry.name.lower())
@@ -98,14 +98,14 @@ def _split_folders(base: Path) -> dict[str, os.DirEntry[str]]:
             continue
         if split in found:
             raise DatasetError(
-                f"{base}: both '{found[split].name}' and '{entry.name}' stand for the {split} split; keep one"
+                f"{base}: '{found[split].name}' and '{entry.name}' are both names of the {split} split; keep one folder"
             )
         found[split] = entry
     return {split: found[split] for split in ("train", "validation", "test") if split in found}
 
 
 def _name_foreign(root: Path, base: Path, splits: set[str], problems: list[Problem]) -> None:
-    """Name what stands beside the splits."""
+    """Add a problem for each file or folder next to the splits."""
     for folder, expected in ((base, splits), *(((root, {base.name}),) if base != root else ())):
         for entry in _entries(folder):
             if entry.name not in expected:
@@ -122,12 +122,12 @@ def _read_split(root: Path, folder: Path, split: str, rows: Rows, problems: list
         rows += [(path, entry.name, split) for path in found]
         if not found:
             problems.append(
-                Problem("empty_class", "folders without an image are no classes", (_relative(root, entry.path),))
+                Problem("empty_class", "folders without images are not classes", (_relative(root, entry.path),))
             )
 
 
 def _read_class(root: Path, folder: Path, problems: list[Problem]) -> Iterator[str]:
-    """The images of one class, relative to root."""
+    """Yield the paths of one class's images, relative to root."""
     for entry in _entries(folder):
         name = entry.name
         if name.startswith(".") or not name.lower().endswith(IMAGE_SUFFIXES) or not _check_kind(entry.is_file):
@@ -138,8 +138,8 @@ def _read_class(root: Path, folder: Path, problems: list[Problem]) -> Iterator[s
 
 def _foreign(root: Path, entry: os.DirEntry[str]) -> Problem:
     kind = "hidden_file" if entry.name.startswith(".") else "foreign_file"
-    what = "hidden files are" if kind == "hidden_file" else "files and folders that belong to no class are"
-    return Problem(kind, f"{what} left out", (_relative(root, entry.path),))
+    what = "hidden files" if kind == "hidden_file" else "files and folders outside the classes"
+    return Problem(kind, f"skipped {what}", (_relative(root, entry.path),))
 
 
 def _relative(root: Path, path: str) -> str:
@@ -147,7 +147,7 @@ def _relative(root: Path, path: str) -> str:
 
 
 def _merge_problems(problems: list[Problem]) -> list[Problem]:
-    """One problem a kind, with the paths of all."""
+    """Merge problems of the same kind into one, with all their paths."""
     merged: dict[str, Problem] = {}
     for problem in problems:
         before = merged.get(problem.kind)
@@ -158,7 +158,7 @@ def _merge_problems(problems: list[Problem]) -> list[Problem]:
 
 
 def _with_count(problem: Problem) -> Problem:
-    """The problem with its count and first path in the message."""
+    """Add the first path and the number of other paths to the message."""
     first = problem.paths[0]
     more = f" and {len(problem.paths) - 1:,} more" if len(problem.paths) > 1 else ""
     return Problem(problem.kind, f"{problem.message}: {first}{more}", problem.paths)

@@ -1,4 +1,4 @@
-"""Choose the reader for a data set: one row a format; the first reader that can read the path reads it."""
+"""Choose the reader for a data set: the first in READERS that can read the path."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def read_dataset(
                 dataset = replace(reader.read(root, ReadOptions(votes, decoding)), format=reader.name)
                 return rename_classes(dataset, classes) if classes else dataset
     except OSError as error:
-        raise DatasetError(f"{error.filename or root}: {error.strerror}; the data set must be readable") from None
-    raise DatasetError(f"{root}: no such folder; give the folder of faces, or a fer2013.csv")
+        raise DatasetError(f"{error.filename or root}: {error.strerror}; make the data set readable") from None
+    raise DatasetError(f"{root}: no such folder; give a folder of faces, or a fer2013.csv")

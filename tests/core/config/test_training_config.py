@@ -24,7 +24,7 @@ ASKED = {"data": "faces", "model": "compact"}
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> ModelSpec:
-    """A model whose recipe differs from the defaults in every field that the layers are tried with."""
+    """A model whose recipe differs from the defaults in every field that the tests of the layers use."""
     spec = ModelSpec(
         name="layered",
         title="",
@@ -92,7 +92,7 @@ def test_a_config_does_not_change():
         resolve(ASKED).epochs = 5
 
 
-# What fields say of themselves
+# Metadata of the fields
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -128,7 +128,7 @@ def test_fields_without_fixed_values_have_no_choices():
     assert allowed_values("epochs") == allowed_values("data") == allowed_values("patience") == ()
 
 
-# Refusals: one line that names the field, or the file and the key
+# Errors: one line that names the field, or the file and the key
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_a_folder_is_no_toml_file(tmp_path: Path):
 
 
 def read_back(line: str) -> TrainingConfig:
-    """The config that `fer-tui train` makes of a command line."""
+    """Return the config that `fer-tui train` resolves from a command line."""
     program, command, *words = shlex.split(line)
     assert (program, command) == ("fer-tui", "train")
     settings: dict[str, Any] = {}
@@ -377,7 +377,7 @@ def test_a_command_line_has_only_what_is_not_usual():
 )
 def test_a_command_line_gives_the_config_again(settings: dict[str, Any]):
     if settings["model"] == "model1":
-        # The weights that its recipe names fit one input alone.
+        # The recipe's pretrained weights fit only one input shape.
         settings = {"weights": "none"} | settings
     config = resolve(ASKED | settings)
     assert read_back(train_command(config)) == config
@@ -393,7 +393,7 @@ def test_several_configs_share_a_command_line_where_they_can():
     assert train_command(first, other) == f"{train_command(first)}\n{train_command(other)}"
 
 
-# A form that is being filled in
+# Validation of a form
 
 
 def test_faults_of_a_form_are_told_by_their_fields():

@@ -32,7 +32,7 @@ def save(root: Path, name: str, value: int | np.ndarray = 0, size: tuple[int, in
 
 
 def flat(deviation: float) -> np.ndarray:
-    """An 8 x 8 image, half of it `deviation` above 100 and half below."""
+    """Return an 8 x 8 image: half of it is `deviation` above 100, the other half below."""
     return np.where(np.arange(64).reshape(8, 8) % 2, 100 + deviation, 100 - deviation)
 
 
@@ -97,7 +97,7 @@ def test_a_fault_is_found_and_is_not_in_the_set_without_it(
     spoil(root)
     found = audited(root)
     assert list(found[kind].paths) == paths
-    # Only a copy under another label is a duplicate too.
+    # Of these problems, only a copy under another label is also a duplicate.
     assert set(found) - {kind} <= ({"duplicate"} if kind == "conflicting_labels" else set())
     assert "\n" not in found[kind].message
 
@@ -129,7 +129,7 @@ def test_the_commonest_size_is_the_usual_one(tmp_path: Path, write_tree: WriteTr
     problem = audited(root)["odd_size"]
     assert problem.paths == ("train/a/000.png", "train/a/001.png", "train/a/002.png")
     assert problem.message == (
-        "3 images not of the usual 20 x 20 pixels, such as train/a/000.png; training resizes them"
+        "3 images not of the most common size 20 x 20 pixels, such as train/a/000.png; training resizes them"
     )
 
 
@@ -158,7 +158,9 @@ def test_one_image_can_show_all_three_kinds_of_duplicate(tmp_path: Path, write_t
     assert tuple(sorted(found["duplicate"].paths)) == everywhere
     assert tuple(sorted(found["conflicting_labels"].paths)) == everywhere
     assert found["duplicate_across_splits"].paths == everywhere[2:], "an image of train flatters no figure"
-    assert found["duplicate_across_splits"].message.startswith("2 evaluation images with the pixels of an image of")
+    assert found["duplicate_across_splits"].message.startswith(
+        "2 evaluation images with the same pixels as an image of"
+    )
 
 
 @pytest.mark.parametrize(("count", "told"), [(5, False), (6, True)])
@@ -167,7 +169,7 @@ def test_imbalance_is_told_beyond_five_to_one(tmp_path: Path, write_tree: WriteT
     assert (found.keys() == {"imbalance"}) is told
     if told:
         assert found["imbalance"].message == (
-            "train: 'b' has 6.0 times the images of 'a' (6 and 1); read balanced accuracy and macro F1 beside accuracy"
+            "train: 'b' has 6.0 times the images of 'a' (6 and 1); check balanced accuracy and macro F1 too"
         )
 
 

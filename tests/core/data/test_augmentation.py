@@ -1,4 +1,4 @@
-"""The policies as a contract, and every step against the Keras layer whose factor it takes."""
+"""Properties of all policies, and a comparison of each step with the Keras layer for its factor."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from core.data.resampling import Fill, resize
 IMAGE_SIZE = 48
 SEED = tf.constant([23, 5])
 
-# One interpolation of values up to 255 at positions that both sides compute in float32, in another order:
-# some 1e-5 pixels apart, at most 255 levels a pixel.
+# Both sides compute the positions in float32 in a different order. The positions differ by about 1e-5 pixels, and
+# values by at most 255 levels per pixel.
 SAME_INTERPOLATION = 0.02
-# XLA rounds positions otherwise, and contrast spreads the difference: 0.005 was the most, of 256 images of every
-# policy, fill and size.
+# XLA rounds positions differently, and contrast increases the difference. The largest difference in 256 images of
+# every policy, fill and size was 0.005.
 SAME_IN_XLA = 0.01
 
 RANDOM_POLICIES = [policy for policy in POLICIES.values() if policy.name != "none"]
@@ -48,7 +48,7 @@ every_fill = pytest.mark.parametrize("fill", ["reflect", "nearest", "constant"])
 
 
 def placed(count: int, **moved: float) -> Placement:
-    """The same place for `count` images: where they are, but for what is given."""
+    """Return the same placement for `count` images, without any change except the given fields."""
     still = {"mirror": 1.0, "angle": 0.0, "zoom": 1.0, "down": 0.0, "right": 0.0}
     return Placement(**{name: tf.fill([count], value) for name, value in {**still, **moved}.items()})
 
@@ -59,7 +59,7 @@ def test_importing_the_module_imports_neither_tensorflow_nor_keras():
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
-# What holds for every policy
+# Properties of every policy
 
 
 @every_policy
@@ -71,7 +71,7 @@ def test_shape_type_and_range(policy: AugmentationPolicy, source: tuple[int, int
     augmented = build_augmenter(policy, IMAGE_SIZE)(images, SEED)
     assert augmented.shape == (5, IMAGE_SIZE, IMAGE_SIZE, channels)
     assert augmented.dtype == tf.float32
-    # A weighted mean of values up to 255 whose weights sum to 1 up to float32 rounding.
+    # Each pixel is a weighted mean of values up to 255. The weights sum to 1, up to float32 rounding.
     assert -1e-3 < float(tf.reduce_min(augmented)) < float(tf.reduce_max(augmented)) < 255 + 1e-3
 
 
@@ -152,7 +152,7 @@ def test_none_only_resizes():
     assert max_abs_difference(build_augmenter(POLICIES["none"], 96)(noise(), SEED), resize(noise(), 96)) == 0
 
 
-# For XLA
+# XLA
 
 
 @every_policy
@@ -171,7 +171,7 @@ def same_in_xla(policy: AugmentationPolicy, images: tf.Tensor, size: int) -> Non
 
 
 def test_the_draws_are_those_of_tensorflows_kernels_with_and_without_xla():
-    """To the bit; stored runs resume on them."""
+    """The numbers must be bit-identical, because stored runs resume with them."""
     shapes = [7, 37], [1]
 
     def draws(seed: tf.Tensor) -> list[tf.Tensor]:
@@ -185,7 +185,7 @@ def test_the_draws_are_those_of_tensorflows_kernels_with_and_without_xla():
 
 
 def test_a_loop_of_any_number_of_steps_is_one_xla_program():
-    """As a training loop runs it: rows gathered and augmented step by step, the number of steps a tensor."""
+    """Gather and augment rows step by step, with the number of steps in a tensor, as a training loop does."""
     pixels, rows, policy = noise(40, dtype="uint8"), tf.reshape(tf.range(40) * 7 % 40, (40, 1)), POLICIES["strong"]
     augment, traced = build_augmenter(policy, 48, compiled=True), []
 
@@ -210,7 +210,7 @@ def test_a_loop_of_any_number_of_steps_is_one_xla_program():
     assert len(traced) == 1
 
 
-# In place
+# Placement
 
 
 @every_fill
@@ -229,7 +229,7 @@ def test_an_image_left_in_place_is_resized_edges_included(fill: Fill, source: tu
     )
 
 
-# Each step against the Keras layer
+# Comparison of each step with the Keras layer
 
 
 @pytest.mark.parametrize("size", [48, 96])
@@ -240,7 +240,7 @@ def test_flip_is_an_exact_mirror_of_about_half_of_the_images(size: int):
     mirrored = tf.reduce_all(flipped == tf.reverse(straight, axis=[2]), axis=(1, 2, 3))
     kept = tf.reduce_all(flipped == straight, axis=(1, 2, 3))
     assert bool(tf.reduce_all(mirrored != kept))
-    # 64 fair draws fall outside 16 to 48 once in 30,000 seeds; the seed is fixed.
+    # With 64 fair draws, the count is outside 16 to 48 for one in 30,000 seeds. The seed is fixed.
     assert 16 <= int(tf.reduce_sum(tf.cast(mirrored, tf.int32))) <= 48
 
 
@@ -300,16 +300,16 @@ def test_crop_cuts_each_resized_image_at_its_own_whole_pixel():
     ]
     cropped = apply_placement(images, placement, 96, 104, "reflect")
     assert max_abs_difference(cropped, tf.stack(windows)) < SAME_INTERPOLATION
-    # 104 - 96 = 8 leaves nine offsets a side; 64 fair draws miss one of the nine once in 200 seeds.
+    # 104 - 96 = 8 gives nine offsets per axis. 64 fair draws miss one of them for one in 200 seeds.
     assert set(tops) == set(lefts) == set(range(9))
     assert (tops != lefts).any()
 
 
-# The steps together
+# All steps combined
 
 
 def test_the_composition_is_the_steps_one_after_another():
-    """All steps on a smooth image; the layers interpolate four times where `place` does once."""
+    """Apply all steps to a smooth image. The layers interpolate four times, `apply_placement` only once."""
     turn, zoom, (top, left), (down, right) = 0.07, -0.08, (7, 2), (0.05, -0.03)
 
     def one_after_another(images: tf.Tensor, fill: Fill) -> tf.Tensor:
@@ -332,9 +332,9 @@ def test_the_composition_is_the_steps_one_after_another():
     inside = one_after_another(tf.ones_like(images), "constant") > 0.999
     assert float(tf.reduce_mean(tf.cast(inside, tf.float32))) > 0.8
     error = tf.abs(together - one_after_another(images, "reflect"))[inside]
-    # The steps interpolate between the pixels of the enlarged image, across the kinks that enlarging left at
-    # the source's: f'' is 150 / 8**2 = 2.3 levels there, which bends a line by 1.1 levels a canvas pixel and
-    # costs a quarter of that a direction. Two more steps cost f''/8 = 0.06 a direction each: 0.8 in all.
+    # The layers interpolate between the pixels of the enlarged image, whose slope changes at the source's pixels:
+    # f'' is 150 / 8**2 = 2.3 levels there. The slope changes by 1.1 levels per canvas pixel, and the error is a quarter
+    # of that per direction. Two more steps have an error of f''/8 = 0.06 per direction each: 0.8 in total.
     assert float(tf.reduce_max(error)) < 0.8
     assert max_abs_difference(together, resize(images, 96)) > 50
 
@@ -351,7 +351,7 @@ def test_draws_fill_the_ranges_of_the_policy(policy: AugmentationPolicy):
         (placement.right, -shift, shift),
         (contrast, 1 - policy.contrast, 1 + policy.contrast),
     ]:
-        # 4,000 draws leave less than a tenth of the range free at either end, the sum of two draws too.
+        # 4,000 draws, or sums of two draws, cover all but a tenth of the range at either end.
         slack = 0.1 * (highest - lowest) + 1e-6
         assert lowest - 1e-6 <= float(tf.reduce_min(draws)) <= lowest + slack
         assert highest - slack <= float(tf.reduce_max(draws)) <= highest + 1e-6
@@ -380,7 +380,7 @@ def test_a_rectangle_is_erased_to_the_images_own_mean_and_nothing_else():
     images = noise(64)
     erased = build_augmenter(AugmentationPolicy("erase", "", erase=0.5), 48)(images, SEED)
     kept = tf.reduce_all(erased == images, axis=(1, 2, 3)).numpy()
-    # 64 fair draws fall outside 16 to 48 once in 30,000 seeds; the seed is fixed.
+    # With 64 fair draws, the count is outside 16 to 48 for one in 30,000 seeds. The seed is fixed.
     assert 16 <= kept.sum() <= 48
     means = tf.reduce_mean(images, axis=(1, 2, 3)).numpy()
     for image, before, mean in zip(erased.numpy()[~kept], images.numpy()[~kept], means[~kept], strict=True):
@@ -389,7 +389,7 @@ def test_a_rectangle_is_erased_to_the_images_own_mean_and_nothing_else():
         inside = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         assert np.ptp(inside) == 0
         assert inside.flat[0] == pytest.approx(mean, abs=1e-3)
-        assert changed.sum() == pytest.approx(inside.size, abs=3)  # noise may have the mean here or there
+        assert changed.sum() == pytest.approx(inside.size, abs=3)  # a few noise pixels may equal the mean
 
 
 def test_rectangles_are_inside_and_of_their_areas():

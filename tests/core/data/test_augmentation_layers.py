@@ -41,12 +41,12 @@ def test_the_published_crop_does_nothing() -> None:
 
 
 def test_the_crop_shows_a_window_of_the_enlarged_image() -> None:
-    """On a ramp a window's first and last pixel tell its place and scale; nothing from outside the image is seen."""
+    """On a ramp, a window's first and last pixel give its position and scale. No pixel is from outside the image."""
     ramp = np.broadcast_to(np.arange(96, dtype="float32")[:, None, None], (64, 96, 96, 1)).copy()
     crop = augmentation_layers(AugmentationPolicy("", "", crop=1.08, fill="constant"), 96)
     windows = np.asarray(crop(ramp, training=True))[:, :, 48, 0]
     np.testing.assert_allclose(np.diff(windows)[:, 8:-8], 96 / 104, atol=1e-3)
-    # The window's middle is off the image's by four pixels of the canvas of 104 at the most.
+    # The window's centre is at most four pixels, of the canvas's 104, from the image's centre.
     shifts = (windows[:, 47] + windows[:, 48]) / 2 - 47.5
     assert np.abs(shifts).max() <= 4 * 96 / 104 + 1e-3
     assert np.ptp(shifts) > 4

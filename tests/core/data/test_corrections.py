@@ -44,8 +44,8 @@ def test_one_file_serves_both_flags(dataset: Dataset, decisions: Path):
     assert dataset.frame["path"].isin(["train/happy/0001.png"]).any()
     told = [problem.message for problem in found.problems if problem.kind == "corrected"]
     assert told == [
-        "1 image given another label, as decisions.csv has it",
-        "1 image left out, as decisions.csv has it",
+        "1 image relabelled by decisions.csv",
+        "1 image excluded by decisions.csv",
     ]
 
 
@@ -61,7 +61,7 @@ def test_a_path_that_is_gone_is_told_of(dataset: Dataset, tmp_path: Path):
     (told,) = [
         p.message for p in apply_decisions(dataset, tmp_path / "list.csv", None).problems if p.kind == "corrected"
     ]
-    assert told.endswith("; 1 more of its paths are not in the data set")
+    assert told.endswith("; the data set lacks 1 other path of the file")
 
 
 def test_names_that_are_not_utf8_survive(tmp_path: Path):
@@ -73,13 +73,13 @@ def test_names_that_are_not_utf8_survive(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "flag", "said"),
     [
-        (None, "exclude", "No such file or directory; name a CSV with a column 'path'"),
+        (None, "exclude", "No such file or directory; give a CSV with a column 'path'"),
         ("file,why\nx.png,y\n", "exclude", "has no column 'path'"),
-        ("path\nx.png\n", "relabel", "has no column 'new_label'; needed are path, new_label"),
-        ("path,new_label\nx.png\n", "relabel", "line 2: has not as many cells as the first line"),
-        ("path,new_label\nx.png,\n", "relabel", "line 2: names no new label"),
-        ("path,new_label\ntrain/happy/0001.png,bored\n", "relabel", "'bored' is no class of "),
-        ("path\nelsewhere.png\n", "exclude", "none of its 1 images is in "),
+        ("path\nx.png\n", "relabel", "has no column 'new_label'; needs path, new_label"),
+        ("path,new_label\nx.png\n", "relabel", "line 2: the number of cells differs from the header"),
+        ("path,new_label\nx.png,\n", "relabel", "line 2: has no new label"),
+        ("path,new_label\ntrain/happy/0001.png,bored\n", "relabel", "'bored' is not a class of "),
+        ("path\nelsewhere.png\n", "exclude", "none of its 1 images are in "),
         ('path\n"x.png\n', "exclude", "line 1: unexpected end of data"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_part_that_cannot_be(faces: Path, fold: str):
         resolve({"data": faces, "model": "compact", "fold": fold})
 
 
-# What a run makes of it
+# Runs with corrections
 
 
 def test_a_run_trains_on_what_is_left(faces: Path, decisions: Path):
@@ -147,10 +147,10 @@ def test_a_run_validates_on_its_part(faces: Path):
     found = read_training_dataset(resolve({"data": faces, "model": "compact", "fold": "1/4"}))
     assert found.splits == ["train", "validation"] or tuple(found.splits) == ("train", "validation")
     assert len(found.split("validation")) == 14
-    assert any("part 1 of 4" in problem.message for problem in found.problems)
+    assert any("fold 1 of 4" in problem.message for problem in found.problems)
 
 
 def test_too_few_images_for_a_part(faces: Path, write_tree: Callable[..., Path], tmp_path: Path):
     root = write_tree(tmp_path / "small", {"train/happy": 3})
-    with pytest.raises(DatasetError, match="one class only"):
+    with pytest.raises(DatasetError, match="only one class"):
         read_training_dataset(resolve({"data": root, "model": "compact", "fold": "1/3"}))

@@ -25,7 +25,7 @@ STRANGE_NAMES = ["[red]x", "\x1b[31mred", "高兴", "x" * 200, "two words", "a,b
 
 
 def kinds(dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """The paths of every problem, by kind; no kind may come twice."""
+    """Return the paths of each problem, by kind. No kind may occur twice."""
     found = {problem.kind: problem.paths for problem in dataset.problems}
     assert len(found) == len(dataset.problems)
     return found
@@ -116,7 +116,9 @@ def test_two_folders_for_one_split_are_refused_and_both_named(
     with pytest.raises(DatasetError) as refusal:
         read_dataset(root)
     split = "train" if second == "train" else "validation"
-    assert str(refusal.value) == (f"{root / base}: both '{first}' and '{second}' stand for the {split} split; keep one")
+    assert str(refusal.value) == (
+        f"{root / base}: '{first}' and '{second}' are both names of the {split} split; keep one folder"
+    )
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".JPG", ".Png"])
@@ -152,8 +154,8 @@ def test_hidden_foreign_and_nested_things_are_left_out_and_named(tmp_path: Path,
     ]
     assert sorted(found.pop("hidden_file")) == ["train/.cache", "train/happy/.DS_Store", "train/happy/._000.png"]
     assert found == {"empty_class": ("train/empty",)}
-    assert message(dataset, "empty_class") == "folders without an image are no classes: train/empty"
-    assert message(dataset, "hidden_file") == "hidden files are left out: train/.cache and 2 more"
+    assert message(dataset, "empty_class") == "folders without images are not classes: train/empty"
+    assert message(dataset, "hidden_file") == "skipped hidden files: train/.cache and 2 more"
     assert all("\n" not in problem.message for problem in dataset.problems)
 
 
@@ -230,7 +232,7 @@ def test_a_folder_with_fer2013_csv_is_read_as_that(tmp_path: Path, write_tree: W
 
 
 def test_a_missing_folder_is_named(tmp_path: Path):
-    with pytest.raises(DatasetError, match=f"{tmp_path}/gone: no such folder; give the folder of faces"):
+    with pytest.raises(DatasetError, match=f"{tmp_path}/gone: no such folder; give a folder of faces"):
         read_dataset(tmp_path / "gone")
 
 
@@ -253,7 +255,7 @@ def test_a_folder_that_cannot_be_listed_is_named(
         return listed(folder)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    with pytest.raises(DatasetError, match=f"{locked}: Permission denied; the data set must be readable"):
+    with pytest.raises(DatasetError, match=f"{locked}: Permission denied; make the data set readable"):
         read_dataset(tmp_path)
 
 
@@ -270,7 +272,7 @@ def test_without_validation_a_share_of_every_class_is_held_out(tmp_path: Path, w
     }
     assert kinds(divided).keys() == {"held_out"}
     assert message(divided, "held_out") == (
-        "no validation split: 16 of 64 training images are held out for it, evenly by class"
+        "no validation split: 16 of 64 training images are held out for validation, stratified by class"
     )
     assert set(dataset.frame["split"]) == {"train", "test"}, "the data set that was given has changed"
 
@@ -306,7 +308,7 @@ def test_a_validation_split_is_left_as_it_is(faces: Path):
     ("counts", "told"),
     [
         ({"test/a": 1, "test/b": 1}, "no training images; expected .*/train/<class>"),
-        ({"train/a": 3, "val/a": 1, "val/b": 1}, r"one class only \('a'\) in train; training needs two or more"),
+        ({"train/a": 3, "val/a": 1, "val/b": 1}, r"only one class \('a'\) in train; training needs two or more"),
         ({"a": 1, "b": 1}, "too few images to hold a validation split out of train"),
     ],
 )
@@ -315,7 +317,7 @@ def test_what_cannot_be_trained_on_is_refused(tmp_path: Path, write_tree: WriteT
         with_validation_split(read_dataset(write_tree(tmp_path, counts)), 0.1)
 
 
-# Limiting
+# Subsamples
 
 
 def labelled(counts: dict[str, int]) -> pd.DataFrame:
@@ -338,7 +340,7 @@ def test_limited_keeps_shares_and_every_class(counts: dict[str, int], limit: int
     kept = chosen["label"].value_counts()
     for label, count in counts.items():
         assert kept[label] >= 1
-        # Rounding up in the other classes can take at most an image each.
+        # Rounding up can add at most one image in each of the other classes.
         exact = min(limit, total) * count / total
         assert exact - len(counts) * count / total - 1 <= kept[label] <= max(exact, len(counts) * count / total) + 1
 
@@ -494,7 +496,7 @@ def test_a_data_set_of_broken_images_alone_is_refused(tmp_path: Path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "0.png").write_bytes(b"")
     dataset = read_dataset(tmp_path)
-    with pytest.raises(DatasetError, match="none of its 1 images can be read; 'fer-tui data check' names them"):
+    with pytest.raises(DatasetError, match="none of its 1 images can be read; 'fer-tui data check' lists them"):
         load_pixels(dataset, dataset.frame, 8, 1)
 
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import LabelEncoder
 
 from core.data.encoding import ENCODINGS, Encoding, FrequencyEncoding, LabelEncoding
 
-# Names as folders can have them.
+# Valid folder names.
 NAMES = st.text(st.characters(exclude_characters="\0/"), min_size=1, max_size=8)
 LABELS = st.lists(st.sampled_from(["angry", "disgust", "fear", "happy", "sad"]) | NAMES, min_size=1, max_size=40)
 
@@ -25,7 +25,7 @@ def fitted(name: str, labels: list[str]) -> Encoding:
     return ENCODINGS[name]().fit(labels)
 
 
-# The contract of every encoding
+# Properties of every encoding
 
 
 @every_encoding
@@ -61,7 +61,7 @@ def test_transforming_learns_nothing(name: str):
     train = ["a"] * 3 + ["b"] * 2 + ["c"]
     encoding = fitted(name, train)
     before = encoding.classes_.tolist()
-    # In validation the counts are the other way round, and a class is missing.
+    # Validation has the opposite order of counts, and lacks a class.
     validation = ["c"] * 9 + ["b"] * 2
     targets = encoding.transform(validation)
     assert encoding.classes_.tolist() == before
@@ -116,7 +116,7 @@ def test_encodings_differ_in_the_order_of_their_outputs_alone():
     assert np.array_equal(one.transform(labels), other.transform(labels)[:, order])
 
 
-# Each one's order
+# The order of the classes
 
 
 @given(LABELS)

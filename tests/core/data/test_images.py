@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from core.data.images import ImageError, decode_image, map_in_threads, pixel_shape, read_image, resize_image, to_pixels
 
-# pytest undoes the filter that core.data.images sets.
+# pytest resets the warnings filter of core.data.images.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.*")
 
 ORIENTATION, DESCRIPTION, RESOLUTION = 0x0112, 0x010E, 0x011A
@@ -34,13 +34,13 @@ def pixels_of(content: bytes) -> np.ndarray:
 
 
 def gradient(width: int = 24, height: int = 16) -> Image.Image:
-    """Grey, lighter to the right and, less, to the bottom: every way of turning it shows."""
+    """Return a grey image, lighter to the right and slightly lighter to the bottom, so that any rotation is visible."""
     down, right = np.mgrid[:height, :width]
     return Image.fromarray((right * 8 + down * 3).astype(np.uint8))
 
 
 def colours() -> Image.Image:
-    """Smooth, for JPEG to keep: red grows to the right, green to the bottom, blue stays."""
+    """Return a smooth colour image, for JPEG: red increases to the right, green to the bottom, blue is constant."""
     down, right = np.mgrid[:16, :24]
     return Image.fromarray(np.stack([right * 8, down * 12, np.full_like(down, 60)], axis=-1).astype(np.uint8))
 
@@ -54,7 +54,7 @@ def with_exif(image: Image.Image, form: str, orientation: int, **tags: Any) -> b
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and has next to no pixels."""
+    """Return a PNG whose header has this size, but which has almost no pixel data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -64,7 +64,7 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
-# What is decoded
+# Images that are decoded
 
 
 def test_a_grey_png_keeps_every_pixel():
@@ -120,7 +120,7 @@ def test_a_jpeg_is_close_to_what_was_saved(mode: str, options: dict[str, Any]):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 def test_an_image_is_turned_as_its_exif_says(form: str, orientation: int):
-    # What EXIF 2.32 says of where row 0 and column 0 of the stored image are.
+    # The positions of row 0 and column 0 of the stored image, from EXIF 2.32.
     stored = {
         1: lambda upright: upright,
         2: np.fliplr,
@@ -143,7 +143,7 @@ def test_an_orientation_that_there_is_not_means_upright(value: int):
 
 
 def test_a_camera_that_gets_a_tag_wrong_costs_no_image():
-    # Pillow reads a description that is a fraction, and fails to write it.
+    # Pillow reads a description with the type of a fraction, but fails to write it.
     orientation = struct.pack("<HHIHH", ORIENTATION, 3, 1, 6, 0)
     description = struct.pack("<HHII", DESCRIPTION, 5, 1, 38)
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + orientation + description + struct.pack("<III", 0, 1, 2)
@@ -158,7 +158,7 @@ def test_damaged_exif_data_cost_no_image(data: bytes):
     assert np.abs(pixels_of(content) - np.asarray(gradient())).max() < 16
 
 
-# What is refused
+# Images that are refused
 
 
 def truncated(form: str, share: float, **options: Any) -> bytes:

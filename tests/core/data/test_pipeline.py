@@ -1,4 +1,4 @@
-"""The training stream: full shuffles, every image once a pass, the same batches from any step on."""
+"""The training stream shuffles fully, has every image once per pass, and has the same batches from any step."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def config(**settings: Any) -> TrainingConfig:
 
 @pytest.fixture
 def pixels() -> np.ndarray:
-    """Images whose every pixel is their number."""
+    """Return images in which every pixel equals the image's number."""
     return np.broadcast_to(np.arange(IMAGES, dtype=np.uint8)[:, None, None, None], (IMAGES, 48, 48, 1)).copy()
 
 
@@ -130,7 +130,7 @@ LISTED = 3000
 
 @pytest.mark.parametrize("first_step", [1, 225, 450, 451, 1000])
 def test_a_listing_shuffled_with_a_buffer_goes_on_from_any_step(first_step: int) -> None:
-    # 47 batches a pass: an epoch of 23 steps ends in the middle of one, and the next goes on from there.
+    # A pass has 47 batches. An epoch of 23 steps ends in the middle of a pass, and the next epoch continues there.
     settings = config(batch_size=64)
     whole = take(training_rows(LISTED, settings, shuffle_buffer=SHUFFLE_BUFFER), first_step + 60)
     rest = take(training_rows(LISTED, settings, shuffle_buffer=SHUFFLE_BUFFER, first_step=first_step), 60)
@@ -177,5 +177,5 @@ def test_no_replica_is_left_without_an_image(replicas: int) -> None:
 
 
 def test_too_few_images_for_the_devices_are_told() -> None:
-    with pytest.raises(DatasetError, match="5 validation images can't be shared out over 2 devices"):
+    with pytest.raises(DatasetError, match="5 validation images can't be split among 2 devices"):
         evaluation_batch_size(5, 2)

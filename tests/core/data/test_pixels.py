@@ -1,4 +1,4 @@
-"""Images that outgrow their share of memory: the same pixels from a file, none of it left, and no memory taken."""
+"""Images above the memory limit: they have the same pixels from a file, which is removed and takes no memory."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_reading_takes_no_memory_that_grows_with_the_file() -> None:
 
 
 def resident() -> int:
-    """Bytes of mapped files that stand in this process's memory."""
+    """Return the bytes of memory-mapped files that are in this process's memory."""
     found = re.search(r"RssFile:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found
     return int(found[1]) * 1024
@@ -81,8 +81,8 @@ def test_a_full_disk_is_told_before_the_first_image(monkeypatch: pytest.MonkeyPa
     with pytest.raises(DatasetError) as caught:
         PixelStore(3, (1024, 1024, 1), 2)
     assert str(caught.value) == (
-        f"{isolated_home / 'cache' / 'fer-tui'}: No space left on device; 3 MiB of decoded images need room there, "
-        "or in memory: set image memory higher"
+        f"{isolated_home / 'cache' / 'fer-tui'}: No space left on device; 3 MiB of decoded images need free space "
+        "there, or in memory: increase image memory"
     )
 
 
@@ -144,5 +144,5 @@ def test_a_run_on_mapped_images_ends_as_one_in_memory_and_lets_the_file_go(faces
 
 
 def mapped_files() -> set[str]:
-    """The files without a name that stand in this process's memory, those of earlier tests among them."""
+    """Return the unlinked files that this process has mapped, including those of earlier tests."""
     return set(re.findall(r"\S*fer-tui/\S+(?= \(deleted\))", Path("/proc/self/maps").read_text()))

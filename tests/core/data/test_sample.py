@@ -1,4 +1,4 @@
-"""Some images of a data set, to look at."""
+"""Random images of a data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run trains and validates on: a stop leaves no part of it, a class without training images is left out."""
+"""A run's data: a stop returns no partial data, and a class without training images is skipped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WriteTree = Callable[..., Path]
 
 
 class StopAt(threading.Event):
-    """Set from the so-manieth time on that it is asked."""
+    """An event that is set from the given call of `is_set` on."""
 
     def __init__(self, asked: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ def test_a_stop_at_any_moment_of_decoding_leaves_nothing(faces: Path) -> None:
     whole = load_training_data(config, threading.Event())
     assert whole
     stopped = [load_training_data(config, StopAt(asked)) for asked in range(1, 6)]
-    # Asked in the middle and at the end of train, then of validation; never again after that.
+    # The code checks `stop` in the middle and at the end of train and of validation, and not after that.
     assert stopped[:4] == [None] * 4
     assert stopped[4]
     assert np.array_equal(stopped[4].validation.values, whole.validation.values)
@@ -79,6 +79,6 @@ def test_a_run_reads_each_image_file_once(faces: Path, monkeypatch: pytest.Monke
     config = resolve({"data": faces, "model": "compact", "limit": 20})
     data = load_training_data(config, threading.Event())
     assert data is not None
-    # Those that the limit leaves out are a part of the data set too, and of its fingerprint.
+    # The data set and its fingerprint also include the images that the limit drops.
     assert sorted(read) == sorted(data.dataset.frame["path"])
     assert data.fingerprint == fingerprint(read_training_dataset(config))

@@ -1,4 +1,4 @@
-"""The article's models at width 1, layer by layer, against the written table in article_models.txt."""
+"""Compare the layers of the article's models, at width 1, with the tables in article_models.txt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.config.training_config import resolve
 from core.models.registry import MODELS
 
 TABLE_FILE = Path(__file__).with_name("article_models.txt")
-# The text and the code differ in Models 3 and 4 alone.
+# The article's text and code differ only in Models 3 and 4.
 TABLES = {
     "model1": ("model1", "text"),
     "model2": ("model2", "text"),
@@ -20,7 +20,7 @@ TABLES = {
     "model4 text": ("model4", "text"),
     "model4 code": ("model4", "code"),
 }
-# What a layer is told beside its size, by the name that Keras has for it.
+# The layer arguments in the tables, other than the size, by their Keras names.
 DETAILS = ("kernel_size", "activation", "pool_size", "padding", "groups", "rate", "negative_slope", "factor")
 
 
@@ -33,7 +33,7 @@ def outlined(name: str, variant: str, **settings: Any) -> Any:
 
 
 def described(model: Any) -> list[str]:
-    """A line a layer: its kind and what it is told, its output, its weights."""
+    """Return a line per layer: its type, arguments, output shape and number of weights."""
     return [
         f"{_kind(layer):58} {'x'.join(map(str, layer.output.shape[1:])):>10} {layer.count_params():>11,}"
         for layer in model.layers
@@ -56,7 +56,7 @@ def _word(value: Any) -> str:
 
 
 def written(table: str) -> list[str]:
-    """A table's lines in article_models.txt."""
+    """Return the lines of a table in article_models.txt."""
     _, _, rest = TABLE_FILE.read_text("utf-8").partition(f"[{table}]\n")
     return rest.partition("\n\n")[0].splitlines()
 

@@ -1,4 +1,4 @@
-"""One contract for every registered model."""
+"""Properties of every registered model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDTH = 0.125
 
 
 def config(model: str, **settings: Any) -> TrainingConfig:
-    """A narrow model's config, without pretrained weights."""
+    """Return the config of a narrow model without pretrained weights."""
     return resolve({"data": "unused", "model": model, "width": WIDTH, "weights": "none", **settings})
 
 
@@ -47,10 +47,10 @@ def test_one_step_changes_every_trainable_weight(name: str) -> None:
     settings = config(name, image_size=48, learning_rate=0.05, dropout=0.0, schedule="constant")
     model = build_model(settings, 3)
     compile_model(model, settings, steps_per_epoch=1)
-    # Tracing would be most of the time.
+    # Eager execution saves the tracing, which would take most of the time.
     model.run_eagerly = True
     rng = np.random.default_rng(0)
-    # An odd number, as a data set's last batch may have: some kernels are others for it.
+    # The batch size is odd, as the last batch's may be: some operations use a different kernel then.
     pixels = rng.integers(0, 256, (15, 48, 48, settings.channels)).astype("float32")
     before = [np.array(weight) for weight in model.trainable_weights]
     model.train_on_batch(pixels, np.eye(3, dtype="float32")[np.arange(15) % 3])
@@ -83,7 +83,7 @@ SAVED: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """What each of SAVED says to raw pixels here, and saved and loaded in one fresh process for all."""
+    """Return each SAVED model's predictions for raw pixels, in this process and after loading in a fresh process."""
     from core.training.build import PixelStatistics, build_model
 
     folder = tmp_path_factory.mktemp("saved")
@@ -125,7 +125,7 @@ def test_macs_by_hand() -> None:
 
     inner = keras.Sequential([keras.Input((5, 5, 2)), keras.layers.DepthwiseConv2D(3), keras.layers.Flatten()])
     layers = [keras.layers.Conv2D(2, 2, strides=2), inner, keras.layers.Dense(7)]
-    # Conv 5x5 places of 2x2x3 weights to each of 2 filters; depthwise 3x3 places of 3x3 weights on 2 channels.
+    # Conv: 5x5 positions, 2 filters of 2x2x3 weights. Depthwise: 3x3 positions, 2 channels of 3x3 weights.
     assert count_macs(keras.Sequential([keras.Input((10, 10, 3)), *layers])) == 25 * 24 + 9 * 18 + 18 * 7
 
 
@@ -149,7 +149,7 @@ def test_random_layers_within_layers_draw_by_seed_and_epoch() -> None:
     from core.training.loop import random_states, seed_random_layers
 
     model = build_model(config("model4", image_size=32, channels=1), 2)
-    # Three dropouts, and six layers of the augmentation.
+    # Three dropout layers and six augmentation layers.
     assert len(random_states(model)) == 9
     pixels = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1)).astype("float32")
     inner = keras.Model(model.inputs, model.get_layer("augmentation").output)
@@ -209,13 +209,13 @@ def test_output_bias_prior_lowers_the_loss_before_the_first_step(name: str) -> N
 
     from core.training.build import build_model
 
-    # As unequal as FER2013: the commonest class has sixteen times the rarest.
+    # As in FER2013, the most common class has sixteen times the images of the rarest.
     counts = [2, 8, 32]
     targets = np.eye(3, dtype="float32")[np.repeat(np.arange(3), counts)]
     prior = targets.mean(axis=0)
     pixels = np.random.default_rng(4).integers(0, 256, (sum(counts), 48, 48, 1)).astype("float32")
     losses: dict[str, list[float]] = {"prior": [], "zero": []}
-    # One seed's untrained network may happen to favour the commonest class.
+    # With a single seed, an untrained network may predict the most common class by chance.
     for seed in range(4):
         keras.utils.set_random_seed(seed)
         model = build_model(config(name, image_size=48, channels=1, output_bias="prior"), 3, prior=prior)
@@ -245,7 +245,7 @@ def test_l2_of_every_kernel_is_in_the_loss(name: str) -> None:
     kernels = [weight for weight in model.trainable_weights if "kernel" in weight.name]
     assert len(kernels) > 3
     if name == "mini_xception":
-        kernels = kernels[:2]  # as its source has it
+        kernels = kernels[:2]  # only these have a penalty in the model's source
     penalty = 0.01 * sum(np.square(np.asarray(kernel, dtype="float64")).sum() for kernel in kernels)
     np.testing.assert_allclose(losses[1] - losses[0], penalty, rtol=1e-3)
 

@@ -1,4 +1,4 @@
-"""Pretrained weights for Model 1: from a file, from Keras's cache, or one line that says why not."""
+"""Load pretrained weights for Model 1 from a file or from Keras's cache, or fail with one line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODEL1 = {"data": "unused", "model": "model1", "image_size": 32}
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """EfficientNetB2 without top as Keras stores it, with random weights and ImageNet's normalization."""
+    """Weights files of EfficientNetB2 without top, saved by Keras, with random weights and ImageNet's normalization."""
     import keras
 
     network = keras.applications.EfficientNetB2(include_top=False, weights=None, input_shape=(32, 32, 3))
@@ -41,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def imagenet(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keras's cache with a file in it that Keras takes for the ImageNet weights."""
+    """A Keras cache with a file that Keras accepts as the ImageNet weights."""
     from keras.src.applications import efficientnet
 
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
@@ -63,7 +63,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def features(weights: str, pixels: np.ndarray) -> np.ndarray:
-    """What our Model 1's EfficientNet makes of pixels."""
+    """Return the output of our Model 1's EfficientNet for these pixels."""
     import keras
 
     from core.training.build import build_model
@@ -102,7 +102,7 @@ def test_imagenet_is_downloaded_once_and_checked(tmp_path: Path, monkeypatch: py
     assert [(address.rpartition("/")[2], timeout) for address, timeout in asked] == [(IMAGENET_FILE, 20.0)]
     _imagenet_file().write_bytes(b"cut")
     served = b"something else"
-    with pytest.raises(WeightsError, match="what came is not the file that Keras names"):
+    with pytest.raises(WeightsError, match="the downloaded file has a wrong checksum"):
         _imagenet_file()
     assert _md5(tmp_path / "models" / IMAGENET_FILE) == hashlib.md5(b"cut").hexdigest()
 
@@ -118,7 +118,7 @@ def test_imagenet_that_cant_be_had_ends_the_run_with_one_line(
     message = read_run(run).message
     assert message == (
         "weights: ImageNet's weights can't be downloaded ([Errno -2] Name or service not known); "
-        "set weights to a file of them, or to none to start at random"
+        "set weights to a weights file, or to none for random weights"
     )
     assert capfd.readouterr().out == ""
 
@@ -152,17 +152,20 @@ def test_a_file_is_looked_for_before_there_is_a_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"weights: .*/no\.h5: no such file; "):
         check_weights_file(config.weights)
     (tmp_path / "faces.csv").touch()
-    with pytest.raises(ConfigError, match=r"faces\.csv: no weights file; its name ends with \.h5 or \.keras"):
+    with pytest.raises(ConfigError, match=r"faces\.csv: not a weights file; its name must end with \.h5 or \.keras"):
         check_weights_file(resolve(MODEL1 | {"weights": str(tmp_path / "faces.csv")}).weights)
 
 
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"model": "compact", "weights": "imagenet"}, "weights: compact has no pretrained weights; leave it at none"),
+        (
+            {"model": "compact", "weights": "imagenet"},
+            "weights: compact has no pretrained weights; set weights to none",
+        ),
         ({"width": 0.5}, "weights: the ImageNet weights need width 1 and channels 3; else set weights to none"),
         ({"channels": 1}, "weights: the ImageNet weights need width 1 and channels 3; else set weights to none"),
-        ({"normalization": "scale"}, "normalization: model1 scales its pixels itself; leave it at none"),
+        ({"normalization": "scale"}, "normalization: model1 scales pixels itself; set normalization to none"),
     ],
 )
 def test_what_does_not_go_together_is_refused(settings: dict[str, Any], told: str) -> None:

@@ -22,7 +22,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes a fer2013.csv of lines, or of bytes as they are."""
+    """Return a function that writes lines or bytes to a fer2013.csv."""
 
     def write(*lines: str, content: bytes | None = None, end: str = "\n") -> Path:
         path = tmp_path / "fer2013.csv"
@@ -120,7 +120,7 @@ def test_a_broken_row_is_left_out_and_named_with_its_reason(write: Write, line: 
     bad, good = ("fer2013.csv#00002", "fer2013.csv#00003")[:: 1 if first else -1]
     assert dataset.frame["path"].tolist() == [good]
     assert broken(dataset) == (bad,)
-    assert dataset.problems[0].message == f"broken rows are left out: {bad}: {reason}"
+    assert dataset.problems[0].message == f"skipped broken rows: {bad}: {reason}"
 
 
 def test_many_broken_rows_are_one_problem(write: Write):
@@ -163,8 +163,8 @@ def test_other_ways_to_write_the_same_are_read(write: Write, make: Callable[[Wri
         (GOOD.encode(), "no column emotion, pixels, Usage; expected emotion,pixels,Usage"),
         (b"emotion,Usage\n3,Training\n", "no column pixels; expected emotion,pixels,Usage"),
         (b"Emotion,pixels,usage\n", "no column emotion, Usage; expected emotion,pixels,Usage"),
-        (HEADER.encode(), "no row is whole; expected emotion,pixels,Usage"),
-        (f"{HEADER}\n3,1 2,Training\n".encode(), "no row is whole; fer2013.csv#00002: 2 pixels, not 2,304; expected "),
+        (HEADER.encode(), "no valid row; expected emotion,pixels,Usage"),
+        (f"{HEADER}\n3,1 2,Training\n".encode(), "no valid row; fer2013.csv#00002: 2 pixels, not 2,304; expected "),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a CSV file: 'utf-8' codec can't decode byte 0x89"),
         (b"\x1f\x8b\x08junk", "not a CSV file: 'utf-8' codec can't decode byte 0x8b"),
         (b"PK\x03\x04junk", "no column emotion, pixels, Usage; expected"),
