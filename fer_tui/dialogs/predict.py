@@ -120,7 +120,7 @@ class PredictScreen(ModalScreen[None]):
             image = images.read_image(path)
             self.post_message(self.FaceRead(job, image))
         except images.ImageError as error:
-            self.post_message(self.StatusReported(job, f"{path}: {error}; name a JPEG or PNG file", is_problem=True))
+            self.post_message(self.StatusReported(job, f"{path}: {error}", is_problem=True))
             return
         try:
             with model_access("predict"):
@@ -133,7 +133,7 @@ class PredictScreen(ModalScreen[None]):
             return
         if answer.error:
             self.post_message(
-                self.StatusReported(job, f"{path}: {answer.error}; name a JPEG or PNG file", is_problem=True)
+                self.StatusReported(job, f"{path}: {answer.error}", is_problem=True)
             )
         else:
             if answer.box is not None:
