@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from core.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 
@@ -40,6 +41,44 @@ class Listing:
     def is_empty(self) -> bool:
         """Whether there are neither folders nor images."""
         return not self.folders and not self.images
+
+
+class FolderTree:
+    """A folder and the folders inside. Each is listed only once. Paths are relative to the root, "" is the root."""
+
+    def __init__(self, root: Path) -> None:
+        """Create a tree; nothing is listed yet."""
+        self.root = root
+        self._listings: dict[str, Listing] = {}
+
+    def path(self, folder: str) -> str:
+        """Return the path of a folder of the tree for the operating system."""
+        return str(self.root / folder)
+
+    def list(self, folder: str) -> Listing:
+        """List a folder.
+
+        Raises:
+            OSError: the folder can't be listed.
+        """
+        if folder not in self._listings:
+            self._listings[folder] = list_folder(self.path(folder))
+        return self._listings[folder]
+
+    def count_images(self, folder: str) -> int:
+        """Count the images in a folder and deeper. Links to folders inside are not followed."""
+        count, pending = 0, [folder]
+        while pending:
+            inner = pending.pop()
+            listing = self.list(inner)
+            count += len(listing.images)
+            pending += [join(inner, name) for name in listing.folders if name not in listing.links]
+        return count
+
+
+def join(folder: str, name: str) -> str:
+    """Return the path of an entry of a folder, relative to the tree's root."""
+    return f"{folder}/{name}" if folder else name
 
 
 def list_folder(path: str) -> Listing:
@@ -85,14 +124,14 @@ def _entry_kind(entry: os.DirEntry[str]) -> str:
     return "archive" if name.endswith(ARCHIVE_SUFFIXES) else "foreign_file"
 
 
-def is_archive(path: str) -> bool:
+def is_archive(path: Path) -> bool:
     """Return whether a file is an archive, by its name or its first bytes."""
-    name = path.lower()
+    name = path.name.lower()
     if name.endswith(ARCHIVE_SUFFIXES):
         return True
     if name.endswith(_PACKED_SUFFIXES):
         return False
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return file.read(8).startswith(_ARCHIVE_CONTENTS)
 
 
@@ -100,13 +139,13 @@ def find_label_lists(folder: str, listing: Listing) -> Iterator[str]:
     """Yield the names of files in a folder that list the labels of images. Reads the beginning of a few text files."""
     names = [name for name in listing.others.get("foreign_file", ()) if name.lower().endswith(_LIST_SUFFIXES)]
     for name in names[:_MAX_LISTS]:
-        if _is_label_list(os.path.join(folder, name)):
+        if _is_label_list(Path(folder) / name):
             yield name
 
 
-def _is_label_list(path: str) -> bool:
+def _is_label_list(path: Path) -> bool:
     try:
-        with open(path, encoding="utf-8-sig", errors="replace") as file:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
             text = file.read(4096)
     except OSError:
         return False
@@ -115,8 +154,10 @@ def _is_label_list(path: str) -> bool:
     if "pixels" in header:
         # The file has the images too.
         return False
-    stem = os.path.basename(path).casefold()
+    stem = path.stem.casefold()
     if text and (header & _LABEL_COLUMNS or any(word in stem for word in _LIST_NAMES)):
         return True
-    naming = [line for line in lines if any(f"{suffix}{end}" in f"{line} " for suffix in IMAGE_SUFFIXES for end in ", \t")]
+    naming = [
+        line for line in lines if any(f"{suffix}{end}" in f"{line} " for suffix in IMAGE_SUFFIXES for end in ", \t")
+    ]
     return len(lines) > 1 and 2 * len(naming) > len(lines)

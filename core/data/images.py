@@ -58,8 +58,7 @@ R = TypeVar("R")
 
 
 class ImageError(Exception):
-    """An image can't be read. The message is only the reason, such as "empty (0 bytes)", with a remedy if there is one.
-    """
+    """An image can't be read. The message is only the reason, such as "empty (0 bytes)", with a remedy if it has one."""
 
 
 def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:
@@ -91,7 +90,7 @@ def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:
         raise ImageError(f"damaged ({error})") from None
 
 
-def _open(content: bytes, formats: Sequence[str], *, can_reduce: bool) -> Image.Image:
+def _open(content: bytes, formats: tuple[str, ...], *, can_reduce: bool) -> Image.Image:
     """Open an image without decoding its pixels. Set JPEG images that are too large to be decoded reduced."""
     remedy = ": reduce its width and height" if can_reduce else ""
     try:

@@ -39,7 +39,8 @@ def with_validation_split(dataset: Dataset, validation_share: float) -> Dataset:
         raise DatasetError(f"{dataset.root}: no training images; expected {dataset.root}/train/<class>/*.jpg")
     if train["label"].nunique() < 2:
         raise DatasetError(
-            f"{dataset.root}: only one class ('{train['label'].iloc[0]}') in train; training needs two or more"
+            f"{dataset.root}: only one class ('{train['label'].iloc[0]}') in train; training needs two or more, "
+            "each in a folder of its name"
         )
     if (frame["split"] == "validation").any():
         return replace(dataset, frame=frame)
@@ -48,7 +49,9 @@ def with_validation_split(dataset: Dataset, validation_share: float) -> Dataset:
         # The only image of a class stays in train, because the model could not learn the class without it.
         held_out += rows[: min(max(round(len(rows) * validation_share), 1), len(rows) - 1)]
     if not held_out:
-        raise DatasetError(f"{dataset.root}: too few images to hold a validation split out of train")
+        raise DatasetError(
+            f"{dataset.root}: too few images to hold a validation split out of train; add a second image of a class"
+        )
     frame.loc[held_out, "split"] = "validation"
     note = Problem(
         "held_out",

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from core.config.protocol import PROTOCOLS
 from core.config.training_config import TrainingConfig
 from core.data.pipeline import published_rows, training_rows
+from core.data.readers import image_tree
 from core.data.training_data import TrainingData, load_training_data
-from core.errors import RunError
+from core.errors import RunError, pluralize
 from core.evaluation.inference import predict
 from core.evaluation.metrics import evaluate, evaluate_leak_free, find_leaked_images
 from core.export.tracker_registry import TrackerList
@@ -138,7 +139,8 @@ class _Training:
         began_with = read_run(self.path).environment.get("fingerprint", data.fingerprint)
         if began_with != data.fingerprint:
             raise RunError(
-                f"{self.config.data}: is not what the run began with (fingerprint {began_with}, now "
+                _read_later(data)
+                or f"{self.config.data}: is not what the run began with (fingerprint {began_with}, now "
                 f"{data.fingerprint}); put it back as it was, or begin a new run with 'fer-tui train'"
             )
         return checkpoint
@@ -301,3 +303,17 @@ class _Training:
 
 def _damaged(checkpoint: Checkpoint) -> str:
     return f"checkpoint is damaged; went on from the one before it, of epoch {checkpoint.state.epoch}"
+
+
+def _read_later(data: TrainingData) -> str:
+    """Why a run of version 0.1.0 can't be resumed if the reader now takes more files; empty if it does not."""
+    if data.decoding > 1 or data.dataset.format != image_tree.READER.name:
+        return ""
+    later = [path for path in data.dataset.frame["path"] if image_tree.is_left_out_by_decoding_1(path)]
+    if not later:
+        return ""
+    return (
+        f"{data.dataset.root}: is not what the run began with: this version also reads "
+        f"{pluralize(len(later), 'image')} that version 0.1.0 left out, such as {later[0]}; move them elsewhere, or "
+        "begin a new run with 'fer-tui train'"
+    )

@@ -132,9 +132,7 @@ class PredictScreen(ModalScreen[None]):
             self.post_message(self.StatusReported(job, str(error), is_problem=True))
             return
         if answer.error:
-            self.post_message(
-                self.StatusReported(job, f"{path}: {answer.error}", is_problem=True)
-            )
+            self.post_message(self.StatusReported(job, f"{path}: {answer.error}", is_problem=True))
         else:
             if answer.box is not None:
                 self.post_message(self.FaceRead(job, answer.box.crop(image)))

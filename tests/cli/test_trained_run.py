@@ -181,7 +181,9 @@ def test_predict_tells_of_bad_files_and_answers_for_the_others(bad_images: BadIm
     missing, text = answer.lines
     assert missing == "fer-tui: missing.png: No such file or directory"
     assert text.startswith("fer-tui: ")
-    assert text.endswith("/[red]x[/]/data/train/happy/text.jpg: not a JPEG, PNG, WebP, BMP, GIF, TIFF, PGM or PPM image")
+    assert text.endswith(
+        "/[red]x[/]/data/train/happy/text.jpg: not a JPEG, PNG, WebP, BMP, GIF, TIFF, PGM or PPM image"
+    )
     told = answer.json()
     assert ["error" in one for one in told] == [False, True, True]
     assert sum(told[0]["probabilities"].values()) == pytest.approx(1, abs=1e-4)

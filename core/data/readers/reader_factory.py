@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from core.data.class_names import rename_classes
-from core.data.dataset import Dataset
+from core.data.dataset import Dataset, Problem
+from core.data.folder_listing import is_archive
 from core.data.images import DECODING
 from core.data.readers import fer2013_csv, image_tree
 from core.data.readers.base import Reader, ReadOptions, Votes
@@ -43,10 +44,29 @@ def read_dataset(
         raise ConfigError("format", suggest_name(format, READERS, f"choose from auto, {', '.join(READERS)}"))
     candidates = [READERS[format]] if format != "auto" else READERS.values()
     try:
+        if root.is_file() and is_archive(root):
+            raise DatasetError(f"{root}: this is an archive; unpack it, and give the folder")
         for reader in candidates:
             if format != "auto" or reader.can_read(root):
                 dataset = replace(reader.read(root, ReadOptions(votes, decoding)), format=reader.name)
+                dataset = replace(dataset, problems=(*_folders_beside(root, dataset), *dataset.problems))
                 return rename_classes(dataset, classes) if classes else dataset
     except OSError as error:
         raise DatasetError(f"{error.filename or root}: {error.strerror}; make the data set readable") from None
     raise DatasetError(f"{root}: no such folder; give a folder of faces, or a fer2013.csv")
+
+
+def _folders_beside(root: Path, dataset: Dataset) -> Iterator[Problem]:
+    """Find folders of images in a data set's folder if it was read from a file beside them."""
+    if dataset.root == root or not root.is_dir():
+        return
+    read = {path.partition("/")[0] for path in dataset.frame["path"]}
+    names = [name for name in image_tree.find_image_folders(root) if name not in read]
+    if names:
+        folders = ", ".join(f"{name}/" for name in names)
+        yield Problem(
+            "foreign_file",
+            f"{dataset.root.name} was read; the folders beside it ({folders}) were not: "
+            f"choose them with --format {image_tree.READER.name}",
+            tuple(names),
+        )
