@@ -74,6 +74,7 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
 
 def _obstacle(dataset: Dataset, broken: set[str]) -> Iterator[Problem]:
     """Find why `train` would refuse the data set, whose images in `broken` can't be decoded."""
+    listed = dataset.frame["split"].isin(["train", UNSPLIT]).any()
     frame = dataset.frame[~dataset.frame["path"].isin(broken)].reset_index(drop=True)
     share = TrainingConfig.model_fields["validation_share"].default
     try:
@@ -81,7 +82,10 @@ def _obstacle(dataset: Dataset, broken: set[str]) -> Iterator[Problem]:
     except DatasetError as error:
         labels = frame[frame["split"].isin(["train", UNSPLIT])]["label"]
         kinds = {0: "no_training_images", 1: "one_class"}
-        yield Problem(kinds.get(labels.nunique(), "too_few_images"), str(error))
+        reason = (
+            str(error) if len(labels) or not listed else f"{dataset.root}: no training image can be read; replace them"
+        )
+        yield Problem(kinds.get(labels.nunique(), "too_few_images"), reason)
         return
     known = set(split.split("train")["label"])
     if known.isdisjoint(split.split("validation")["label"]):

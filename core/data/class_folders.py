@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from core.data.class_names import SYNONYMS
 from core.data.dataset import Problem
 from core.data.folder_listing import FolderTree, join
-from core.data.split_names import known_split
+from core.data.split_names import known_split, looks_like_split
 
 Rows = list[tuple[str, str, str]]
 
@@ -57,7 +57,7 @@ def lone_folder(tree: FolderTree, folder: str) -> str | None:
 
 def find_wrong_level(tree: FolderTree, base: str) -> str | None:
     """Return what is wrong if the classes are a level deeper than the folders in `base`; None if they are not."""
-    names = tree.list(base).folders
+    names = [name for name in tree.list(base).folders if known_split(name) is None and not looks_like_split(name)]
     if any(is_expression(name) for name in names):
         return None
     for name in names:

@@ -10,7 +10,16 @@ from pathlib import Path
 from core.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 
 ARCHIVE_SUFFIXES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst")
-_ARCHIVE_CONTENTS = (b"PK\x03\x04", b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf\x27\x1c", b"BZh", b"\xfd7zXZ")
+_ARCHIVE_CONTENTS = (
+    b"PK\x03\x04",
+    b"\x1f\x8b",
+    b"Rar!",
+    b"7z\xbc\xaf\x27\x1c",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"\x28\xb5\x2f\xfd",
+)
+_TAR_MARK = slice(257, 262)
 # Files of other formats that are archives inside.
 _PACKED_SUFFIXES = (".xlsx", ".ods", ".npz", ".keras")
 _SYSTEM_NAMES = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"}
@@ -125,14 +134,12 @@ def _entry_kind(entry: os.DirEntry[str]) -> str:
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether a file is an archive, by its name or its first bytes."""
-    name = path.name.lower()
-    if name.endswith(ARCHIVE_SUFFIXES):
-        return True
-    if name.endswith(_PACKED_SUFFIXES):
+    """Return whether a file is an archive, by its first bytes; its name may say something else."""
+    if path.name.lower().endswith(_PACKED_SUFFIXES):
         return False
     with path.open("rb") as file:
-        return file.read(8).startswith(_ARCHIVE_CONTENTS)
+        start = file.read(_TAR_MARK.stop)
+    return start.startswith(_ARCHIVE_CONTENTS) or start[_TAR_MARK] == b"ustar"
 
 
 def find_label_lists(folder: str, listing: Listing) -> Iterator[str]:

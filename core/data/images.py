@@ -58,7 +58,7 @@ R = TypeVar("R")
 
 
 class ImageError(Exception):
-    """An image can't be read. The message is only the reason, such as "empty (0 bytes)", with a remedy if it has one."""
+    """An image can't be read. The message is only the reason, such as "empty (0 bytes)", and perhaps a remedy."""
 
 
 def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -108,10 +109,11 @@ class LeftOut:
         """Return a problem for each kind."""
         problems = []
         for kind, found in self._found.items():
-            report, paths = _KINDS[kind], tuple(path for path, _ in found)
+            report = _KINDS[kind]
+            paths: tuple[str, ...] = tuple(path for path, _ in found)
             more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
             total = self.count(kind)
-            images = f" ({pluralize(total, 'image')})" if report.one.startswith("image") and total > 1 else ""
+            images = f" ({pluralize(total, 'image')})" if total > len(paths) else ""
             problems.append(Problem(report.problem, f"{report.what}: {paths[0]}{more}{images}; {report.remedy}", paths))
         return problems
 
@@ -133,8 +135,8 @@ def summarize(rows: Sequence[tuple[str, str, str]], left_out: LeftOut) -> str:
     """
     classes = {label for _, label, _ in rows}
     splits = [name for name in SPLITS if any(split == name for _, _, split in rows)]
-    where = ", ".join(splits[:-1])
-    where = f"{where} and {splits[-1]}" if where else "".join(splits) or "without splits"
+    where = ", ".join(splits) or "without splits"
+    where = re.sub(r", (\w+)$", r" and \1", where)
     number = "1 class" if len(classes) == 1 else f"{len(classes)} classes"
     read = f"{pluralize(len(rows), 'image')} in {number}, {where}"
     return f"{read}; left out: {summary}" if (summary := left_out.summary()) else read

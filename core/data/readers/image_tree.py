@@ -167,8 +167,10 @@ class _Reading:
             if name in expected:
                 continue
             count = self.tree.count_images(path)
-            kind = "foreign_file" if not count else "looks_like_a_split" if looks_like_split(name) else "beside_splits"
-            self.left_out.add(kind, path, max(count, 1))
+            if not count:
+                self.left_out.add("foreign_file", path)
+            else:
+                self.left_out.add("looks_like_a_split" if looks_like_split(name) else "beside_splits", path, count)
 
     def _leave_others(self, folder: str, listing: Listing) -> None:
         """Leave out the images and files of a folder that are in no class."""

@@ -9,6 +9,7 @@ from PIL import Image
 
 from core.data.audit import audit_dataset
 from core.data.dataset import Problem
+from core.data.images import FORMAT_NAMES
 from core.data.readers.reader_factory import read_dataset
 
 WriteTree = Callable[..., Path]
@@ -117,8 +118,8 @@ def test_undecodable_images_are_named_with_their_reasons_and_count_for_nothing_e
     found = audited(root)
     assert found.keys() == {"undecodable"}, "equal files that are no images are no duplicates"
     assert found["undecodable"].message == (
-        "2 images can't be read and will be skipped: train/a/000.png: not a JPEG or PNG image; "
-        "train/a/001.png: not a JPEG or PNG image"
+        f"2 images can't be read and will be skipped: train/a/000.png: not a {FORMAT_NAMES} image; "
+        f"train/a/001.png: not a {FORMAT_NAMES} image; replace or remove them"
     )
 
 
@@ -192,5 +193,5 @@ def test_rows_of_a_csv_are_audited_too(tmp_path: Path):
     path = tmp_path / "fer2013.csv"
     path.write_text("\n".join(["emotion,pixels,Usage", *lines]))
     found = audited(path)
-    assert found.keys() == {"blank", "duplicate"}
+    assert found.keys() == {"one_class", "blank", "duplicate"}
     assert found["duplicate"].paths == ("fer2013.csv#00002", "fer2013.csv#00003")
