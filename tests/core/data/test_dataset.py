@@ -501,7 +501,8 @@ def test_images_that_cannot_be_read_are_skipped_and_named(tmp_path: Path, write_
     assert problem.kind == "undecodable"
     assert problem.paths == ("a/000.png", "a/bad0.jpg", "a/bad1.jpg", "a/bad2.jpg", "a/bad3.jpg")
     assert problem.message == (
-        f"5 images can't be read and will be skipped: a/000.png: empty (0 bytes); a/bad0.jpg: not a {FORMAT_NAMES} image; "
+        "5 images can't be read and will be skipped: a/000.png: empty (0 bytes); "
+        f"a/bad0.jpg: not a {FORMAT_NAMES} image; "
         f"a/bad1.jpg: not a {FORMAT_NAMES} image; and 2 more; replace or remove them"
     )
 

@@ -153,7 +153,7 @@ def test_decoding_1_drops_transparency(mode: str):
 def test_other_formats_are_read_but_not_with_decoding_1(form: str):
     content = file_of(gradient(), form, **({"lossless": True} if form == "WEBP" else {}))
     assert np.array_equal(np.asarray(decode_image(content).convert("L")), np.asarray(gradient()))
-    with pytest.raises(ImageError, match="^not a JPEG or PNG image$"):
+    with pytest.raises(ImageError, match=r"^not a JPEG or PNG image$"):
         decode_image(content, 1)
 
 
@@ -178,7 +178,7 @@ def test_a_large_jpeg_is_decoded_reduced(width: int, height: int):
     image = decode_image(content)
     assert image.size == (width // 2, height // 2)
     assert image.getpixel((width // 4, height // 4)) == 90
-    with pytest.raises(ImageError, match="^too large"):
+    with pytest.raises(ImageError, match=r"^too large"):
         decode_image(content, 1)
 
 
