@@ -114,7 +114,9 @@ class LeftOut:
             more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
             total = self.count(kind)
             images = f" ({pluralize(total, 'image')})" if total > len(paths) else ""
-            problems.append(Problem(report.problem, f"{report.what}: {found[0][0]}{more}{images}; {report.remedy}", paths))
+            problems.append(
+                Problem(report.problem, f"{report.what}: {found[0][0]}{more}{images}; {report.remedy}", paths)
+            )
         return problems
 
     def summary(self) -> str:
