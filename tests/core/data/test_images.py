@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from core.data.images import ImageError, decode_image, map_in_threads, pixel_shape, read_image, resize_image, to_pixels
 
 # pytest resets the warnings filter of core.data.images.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.*")
+pytestmark = pytest.mark.filterwarnings("ignore::Warning:PIL.*")
 
 ORIENTATION, DESCRIPTION, RESOLUTION = 0x0112, 0x010E, 0x011A
 
@@ -68,15 +68,13 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def test_a_grey_png_keeps_every_pixel():
-    image = decode_image(file_of(gradient(), "PNG"))
-    assert (image.mode, image.size) == ("L", (24, 16))
+    assert (image := decode_image(file_of(gradient(), "PNG"))).mode == "L"
     assert np.array_equal(np.asarray(image), np.asarray(gradient()))
 
 
 def test_a_16_bit_png_keeps_its_greys():
     greys = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
-    image = decode_image(file_of(Image.fromarray(greys), "PNG"))
-    assert image.mode == "L"
+    assert (image := decode_image(file_of(Image.fromarray(greys), "PNG"))).mode == "L"
     assert np.asarray(image).ravel().tolist() == list(range(256))
 
 
@@ -126,8 +124,7 @@ def test_transparent_pixels_are_white_whatever_their_colour(mode: str, opened: s
         image = decode_image(file_of(grey, form, **({"lossless": True, "exact": True} if form == "WEBP" else {})))
         assert form == "WEBP" or image.mode == opened
         shown.append(np.asarray(image.convert("L")))
-    assert np.array_equal(*shown)
-    assert np.array_equal(shown[0], np.where(seen, np.asarray(gradient()), 255))
+    assert all(np.array_equal(each, np.where(seen, np.asarray(gradient()), 255)) for each in shown)
 
 
 def test_a_transparent_grey_or_colour_of_a_png_is_white():
@@ -137,16 +134,14 @@ def test_a_transparent_grey_or_colour_of_a_png_is_white():
         shown = decode_image(file_of(image, "PNG", transparency=value))
         assert shown.mode == "L"
         assert np.asarray(shown).ravel()[:5].tolist() == [0, 1, 2, 255, 4]
-    red = decode_image(file_of(Image.new("RGB", (2, 2), (255, 0, 0)), "PNG", transparency=(255, 0, 0)))
-    assert np.asarray(red).min() == 255
+    red = file_of(Image.new("RGB", (2, 2), (255, 0, 0)), "PNG", transparency=(255, 0, 0))
+    assert pixels_of(red).min() == 255
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 def test_decoding_1_drops_transparency(mode: str):
-    image = gradient().convert(mode)
-    image.putalpha(0)
-    back = decode_image(file_of(image, "PNG"), 1)
-    assert np.array_equal(np.asarray(back.convert("L")), np.asarray(gradient()))
+    (image := gradient().convert(mode)).putalpha(0)
+    assert np.array_equal(decode_image(file_of(image, "PNG"), 1).convert("L"), gradient())
 
 
 @pytest.mark.parametrize("form", ["BMP", "GIF", "TIFF", "PPM", "WEBP"])
@@ -175,8 +170,7 @@ def test_a_tiff_is_turned_once():
 @pytest.mark.parametrize(("width", "height"), [(12_000, 9_000), (16_320, 12_240)])
 def test_a_large_jpeg_is_decoded_reduced(width: int, height: int):
     content = file_of(Image.new("L", (width, height), 90), "JPEG")
-    image = decode_image(content)
-    assert image.size == (width // 2, height // 2)
+    assert (image := decode_image(content)).size == (width // 2, height // 2)
     assert image.getpixel((width // 4, height // 4)) == 90
     with pytest.raises(ImageError, match=r"^too large"):
         decode_image(content, 1)

@@ -322,7 +322,7 @@ def test_a_run_goes_on(own: Path, what: str, words: Sequence[str], epochs: int, 
 def test_a_run_whose_folder_has_files_that_are_read_now_is_not_resumed(own: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("core.runs.lock.WATCH", 0.3)
     run = run_of(own, "killed")
-    folder = Path(read_run(run).config["data"])
+    folder = load_config(run).data
     happy = next(path for path in (own / folder).rglob("*/happy") if path.is_dir())
     Image.open(next(happy.iterdir())).save(happy / "new.webp")
     main(["resume", run.name, "--runs", str(own / "runs"), "--epochs", "6"])
