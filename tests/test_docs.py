@@ -31,7 +31,7 @@ INDENTED = re.compile(r"^ {4,}(\S.*)$", re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ |ssh -L \S+ \S+ |\.venv/bin/)?(fer-tui(?: .*)?)")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-KIND = re.compile(r'Problem\(\s*"(\w+)"|kind = "(\w+)" if .* else "(\w+)"')
+KIND = re.compile(r'(?:Problem|_Kind)\(\s*"(\w+)"|kind = "(\w+)" if .* else "(\w+)"')
 EAGER = {"--help", "--version", "--install-completion"}
 SECTIONS = {"data": "1 Data", "train": "2 Train", "runs": "3 Runs", "compare": "4 Compare", "inspect": "5 Inspect"}
 

@@ -20,6 +20,7 @@ from core.runs.schema import EvaluationFile
 # path of the data, because the fingerprint identifies the data.
 IGNORED_SETTINGS = (
     "data",
+    "format",
     "time_budget",
     "devices",
     "precision",

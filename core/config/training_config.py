@@ -69,6 +69,19 @@ class TrainingConfig(BaseModel):
         "Also log the run to TensorBoard files in its directory, to an MLflow server, or to both.",
     )
 
+    format: str = _field(
+        "auto", "Data", "Format of the data set: auto (detect it), or a format that `fer-tui data formats` lists."
+    )
+    votes: Literal["majority", "soft"] = _field(
+        "majority",
+        "Data",
+        "Labels from several annotators' votes (FER+): majority, one class an image, or soft, the share of each class.",
+    )
+    classes: str | None = _field(
+        None,
+        "Data",
+        "Rename classes: NEW=OLD,NEW=OLD; an empty NEW leaves a class out; 'synonyms' applies the built-in table.",
+    )
     image_size: int = _field(48, "Data", "Width and height of the model's input in pixels.", ge=16, le=1024)
     channels: Literal[1, 3] = _field(1, "Data", "Channels of the model's input: 1 (grey) or 3 (colour).")
     encoding: EncodingName = _field(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from core.config.training_config import TrainingConfig
 from core.data import images
-from core.data.dataset import Dataset, Problem
+from core.data.dataset import UNSPLIT, Dataset, Problem
 from core.data.images import ImageError
 from core.data.pixels import undecodable_problems
-from core.errors import pluralize
+from core.data.splits import with_validation_split
+from core.errors import DatasetError, pluralize
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,8 +33,8 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
         progress: called with the number of decoded images.
 
     Returns:
-        The problems from reading, then undecodable images, blank images, images of an odd size, exact-pixel duplicates
-        within a split, across splits and under different labels, and imbalance.
+        The problems from reading, then what would stop a training, undecodable images, blank images, images of an odd
+        size, exact-pixel duplicates within a split, across splits and under different labels, and imbalance.
     """
 
     def inspect_image(path: str) -> tuple[str, tuple[int, int], bool] | ImageError:
@@ -60,12 +63,36 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
             blank.append(path)
     return [
         *dataset.problems,
+        *_obstacle(dataset, {path for path, _ in broken}),
         *undecodable_problems(broken),
         *_blank(blank),
         *_odd_sizes(sizes),
         *_duplicates(dataset, [rows for rows in same.values() if len(rows) > 1]),
         *_imbalance(dataset),
     ]
+
+
+def _obstacle(dataset: Dataset, broken: set[str]) -> Iterator[Problem]:
+    """Find why `train` would refuse the data set, whose images in `broken` can't be decoded."""
+    listed = dataset.frame["split"].isin(["train", UNSPLIT]).any()
+    frame = dataset.frame[~dataset.frame["path"].isin(broken)].reset_index(drop=True)
+    share = TrainingConfig.model_fields["validation_share"].default
+    try:
+        split = with_validation_split(replace(dataset, frame=frame), share)
+    except DatasetError as error:
+        labels = frame[frame["split"].isin(["train", UNSPLIT])]["label"]
+        kinds = {0: "no_training_images", 1: "one_class"}
+        reason = (
+            str(error) if len(labels) or not listed else f"{dataset.root}: no training image can be read; replace them"
+        )
+        yield Problem(kinds.get(labels.nunique(), "too_few_images"), reason)
+        return
+    known = set(split.split("train")["label"])
+    if known.isdisjoint(split.split("validation")["label"]):
+        yield Problem(
+            "class_in_one_split",
+            "no validation image has a class that train has; give the classes the same names in both splits",
+        )
 
 
 def _pixel_hash(image: Image.Image) -> str:
@@ -119,7 +146,7 @@ def _duplicates(dataset: Dataset, groups: list[list[int]]) -> Iterator[Problem]:
         yield Problem(
             "duplicate",
             f"{pluralize(len(within), 'image')} with the same pixels as another image of the same split; they count "
-            "more than once",
+            "more than once: keep one of each",
             tuple(within),
         )
     if across:
@@ -133,7 +160,7 @@ def _duplicates(dataset: Dataset, groups: list[list[int]]) -> Iterator[Problem]:
         yield Problem(
             "conflicting_labels",
             f"{pluralize(len(conflicting), 'image')} whose exact pixels also have another label; at most one label is "
-            "correct",
+            "correct: keep that one",
             tuple(conflicting),
         )
 

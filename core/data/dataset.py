@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from core.data import images
 from core.data.images import ImageError
@@ -55,10 +55,13 @@ class Dataset:
 
     Attributes:
         root: the folder or CSV file.
-        frame: columns `path` (relative to root), `label`, `split`, sorted by path.
+        frame: columns `path` (relative to root), `label`, `split`, sorted by path. Some readers add `group` (the person
+            or sequence that an image belongs to) or `votes` (a tuple: the share of votes of every class of `classes`).
         classes: all class names, in alphabetical order.
         problems: the problems found so far.
         source: reads the images of `frame`.
+        format: the name of the reader, see `core.data.readers.reader_factory.READERS`.
+        summary: one line that says what the reader took and what it left out.
     """
 
     root: Path
@@ -66,6 +69,8 @@ class Dataset:
     classes: tuple[str, ...]
     problems: tuple[Problem, ...]
     source: ImageSource
+    format: str = ""
+    summary: str = ""
 
     def image(self, path: str) -> Image.Image:
         """Return a decoded image, mode L or RGB.
@@ -85,16 +90,34 @@ class Dataset:
         return tuple(name for name in (*SPLITS, UNSPLIT) if (self.frame["split"] == name).any())
 
 
-def make_dataset(root: Path, rows: list[tuple[str, str, str]], problems: list[Problem], source: ImageSource) -> Dataset:
-    """Create a Dataset from (path, label, split) rows. Add the problems of its splits and classes."""
+def make_dataset(
+    root: Path,
+    rows: Sequence[tuple[str, str, str]],
+    problems: Sequence[Problem],
+    source: ImageSource,
+    *,
+    summary: str = "",
+    columns: Mapping[str, Sequence[Any]] | None = None,
+) -> Dataset:
+    """Create a Dataset. Add the problems of its splits and classes.
+
+    Args:
+        root: the folder or file.
+        rows: path, label and split of every image.
+        problems: the problems found so far.
+        source: reads the images.
+        summary: see Dataset.
+        columns: further columns of the frame, a value for each row of `rows`.
+    """
     import pandas as pd
 
     # If pyarrow is installed, pandas would use it to store text; it rejects file names that are not UTF-8.
     text = pd.StringDtype("python", na_value=math.nan)
     frame = pd.DataFrame(rows, columns=["path", "label", "split"], dtype=text)
+    frame = frame.assign(**{name: list(values) for name, values in (columns or {}).items()})
     frame = frame.sort_values("path", ignore_index=True)
     classes = tuple(sorted(frame["label"].unique()))
-    dataset = Dataset(root, frame, classes, tuple(problems), source)
+    dataset = Dataset(root, frame, classes, tuple(problems), source, summary=summary)
     return replace(dataset, problems=(*problems, *find_one_split_classes(dataset)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +14,33 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
-# 64 megapixels are 192 MB decoded. A larger image than that is probably a decompression bomb, not a photo.
+# 64 megapixels are 192 MB decoded. Larger JPEG photos are decoded at a half or a quarter of their width and height.
 MAX_PIXELS = 64_000_000
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-FORMATS = ("JPEG", "PNG")
+_REDUCTIONS = (2, 4)
+# The newest version of the decoder, see `decode_image`.
+DECODING = 2
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+FORMAT_NAMES = "JPEG, PNG, WebP, BMP, GIF, TIFF, PGM or PPM"
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGE_SUFFIXES += (".pgm", ".ppm", ".pbm", ".pnm")
+# What version 0.1.0 read.
+DECODING_1_FORMATS = ("JPEG", "PNG")
+DECODING_1_SUFFIXES = (".jpg", ".jpeg", ".png")
+# The image formats that the decoder does not read, by the ending of a name and by the first bytes of a file.
+UNREAD_SUFFIXES = (".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".jxr", ".psd", ".xcf", ".svg")
+UNREAD_SUFFIXES += (".ico", ".tga", ".pcx", ".exr", ".hdr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2")
+_UNREAD_CONTENTS = (
+    (rb".{4}ftyp(?:avif|avis)", "AVIF"),
+    (rb".{4}ftyp(?:hei|hev|mif1|msf1)", "HEIC"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "JPEG 2000"),
+    (rb"\0\0\0\x0cJXL |\xff\x0a", "JPEG XL"),
+    (rb"8BPS", "PSD"),
+    (rb"\s*(?:<\?xml[^>]*>\s*)?<svg", "SVG"),
+)
+# Transparent pixels show this background, as in a browser.
+_BACKGROUND = "white"
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -35,33 +58,82 @@ R = TypeVar("R")
 
 
 class ImageError(Exception):
-    """An image can't be read. The message is only the reason, such as "not a JPEG or PNG image"."""
+    """An image can't be read. The message is only the reason, such as "empty (0 bytes)", and perhaps a remedy."""
 
 
-def decode_image(content: bytes) -> Image.Image:
+def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:
     """Decode an image file to mode L (grey) or RGB, upright, with 8 bits per channel.
 
+    The format depends on the content, not on the file's name. Of an animation, the first frame is decoded. Version 2
+    puts transparent images on a white background, so that the pixels are what a viewer shows. It decodes JPEG images
+    of more than MAX_PIXELS at a half or a quarter of their width and height.
+
     Args:
-        content: the bytes of a JPEG or PNG file.
+        content: the bytes of a file of one of FORMATS.
+        decoding: version of the decoder. A run stores the version that it began with and resumes with it, so that its
+            pixels stay the same. 1: version 0.1.0, which reads only JPEG and PNG and drops transparency. 2: the newest.
 
     Raises:
-        ImageError: the content is empty, damaged, not an image, or larger than MAX_PIXELS.
+        ImageError: the content is empty, damaged, not an image, or too large.
     """
     if not content:
         raise ImageError("empty (0 bytes)")
+    is_first = decoding == 1
     try:
-        image = Image.open(BytesIO(content), formats=FORMATS)
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ImageError(f"too large ({width} x {height} pixels, the limit is {MAX_PIXELS:,})")
+        image = _open(content, DECODING_1_FORMATS if is_first else FORMATS, can_reduce=not is_first)
         turn = _UPRIGHT.get(_orientation(image))
-        return _eight_bits(image if turn is None else image.transpose(turn))
-    except Image.DecompressionBombError:
-        raise ImageError(f"too large (the limit is {MAX_PIXELS:,} pixels)") from None
+        shown = image if is_first or not image.has_transparency_data else _on_background(image)
+        return _eight_bits(shown if turn is None else shown.transpose(turn))
     except UnidentifiedImageError:
-        raise ImageError("not a JPEG or PNG image") from None
+        raise ImageError("not a JPEG or PNG image" if is_first else _explain_unidentified(content)) from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, OverflowError) as error:
         raise ImageError(f"damaged ({error})") from None
+
+
+def _open(content: bytes, formats: tuple[str, ...], *, can_reduce: bool) -> Image.Image:
+    """Open an image without decoding its pixels. Set JPEG images that are too large to be decoded reduced."""
+    remedy = ": reduce its width and height" if can_reduce else ""
+    try:
+        image = Image.open(BytesIO(content), formats=formats)
+    except Image.DecompressionBombError:
+        if not can_reduce or not content.startswith(b"\xff\xd8"):
+            raise ImageError(f"too large (the limit is {MAX_PIXELS:,} pixels){remedy}") from None
+        # Image.open refuses more than 179 megapixels, however small the decoded image is.
+        image = JpegImageFile(BytesIO(content))
+    width, height = image.size
+    if width * height > MAX_PIXELS and can_reduce and isinstance(image, JpegImageFile):
+        for reduction in _REDUCTIONS:
+            if width * height <= MAX_PIXELS * reduction**2:
+                image.draft(None, (width // reduction, height // reduction))
+                break
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(f"too large ({width} x {height} pixels, the limit is {MAX_PIXELS:,}){remedy}")
+    return image
+
+
+def _explain_unidentified(content: bytes) -> str:
+    """Return why no format matches a content: it is no image, or an image of a format that is not read."""
+    for pattern, name in _UNREAD_CONTENTS:
+        if re.match(pattern, content[:1000], re.DOTALL):
+            return f"{name}, which is not read: convert it to JPEG or PNG"
+    if content.startswith(b"version https://git-lfs"):
+        return "a Git LFS pointer instead of the image: run 'git lfs pull'"
+    return f"not a {FORMAT_NAMES} image"
+
+
+def _on_background(image: Image.Image) -> Image.Image:
+    """Return a transparent image on the background: mode L for a grey image, else RGB."""
+    if image.mode.startswith("I"):
+        # One of the 65,536 greys is transparent. Pillow has no 16-bit mode with transparency.
+        pixels = np.array(image, dtype=np.int64)
+        pixels[pixels == image.info["transparency"]] = 65535
+        return Image.fromarray(pixels.astype(np.uint16))
+    is_grey = image.mode in ("1", "L", "LA", "La")
+    # Pillow converts premultiplied modes only to their own kind.
+    image = image.convert("LA") if image.mode == "La" else image
+    opaque = Image.new("RGBA", image.size, _BACKGROUND)
+    opaque.alpha_composite(image.convert("RGBA"))
+    return opaque.convert("L" if is_grey else "RGB")
 
 
 def _orientation(image: Image.Image) -> Any:

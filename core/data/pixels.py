@@ -127,7 +127,8 @@ def undecodable_problems(broken: list[tuple[str, str]]) -> tuple[Problem, ...]:
     return (
         Problem(
             "undecodable",
-            f"{pluralize(len(broken), 'image')} can't be read and will be skipped: {named}{more}",
+            f"{pluralize(len(broken), 'image')} can't be read and will be skipped: {named}{more}; replace or remove "
+            "them",
             tuple(p for p, _ in broken),
         ),
     )

@@ -12,6 +12,7 @@ import numpy as np
 from core.config.training_config import TrainingConfig, parse_fold
 from core.data.corrections import apply_decisions
 from core.data.dataset import UNSPLIT, Dataset, Problem, find_one_split_classes
+from core.data.images import DECODING
 from core.data.readers.reader_factory import read_dataset
 from core.errors import DatasetError
 
@@ -38,7 +39,8 @@ def with_validation_split(dataset: Dataset, validation_share: float) -> Dataset:
         raise DatasetError(f"{dataset.root}: no training images; expected {dataset.root}/train/<class>/*.jpg")
     if train["label"].nunique() < 2:
         raise DatasetError(
-            f"{dataset.root}: only one class ('{train['label'].iloc[0]}') in train; training needs two or more"
+            f"{dataset.root}: only one class ('{train['label'].iloc[0]}') in train; training needs two or more, "
+            "each in a folder of its name"
         )
     if (frame["split"] == "validation").any():
         return replace(dataset, frame=frame)
@@ -47,7 +49,9 @@ def with_validation_split(dataset: Dataset, validation_share: float) -> Dataset:
         # The only image of a class stays in train, because the model could not learn the class without it.
         held_out += rows[: min(max(round(len(rows) * validation_share), 1), len(rows) - 1)]
     if not held_out:
-        raise DatasetError(f"{dataset.root}: too few images to hold a validation split out of train")
+        raise DatasetError(
+            f"{dataset.root}: too few images to hold a validation split out of train; add a second image of a class"
+        )
     frame.loc[held_out, "split"] = "validation"
     note = Problem(
         "held_out",
@@ -100,7 +104,7 @@ def stratified_subsample(frame: pd.DataFrame, limit: int | None, seed: int) -> p
     return frame.loc[sorted(chosen)].reset_index(drop=True)
 
 
-def read_training_dataset(config: TrainingConfig) -> Dataset:
+def read_training_dataset(config: TrainingConfig, decoding: int = DECODING) -> Dataset:
     """Read a config's data set, with its corrections, and with a train and a validation split.
 
     Raises:
@@ -108,7 +112,10 @@ def read_training_dataset(config: TrainingConfig) -> Dataset:
         DatasetError: the data set can't be read, or has no usable training images.
     """
     settings = config.model_dump()
-    return apply_splits(apply_corrections(read_dataset(config.data), settings), settings)
+    dataset = read_dataset(
+        config.data, format=config.format, votes=config.votes, classes=config.classes, decoding=decoding
+    )
+    return apply_splits(apply_corrections(dataset, settings), settings)
 
 
 def apply_corrections(dataset: Dataset, settings: Mapping[str, Any]) -> Dataset:

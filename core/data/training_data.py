@@ -12,6 +12,7 @@ from core.config.protocol import PROTOCOLS
 from core.config.training_config import TrainingConfig
 from core.data.dataset import Dataset, HashedSource, Problem, fingerprint
 from core.data.encoding import ENCODINGS, Encoding
+from core.data.images import DECODING
 from core.data.pixels import Pixels, PixelStore, load_pixels
 from core.data.splits import read_training_dataset, stratified_subsample
 from core.errors import DatasetError
@@ -29,6 +30,7 @@ class TrainingData:
         encoding: the encoding, fitted on train.
         validation_classes: the order of the classes in the targets for val_* metrics. It differs from `classes` only
             if the published protocol fits its frequency encoding on validation again.
+        decoding: the version of the image decoder.
     """
 
     dataset: Dataset
@@ -37,6 +39,7 @@ class TrainingData:
     validation: Pixels
     encoding: Encoding
     validation_classes: list[str]
+    decoding: int = DECODING
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -58,13 +61,13 @@ class TrainingData:
         return np.eye(len(self.validation_classes), dtype=np.float32)[rows]
 
 
-def load_training_data(config: TrainingConfig, stop: threading.Event) -> TrainingData | None:
+def load_training_data(config: TrainingConfig, stop: threading.Event, decoding: int = DECODING) -> TrainingData | None:
     """Read, decode and encode a config's data. Return None if `stop` was set before the end.
 
     Raises:
         DatasetError: the data set can't be read, or has no usable training or validation images.
     """
-    dataset = read_training_dataset(config)
+    dataset = read_training_dataset(config, decoding)
     # HashedSource stores the hashes for the fingerprint while decoding, so that each image is read only once.
     dataset = replace(dataset, source=HashedSource(dataset.source))
     frames = {
@@ -101,7 +104,7 @@ def load_training_data(config: TrainingConfig, stop: threading.Event) -> Trainin
     if config.control == "noise":
         train, validation = _replace_with_noise(train, config), _replace_with_noise(validation, config)
     validation_classes = _validation_order(config, encoding, validation)
-    return TrainingData(dataset, fingerprint(dataset), train, validation, encoding, validation_classes)
+    return TrainingData(dataset, fingerprint(dataset), train, validation, encoding, validation_classes, decoding)
 
 
 def _validation_order(config: TrainingConfig, encoding: Encoding, validation: Pixels) -> list[str]:

@@ -182,7 +182,7 @@ def explain_image(run: Path, path: Path, target_class: str | None = None, *, who
     try:
         found = read_faces(path, size, channels, whole)[0]
     except ImageError as error:
-        raise DatasetError(f"{path}: {error}; give a JPEG or PNG file") from None
+        raise DatasetError(f"{path}: {error}") from None
     pixels = found.pixels
     heat, probabilities = grad_cam(model, pixels[None], None if target_class is None else [classes.index(target_class)])
     predicted = classes[int(probabilities[0].argmax())]

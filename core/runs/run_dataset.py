@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.data.dataset import Dataset, ImageSource, fingerprint
+from core.data.images import DECODING
 from core.data.readers.reader_factory import read_dataset
 from core.data.splits import apply_corrections, apply_splits
 from core.errors import ConfigError, DatasetError, RunError
 from core.runs.names import ENVIRONMENT
 from core.runs.reader import RunSnapshot
+from core.runs.schema import EnvironmentFile
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,9 +31,21 @@ def read_run_dataset(run: RunSnapshot) -> Dataset:
     if place is None:
         raise RunError(f"{run.path / ENVIRONMENT}: the file names no data set, so the faces can't be shown")
     try:
-        return apply_corrections(read_dataset(Path(place)), run.config)
+        return apply_corrections(read_dataset(Path(place), **read_options(run)), run.config)
     except (ConfigError, DatasetError) as error:
         raise DatasetError(f"The faces can't be shown: {error}") from None
+
+
+def read_options(run: RunSnapshot) -> dict[str, Any]:
+    """The keyword arguments of `read_dataset` that read a run's data set as the run did."""
+    config: Mapping[str, Any] = run.config
+    settings = {name: value for name in ("format", "votes", "classes") if (value := config.get(name)) is not None}
+    return {**settings, "decoding": run_decoding(run.environment)}
+
+
+def run_decoding(environment: EnvironmentFile) -> int:
+    """The version of the image decoder that a run began with; the newest for a run that has not begun."""
+    return environment.get("decoding", 1 if "fingerprint" in environment else DECODING)
 
 
 def has_changed(run: RunSnapshot, dataset: Dataset, check: Callable[[], None]) -> bool:

@@ -70,6 +70,9 @@ class ConfigFile(TypedDict, total=False):
     seed: int  # seed of weights, shuffling, augmentation and dropout
     learning_rate: float  # initial learning rate
     validation_share: float  # share of train to hold out if there is no validation split, 0 to 1
+    format: str  # name of the data set's reader, or auto
+    votes: str  # majority or soft: how annotators' votes become labels
+    classes: str | None  # how classes are renamed; None renames none
     exclude: str | None  # path of a file of decisions: images to exclude
     relabel: str | None  # path of a file of decisions: labels to change
     fold: str | None  # PART/PARTS: the part of train to validate on; None without k-fold
@@ -91,6 +94,7 @@ class EnvironmentFile(TypedDict, total=False):
     platform: str  # operating system
     git_commit: str | None  # commit of the checkout; None for an installed package
     data: str  # absolute path of the data set
+    decoding: int  # version of the image decoder (core.data.images.decode_image); a run without it has version 1
     fingerprint: str  # SHA-256 of the data set
     classes: list[str]  # the classes in the order of the model's outputs
     validation_classes: list[str]  # the classes in the order of validation's encoding

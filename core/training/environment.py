@@ -48,6 +48,7 @@ def describe(
         "platform": platform.platform(),
         "git_commit": git_commit(),
         "data": str(config.data.resolve()),
+        "decoding": data.decoding,
         "fingerprint": data.fingerprint,
         "classes": data.classes,
         "validation_classes": data.validation_classes,

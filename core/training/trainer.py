@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from core.config.protocol import PROTOCOLS
 from core.config.training_config import TrainingConfig
 from core.data.pipeline import published_rows, training_rows
+from core.data.readers import image_tree
 from core.data.training_data import TrainingData, load_training_data
-from core.errors import RunError
+from core.errors import RunError, pluralize
 from core.evaluation.inference import predict
 from core.evaluation.metrics import evaluate, evaluate_leak_free, find_leaked_images
 from core.export.tracker_registry import TrackerList
@@ -26,6 +27,7 @@ from core.runs.model_file import load_model
 from core.runs.names import CHECKPOINT, HISTORY, KEPT, LOG, PREVIOUS_CHECKPOINT
 from core.runs.reader import read_run
 from core.runs.run_audit import audit_run, measure_batches
+from core.runs.run_dataset import run_decoding
 from core.runs.schema import EvaluationFile, StoredProblem
 from core.runs.writer import RunWriter
 from core.system.log import log_records_to_file, log_to_file
@@ -95,7 +97,7 @@ class _Training:
     def run(self) -> tuple[str, str]:
         """Train and evaluate; return the final state and its message."""
         self._say("reading the images")
-        data = load_training_data(self.config, self.stop)
+        data = load_training_data(self.config, self.stop, run_decoding(read_run(self.path).environment))
         if data is None:
             return "stopped", "stopped before the first epoch"
         checkpoint = self._find_checkpoint(data)
@@ -141,8 +143,9 @@ class _Training:
         began_with = read_run(self.path).environment.get("fingerprint", data.fingerprint)
         if began_with != data.fingerprint:
             raise RunError(
-                f"{self.config.data}: the data set has changed since the run started (fingerprint {began_with}, now "
-                f"{data.fingerprint}); restore it, or start a new run with 'fer-tui train'"
+                _describe_added_images(data)
+                or f"{self.config.data}: the data set has changed since the run started (fingerprint {began_with}, "
+                f"now {data.fingerprint}); restore it, or start a new run with 'fer-tui train'"
             )
         return checkpoint
 
@@ -306,3 +309,17 @@ class _Training:
 
 def _damaged(checkpoint: Checkpoint) -> str:
     return f"the checkpoint is damaged; the run resumed from the previous one, of epoch {checkpoint.state.epoch}"
+
+
+def _describe_added_images(data: TrainingData) -> str:
+    """Return why a run of version 0.1.0 can't be resumed if the reader now reads more files, otherwise ""."""
+    if data.decoding > 1 or data.dataset.format != image_tree.READER.name:
+        return ""
+    added = [path for path in data.dataset.frame["path"] if image_tree.is_left_out_by_decoding_1(path)]
+    if not added:
+        return ""
+    return (
+        f"{data.dataset.root}: the data set has changed since the run started: this version also reads "
+        f"{pluralize(len(added), 'image')} that version 0.1.0 left out, such as {added[0]}; move them elsewhere, or "
+        "start a new run with 'fer-tui train'"
+    )

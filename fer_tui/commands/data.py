@@ -22,6 +22,9 @@ app = typer.Typer(
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of faces or fer2013.csv.", show_default=False)],
+    format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="The data set's format: auto, folders, fer2013.")
+    ] = "auto",
     json: JsonOption = False,
 ) -> int:
     """Count a data set's images and report problems with them."""
@@ -29,13 +32,14 @@ def check(
     from core.data.dataset import counts_by_split
     from core.data.readers.reader_factory import read_dataset
 
-    dataset = read_dataset(path)
+    dataset = read_dataset(path, format=format)
     counts = counts_by_split(dataset.frame)
     with progress_bar("checking images", len(dataset.frame)) as progress:
         problems = audit_dataset(dataset, progress)
     if json:
         found = [{"kind": p.kind, "message": p.message, "paths": list(p.paths)} for p in problems]
-        output.print_json({"classes": list(dataset.classes), "counts": counts, "problems": found})
+        told = {"classes": list(dataset.classes), "counts": counts, "problems": found}
+        output.print_json({**told, "format": dataset.format, "summary": dataset.summary})
         return 0
     totals = [f"{sum(column.values()):,}" for column in counts.values()]
     output.print_table(
@@ -45,6 +49,8 @@ def check(
             (("all", *totals), "bold"),
         ],
     )
+    if dataset.summary:
+        output.console().print(output.escape_control(dataset.summary), markup=False, soft_wrap=True)
     for problem in problems:
         output.console().print(
             f"{problem.kind}: {output.escape_control(problem.message)}", markup=False, soft_wrap=True

@@ -110,7 +110,7 @@ def predict(
         answers = predict_images(path, images, flip_average=flip_average, whole=whole)
     for answer in answers:
         if answer.error:
-            output.print_error(f"{answer.image}: {answer.error}; give a JPEG or PNG file")
+            output.print_error(f"{answer.image}: {answer.error}")
         elif answer.note:
             output.print_message(f"{answer.image}: {answer.note}")
     if json:

@@ -122,9 +122,7 @@ class PredictScreen(ModalScreen[None]):
             image = images.read_image(path)
             self.post_message(self.FaceRead(job, image))
         except images.ImageError as error:
-            self.post_message(
-                self.StatusReported(job, f"{path}: {error}; enter the path of a JPEG or PNG file", is_problem=True)
-            )
+            self.post_message(self.StatusReported(job, f"{path}: {error}", is_problem=True))
             return
         try:
             with model_access("predict"):
@@ -136,11 +134,7 @@ class PredictScreen(ModalScreen[None]):
             self.post_message(self.StatusReported(job, str(error), is_problem=True))
             return
         if answer.error:
-            self.post_message(
-                self.StatusReported(
-                    job, f"{path}: {answer.error}; enter the path of a JPEG or PNG file", is_problem=True
-                )
-            )
+            self.post_message(self.StatusReported(job, f"{path}: {answer.error}", is_problem=True))
         else:
             if answer.box is not None:
                 self.post_message(self.FaceRead(job, answer.box.crop(image)))

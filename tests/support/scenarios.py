@@ -69,7 +69,7 @@ def write_odd_images(folder: Path) -> None:
 BROKEN = {
     "cut.jpg": "damaged",
     "huge.png": "too large",
-    "text.jpg": "not a JPEG or PNG image",
+    "text.jpg": "not a JPEG, PNG, WebP, BMP, GIF, TIFF, PGM or PPM image",
     "zero.jpg": "empty (0 bytes)",
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from core.data.dataset import Dataset, Problem, make_dataset
 from core.data.images import ImageError
+from core.data.readers.base import Reader, ReadOptions
 from core.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -48,12 +49,17 @@ class CsvSource:
         return Image.frombytes("L", (_SIZE, _SIZE), content)
 
 
-def read_fer2013_csv(path: Path) -> Dataset:
+def _csv_in(root: Path) -> Path:
+    return root / "fer2013.csv" if root.is_dir() else root
+
+
+def read_fer2013_csv(root: Path, options: ReadOptions) -> Dataset:
     """Read fer2013.csv. Skip broken rows and report them as a problem.
 
     Raises:
         DatasetError: the file is not such a CSV, or has no valid row.
     """
+    path = _csv_in(root)
     rows: list[tuple[str, str, str]] = []
     pixels: list[np.ndarray] = []
     broken: list[tuple[str, str]] = []
@@ -133,3 +139,6 @@ def _pixels(text: str) -> np.ndarray:
     if values.min() < 0 or values.max() > 255:
         raise ValueError("pixels outside 0 to 255")
     return values.astype(np.uint8).reshape(_SIZE, _SIZE)
+
+
+READER = Reader("fer2013", "fer2013.csv", lambda root: _csv_in(root).is_file(), read_fer2013_csv)

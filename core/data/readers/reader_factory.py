@@ -2,52 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from core.data.dataset import Dataset
+from core.data.class_names import rename_classes
+from core.data.dataset import Dataset, Problem
+from core.data.folder_listing import is_archive
+from core.data.images import DECODING
 from core.data.readers import fer2013_csv, image_tree
-from core.errors import DatasetError
+from core.data.readers.base import Reader, ReadOptions, Votes
+from core.errors import ConfigError, DatasetError, suggest_name
+
+# In the order in which they are tried. The image tree is last: it takes any folder.
+READERS: Mapping[str, Reader] = {reader.name: reader for reader in (fer2013_csv.READER, image_tree.READER)}
 
 
-@dataclass(frozen=True)
-class Reader:
-    """A data set format.
-
-    Attributes:
-        name: the format's name.
-        can_read: returns whether a file or folder has this format. It checks only file names.
-        read: reads a data set of this format.
-    """
-
-    name: str
-    can_read: Callable[[Path], bool]
-    read: Callable[[Path], Dataset]
-
-
-def _csv_in(root: Path) -> Path:
-    return root if root.is_file() else root / "fer2013.csv"
-
-
-READERS = (
-    Reader("fer2013", lambda root: _csv_in(root).is_file(), lambda root: fer2013_csv.read_fer2013_csv(_csv_in(root))),
-    Reader("image tree", Path.is_dir, image_tree.read_image_tree),
-)
-
-
-def read_dataset(root: Path | str) -> Dataset:
-    """Read a data set: ROOT/<split>/<class>/*, ROOT/images/<split>/..., ROOT/<class>/*, or fer2013.csv.
+def read_dataset(
+    root: Path | str,
+    *,
+    format: str = "auto",
+    votes: Votes = "majority",
+    classes: str | None = None,
+    decoding: int = DECODING,
+) -> Dataset:
+    """Read the paths, labels and splits of a data set.
 
     A folder's files are recognized by their names; images are decoded later.
 
     Args:
-        root: the folder, or the CSV file.
+        root: the folder or file.
+        format: the name of a reader; `auto` chooses the first that can read the path.
+        votes: see `core.data.readers.base.ReadOptions`.
+        classes: how to rename classes, see `core.data.class_names.rename_classes`; None renames none.
+        decoding: version of the image decoder, see `core.data.images.decode_image`.
 
     Returns:
-        The data set. Its `problems` list hidden files, files outside any class and empty classes.
+        The data set. Its `problems` list what was not read, such as files outside any class.
 
     Raises:
+        ConfigError: no reader has the name `format`, or `classes` can't be used.
         DatasetError: the path does not exist, can't be read, or has no images.
 
     Example:
@@ -55,10 +49,33 @@ def read_dataset(root: Path | str) -> Dataset:
         >>> dataset.frame.groupby(["split", "label"]).size()
     """
     root = Path(root)
+    if format != "auto" and format not in READERS:
+        raise ConfigError("format", suggest_name(format, READERS, f"choose from auto, {', '.join(READERS)}"))
+    candidates = [READERS[format]] if format != "auto" else READERS.values()
     try:
-        for reader in READERS:
-            if reader.can_read(root):
-                return reader.read(root)
+        if root.is_file() and is_archive(root):
+            raise DatasetError(f"{root}: this is an archive; unpack it, and give the folder")
+        for reader in candidates:
+            if format != "auto" or reader.can_read(root):
+                dataset = replace(reader.read(root, ReadOptions(votes, decoding)), format=reader.name)
+                dataset = replace(dataset, problems=(*_folders_beside(root, dataset), *dataset.problems))
+                return rename_classes(dataset, classes) if classes else dataset
     except OSError as error:
         raise DatasetError(f"{error.filename or root}: {error.strerror}; make the data set readable") from None
     raise DatasetError(f"{root}: no such folder; give a folder of faces, or a fer2013.csv")
+
+
+def _folders_beside(root: Path, dataset: Dataset) -> Iterator[Problem]:
+    """Find folders of images in a data set's folder if it was read from a file beside them."""
+    if dataset.root == root or not root.is_dir():
+        return
+    read = {path.partition("/")[0] for path in dataset.frame["path"]}
+    names = [name for name in image_tree.find_image_folders(root) if name not in read]
+    if names:
+        folders = ", ".join(f"{name}/" for name in names)
+        yield Problem(
+            "foreign_file",
+            f"{dataset.root.name} was read; the folders beside it ({folders}) were not: "
+            f"choose them with --format {image_tree.READER.name}",
+            tuple(names),
+        )

@@ -9,6 +9,7 @@ from PIL import Image
 
 from core.data.audit import audit_dataset
 from core.data.dataset import Problem
+from core.data.images import FORMAT_NAMES
 from core.data.readers.reader_factory import read_dataset
 
 WriteTree = Callable[..., Path]
@@ -34,6 +35,41 @@ def save(root: Path, name: str, value: int | np.ndarray = 0, size: tuple[int, in
 def flat(deviation: float) -> np.ndarray:
     """Return an 8 x 8 image: half of it is `deviation` above 100, the other half below."""
     return np.where(np.arange(64).reshape(8, 8) % 2, 100 + deviation, 100 - deviation)
+
+
+# What would stop a training
+
+
+@pytest.mark.parametrize(
+    ("counts", "kind", "told"),
+    [
+        ({"train/a": 4}, "one_class", "only one class ('a') in train; training needs two or more"),
+        ({"a": 4}, "one_class", "only one class ('a') in train"),
+        ({"train/a": 2, "val/a": 1, "val/b": 1}, "one_class", "only one class ('a') in train"),
+        ({"a": 1, "b": 1, "c": 1}, "too_few_images", "too few images to hold a validation split out of train; add"),
+        ({"test/a": 2, "test/b": 2}, "no_training_images", "no training images; expected"),
+    ],
+)
+def test_what_would_stop_a_training_is_found(
+    tmp_path: Path, write_tree: WriteTree, counts: dict[str, int], kind: str, told: str
+):
+    root = write_tree(tmp_path, counts)
+    assert audited(root)[kind].message.startswith(f"{root}: {told}")
+
+
+def test_images_that_cannot_be_read_do_not_count_for_a_training(tmp_path: Path, write_tree: WriteTree):
+    root = write_tree(tmp_path, {"train/a": 2, "train/b": 1})
+    (root / "train/b/000.png").write_bytes(b"")
+    assert audited(root).keys() == {"one_class", "undecodable"}
+    for number in range(2):
+        (root / f"train/a/00{number}.png").write_bytes(b"")
+    assert audited(root)["no_training_images"].message == f"{root}: no training image can be read; replace them"
+
+
+def test_splits_without_a_common_class_are_found(tmp_path: Path, write_tree: WriteTree):
+    root = write_tree(tmp_path, {"train/a": 2, "train/b": 2, "val/c": 2})
+    messages = [problem.message for problem in audit_dataset(read_dataset(root))]
+    assert "no validation image has a class that train has; give the classes the same names in both splits" in messages
 
 
 # Data sets
@@ -117,8 +153,8 @@ def test_undecodable_images_are_named_with_their_reasons_and_count_for_nothing_e
     found = audited(root)
     assert found.keys() == {"undecodable"}, "equal files that are no images are no duplicates"
     assert found["undecodable"].message == (
-        "2 images can't be read and will be skipped: train/a/000.png: not a JPEG or PNG image; "
-        "train/a/001.png: not a JPEG or PNG image"
+        f"2 images can't be read and will be skipped: train/a/000.png: not a {FORMAT_NAMES} image; "
+        f"train/a/001.png: not a {FORMAT_NAMES} image; replace or remove them"
     )
 
 
@@ -192,5 +228,5 @@ def test_rows_of_a_csv_are_audited_too(tmp_path: Path):
     path = tmp_path / "fer2013.csv"
     path.write_text("\n".join(["emotion,pixels,Usage", *lines]))
     found = audited(path)
-    assert found.keys() == {"blank", "duplicate"}
+    assert found.keys() == {"one_class", "blank", "duplicate"}
     assert found["duplicate"].paths == ("fer2013.csv#00002", "fer2013.csv#00003")

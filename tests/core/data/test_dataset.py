@@ -14,6 +14,7 @@ from PIL import Image
 
 from core.data.dataset import Dataset, class_counts, counts_by_split, fingerprint
 from core.data.demo import CLASSES
+from core.data.images import FORMAT_NAMES
 from core.data.pixels import load_pixels
 from core.data.readers.reader_factory import read_dataset
 from core.data.splits import stratified_subsample, with_validation_split
@@ -135,33 +136,40 @@ def test_hidden_foreign_and_nested_things_are_left_out_and_named(tmp_path: Path,
     for name in (
         "train/happy/.DS_Store",
         "train/happy/._000.png",
-        "train/happy/a.gif",
+        "train/happy/a.doc",
         "train/happy/no_suffix",
         "train/list.txt",
         "README.md",
     ):
         (root / name).write_text("?")
     dataset = read_dataset(root)
-    assert counts_by_split(dataset.frame) == {"train": {"happy": 2}}
+    assert counts_by_split(dataset.frame) == {"train": {"happy": 3}}
     found = kinds(dataset)
+    assert found.pop("not_classes") == ("extra",)
     assert sorted(found.pop("foreign_file")) == [
         "README.md",
-        "extra",
-        "train/happy/a.gif",
-        "train/happy/more",
+        "train/happy/a.doc",
         "train/happy/no_suffix",
         "train/list.txt",
     ]
     assert sorted(found.pop("hidden_file")) == ["train/.cache", "train/happy/.DS_Store", "train/happy/._000.png"]
     assert found == {"empty_class": ("train/empty",)}
-    assert message(dataset, "empty_class") == "folders without images are not classes: train/empty"
-    assert message(dataset, "hidden_file") == "skipped hidden files: train/.cache and 2 more"
+    assert message(dataset, "empty_class") == (
+        "folders without images are not classes: train/empty; add images, or remove them"
+    )
+    assert message(dataset, "hidden_file") == "skipped hidden files: train/.cache and 2 more; nothing to do"
     assert all("\n" not in problem.message for problem in dataset.problems)
 
 
 def test_what_stands_beside_images_is_named(tmp_path: Path, write_tree: WriteTree):
-    dataset = read_dataset(write_tree(tmp_path, {"images/train/x": 1, "images/raw/x": 1, "models": 0}))
-    assert sorted(kinds(dataset)["foreign_file"]) == ["images/raw", "models"]
+    dataset = read_dataset(write_tree(tmp_path, {"images/train/x": 1, "images/raw/x": 3, "models": 0}))
+    assert kinds(dataset) == {"foreign_file": ("models",), "not_classes": ("images/raw",)}
+    assert message(dataset, "not_classes").startswith(
+        "folders with images beside the splits are left out: images/raw (3 im"
+    )
+    assert (
+        dataset.summary == "1 image in 1 class, train; left out: 1 other file or folder, 3 images outside the classes"
+    )
 
 
 @pytest.mark.parametrize(("here", "there"), [("train", "validation"), ("validation", "train")])
@@ -228,7 +236,13 @@ def test_a_folder_with_fer2013_csv_is_read_as_that(tmp_path: Path, write_tree: W
     write_tree(tmp_path, {"train/x": 1})
     pixels = " ".join(["0"] * 48 * 48)
     (tmp_path / "fer2013.csv").write_text(f"emotion,pixels,Usage\n3,{pixels},Training\n")
-    assert read_dataset(tmp_path).classes == ("happy",)
+    dataset = read_dataset(tmp_path)
+    assert dataset.classes == ("happy",)
+    assert kinds(dataset)["foreign_file"] == ("train",)
+    assert message(dataset, "foreign_file") == (
+        "fer2013.csv was read; the folders beside it (train/) were not: choose them with --format folders"
+    )
+    assert read_dataset(tmp_path, format="folders").classes == ("x",)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path):
@@ -236,7 +250,7 @@ def test_a_missing_folder_is_named(tmp_path: Path):
         read_dataset(tmp_path / "gone")
 
 
-@pytest.mark.parametrize("counts", [{}, {"train/x": 0, "val/x": 0}, {"x": 0}, {"train": 3}, {"a/b/c": 1}])
+@pytest.mark.parametrize("counts", [{}, {"train/x": 0, "val/x": 0}, {"x": 0}])
 def test_a_tree_without_an_image_is_refused(tmp_path: Path, write_tree: WriteTree, counts: dict[str, int]):
     with pytest.raises(DatasetError) as refusal:
         read_dataset(write_tree(tmp_path, counts))
@@ -487,8 +501,9 @@ def test_images_that_cannot_be_read_are_skipped_and_named(tmp_path: Path, write_
     assert problem.kind == "undecodable"
     assert problem.paths == ("a/000.png", "a/bad0.jpg", "a/bad1.jpg", "a/bad2.jpg", "a/bad3.jpg")
     assert problem.message == (
-        "5 images can't be read and will be skipped: a/000.png: empty (0 bytes); a/bad0.jpg: not a JPEG or PNG image; "
-        "a/bad1.jpg: not a JPEG or PNG image; and 2 more"
+        "5 images can't be read and will be skipped: a/000.png: empty (0 bytes); "
+        f"a/bad0.jpg: not a {FORMAT_NAMES} image; "
+        f"a/bad1.jpg: not a {FORMAT_NAMES} image; and 2 more; replace or remove them"
     )
 
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from core.data.images import ImageError, decode_image, map_in_threads, pixel_shape, read_image, resize_image, to_pixels
 
 # pytest resets the warnings filter of core.data.images.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL.*")
+pytestmark = pytest.mark.filterwarnings("ignore::Warning:PIL.*")
 
 ORIENTATION, DESCRIPTION, RESOLUTION = 0x0112, 0x010E, 0x011A
 
@@ -68,15 +68,13 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def test_a_grey_png_keeps_every_pixel():
-    image = decode_image(file_of(gradient(), "PNG"))
-    assert (image.mode, image.size) == ("L", (24, 16))
+    assert (image := decode_image(file_of(gradient(), "PNG"))).mode == "L"
     assert np.array_equal(np.asarray(image), np.asarray(gradient()))
 
 
 def test_a_16_bit_png_keeps_its_greys():
     greys = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
-    image = decode_image(file_of(Image.fromarray(greys), "PNG"))
-    assert image.mode == "L"
+    assert (image := decode_image(file_of(Image.fromarray(greys), "PNG"))).mode == "L"
     assert np.asarray(image).ravel().tolist() == list(range(256))
 
 
@@ -87,24 +85,108 @@ def test_a_1_bit_png_is_black_and_white():
     assert np.array_equal(np.asarray(image), np.where(white, 255, 0))
 
 
-def test_a_palette_png_has_the_colours_of_its_palette_transparent_or_not():
+def palette(transparency: int | bytes | None) -> bytes:
+    """Return a PNG of a red, a green and a blue pixel."""
     image = Image.new("P", (3, 1))
     image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
     image.putdata([0, 1, 2])
-    for transparency in (0, bytes([0, 128, 255]), None):
-        options = {} if transparency is None else {"transparency": transparency}
-        opened = decode_image(file_of(image, "PNG", **options))
-        assert opened.mode == "RGB"
-        assert np.asarray(opened).tolist() == [[[255, 0, 0], [0, 255, 0], [0, 0, 255]]]
+    return file_of(image, "PNG", **({} if transparency is None else {"transparency": transparency}))
 
 
+RED, GREEN, BLUE, WHITE = [255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("transparency", "expected"),
+    [
+        (None, [RED, GREEN, BLUE]),
+        (0, [WHITE, GREEN, BLUE]),
+        (bytes([0, 128, 255]), [WHITE, [127, 255, 127], BLUE]),
+        (bytes([255, 255, 0]), [RED, GREEN, WHITE]),
+    ],
+)
+def test_a_palette_png_has_its_colours_on_white(transparency: int | bytes | None, expected: list[list[int]]):
+    opened = decode_image(palette(transparency))
+    assert opened.mode == "RGB"
+    assert np.asarray(opened).tolist() == [expected]
+    assert np.asarray(decode_image(palette(transparency), 1)).tolist() == [[RED, GREEN, BLUE]]
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize(("mode", "opened"), [("LA", "L"), ("RGBA", "RGB")])
-def test_an_alpha_channel_is_dropped(mode: str, opened: str):
-    image = gradient().convert(mode)
-    image.putalpha(0)
-    back = decode_image(file_of(image, "PNG"))
-    assert back.mode == opened
-    assert np.array_equal(np.asarray(back.convert("L")), np.asarray(gradient()))
+def test_transparent_pixels_are_white_whatever_their_colour(mode: str, opened: str, form: str):
+    seen = np.zeros((16, 24), np.uint8)
+    seen[4:12, 6:18] = 255
+    shown = []
+    for hidden in (0, 200):
+        grey = Image.fromarray(np.where(seen, np.asarray(gradient()), hidden).astype(np.uint8)).convert(mode)
+        grey.putalpha(Image.fromarray(seen))
+        image = decode_image(file_of(grey, form, **({"lossless": True, "exact": True} if form == "WEBP" else {})))
+        assert form == "WEBP" or image.mode == opened
+        shown.append(np.asarray(image.convert("L")))
+    assert all(np.array_equal(each, np.where(seen, np.asarray(gradient()), 255)) for each in shown)
+
+
+def test_a_transparent_grey_or_colour_of_a_png_is_white():
+    greys = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    deep = Image.fromarray(np.arange(256, dtype=np.uint16).reshape(16, 16) * 257)
+    for image, value in ((greys, 3), (deep, 3 * 257)):
+        shown = decode_image(file_of(image, "PNG", transparency=value))
+        assert shown.mode == "L"
+        assert np.asarray(shown).ravel()[:5].tolist() == [0, 1, 2, 255, 4]
+    red = file_of(Image.new("RGB", (2, 2), (255, 0, 0)), "PNG", transparency=(255, 0, 0))
+    assert pixels_of(red).min() == 255
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_decoding_1_drops_transparency(mode: str):
+    (image := gradient().convert(mode)).putalpha(0)
+    assert np.array_equal(np.asarray(decode_image(file_of(image, "PNG"), 1).convert("L")), np.asarray(gradient()))
+
+
+@pytest.mark.parametrize("form", ["BMP", "GIF", "TIFF", "PPM", "WEBP"])
+def test_other_formats_are_read_but_not_with_decoding_1(form: str):
+    content = file_of(gradient(), form, **({"lossless": True} if form == "WEBP" else {}))
+    assert np.array_equal(np.asarray(decode_image(content).convert("L")), np.asarray(gradient()))
+    with pytest.raises(ImageError, match=r"^not a JPEG or PNG image$"):
+        decode_image(content, 1)
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF"])
+def test_the_first_frame_is_read(form: str):
+    others = [Image.new("L", (24, 16), 9), Image.new("L", (24, 16), 200)]
+    content = file_of(
+        gradient(), form, save_all=True, append_images=others, **({"lossless": True} if form == "WEBP" else {})
+    )
+    assert np.array_equal(np.asarray(decode_image(content).convert("L")), np.asarray(gradient()))
+
+
+def test_a_tiff_is_turned_once():
+    upright = np.asarray(gradient())
+    stored = Image.fromarray(np.ascontiguousarray(np.rot90(upright, 1)))
+    assert np.array_equal(pixels_of(file_of(stored, "TIFF", tiffinfo={ORIENTATION: 6})), upright)
+
+
+@pytest.mark.parametrize(("width", "height"), [(12_000, 9_000), (16_320, 12_240)])
+def test_a_large_jpeg_is_decoded_reduced(width: int, height: int):
+    content = file_of(Image.new("L", (width, height), 90), "JPEG")
+    assert (image := decode_image(content)).size == (width // 2, height // 2)
+    assert image.getpixel((width // 4, height // 4)) == 90
+    with pytest.raises(ImageError, match=r"^too large"):
+        decode_image(content, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (file_of(colours(), "AVIF"), "AVIF"),
+        (file_of(colours(), "JPEG2000"), "JPEG 2000"),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 50, "HEIC"),
+    ],
+)
+def test_a_format_that_is_not_read_is_named(content: bytes, name: str):
+    with pytest.raises(ImageError, match=f"^{name}, which is not read: convert it to JPEG or PNG$"):
+        decode_image(content)
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 95, "subsampling": 0}])
@@ -170,26 +252,22 @@ def truncated(form: str, share: float, **options: Any) -> bytes:
     ("content", "reason"),
     [
         (b"", r"empty \(0 bytes\)"),
-        (b"this is no picture\n", "not a JPEG or PNG image"),
-        (b"\0" * 5000, "not a JPEG or PNG image"),
-        (file_of(gradient(), "GIF"), "not a JPEG or PNG image"),
-        (file_of(gradient(), "BMP"), "not a JPEG or PNG image"),
-        (file_of(gradient(), "TIFF"), "not a JPEG or PNG image"),
-        (file_of(gradient(), "WEBP"), "not a JPEG or PNG image"),
-        (b"\xff\xd8\xff", "not a JPEG or PNG image|damaged"),
-        (b"\x89PNG\r\n\x1a\n", "not a JPEG or PNG image|damaged"),
+        (b"this is no picture\n", "not a JPEG, PNG, WebP"),
+        (b"\0" * 5000, "not a JPEG, PNG, WebP"),
+        (b"\xff\xd8\xff", "not a JPEG, PNG, WebP|damaged"),
+        (b"\x89PNG\r\n\x1a\n", "not a JPEG, PNG, WebP|damaged"),
         (truncated("JPEG", 0.5), r"damaged \(.*truncated"),
         (truncated("JPEG", 0.9), r"damaged \(.*truncated"),
         (truncated("JPEG", 0.5, progressive=True), r"damaged \(.*truncated"),
         (truncated("PNG", 0.5), r"damaged \(.*truncated"),
-        (truncated("PNG", 0.1), "not a JPEG or PNG image|damaged"),
-        (png_header(20_000, 20_000), "too large .*the limit is 64,000,000"),
-        (png_header(9_000, 9_000), r"too large \(9000 x 9000 pixels, the limit is 64,000,000\)"),
-        (png_header(0, 10), "not a JPEG or PNG image|damaged"),
+        (truncated("PNG", 0.1), "not a JPEG, PNG, WebP|damaged"),
+        (png_header(20_000, 20_000), "too large .*the limit is 64,000,000 pixels\\): reduce its width and height"),
+        (png_header(9_000, 9_000), r"too large \(9000 x 9000 pixels, the limit is 64,000,000\): reduce"),
+        (png_header(0, 10), "not a JPEG, PNG, WebP|damaged"),
         (png_header(300, 300), "damaged"),
     ],
 )
-def test_what_is_no_whole_jpeg_or_png_is_refused_with_the_reason(content: bytes, reason: str):
+def test_what_is_no_whole_image_is_refused_with_the_reason(content: bytes, reason: str):
     with pytest.raises(ImageError, match=f"^(?:{reason})"):
         decode_image(content)
 

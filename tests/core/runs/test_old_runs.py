@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.data.training_data import load_training_data
 from core.evaluation.inference import predict
@@ -315,6 +316,17 @@ def test_a_run_goes_on(own: Path, what: str, words: Sequence[str], epochs: int, 
     run = run_of(own, what)
     assert main(["resume", run.name, "--runs", str(own / "runs"), *words]) == 0
     went_on(run, OLD[what], epochs)
+
+
+def test_a_run_whose_folder_has_files_that_are_read_now_is_not_resumed(own: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("core.runs.lock.WATCH", 0.3)
+    run = run_of(own, "killed")
+    folder = load_config(run).data
+    happy = next(path for path in (own / folder).rglob("*/happy") if path.is_dir())
+    Image.open(next(happy.iterdir())).save(happy / "new.webp")
+    main(["resume", run.name, "--runs", str(own / "runs"), "--epochs", "6"])
+    assert "this version also reads 1 image that version 0.1.0 left out, such as" in (run / "log.txt").read_text()
+    assert "new.webp; move them elsewhere, or begin a new run with 'fer-tui train'" in (run / "log.txt").read_text()
 
 
 def test_a_deterministic_run_goes_on_as_if_it_had_never_ended(own: Path):

@@ -142,9 +142,9 @@ async def test_what_is_no_image_is_one_line(
         await pilot.press("enter")
         assert shown.job == 0
         for path, words in (
-            (tmp_path / "[red]none.png", "[red]none.png: No such file or directory; enter the path of a JPEG"),
+            (tmp_path / "[red]none.png", "[red]none.png: No such file or directory"),
             (tmp_path, "Is a directory"),
-            (broken, r"\x1b[31mred.png: not a JPEG or PNG image"),
+            (broken, r"\x1b[31mred.png: not a JPEG, PNG, WebP"),
         ):
             type_in(pilot, path)
             await pilot.press("enter")
