@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data import images
+from core.data.class_names import find_renamed, rename_probabilities, suggest_classes
 from core.data.dataset import Dataset, Problem
 from core.data.images import ImageError
 from core.data.pipeline import evaluation_batches
 from core.data.pixels import load_pixels
-from core.errors import DatasetError, RunError
+from core.errors import ConfigError, DatasetError, RunError
 from core.evaluation.face_detection import Box, find_faces, is_cropped
 from core.evaluation.metrics import EvaluationMetrics, evaluate
 from core.runs.model_file import ModelCache, load_model
@@ -149,8 +150,12 @@ def evaluate_run(
         raise DatasetError("split", f"{dataset.root} has no split '{name}'; it has {', '.join(splits)}")
     frame = dataset.split(name)
     known = frame[frame["label"].isin(classes)].reset_index(drop=True)
+    unknown = sorted(set(frame["label"]) - set(classes))
+    remedy = f"rename classes with --classes {suggest_classes(unknown, classes)}" if unknown else ""
     if known.empty:
-        raise DatasetError(f"{dataset.root}: no image of '{name}' has a class that the run knows: {', '.join(classes)}")
+        raise DatasetError(
+            f"{dataset.root}: no image of '{name}' has a class that the run knows: {', '.join(classes)}; {remedy}"
+        )
     model = load_model(run)
     _, size, _, channels = model.input_shape
     pixels = load_pixels(dataset, known, size, channels)
@@ -159,12 +164,11 @@ def evaluate_run(
     seconds = time.monotonic() - started
     figures = evaluate(pixels.frame["label"].tolist(), probabilities, classes)
     problems = list(pixels.problems)
-    unknown = sorted(set(frame["label"]) - set(classes))
     if unknown:
         problems.append(
             Problem(
                 "unknown_class",
-                f"{len(frame) - len(known):,} images of unknown classes left out: {', '.join(unknown)}",
+                f"{len(frame) - len(known):,} images of unknown classes left out: {', '.join(unknown)}; {remedy}",
             )
         )
     skipped = len(frame) - len(pixels.values)
@@ -172,7 +176,12 @@ def evaluate_run(
 
 
 def predict_images(
-    run: Path, paths: Sequence[Path], *, flip_average: bool | None = None, whole: bool = False
+    run: Path,
+    paths: Sequence[Path],
+    *,
+    flip_average: bool | None = None,
+    whole: bool = False,
+    classes: str | None = None,
 ) -> list[FacePrediction]:
     """What a run's kept model says to the faces in image files.
 
@@ -181,14 +190,27 @@ def predict_images(
         paths: of the images.
         flip_average: see `predict`; None as the run's config has it.
         whole: take every image for one face as it is, and look for none on it.
+        classes: how to rename the run's classes, see `core.data.class_names.find_renamed`; None renames none.
 
     Returns:
         One for each face, the largest of an image first; one for an image that can't be read.
 
     Raises:
+        ConfigError: `classes` can't be used, or leaves no class.
         RunError: the run has no model.
     """
-    return Predictor().predict(run, paths, flip_average=flip_average, whole=whole)
+    run_names = run_classes(run)
+    renamed = find_renamed(classes, run_names) if classes else {}
+    if all(renamed.get(name) == "" for name in run_names):
+        raise ConfigError("classes", "every class of the run is left out; keep one")
+    answers = Predictor().predict(run, paths, flip_average=flip_average, whole=whole)
+    return [_rename(answer, renamed) for answer in answers] if renamed else answers
+
+
+def _rename(answer: FacePrediction, renamed: Mapping[str, str]) -> FacePrediction:
+    """A prediction with other names of classes; the most probable of them is the predicted one."""
+    shares = rename_probabilities(answer.probabilities, renamed)
+    return replace(answer, predicted=next(iter(shares), None), probabilities=shares)
 
 
 class Predictor:
