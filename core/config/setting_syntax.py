@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# The settings that say how a data set is read: keyword arguments of `core.data.readers.reader_factory.read_dataset`.
+READING_SETTINGS = ("format", "votes", "classes")
+# A word of the setting `classes`.
 SYNONYMS = "synonyms"
 
 _DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")

@@ -131,15 +131,18 @@ def rename_classes(dataset: Dataset, text: str, *, others: Collection[str] = ())
         ConfigError: see `find_renamed`.
         DatasetError: no image is left.
     """
+    import pandas as pd
+
     renamed = find_renamed(text, dataset.classes, others=others)
     if not renamed:
         return dataset
     classes = tuple(sorted({renamed.get(name, name) for name in dataset.classes} - {""}))
     frame = dataset.frame
-    labels = frame["label"].map(lambda name: renamed.get(name, name)).astype(frame["label"].dtype)
-    frame = frame.assign(label=labels)
+    labels = [renamed.get(name, name) for name in frame["label"].tolist()]
+    frame = frame.assign(label=pd.Series(labels, frame.index, dtype=frame["label"].dtype))
     if "votes" in frame:
-        frame = frame.assign(votes=_rename_votes(frame["votes"].tolist(), dataset.classes, renamed, classes))
+        votes = _rename_votes(frame["votes"].tolist(), dataset.classes, renamed, classes)
+        frame = frame.assign(votes=pd.Series(votes, frame.index))
     frame = frame[frame["label"] != ""].reset_index(drop=True)
     if frame.empty:
         raise DatasetError("classes", f"{dataset.root}: no image is left; keep a class that has images")

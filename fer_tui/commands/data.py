@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from core.config.setting_syntax import READING_SETTINGS
 from core.errors import ConfigError
 from fer_tui.commands.options import JsonOption
-from fer_tui.commands.setting_options import READING, add_config_options, given_settings
+from fer_tui.commands.setting_options import add_config_options, given_settings
 from fer_tui.console import output
 from fer_tui.console.progress import progress_bar
 
@@ -55,7 +56,7 @@ def check(
     return 0
 
 
-add_config_options(check, READING)
+add_config_options(check, READING_SETTINGS)
 app.command()(check)
 
 

@@ -13,9 +13,6 @@ from core.config.training_config import TrainingConfig
 from core.models.registry import MODELS
 from fer_tui.commands.options import complete_model
 
-# The settings that say how a data set is read: the keyword arguments of `read_dataset`.
-READING = ("format", "votes", "classes")
-
 
 def setting_option(name: str) -> inspect.Parameter:
     """A TrainingConfig field as an option of a command: checked by the model itself, absent unless given."""

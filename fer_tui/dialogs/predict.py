@@ -103,7 +103,7 @@ class PredictScreen(ModalScreen[None]):
             return
         PredictScreen._last_path = text
         self.job += 1
-        job, path = self.job, Path(text).expanduser()
+        job, path = self.job, self.query_one(PathInput).path
         self.query_one(FaceGrid).show([])
         self.query_one(ProbabilityBars).show({})
         # Its import takes seconds, and is somebody else's to wait for if a training has begun it.
