@@ -69,8 +69,11 @@ def cross_table(rows: Sequence[Row]) -> tuple[Mapping[str, Column], list[Row]]:
     """
     columns = {name: CROSS_COLUMNS[name] for name in ("run", "model")}
     table: dict[str, dict[str, Any]] = {}
+    # Of a run that can't be evaluated no split is known.
+    splits = {row["data"]: row["split"] for row in rows if row["split"]}
     for row in rows:
-        heading = f"{row['data']} ({row['split']})" if row["split"] else row["data"]
+        data = row["data"]
+        heading = f"{data} ({splits[data]})" if data in splits else data
         columns[heading] = Column(heading, heading, "text")
         cells = table.setdefault(row["run"], {"run": row["run"], "model": row["model"]})
         if row["accuracy"] is not None:
