@@ -155,7 +155,7 @@ def test_the_line_on_unknown_classes_names_the_flag(bad_images: BadImages):
 def test_classes_are_renamed_for_evaluate_and_predict(bad_images: BadImages, faces: Path):
     answer = fer("evaluate", bad_images.run, "--data", faces, "--classes", "sad=happy,neutral=", "--json")
     assert answer.status == 0
-    assert (answer.json()["images"], answer.json()["skipped"]) == (2, 4)
+    assert (answer.json()["images"], answer.json()["skipped"]) == (4, 8)
     image = faces / "train/happy/0001.png"
     (plain,) = fer("predict", bad_images.run, image, "--json").json()
     (told,) = fer("predict", bad_images.run, image, "--classes", "happy=joy,lonely=", "--json").json()
@@ -172,7 +172,7 @@ def test_evaluate_gives_a_table_of_runs_by_data_sets(bad_images: BadImages, face
     assert fer("evaluate", bad_images.run, *sets, "--output", file).status == 0
     rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8", errors="surrogateescape"))))
     assert [row["data"] for row in rows] == [str(bad_images.data), str(faces)]
-    assert (rows[1]["images"], rows[1]["skipped"], rows[1]["error"]) == ("1", "6", "")
+    assert (rows[1]["images"], rows[1]["skipped"], rows[1]["error"]) == ("2", "12", "")
     alone = fer("evaluate", bad_images.run, "--data", faces, "--json").json()
     assert float(rows[1]["accuracy"]) == alone["accuracy"]
     assert [float(rows[1][f"accuracy_{end}"]) for end in ("low", "high")] == alone["intervals"]["accuracy"]
@@ -190,7 +190,7 @@ def test_a_run_that_a_data_set_does_not_suit_leaves_its_cell_blank(bad_images: B
     assert answer.status == 1
     failed, whole = answer.json()
     assert failed["accuracy"] is None and "has a class that the run knows" in failed["error"]
-    assert whole["images"] == 1 and whole["error"] is None
+    assert whole["images"] == 2 and whole["error"] is None
     assert any(f"{bad_images.run.name} on {tmp_path / 'sad'}: " in line for line in answer.lines)
 
 

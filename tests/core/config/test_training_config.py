@@ -181,11 +181,7 @@ def test_an_unknown_model_is_told_with_the_nearest_or_all():
         ("time_budget", "soon", "must be a duration such as 90s, 60m or 1h30m (got 'soon')"),
         ("time_budget", 0, "input should be greater than 0 (got 0)"),
         ("deterministic", "perhaps", "input should be a valid boolean, unable to interpret input (got 'perhaps')"),
-        (
-            "classes",
-            "angry",
-            "'angry' is not OLD=NEW; give pairs such as anger=angry,contempt= or 'synonyms' (got 'angry')",
-        ),
+        ("classes", "a", "'a' is not OLD=NEW; give pairs such as anger=angry,contempt= or 'synonyms' (got 'a')"),
         ("classes", "a=b,a=c", "class 'a' is renamed twice; give it one new name (got 'a=b,a=c')"),
         ("format", "", "must be auto or a format that 'fer-tui data formats' lists (got '')"),
         ("votes", "all", "input should be 'majority' or 'soft' (got 'all')"),

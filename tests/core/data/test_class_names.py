@@ -141,7 +141,9 @@ def test_synonyms_keep_every_image_and_change_nothing_twice(counts: dict[str, in
     assert match_synonyms(once.classes) == {}
 
 
-def test_classes_with_one_new_name_become_one_and_what_is_left_out_is_gone(write_tree: Callable[..., Path], tmp_path):
+def test_classes_with_one_new_name_become_one_and_what_is_left_out_is_gone(
+    write_tree: Callable[..., Path], tmp_path: Path
+):
     root = write_tree(tmp_path / "set", {"train/anger": 2, "validation/angry": 1, "train/x": 3, "validation/x": 1})
     assert [problem.kind for problem in read_dataset(root).problems] == 2 * ["class_in_one_split"]
     merged = read_dataset(root, classes="anger=angry,x=")
