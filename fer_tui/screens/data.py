@@ -69,9 +69,10 @@ class DataScreen(ModeScreen):
     class DatasetRead(Message):
         """The data set's names were read."""
 
-        def __init__(self, job: int, dataset: Dataset, counts: dict[str, dict[str, int]]) -> None:
+        def __init__(self, job: int, folder: Path, dataset: Dataset, counts: dict[str, dict[str, int]]) -> None:
+            """`folder`: what was asked for; a reader may have found the data set's file in it."""
             super().__init__()
-            self.job, self.dataset, self.counts = job, dataset, counts
+            self.job, self.folder, self.dataset, self.counts = job, folder, dataset, counts
 
     class FacesSampled(Message):
         """Faces were decoded."""
@@ -102,7 +103,7 @@ class DataScreen(ModeScreen):
         self.problems: Sequence[Problem] = ()
         self.chosen_class: str | None = None
         self.sample_number = 0
-        self.folder = ""
+        self.folder = Path()
         # The newest job, and the one whose data set is shown; messages of others are no longer wanted.
         self.job = self.shown_job = 0
         self.read_with: Mapping[str, Any] = {}
@@ -135,7 +136,7 @@ class DataScreen(ModeScreen):
     def on_screen_resume(self, event: events.ScreenResume) -> None:
         """Read the data set anew where Train has other settings for it now."""
         if self.dataset is not None and self.read_with != self.fer.reading_settings:
-            self.read(self.dataset.root)
+            self.read(self.folder)
 
     def _last(self) -> Path | None:
         """The data set opened last, where it still is."""
@@ -223,7 +224,7 @@ class DataScreen(ModeScreen):
         try:
             dataset = read_dataset(folder, **settings)
             total = len(dataset.frame)
-            self.post_message(self.DatasetRead(job, dataset, counts_by_split(dataset.frame)))
+            self.post_message(self.DatasetRead(job, folder, dataset, counts_by_split(dataset.frame)))
             self.post_message(self.Audited(job, audit_dataset(dataset, progress)))
         except FerError as error:
             where = f" (a setting of {tab_label(self, 'train')})" if error.field in settings else ""
@@ -255,7 +256,7 @@ class DataScreen(ModeScreen):
     @on(DatasetRead)
     def _on_read(self, message: DatasetRead) -> None:
         if message.job == self.job:
-            self.shown_job, self.folder = message.job, str(message.dataset.root)
+            self.shown_job, self.folder = message.job, message.folder
             self._show_folder()
             self.dataset, self.counts, self.problems = message.dataset, message.counts, ()
             self.chosen_class, self.sample_number = None, 0
@@ -297,7 +298,7 @@ class DataScreen(ModeScreen):
         """Name the data set that is shown, unless another name is being typed."""
         field = self.query_one("#folder", Input)
         if not field.has_focus:
-            field.value = self.folder
+            field.value = str(self.folder)
 
     def _show_counts(self) -> None:
         self.query_one(ClassBars).show(self.counts, self.chosen_class)
