@@ -1,26 +1,49 @@
-"""Format the comparison table as CSV, Markdown, LaTeX and JSON, and its cells for the screen."""
+"""Format tables of rows as CSV, Markdown, LaTeX and JSON, and format cells for the screen."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from core.comparison.columns import COLUMNS, PUBLISHED_RUN, Row
+from core.comparison.columns import COLUMNS, PUBLISHED_RUN, Column, Row
+from core.errors import ConfigError
 from core.system import files
 
-
-def format_table(rows: Iterable[Row], format_name: str) -> str:
-    """Format the rows as `csv`, `markdown`, `latex` or `json`."""
-    return {"csv": _csv, "markdown": _markdown, "latex": _latex, "json": _json}[format_name](list(rows))
+Columns = Mapping[str, Column]
+ENDINGS = {".csv": "csv", ".md": "markdown", ".tex": "latex", ".json": "json"}
 
 
-def cell(column: str, value: Any) -> str:
+def format_table(rows: Iterable[Row], format_name: str, columns: Columns = COLUMNS) -> str:
+    """Format the rows as `csv`, `markdown`, `latex` or `json`.
+
+    Args:
+        rows: rows with a value for each of `columns`; unknown values are None.
+        format_name: one of the four formats.
+        columns: the columns by name. JSON has all keys of the rows instead.
+    """
+    return {"csv": _csv, "markdown": _markdown, "latex": _latex, "json": _json}[format_name](list(rows), columns)
+
+
+def find_format(path: Path) -> str:
+    """Return the format that a file's ending stands for.
+
+    Raises:
+        ConfigError: the ending stands for no format.
+    """
+    try:
+        return ENDINGS[path.suffix.lower()]
+    except KeyError:
+        raise ConfigError("target", f"{path}: the ending must be one of {', '.join(ENDINGS)}") from None
+
+
+def cell(column: str, value: Any, columns: Columns = COLUMNS) -> str:
     """Format a value for reading: figures with four decimals, thousands separators, blank for unknown values."""
     if value is None:
         return ""
-    kind = COLUMNS[column].kind
+    kind = columns[column].kind
     if kind == "codes":
         return "; ".join(value)
     if kind == "figure":
@@ -36,12 +59,12 @@ def model_cell(row: Row) -> str:
     return f"{row['model']} ({label})" if label else row["model"]
 
 
-def _csv(rows: list[Row]) -> str:
+def _csv(rows: list[Row], columns: Columns) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(map(_safe, columns))
     for row in rows:
-        writer.writerow([_safe(";".join(row[c]) if COLUMNS[c].kind == "codes" else row[c]) for c in COLUMNS])
+        writer.writerow([_safe(";".join(row[c]) if columns[c].kind == "codes" else row[c]) for c in columns])
     return text.getvalue()
 
 
@@ -54,19 +77,19 @@ def _safe(value: Any) -> Any:
     return f"'{text}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _json(rows: list[Row]) -> str:
+def _json(rows: list[Row], columns: Columns) -> str:
     return files.to_json(list(rows))
 
 
 _MARKDOWN = str.maketrans({"\\": r"\\", "|": r"\|", "<": r"\<", "*": r"\*", "`": r"\`", "\n": " ", "\r": " "})
 
 
-def _markdown(rows: list[Row]) -> str:
+def _markdown(rows: list[Row], columns: Columns) -> str:
     lines = [
-        COLUMNS,
-        ["--:" if column.is_number else "---" for column in COLUMNS.values()],
+        [name.translate(_MARKDOWN) for name in columns],
+        ["--:" if column.is_number else "---" for column in columns.values()],
     ]
-    lines += [[cell(c, row[c]).translate(_MARKDOWN) for c in COLUMNS] for row in rows]
+    lines += [[cell(c, row[c], columns).translate(_MARKDOWN) for c in columns] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -84,11 +107,11 @@ _LATEX = str.maketrans(
 )
 
 
-def _latex(rows: list[Row]) -> str:
+def _latex(rows: list[Row], columns: Columns) -> str:
     """A booktabs table."""
-    layout = "".join("r" if column.is_number else "l" for column in COLUMNS.values())
-    lines = [" & ".join(c.replace("_", " ") for c in COLUMNS) + r" \\"]
-    body = [" & ".join(cell(c, row[c]).translate(_LATEX) for c in COLUMNS) + r" \\" for row in rows]
+    layout = "".join("r" if column.is_number else "l" for column in columns.values())
+    lines = [" & ".join(c.replace("_", " ").translate(_LATEX) for c in columns) + r" \\"]
+    body = [" & ".join(cell(c, row[c], columns).translate(_LATEX) for c in columns) + r" \\" for row in rows]
     return "\n".join(
         [
             rf"\begin{{tabular}}{{{layout}}}",

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from core.config.protocol import PROTOCOLS
+from core.config.setting_syntax import parse_class_map, parse_duration, parse_fold
 from core.errors import ConfigError, suggest_name
 from core.models.registry import IMAGENET, MODELS, ModelSpec, find_model
 
@@ -26,8 +27,6 @@ Metric = Literal["loss", "accuracy", "precision", "recall", "val_loss", "val_acc
 ONE_DEVICE = ("auto", "cpu")
 # Default memory for decoded images, in MiB.
 IMAGE_MEMORY = 2048
-
-_DURATION = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
 
 
 def _field(default: Any, group: str, description: str, **bounds: Any) -> Any:
@@ -80,7 +79,8 @@ class TrainingConfig(BaseModel):
     classes: str | None = _field(
         None,
         "Data",
-        "Rename classes: NEW=OLD,NEW=OLD; an empty NEW leaves a class out; 'synonyms' applies the built-in table.",
+        "Rename classes: OLD=NEW,OLD=NEW; an empty NEW leaves a class out; 'synonyms' gives other data sets' words and "
+        "numbers the names of FER2013's classes.",
     )
     image_size: int = _field(48, "Data", "Width and height of the model's input in pixels.", ge=16, le=1024)
     channels: Literal[1, 3] = _field(1, "Data", "Channels of the model's input: 1 (grey) or 3 (colour).")
@@ -191,6 +191,14 @@ class TrainingConfig(BaseModel):
     def _known_model(cls, name: str) -> str:
         return find_model(name).name
 
+    @field_validator("format")
+    @classmethod
+    def _check_format(cls, name: str) -> str:
+        # The readers know the names; a format is always chosen, so that 'none' can't be one.
+        if not name.strip() or _none(name) is None:
+            raise ValueError("must be auto or a format that 'fer-tui data formats' lists")
+        return name
+
     @field_validator("image_size")
     @classmethod
     def _large_enough(cls, size: int, info: ValidationInfo) -> int:
@@ -260,16 +268,14 @@ class TrainingConfig(BaseModel):
     def _seconds(cls, value: Any) -> Any:
         return parse_duration(value) if isinstance(value, str) and value.strip().lower() != "none" else _none(value)
 
-    @field_validator("fold")
+    @field_validator("fold", "classes")
     @classmethod
-    def _check_fold(cls, fold: str | None) -> str | None:
-        if fold is not None:
-            part, parts = parse_fold(fold)
-            if not 1 <= part <= parts or not 2 <= parts <= 100:
-                raise ValueError("must be K/N with K from 1 to N and N from 2 to 100, such as 1/5")
-        return fold
+    def _check_syntax(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text is not None:
+            (parse_fold if info.field_name == "fold" else parse_class_map)(text)
+        return text
 
-    @field_validator("patience", "limit", "weights", "dropout", "exclude", "relabel", "fold", mode="before")
+    @field_validator("patience", "limit", "weights", "dropout", "exclude", "relabel", "fold", "classes", mode="before")
     @classmethod
     def _optional(cls, value: Any) -> Any:
         return _none(value)
@@ -293,27 +299,6 @@ def _spec(info: ValidationInfo) -> ModelSpec | None:
 def _none(value: Any) -> Any:
     """Return None for the text 'none' from a flag or a TOML file, which has no null; any other value unchanged."""
     return None if isinstance(value, str) and value.strip().lower() == "none" else value
-
-
-def parse_fold(fold: str) -> tuple[int, int]:
-    """Return K and N of a fold K/N.
-
-    Raises:
-        ValueError: the text has another form.
-    """
-    part, _, parts = fold.partition("/")
-    if not (part.isdecimal() and parts.isdecimal()):
-        raise ValueError("must be K/N, such as 1/5")
-    return int(part), int(parts)
-
-
-def parse_duration(text: str) -> float:
-    """Return the seconds of a duration such as 90, 90s, 60m, 1.5h or 1h30m."""
-    match = _DURATION.fullmatch(text.strip().lower())
-    if not match or not any(match.groups()):
-        raise ValueError("must be a duration such as 90s, 60m or 1h30m")
-    hours, minutes, seconds = (float(match[unit] or 0) for unit in "hms")
-    return hours * 3600 + minutes * 60 + seconds
 
 
 def resolve(settings: Mapping[str, Any], *, source: str = "") -> TrainingConfig:

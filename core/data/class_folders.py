@@ -7,14 +7,13 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from core.data.class_names import SYNONYMS
+from core.data.class_names import WORDS
 from core.data.dataset import Problem
 from core.data.folder_listing import FolderTree, join
 from core.data.split_names import known_split, looks_like_split
 
 Rows = list[tuple[str, str, str]]
 
-_EXPRESSIONS = {word: name for name, synonyms in SYNONYMS.items() for word in (name, *synonyms)}
 # The codes of KDEF, AKDEF and JAFFE, after the person's code: AF01ANS, KA.AN1.39.
 _CODES = re.compile(r"[\W_\d]*(AF|AN|DI|FE|HA|NE|SA|SU)(?:S|HL|HR|FL|FR|\d+)?(?![A-Za-z])")
 # Names of folders that say what is inside, but not of which class.
@@ -29,7 +28,7 @@ _MAX_DEPTH = 8
 
 def is_expression(name: str) -> bool:
     """Return whether a word of a name is an expression's, as in `0_Happiness`."""
-    return any(word in _EXPRESSIONS for word in re.findall("[a-z]+", name.casefold()))
+    return any(word in WORDS for word in re.findall("[a-z]+", name.casefold()))
 
 
 def has_generic_name(name: str) -> bool:
@@ -98,8 +97,8 @@ def _expression_in(name: str, folder: str) -> str | None:
     """Return the expression that an image's name contains as a word, or as a code after the folder's name."""
     stem = name.rpartition(".")[0]
     for word in re.findall("[a-z]+", stem.casefold()):
-        if word in _EXPRESSIONS:
-            return _EXPRESSIONS[word]
+        if word in WORDS:
+            return WORDS[word]
     code = _CODES.match(stem.upper().removeprefix(folder.upper()))
     return code[1] if code else None
 

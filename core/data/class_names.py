@@ -1,67 +1,183 @@
-"""Names of classes: other people's words for an expression, and the ones that a run or a user wants."""
+"""Rename classes: the setting `classes`, and the words and numbers that data sets use for the same expressions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from core.data.dataset import Dataset
-from core.errors import ConfigError
+from core.config.setting_syntax import SYNONYMS, parse_class_map
+from core.data.dataset import Dataset, find_one_split_classes
+from core.errors import ConfigError, DatasetError, suggest_name
 
-# The word of FER2013, then those of other data sets; RAF-DB and AffectNet number them.
-SYNONYMS: Mapping[str, tuple[str, ...]] = {
+# FER2013's names, each with the words that other data sets use: FER+, CK+, RAF-DB, AffectNet and KDEF.
+_OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
     "angry": ("anger",),
     "contempt": ("contemptuous",),
     "disgust": ("disgusted",),
-    "fear": ("afraid", "fearful"),
+    "fear": ("afraid", "fearful", "scared"),
     "happy": ("happiness", "joy"),
     "neutral": (),
     "sad": ("sadness",),
     "surprise": ("surprised",),
 }
+WORDS: Mapping[str, str] = {word: name for name, words in _OTHER_WORDS.items() for word in (name, *words)}
+
+_AFFECTNET = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
+# The data sets that number their classes. Contempt may be missing, because not every version has it.
+NUMBERS: Mapping[str, Mapping[int, str]] = {
+    "RAF-DB": dict(enumerate(("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral"), start=1)),
+    "AffectNet": dict(enumerate(_AFFECTNET)),
+    "AffectNet without contempt": dict(enumerate(_AFFECTNET[:7])),
+    "FER2013": dict(enumerate(("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"))),
+}
 
 
-def parse_class_map(text: str, classes: Sequence[str]) -> Mapping[str, str]:
-    """Parse the setting `classes`.
+def match_synonyms(classes: Collection[str]) -> Mapping[str, str]:
+    """Find FER2013's names for the classes of other data sets.
+
+    Words are case-insensitive. Numbers are looked up in the table of `NUMBERS` that has exactly these numbers,
+    otherwise in the only table that has all of them.
 
     Args:
-        text: `NEW=OLD,NEW=OLD`; an empty NEW leaves the class OLD out. Or `synonyms`: the words of FER2013 for the
-            synonyms that are among `classes`.
-        classes: the classes of the data set.
+        classes: class names. Names that are neither synonyms nor numbers are kept.
 
     Returns:
-        Old name to new name, of the classes that change.
+        Old name to new name, for the classes that change.
 
     Raises:
-        ConfigError: it is not of this form, or names a class that the data set has not.
+        ConfigError: some classes are numbers, and no table or several tables fit them.
     """
-    if text == "synonyms":
-        words = {word: name for name, synonyms in SYNONYMS.items() for word in (name, *synonyms)}
-        found = {name: words[name.casefold()] for name in classes if name.casefold() in words}
-        return {old: new for old, new in found.items() if old != new}
-    renamed: dict[str, str] = {}
-    for part in text.split(","):
-        new, separator, old = (word.strip() for word in part.partition("="))
-        if not separator or not old:
-            raise ConfigError("classes", f"'{part.strip()}' is not NEW=OLD, such as angry=anger")
-        if old not in classes:
-            raise ConfigError("classes", f"the data set has no class '{old}'; it has {', '.join(classes)}")
-        renamed[old] = new
-    return renamed
+    found = {name: WORDS[name.casefold()] for name in classes if name.casefold() in WORDS}
+    numbers = {name: int(name) for name in classes if name.isdecimal()}
+    if numbers:
+        table = _table_of(set(numbers.values()))
+        found |= {name: table[number] for name, number in numbers.items()}
+    return {old: new for old, new in found.items() if old != new}
 
 
-def rename_classes(dataset: Dataset, text: str) -> Dataset:
-    """Rename the classes of a data set, or leave some out.
+def _table_of(numbers: set[int]) -> Mapping[int, str]:
+    """Return the one table of `NUMBERS` that has the class numbers."""
+    fitting = {data_set: table for data_set, table in NUMBERS.items() if numbers <= table.keys()}
+    exact = {data_set: table for data_set, table in fitting.items() if numbers == table.keys()}
+    # A part of AffectNet's seven classes means the same with and without contempt.
+    different = {tuple(table[n] for n in sorted(numbers)): table for table in (exact or fitting).values()}
+    if len(different) == 1:
+        return next(iter(different.values()))
+    listed = ", ".join(map(str, sorted(numbers)))
+    if not different:
+        raise ConfigError("classes", f"no known data set has the class numbers {listed}; use OLD=NEW pairs")
+    meanings = " or ".join(
+        ",".join(f"{number}={name}" for number, name in zip(sorted(numbers), names, strict=True)) for names in different
+    )
+    raise ConfigError("classes", f"the numbers {listed} fit several data sets; use one of {meanings}")
+
+
+def find_renamed(text: str, classes: Collection[str], *, others: Collection[str] = ()) -> Mapping[str, str]:
+    """Find the classes that the setting `classes` renames.
 
     Args:
-        dataset: as a reader gives it.
-        text: see `parse_class_map`.
+        text: `OLD=NEW,OLD=NEW`; an empty NEW leaves out the class OLD. The word `synonyms` in the list applies
+            `match_synonyms` first; the pairs then rename its results.
+        classes: class names.
+        others: more names that pairs may have as OLD, such as the classes of another data set.
+
+    Returns:
+        Old name to new name, for the classes that change or are left out.
 
     Raises:
-        ConfigError: see `parse_class_map`.
+        ConfigError: the text has another form, or OLD is not a class.
     """
-    renamed = parse_class_map(text, dataset.classes)
+    try:
+        wanted = parse_class_map(text)
+    except ValueError as error:
+        raise ConfigError("classes", str(error)) from None
+    first = match_synonyms(classes) if wanted.has_synonyms else {}
+    names = {name: first.get(name, name) for name in classes}
+    for old in wanted.renamed:
+        if old not in names.values() and old not in others:
+            known = sorted(set(names.values()))
+            hint = suggest_name(old, known, f"there are {', '.join(known)}")
+            raise ConfigError("classes", f"there is no class '{old}' to rename (the form is OLD=NEW); {hint}")
+    named = {name: wanted.renamed.get(middle, middle) for name, middle in names.items()}
+    return {old: new for old, new in named.items() if old != new}
+
+
+def suggest_classes(unknown: Sequence[str], known: Collection[str]) -> str:
+    """Return a value of the setting `classes` that can map classes that a run doesn't know.
+
+    Args:
+        unknown: class names of a data set.
+        known: class names of a run.
+
+    Returns:
+        `synonyms` if it gives one of them a known name, otherwise `OLD=NEW`.
+    """
+    try:
+        renamed = match_synonyms(unknown)
+    except ConfigError:
+        renamed = {}
+    return SYNONYMS if set(known) & set(renamed.values()) else "OLD=NEW"
+
+
+def rename_classes(dataset: Dataset, text: str, *, others: Collection[str] = ()) -> Dataset:
+    """Rename the classes of a data set, or leave some out. Classes with the same new name are merged.
+
+    Args:
+        dataset: the data set as it was read.
+        text: the setting `classes`, see `find_renamed`.
+        others: see `find_renamed`.
+
+    Raises:
+        ConfigError: see `find_renamed`.
+        DatasetError: no image is left.
+    """
+    import pandas as pd
+
+    renamed = find_renamed(text, dataset.classes, others=others)
+    if not renamed:
+        return dataset
+    classes = tuple(sorted({renamed.get(name, name) for name in dataset.classes} - {""}))
     frame = dataset.frame
-    frame = frame.assign(label=frame["label"].replace(dict(renamed)))
+    labels = [renamed.get(name, name) for name in frame["label"].tolist()]
+    frame = frame.assign(label=pd.Series(labels, frame.index, dtype=frame["label"].dtype))
+    if "votes" in frame:
+        votes = _rename_votes(frame["votes"].tolist(), dataset.classes, renamed, classes)
+        frame = frame.assign(votes=pd.Series(votes, frame.index))
     frame = frame[frame["label"] != ""].reset_index(drop=True)
-    return replace(dataset, frame=frame, classes=tuple(sorted(frame["label"].unique())))
+    if frame.empty:
+        raise DatasetError("classes", f"{dataset.root}: no image is left; keep a class that has images")
+    renamed_dataset = replace(dataset, frame=frame, classes=classes)
+    problems = [problem for problem in dataset.problems if problem.kind != "class_in_one_split"]
+    return replace(renamed_dataset, problems=(*problems, *find_one_split_classes(renamed_dataset)))
+
+
+def _rename_votes(
+    votes: Sequence[Sequence[float]], old: Sequence[str], renamed: Mapping[str, str], new: Sequence[str]
+) -> list[tuple[float, ...]]:
+    """Add up the votes of merged classes. Without the votes of left-out classes, each row is scaled to sum to 1."""
+    import numpy as np
+
+    names = [renamed.get(name, name) for name in old]
+    weights = np.asarray(votes, dtype=float) @ np.array([[name == column for column in new] for name in names], float)
+    totals = weights.sum(axis=1, keepdims=True)
+    return [tuple(row) for row in np.divide(weights, totals, out=weights, where=totals > 0).tolist()]
+
+
+def rename_probabilities(probabilities: Mapping[str, float], renamed: Mapping[str, str]) -> dict[str, float]:
+    """Rename the classes of a prediction.
+
+    Args:
+        probabilities: class name to probability.
+        renamed: old name to new name, as `find_renamed` returns it.
+
+    Returns:
+        New name to probability, the most probable class first. Probabilities of merged classes are added. If classes
+        are left out, the others are scaled to sum to 1.
+    """
+    merged: dict[str, float] = {}
+    for old, probability in probabilities.items():
+        name = renamed.get(old, old)
+        if name:
+            merged[name] = merged.get(name, 0.0) + probability
+    total = sum(merged.values()) if "" in renamed.values() else 1.0
+    return {name: value / (total or 1.0) for name, value in sorted(merged.items(), key=lambda pair: -pair[1])}

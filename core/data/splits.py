@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.config.training_config import TrainingConfig, parse_fold
+from core.config.setting_syntax import parse_fold
+from core.config.training_config import TrainingConfig
 from core.data.corrections import apply_decisions
 from core.data.dataset import UNSPLIT, Dataset, Problem, find_one_split_classes
 from core.data.images import DECODING

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.data import images
+from core.data.class_names import find_renamed, rename_probabilities, suggest_classes
 from core.data.dataset import Dataset, Problem
 from core.data.images import ImageError
 from core.data.pipeline import evaluation_batches
 from core.data.pixels import load_pixels
 from core.data.readers.reader_factory import read_dataset
-from core.errors import DatasetError, RunError
+from core.errors import ConfigError, DatasetError, RunError
 from core.evaluation.face_detection import Box, find_faces, is_cropped
 from core.evaluation.metrics import EvaluationMetrics, evaluate
 from core.runs.model_file import ModelCache, load_model
@@ -164,8 +165,12 @@ def evaluate_run(
         raise DatasetError("split", f"{dataset.root} has no split '{name}'; it has {', '.join(splits)}")
     frame = dataset.split(name)
     known = frame[frame["label"].isin(classes)].reset_index(drop=True)
+    unknown = sorted(set(frame["label"]) - set(classes))
+    remedy = f"rename classes with --classes {suggest_classes(unknown, classes)}" if unknown else ""
     if known.empty:
-        raise DatasetError(f"{dataset.root}: no image of '{name}' has a class of the run: {', '.join(classes)}")
+        raise DatasetError(
+            f"{dataset.root}: no image of '{name}' has a class of the run: {', '.join(classes)}; {remedy}"
+        )
     model = load_model(run)
     _, size, _, channels = model.input_shape
     pixels = load_pixels(dataset, known, size, channels)
@@ -174,12 +179,11 @@ def evaluate_run(
     seconds = time.monotonic() - started
     figures = evaluate(pixels.frame["label"].tolist(), probabilities, classes)
     problems = list(pixels.problems)
-    unknown = sorted(set(frame["label"]) - set(classes))
     if unknown:
         problems.append(
             Problem(
                 "unknown_class",
-                f"{len(frame) - len(known):,} images of unknown classes were skipped: {', '.join(unknown)}",
+                f"{len(frame) - len(known):,} images of unknown classes were skipped: {', '.join(unknown)}; {remedy}",
             )
         )
     skipped = len(frame) - len(pixels.values)
@@ -192,6 +196,7 @@ def predict_images(
     *,
     flip_average: bool | None = None,
     whole: bool = False,
+    classes: str | None = None,
 ) -> list[FacePrediction]:
     """Predict the expression of every face in image files with a run's kept model.
 
@@ -200,20 +205,34 @@ def predict_images(
         paths: the image files, or one of them.
         flip_average: see `predict`. The default is the run's setting.
         whole: whether each image is one face; by default faces are searched for in images larger than a face.
+        classes: how to rename the run's classes, see `core.data.class_names.find_renamed`; None renames none.
 
     Returns:
         A prediction for each face, the largest face of an image first. An image that can't be read has one entry, with
         its `error`.
 
     Raises:
+        ConfigError: `classes` can't be used, or leaves no class.
         RunError: the run has no model.
 
     Example:
         >>> (face,) = core.predict_images(run, "faces/validation/happy/0017.png")
         >>> face.predicted, face.probabilities[face.predicted]
     """
-    files = [paths] if isinstance(paths, Path | str) else paths
-    return Predictor().predict(run_path(run), [Path(file) for file in files], flip_average=flip_average, whole=whole)
+    directory = run_path(run)
+    files = [Path(file) for file in ([paths] if isinstance(paths, Path | str) else paths)]
+    names = run_classes(directory)
+    renamed = find_renamed(classes, names) if classes else {}
+    if all(renamed.get(name) == "" for name in names):
+        raise ConfigError("classes", "every class of the run is left out; keep one")
+    answers = Predictor().predict(directory, files, flip_average=flip_average, whole=whole)
+    return [_rename(answer, renamed) for answer in answers] if renamed else answers
+
+
+def _rename(answer: FacePrediction, renamed: Mapping[str, str]) -> FacePrediction:
+    """Return a prediction with renamed classes; the most probable of them is the predicted one."""
+    probabilities = rename_probabilities(answer.probabilities, renamed)
+    return replace(answer, predicted=next(iter(probabilities), None), probabilities=probabilities)
 
 
 class Predictor:

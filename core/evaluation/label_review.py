@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.config.training_config import TrainingConfig, parse_fold, resolve
+from core.config.setting_syntax import parse_fold
+from core.config.training_config import TrainingConfig, resolve
 from core.errors import RunError
 from core.runs.names import PREDICTIONS
 from core.runs.predictions import read_predictions

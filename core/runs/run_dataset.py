@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.config.setting_syntax import READING_SETTINGS
 from core.data.dataset import Dataset, ImageSource, fingerprint
 from core.data.images import DECODING
 from core.data.readers.reader_factory import read_dataset
@@ -39,7 +40,7 @@ def read_run_dataset(run: RunSnapshot) -> Dataset:
 def read_options(run: RunSnapshot) -> dict[str, Any]:
     """The keyword arguments of `read_dataset` that read a run's data set as the run did."""
     config: Mapping[str, Any] = run.config
-    settings = {name: value for name in ("format", "votes", "classes") if (value := config.get(name)) is not None}
+    settings = {name: value for name in READING_SETTINGS if (value := config.get(name)) is not None}
     return {**settings, "decoding": run_decoding(run.environment)}
 
 

@@ -17,7 +17,8 @@ from core.jobs.cluster.cluster_queue import ClusterQueue, RunResources, check_fi
 from core.runs.reader import read_run
 from fer_tui.commands.options import ConfigOption, JsonOption, PresetOption, RunsOption, resolve_runs_folder
 from fer_tui.commands.run_json import run_result
-from fer_tui.commands.train import add_config_options, chosen_configs, exit_status, report
+from fer_tui.commands.setting_options import add_config_options
+from fer_tui.commands.train import chosen_configs, exit_status, report
 from fer_tui.console import output
 from fer_tui.console.progress import follow
 

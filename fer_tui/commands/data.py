@@ -1,14 +1,16 @@
-"""`fer-tui data check|demo|download`."""
+"""`fer-tui data check|formats|demo|download`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from core.config.setting_syntax import READING_SETTINGS
 from core.errors import ConfigError
 from fer_tui.commands.options import JsonOption
+from fer_tui.commands.setting_options import add_config_options, given_settings
 from fer_tui.console import output
 from fer_tui.console.progress import progress_bar
 
@@ -19,20 +21,17 @@ app = typer.Typer(
 )
 
 
-@app.command()
 def check(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of faces or fer2013.csv.", show_default=False)],
-    format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="The data set's format: auto, folders, fer2013.")
-    ] = "auto",
     json: JsonOption = False,
+    **flags: Any,
 ) -> int:
     """Count a data set's images and report problems with them."""
     from core.data.audit import audit_dataset
     from core.data.dataset import counts_by_split
     from core.data.readers.reader_factory import read_dataset
 
-    dataset = read_dataset(path, format=format)
+    dataset = read_dataset(path, **given_settings(flags))
     counts = counts_by_split(dataset.frame)
     with progress_bar("checking images", len(dataset.frame)) as progress:
         problems = audit_dataset(dataset, progress)
@@ -57,6 +56,25 @@ def check(
         )
     if not problems:
         output.console().print("no problems found")
+    return 0
+
+
+add_config_options(check, READING_SETTINGS)
+app.command()(check)
+
+
+@app.command()
+def formats(json: JsonOption = False) -> int:
+    """List the data set formats, which are the values of --format."""
+    from core.data.readers.reader_factory import READERS
+
+    if json:
+        output.print_json([{"name": reader.name, "description": reader.description} for reader in READERS.values()])
+        return 0
+    output.print_table(
+        {"format": "left", "files": "left"},
+        [((reader.name, reader.description), "") for reader in READERS.values()],
+    )
     return 0
 
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "cluster": "cluster:app",
     "runs": "runs:runs",
     "compare": "runs:compare",
-    "evaluate": "inspect:evaluate",
+    "evaluate": "evaluate:evaluate",
     "predict": "inspect:predict",
     "explain": "inspect:explain",
     "review": "review:review",

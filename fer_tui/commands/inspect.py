@@ -1,10 +1,10 @@
-"""`fer-tui evaluate`, `predict` and `explain`: use a run's model."""
+"""`fer-tui predict` and `explain`: use a run's model on images."""
 
 from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from core.runs.reader import find_run
 from core.system import files
 from core.system.log import log_to_file
 from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, resolve_runs_folder
+from fer_tui.commands.setting_options import add_config_options, given_settings
 from fer_tui.console import output
 from fer_tui.console.terminal import app_log_path
 
@@ -29,65 +30,6 @@ FlipOption = Annotated[
 ]
 
 
-def evaluate(
-    context: typer.Context,
-    run: RunArgument,
-    data: Annotated[Path | None, typer.Option("--data", help="Data set to evaluate on.", show_default=False)] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            "--split",
-            help="Split: train, validation or test. [default: validation, or the only split]",
-            show_default=False,
-        ),
-    ] = None,
-    flip_average: FlipOption = None,
-    runs: RunsOption = None,
-    json: JsonOption = False,
-) -> int:
-    """Evaluate a run's kept model on a split of any data set."""
-    from core.data.readers.reader_factory import read_dataset
-    from core.evaluation.inference import evaluate_run
-
-    data = data or context.obj.data
-    if data is None:
-        raise ConfigError("data", "no data set given; name a folder of faces or a fer2013.csv")
-    path = find_run(run, resolve_runs_folder(context, runs))
-    dataset = read_dataset(data)
-    output.print_warnings(dataset.problems)
-    with log_to_file(app_log_path()):
-        result, problems = evaluate_run(path, dataset, split, flip_average)
-    output.print_warnings(problems)
-    if json:
-        output.print_json(result)
-        return 0
-    output.print_table(
-        {"class": "left", "precision": "right", "recall": "right", "F1": "right", "images": "right"},
-        [
-            (
-                (
-                    name,
-                    f"{row['precision']:.4f}",
-                    f"{row['recall']:.4f}",
-                    f"{row['f1']:.4f}",
-                    f"{row['support']:,}",
-                ),
-                "",
-            )
-            for name, row in result["per_class"].items()
-        ],
-    )
-    low, high = result["intervals"]["accuracy"]
-    output.console().print(
-        f"{path.name} on {result['split']}: accuracy {result['accuracy']:.4f} (95 %: {low:.3f} to {high:.3f}), "
-        f"balanced {result['balanced_accuracy']:.4f}, macro F1 {result['macro_f1']:.4f} "
-        f"over {result['images']:,} images (always the most common class: {result['majority_accuracy']:.4f})",
-        markup=False,
-        soft_wrap=True,
-    )
-    return 0
-
-
 def predict(
     context: typer.Context,
     run: RunArgument,
@@ -101,13 +43,15 @@ def predict(
     flip_average: FlipOption = None,
     runs: RunsOption = None,
     json: JsonOption = False,
+    **flags: Any,
 ) -> int:
     """Predict the expressions of faces with a run's kept model."""
     from core.evaluation.inference import predict_images
 
+    settings = given_settings(flags)
     path = find_run(run, resolve_runs_folder(context, runs))
     with log_to_file(app_log_path()):
-        answers = predict_images(path, images, flip_average=flip_average, whole=whole)
+        answers = predict_images(path, images, flip_average=flip_average, whole=whole, **settings)
     for answer in answers:
         if answer.error:
             output.print_error(f"{answer.image}: {answer.error}")
@@ -121,6 +65,9 @@ def predict(
             [(_cells(answer), "") for answer in shown],
         )
     return 1 if any(answer.error for answer in answers) else 0
+
+
+add_config_options(predict, ("classes",))
 
 
 def _cells(answer: FacePrediction) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import typer
 
 from core.config import training_config as configs
 from core.config.command_line import train_command
+from core.config.setting_syntax import parse_duration
 from core.errors import ConfigError
 from core.jobs.search_space import Space, first_values, read_space
 from core.models.registry import MODELS
@@ -21,7 +22,7 @@ from core.runs.reader import read_run
 from core.training.checks import check_files
 from fer_tui.commands.options import JsonOption, RunsOption, resolve_runs_folder
 from fer_tui.commands.run_json import run_result
-from fer_tui.commands.train import add_config_options
+from fer_tui.commands.setting_options import add_config_options
 from fer_tui.console import output, terminal
 from fer_tui.console.progress import follow
 from fer_tui.console.state_colours import terminal_style
@@ -167,7 +168,7 @@ def _flags(told: list[str]) -> dict[str, str]:
 
 def _seconds(text: str) -> float:
     try:
-        seconds = configs.parse_duration(text)
+        seconds = parse_duration(text)
     except ValueError as error:
         raise ConfigError("time_budget", f"{error} (got {text!r})") from None
     if not seconds > 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import threading
 import time
@@ -26,11 +25,11 @@ from fer_tui.commands.options import (
     PresetOption,
     RunArgument,
     RunsOption,
-    complete_model,
     resolve_runs_folder,
 )
 from fer_tui.commands.run_json import run_result
 from fer_tui.commands.runs import print_comparison
+from fer_tui.commands.setting_options import add_config_options
 from fer_tui.console import output, terminal
 from fer_tui.console.progress import follow, format_ending
 
@@ -84,36 +83,6 @@ def chosen_configs(
         raise
     output.print_warnings(check_files(resolved))
     return resolved
-
-
-def _option(name: str) -> inspect.Parameter:
-    """Return a TrainingConfig field as an option of `train`; `TrainingConfig` checks its value."""
-    field = TrainingConfig.model_fields[name]
-    flag = f"--{name.replace('_', '-')}"
-    choices = [str(choice) for choice in configs.allowed_values(name)]
-    default = "" if field.is_required() else f" [default: {'none' if field.default is None else field.default}]"
-    help_text = f"{field.description}{default}".replace(" [default: False]", "")
-    if name == "model":
-        option = typer.Option(flag, metavar="NAME", help=help_text + " May be repeated.", autocompletion=complete_model)
-        annotation: Any = Annotated[list[str] | None, option]
-    elif field.annotation is bool:
-        annotation = Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=help_text, show_default=False)]
-    else:
-        metavar = "|".join(choices) or ("PATH" if name in ("data", "exclude", "relabel") else "VALUE")
-        complete = (lambda: choices) if choices else None
-        annotation = Annotated[
-            str | None,
-            typer.Option(flag, metavar=metavar, help=help_text, autocompletion=complete, show_default=False),
-        ]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def add_config_options(command: Any) -> None:
-    """Replace a command's `**flags` by one option for each TrainingConfig field that is not yet a parameter."""
-    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "flags"]
-    options = [_option(name) for name in TrainingConfig.model_fields if name not in {p.name for p in own}]
-    command.__signature__ = inspect.Signature([*own, *options])
-    command.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
 
 
 add_config_options(train)

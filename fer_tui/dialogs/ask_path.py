@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 
 from fer_tui.dialogs.ask import AskScreen
 from fer_tui.widgets.path_input import PathInput
+from fer_tui.widgets.typed_path import read_typed_path
 
 
 class AskPathScreen(AskScreen[str]):
@@ -31,4 +32,4 @@ class AskPathScreen(AskScreen[str]):
 
     def submit(self, text: str) -> None:
         """Dismiss with the path, or with None if the field is empty."""
-        self.dismiss(text.strip() or None)
+        self.dismiss(str(read_typed_path(text)) if text.strip() else None)

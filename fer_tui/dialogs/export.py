@@ -24,6 +24,7 @@ from fer_tui.key_labels import key_label
 from fer_tui.state.app_state import ExportChoice
 from fer_tui.widgets.path_input import PathInput
 from fer_tui.widgets.safe_input import SafeInput
+from fer_tui.widgets.typed_path import read_typed_path
 
 if TYPE_CHECKING:
     from fer_tui.state.workbench import Workbench
@@ -111,7 +112,7 @@ class ExportScreen(ModalScreen[str | None]):
     @on(Input.Submitted)
     def _export(self) -> None:
         text = self.query_one(Input).value.strip()
-        path = Path(text).expanduser()
+        path = read_typed_path(text)
         if self.app.is_web:
             self._download(path.name)
         elif not text or path.is_dir():
@@ -131,9 +132,7 @@ class ExportScreen(ModalScreen[str | None]):
         except OSError as error:
             self._tell(f"{path}: {error.strerror}; enter a path that can be written")
             return
-        self.fer.state_store.update(
-            export=ExportChoice(form=self.chosen_format, path=self.query_one(Input).value.strip())
-        )
+        self.fer.state_store.update(export=ExportChoice(form=self.chosen_format, path=str(path)))
         self.dismiss(str(path.absolute()))
 
     def _download(self, name: str) -> None:

@@ -105,7 +105,7 @@ class PredictScreen(ModalScreen[None]):
             return
         PredictScreen._last_path = text
         self.job += 1
-        job, path = self.job, Path(text).expanduser()
+        job, path = self.job, self.query_one(PathInput).path
         self.query_one(FaceGrid).show([])
         self.query_one(ProbabilityBars).show({})
         # The import of TensorFlow takes seconds; a training run that already imports it makes this one wait.

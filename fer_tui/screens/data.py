@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, VerticalScroll
@@ -20,7 +20,7 @@ from textual.worker import get_current_worker
 from core.errors import FerError
 from fer_tui.console.output import escape_control
 from fer_tui.dialogs.ask_path import AskPathScreen
-from fer_tui.key_labels import key_label
+from fer_tui.key_labels import key_label, tab_label
 from fer_tui.screens.mode_screen import ModeScreen
 from fer_tui.state.loaded_model import Superseded
 from fer_tui.widgets.class_bars import ClassBars
@@ -69,9 +69,10 @@ class DataScreen(ModeScreen):
     class DatasetRead(Message):
         """The worker has listed the data set's images."""
 
-        def __init__(self, job: int, dataset: Dataset, counts: dict[str, dict[str, int]]) -> None:
+        def __init__(self, job: int, folder: Path, dataset: Dataset, counts: dict[str, dict[str, int]]) -> None:
+            """`folder` is the path that the user gave. The reader may have found the data set's file in it."""
             super().__init__()
-            self.job, self.dataset, self.counts = job, dataset, counts
+            self.job, self.folder, self.dataset, self.counts = job, folder, dataset, counts
 
     class FacesSampled(Message):
         """The worker has decoded a sample of faces."""
@@ -102,8 +103,10 @@ class DataScreen(ModeScreen):
         self.problems: Sequence[Problem] = ()
         self.chosen_class: str | None = None
         self.sample_number = 0
-        # Handlers ignore messages of older jobs: the user has since asked for another data set.
-        self.job = 0
+        self.folder = Path()
+        # The newest job, and the job whose data set is shown. Handlers ignore messages of other jobs.
+        self.job = self.shown_job = 0
+        self.read_with: Mapping[str, Any] = {}
 
     def compose_mode(self) -> ComposeResult:
         """Yield the path field, the status line and the data set's panes."""
@@ -129,6 +132,11 @@ class DataScreen(ModeScreen):
         if folder is not None:
             self.query_one("#folder", Input).value = str(folder)
             self.read(folder)
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        """Read the data set again if its settings on Train have changed."""
+        if self.dataset is not None and self.read_with != self.fer.reading_settings:
+            self.read(self.folder)
 
     def _last(self) -> Path | None:
         """Return the path of the last open data set, or None if it no longer exists."""
@@ -161,7 +169,7 @@ class DataScreen(ModeScreen):
     def _folder_given(self, event: Input.Submitted) -> None:
         if event.value.strip():
             self.set_focus(None)
-            self.read(Path(event.value.strip()).expanduser())
+            self.read(self.query_one("#folder", PathInput).path)
 
     def action_draw(self) -> None:
         """Ask for a folder and draw faces into it."""
@@ -171,14 +179,15 @@ class DataScreen(ModeScreen):
     def _draw_into(self, answer: str | None) -> None:
         if answer:
             self._begin(f"Drawing {7 * PER_CLASS:,} faces into {answer} …")
-            job, folder = self.job, Path(answer).expanduser()
+            job, folder = self.job, Path(answer)
             self.run_worker(lambda: self._draw(job, folder), thread=True, group="data", name="draw")
 
     def read(self, folder: Path) -> None:
         """Read a data set and check every image in a worker thread."""
         self._begin(f"Reading {folder} …")
-        job = self.job
-        self.run_worker(lambda: self._read(job, folder), thread=True, group="data", name="read")
+        job, settings = self.job, self.fer.reading_settings
+        self.read_with = settings
+        self.run_worker(lambda: self._read(job, folder, settings), thread=True, group="data", name="read")
 
     def _begin(self, text: str) -> None:
         self.job += 1
@@ -196,7 +205,7 @@ class DataScreen(ModeScreen):
         else:
             self.post_message(self.FacesDrawn(job, folder))
 
-    def _read(self, job: int, folder: Path) -> None:
+    def _read(self, job: int, folder: Path, settings: Mapping[str, Any]) -> None:
         from core.data.audit import audit_dataset
         from core.data.dataset import counts_by_split
         from core.data.readers.reader_factory import read_dataset
@@ -206,19 +215,20 @@ class DataScreen(ModeScreen):
 
         def progress(done: int) -> None:
             nonlocal told
-            if job != self.job or worker.is_cancelled:
+            if job not in (self.job, self.shown_job) or worker.is_cancelled:
                 raise Superseded
             if time.monotonic() - told >= REPORT_INTERVAL:
                 told = time.monotonic()
                 self.post_message(self.StatusReported(job, f"Checking the images: {done:,} of {total:,}"))
 
         try:
-            dataset = read_dataset(folder)
+            dataset = read_dataset(folder, **settings)
             total = len(dataset.frame)
-            self.post_message(self.DatasetRead(job, dataset, counts_by_split(dataset.frame)))
+            self.post_message(self.DatasetRead(job, folder, dataset, counts_by_split(dataset.frame)))
             self.post_message(self.Audited(job, audit_dataset(dataset, progress)))
         except FerError as error:
-            self.post_message(self.StatusReported(job, str(error), is_problem=True))
+            where = f" (a setting of {tab_label(self, 'train')})" if error.field in settings else ""
+            self.post_message(self.StatusReported(job, f"{error}{where}", is_problem=True))
         except Superseded:
             pass
 
@@ -234,6 +244,8 @@ class DataScreen(ModeScreen):
     def _on_status(self, message: StatusReported) -> None:
         if message.job == self.job:
             self._show_status(message.text, is_problem=message.is_problem)
+            if message.is_problem and self.dataset is not None:
+                self._show_folder()
 
     @on(FacesDrawn)
     def _on_drawn(self, message: FacesDrawn) -> None:
@@ -244,6 +256,8 @@ class DataScreen(ModeScreen):
     @on(DatasetRead)
     def _on_read(self, message: DatasetRead) -> None:
         if message.job == self.job:
+            self.shown_job, self.folder = message.job, message.folder
+            self._show_folder()
             self.dataset, self.counts, self.problems = message.dataset, message.counts, ()
             self.chosen_class, self.sample_number = None, 0
             self.fer.state_store.update(data=str(message.dataset.root.absolute()))
@@ -257,23 +271,34 @@ class DataScreen(ModeScreen):
 
     @on(FacesSampled)
     def _on_sampled(self, message: FacesSampled) -> None:
-        if message.job == self.job:
+        if message.job == self.shown_job:
             self.query_one(FaceGrid).show(message.faces)
 
     @on(Audited)
     def _on_audited(self, message: Audited) -> None:
-        if message.job == self.job:
+        if message.job == self.shown_job:
             self.problems = message.problems
+            self._show_findings("No findings.")
+        # If another data set is being read, or could not be read, the status line is about that one.
+        if message.job == self.job:
             images = sum(sum(split.values()) for split in self.counts.values())
             found = len(self.problems)
-            said = "no findings" if not found else "1 finding" if found == 1 else f"{found} findings"
-            self._show_status(f"{images:,} images   {len(self.query_one(ClassBars).class_names)} classes   {said}")
-            self._show_findings("No findings.")
+            found_text = "no findings" if not found else "1 finding" if found == 1 else f"{found} findings"
+            parts = [f"{images:,} images", f"{len(self.query_one(ClassBars).class_names)} classes", found_text]
+            settings = ", ".join(f"{name} {value}" for name, value in self.read_with.items())
+            parts += [f"read with {settings} ({tab_label(self, 'train')})"] if settings else []
+            self._show_status("   ".join(parts))
 
     def _show_status(self, text: str, *, is_problem: bool = False) -> None:
         state = self.query_one("#data-state", Static)
         state.set_class(is_problem, "-problem")
         state.update(escape_control(text))
+
+    def _show_folder(self) -> None:
+        """Name the data set that is shown, unless another name is being typed."""
+        field = self.query_one("#folder", Input)
+        if not field.has_focus:
+            field.value = str(self.folder)
 
     def _show_counts(self) -> None:
         self.query_one(ClassBars).show(self.counts, self.chosen_class)
@@ -286,7 +311,7 @@ class DataScreen(ModeScreen):
         )
 
     def _new_sample(self) -> None:
-        job, dataset, label, draw = self.job, self.dataset, self.chosen_class, self.sample_number
+        job, dataset, label, draw = self.shown_job, self.dataset, self.chosen_class, self.sample_number
         if dataset is not None:
             self.run_worker(lambda: self._sample(job, dataset, label, draw), thread=True, group="faces", name="faces")
 

@@ -177,6 +177,7 @@ class TrainScreen(ModeScreen):
             self.errors |= {
                 key: text for key, text in validation_errors({**values, "model": name}).items() if key in values
             }
+        self.fer.take_reading_settings({name: value for name, value in values.items() if name not in self.errors})
         with self.app.batch_update():
             self._show_defaults(values)
             self.form.show_errors(self.errors)

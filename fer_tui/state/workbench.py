@@ -7,11 +7,12 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.reactive import reactive
 from textual.worker import Worker
 
+from core.config.setting_syntax import READING_SETTINGS
 from core.errors import RunError
 from core.jobs.run_queue import RunQueue, start_worker
 from core.runs.reader import FINAL_STATES, RunSnapshot, list_runs, runs_folder
@@ -62,6 +63,7 @@ class Workbench(FastSwitchApp):
         self.state_store = StateStore(state_path())
         self.data = data
         self.folder = runs_folder(runs)
+        self.take_reading_settings({**self.state_store.state.train, **self.settings.train})
         self.poller = Poller(self.folder, self.post_message, prepare)
         self.queue = RunQueue(is_shared=True)
 
@@ -77,6 +79,13 @@ class Workbench(FastSwitchApp):
             return bool(list_runs(self.folder))
         except RunError:
             return True
+
+    def take_reading_settings(self, values: Mapping[str, Any]) -> None:
+        """Use what a run's settings say on reading data sets, for those that are read from now on."""
+        named = {name: values.get(name) for name in READING_SETTINGS}
+        self.reading_settings: Mapping[str, Any] = {
+            name: value for name, value in named.items() if isinstance(value, str) and value.lower() != "none"
+        }
 
     async def submit(self, configs: Sequence[TrainingConfig], *, detached: bool) -> None:
         """Create a run for each config and queue it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -9,6 +10,7 @@ from textual.suggester import Suggester, SuggestionReady
 
 from fer_tui.widgets.path_suggester import PathSuggester
 from fer_tui.widgets.safe_input import SafeInput
+from fer_tui.widgets.typed_path import read_typed_path
 
 
 class PathInput(SafeInput):
@@ -26,6 +28,11 @@ class PathInput(SafeInput):
         super().__init__(
             value, id=id, placeholder=placeholder, suggester=suggester, compact=True, select_on_focus=False
         )
+
+    @property
+    def path(self) -> Path:
+        """The path that stands in the field, see `read_typed_path`."""
+        return read_typed_path(self.value)
 
     def on_focus(self) -> None:
         """Suggest a completion at once, because the focus clears an earlier suggestion."""

@@ -18,9 +18,11 @@ from core.config.presets import Preset
 from core.config.training_config import TrainingConfig, allowed_values
 from fer_tui.widgets.choice import Choice, Control, Toggle
 from fer_tui.widgets.safe_input import SafeInput
+from fer_tui.widgets.typed_path import read_typed_path
 
 # The Data screen and the list of models set these fields.
 ELSEWHERE = ("data", "model")
+PATHS = ("exclude", "relabel", "weights")
 SETTINGS = {name: field for name, field in TrainingConfig.model_fields.items() if name not in ELSEWHERE}
 PRESET = "preset"
 DETACHED = "keep_training"
@@ -92,7 +94,7 @@ class SettingsForm(VerticalScroll, can_focus=False):
             elif isinstance(control, Choice | Input):
                 text = str(control.value).strip()
                 if text:
-                    found[name] = text
+                    found[name] = str(read_typed_path(text)) if name in PATHS else text
         return found
 
     def set_values(self, values: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -145,6 +146,67 @@ def test_evaluate_leaves_unknown_classes_out_and_counts_them(bad_images: BadImag
     assert (told["images"], told["skipped"]) == (1, 6)
     (line,) = answer.lines
     assert line.startswith("warning: 6 images of unknown classes were skipped: angry, disgust, fear, ")
+
+
+def test_the_line_on_unknown_classes_names_the_flag(bad_images: BadImages):
+    assert bad_images.elsewhere.lines[0].endswith("; rename classes with --classes OLD=NEW")
+
+
+def test_classes_are_renamed_for_evaluate_and_predict(bad_images: BadImages, faces: Path):
+    answer = fer("evaluate", bad_images.run, "--data", faces, "--classes", "sad=happy,neutral=", "--json")
+    assert answer.status == 0
+    assert (answer.json()["images"], answer.json()["skipped"]) == (4, 8)
+    image = faces / "train/happy/0001.png"
+    (plain,) = fer("predict", bad_images.run, image, "--json").json()
+    (told,) = fer("predict", bad_images.run, image, "--classes", "happy=joy,lonely=", "--json").json()
+    assert set(told["probabilities"]) == {MARKUP, STEERING, "joy"}
+    left = 1 - plain["probabilities"]["lonely"]
+    assert told["probabilities"]["joy"] == pytest.approx(plain["probabilities"]["happy"] / left)
+    for command in (("evaluate", bad_images.run, "--data", faces), ("predict", bad_images.run, image)):
+        assert_refused(fer(*command, "--classes", "zzz=a"), 2, "--classes: no class is called 'zzz' (write OLD=NEW)")
+
+
+def test_evaluate_gives_a_table_of_runs_by_data_sets(bad_images: BadImages, faces: Path, tmp_path: Path):
+    sets = ("--data", bad_images.data, "--data", faces)
+    file = tmp_path / "table.csv"
+    assert fer("evaluate", bad_images.run, *sets, "--output", file).status == 0
+    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8", errors="surrogateescape"))))
+    assert [row["data"] for row in rows] == [str(bad_images.data), str(faces)]
+    assert (rows[1]["images"], rows[1]["skipped"], rows[1]["error"]) == ("2", "12", "")
+    alone = fer("evaluate", bad_images.run, "--data", faces, "--json").json()
+    assert float(rows[1]["accuracy"]) == alone["accuracy"]
+    assert [float(rows[1][f"accuracy_{end}"]) for end in ("low", "high")] == alone["intervals"]["accuracy"]
+    for form in ("--json", "--format=json"):
+        told = fer("evaluate", bad_images.run, *sets, form).json()
+        assert [row["accuracy"] for row in told] == [float(row["accuracy"]) for row in rows]
+    shown = fer("evaluate", bad_images.run, *sets)
+    assert not has_control_characters(shown.out + shown.err)
+    assert f"{alone['accuracy']:.4f} (" in shown.out
+
+
+def test_a_run_that_a_data_set_does_not_suit_leaves_its_cell_blank(bad_images: BadImages, faces: Path, tmp_path: Path):
+    shutil.copytree(faces / "validation" / "sad", tmp_path / "sad" / "validation" / "sad")
+    answer = fer("evaluate", bad_images.run, "--data", tmp_path / "sad", "--data", faces, "--json")
+    assert answer.status == 1
+    failed, whole = answer.json()
+    assert failed["accuracy"] is None and "has a class that the run knows" in failed["error"]
+    assert whole["images"] == 2 and whole["error"] is None
+    assert any(f"{bad_images.run.name} on {tmp_path / 'sad'}: " in line for line in answer.lines)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--output", "a.txt"], "--output: a.txt: the ending must be one of .csv, .md, .tex, .json"),
+        (["--format", "nothing"], "--format: "),
+        (["--format", "csv", "--format", "json"], "--format: give one format of the table and one of the data"),
+        (["--format", "csv", "--json"], "--json: "),
+        (["--votes", "all"], "--votes: input should be 'majority' or 'soft'"),
+        (["--classes", "a"], "--classes: 'a' is not OLD=NEW"),
+    ],
+)
+def test_wrong_flags_of_evaluate_are_refused(bad_images: BadImages, faces: Path, flags: list[str], told: str):
+    assert_refused(fer("evaluate", bad_images.run, "--data", faces, *flags), 2, told)
 
 
 def test_evaluate_on_data_without_a_known_class(bad_images: BadImages, faces: Path, tmp_path: Path):

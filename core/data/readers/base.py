@@ -1,4 +1,4 @@
-"""What every reader of a data set format shares."""
+"""The types that the readers of all data set formats share."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Votes = Literal["majority", "soft"]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a data set is to be read.
+    """Options of a reader.
 
     Attributes:
-        votes: what becomes of several annotators' votes for an image: `majority` gives one label, `soft` also gives
-            the share of votes of every class. Formats without votes ignore it.
+        votes: how the votes of several annotators become a label. `majority` gives one label; `soft` also gives each
+            class's fraction of the votes. Formats without votes ignore it.
         decoding: version of the image decoder, see `core.data.images.decode_image`.
     """
 
@@ -33,9 +33,9 @@ class Reader:
 
     Attributes:
         name: the value of the setting `format` that chooses this reader.
-        description: the files of the format, in a few words.
-        can_read: whether a file or folder has this format, by file names and text files alone; decodes no image.
-        read: reads a file or folder of this format. Raises DatasetError if no image was found.
+        description: a short description of the format's files.
+        can_read: returns whether a file or folder has this format. It reads only file names and text files.
+        read: reads a file or folder of this format. Raises DatasetError if there are no images.
     """
 
     name: str

@@ -181,6 +181,10 @@ def test_an_unknown_model_is_told_with_the_nearest_or_all():
         ("time_budget", "soon", "must be a duration such as 90s, 60m or 1h30m (got 'soon')"),
         ("time_budget", 0, "input should be greater than 0 (got 0)"),
         ("deterministic", "perhaps", "input should be a valid boolean, unable to interpret input (got 'perhaps')"),
+        ("classes", "a", "'a' is not OLD=NEW; give pairs such as anger=angry,contempt= or 'synonyms' (got 'a')"),
+        ("classes", "a=b,a=c", "class 'a' is renamed twice; give it one new name (got 'a=b,a=c')"),
+        ("format", "", "must be auto or a format that 'fer-tui data formats' lists (got '')"),
+        ("votes", "all", "input should be 'majority' or 'soft' (got 'all')"),
         ("data", 5, "input is not a valid path for <class 'pathlib.Path'> (got 5)"),
     ],
 )
@@ -253,7 +257,7 @@ def test_every_duration_of_hours_minutes_and_seconds_is_read(hours: int, minutes
         assert refusal({"time_budget": text}).startswith("time_budget: input should be greater than 0")
 
 
-OPTIONAL = {"time_budget", "patience", "limit", "weights", "dropout", "exclude", "relabel", "fold"}
+OPTIONAL = {"time_budget", "patience", "limit", "weights", "dropout", "exclude", "relabel", "fold", "classes"}
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONAL))

@@ -81,6 +81,78 @@ async def test_a_folder_that_is_none_is_one_line(
         assert pilot.app.screen.dataset is None
 
 
+@pytest.mark.parametrize("given", ["empty", "none", "'em pty'"])
+async def test_a_failed_open_keeps_the_set_that_is_shown(
+    open_app: Callable[..., Any],
+    faces: Path,
+    tmp_path: Path,
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+    given: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    for name in ("empty", "em pty"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    async with open_app(data=faces) as pilot:
+        await until(pilot, lambda: "70 images" in screen_text(pilot) and grid(pilot).faces)
+        field = pilot.app.screen.query_one("#folder", Input)
+        await pilot.press("o")
+        field.value = given
+        await pilot.press("enter")
+        said = f"{given.strip(chr(39))}: no "
+        await until(pilot, lambda: said in one_line(screen_text(pilot)))
+        assert field.value == str(faces)
+        assert bars(pilot).counts["train"]["happy"] == 8 and grid(pilot).faces
+        assert pilot.app.data == faces
+        await pilot.press("c")
+        await until(pilot, lambda: {face.label for face in grid(pilot).faces} == {"angry"})
+
+
+@pytest.mark.parametrize("paste", ["'{}'", '"{}"', "uri", "escaped"])
+async def test_a_pasted_path_is_understood(
+    open_app: Callable[..., Any],
+    write_tree: Callable[..., Path],
+    tmp_path: Path,
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+    paste: str,
+):
+    root = write_tree(tmp_path / "my faces", {"train/a": 2, "train/b": 2})
+    pasted = {"uri": root.as_uri(), "escaped": str(root).replace(" ", "\\ ")}.get(paste, paste.format(root))
+    async with open_app() as pilot:
+        await pilot.press("o")
+        field = pilot.app.screen.query_one("#folder", Input)
+        field.value = pasted
+        await pilot.press("enter")
+        await until(pilot, lambda: "4 images" in screen_text(pilot))
+        assert field.value == str(root)
+
+
+async def test_the_settings_of_train_say_how_a_set_is_read(
+    open_app: Callable[..., Any],
+    write_tree: Callable[..., Path],
+    tmp_path: Path,
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+):
+    root = write_tree(tmp_path / "set", {"train/anger": 2, "train/joy": 2})
+    async with open_app((132, 43), data=root) as pilot:
+        await until(pilot, lambda: "4 images" in screen_text(pilot))
+        await pilot.press("2")
+        await until(pilot, lambda: pilot.app.screen.query("#set-classes"))
+        pilot.app.screen.query_one("#set-classes", Input).value = "synonyms"
+        await until(pilot, lambda: pilot.app.reading_settings == {"classes": "synonyms"})
+        await pilot.press("1")
+        await until(pilot, lambda: "read with classes synonyms (2 Train)" in screen_text(pilot))
+        assert set(bars(pilot).counts["train"]) == {"angry", "happy"}
+        pilot.app.take_reading_settings({"classes": "fear=x"})
+        await pilot.press("2", "1")
+        pilot.app.screen.read(root)
+        await until(pilot, lambda: pilot.app.screen.read_with)
+        assert set(bars(pilot).counts["train"]) == {"angry", "happy"}
+
+
 async def test_classes_and_new_faces(open_app: Callable[..., Any], faces: Path, until: Callable[..., Any]):
     async with open_app((132, 43), data=faces) as pilot:
         await until(pilot, lambda: grid(pilot).faces)
