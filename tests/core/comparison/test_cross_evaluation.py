@@ -8,7 +8,7 @@ import pytest
 
 from core.comparison.columns import Row
 from core.comparison.cross_evaluation import CROSS_COLUMNS, cross_row, cross_table
-from core.comparison.table_formats import format_of_file, format_table
+from core.comparison.table_formats import find_format, format_table
 from core.errors import ConfigError
 from core.runs.reader import read_run
 
@@ -69,10 +69,10 @@ def test_people_read_runs_by_data_sets_with_intervals(rows: list[Row]):
     ("name", "form"), [("a.csv", "csv"), ("a.MD", "markdown"), ("x/a.tex", "latex"), ("a.b.json", "json")]
 )
 def test_the_ending_of_a_file_tells_its_format(name: str, form: str):
-    assert format_of_file(Path(name)) == form
+    assert find_format(Path(name)) == form
 
 
 @pytest.mark.parametrize("name", ["a", "a.txt", "a.xlsx", ".csv"])
 def test_an_ending_of_no_format_is_refused(name: str):
     with pytest.raises(ConfigError, match=r"target: .*: the ending must be one of \.csv, \.md, \.tex, \.json"):
-        format_of_file(Path(name))
+        find_format(Path(name))
