@@ -163,7 +163,9 @@ def test_classes_are_renamed_for_evaluate_and_predict(bad_images: BadImages, fac
     left = 1 - plain["probabilities"]["lonely"]
     assert told["probabilities"]["joy"] == pytest.approx(plain["probabilities"]["happy"] / left)
     for command in (("evaluate", bad_images.run, "--data", faces), ("predict", bad_images.run, image)):
-        assert_refused(fer(*command, "--classes", "zzz=a"), 2, "--classes: there is no class 'zzz' to rename (the form is OLD=NEW)")
+        assert_refused(
+            fer(*command, "--classes", "zzz=a"), 2, "--classes: there is no class 'zzz' to rename (the form is OLD=NEW)"
+        )
 
 
 def test_evaluate_gives_a_table_of_runs_by_data_sets(bad_images: BadImages, faces: Path, tmp_path: Path):
