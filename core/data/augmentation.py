@@ -44,7 +44,8 @@ class AugmentationPolicy:
         crop: resize to `crop` times the image size, then crop to the image size. The crop's offset is random, in whole
             pixels. Each image has its own offset; Keras's RandomCrop uses one offset per batch. 1.0 has no effect.
         fill: how to fill pixels outside the source: reflect, nearest or constant (black).
-        erase: the fraction of images in which a rectangle is replaced by the image's mean. Its size is in ERASED_AREA.
+        erase: the fraction of images in which a rectangle is replaced by the image's mean. Its area is drawn
+            from the range ERASED_AREA.
     """
 
     name: str
@@ -135,10 +136,10 @@ def build_augmenter(
             rectangles this never happened.
 
     Returns:
-        A function with two arguments: images, uint8 or float32 of shape (batch, height, width, channels), of any
-        height and width, with values 0 to 255, and a seed, int32 of shape (2,). It returns float32 of shape
-        (batch, image_size, image_size, channels), with values 0 to 255 (up to float32 rounding). The result depends
-        only on the images and the seed.
+        A function `augment(images, seed)`. `images`: uint8 or float32, shape (batch, height, width, channels), any
+        height and width, values 0 to 255. `seed`: int32, shape (2,). It returns float32 of shape (batch, image_size,
+        image_size, channels), with values 0 to 255 (up to float32 rounding). The result depends only on the images and
+        the seed.
 
     Example:
         >>> augment = build_augmenter(POLICIES["basic"], image_size=96)

@@ -63,7 +63,9 @@ def training_batch_maker(
     device: str = HOST,
     compiled: bool = False,
 ) -> BatchMaker:
-    """Return a function that gathers the images of a training batch and augments them by seed and step.
+    """Return a function that gathers the images of a training batch and augments them.
+
+    The seed and the step determine the random numbers.
 
     Args:
         pixels: uint8, shape (images, height, width, 1 or 3), from `core.data.pixels.load_pixels`.
@@ -213,7 +215,7 @@ def evaluation_rows(images: int, batch: int = EVALUATION_BATCH_SIZE) -> tf.data.
 
 
 def published_rows(images: int, taken: int, config: TrainingConfig, epoch: Any) -> tf.data.Dataset:
-    """Return the rows that the published protocol validates on in an epoch: the first rows after shuffling.
+    """Return the validation rows of one epoch under the published protocol: the first rows after shuffling.
 
     Args:
         images: the number of images in the split, which are listed class by class.
@@ -256,10 +258,10 @@ def _pass_seed(config: TrainingConfig, number: Any) -> Any:
 
 
 def evaluation_batch_size(images: int, replicas: int) -> int:
-    """Return the largest batch size, up to EVALUATION_BATCH_SIZE, that gives each replica an image of every batch.
+    """Return the largest batch size with which each replica gets at least one image of every batch.
 
-    TensorFlow splits a batch among the replicas, and fails if a replica gets no image. Keras fails if the first batch
-    can't be split evenly.
+    It is at most EVALUATION_BATCH_SIZE. TensorFlow splits a batch among the replicas, and fails if a replica gets no
+    image. Keras fails if the first batch can't be split evenly.
 
     Raises:
         DatasetError: there are too few images for the number of devices.

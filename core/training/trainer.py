@@ -56,8 +56,8 @@ def train_run(config: TrainingConfig, run: Path, stop: threading.Event, *, captu
         config: the run's settings.
         run: the run's directory, created by `core.runs.writer.create_run`.
         stop: set it to end the run after the current batch; the last epoch's checkpoint is kept.
-        captures_stderr: whether to redirect file descriptor 2 to `log.txt`, with the output of TensorFlow's C++
-            code; otherwise only log records go there.
+        captures_stderr: whether to redirect file descriptor 2 to `log.txt`, so that the log includes the
+            output of TensorFlow's C++ code. If False, only log records go there.
 
     Returns:
         The run's final state: completed, stopped, failed or diverged. `status.json` has the reason, and `log.txt` the

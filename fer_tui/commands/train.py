@@ -105,7 +105,7 @@ def resume(
 ) -> int:
     """Resume a stopped, failed or interrupted run. It keeps its settings.
 
-    A diverged run needs a lower --learning-rate, a completed run more --epochs.
+    A diverged run needs a lower --learning-rate. A completed run needs a higher total with --epochs.
     """
     from core.runs.resume import requeue, resume_caveat
 

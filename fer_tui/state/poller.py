@@ -31,7 +31,10 @@ class RunsChanged(Message):
 
 
 class LogGrown(Message):
-    """Posted when the followed run's log has new lines; `is_new` marks the first lines read from a log."""
+    """Posted when the followed run's log has new lines.
+
+    `is_new` is True for the first message after another run was followed.
+    """
 
     def __init__(self, run: Path, lines: list[str], *, is_new: bool) -> None:
         super().__init__()
@@ -130,7 +133,10 @@ class Poller:
 
 
 def _enable_garbage_collection() -> None:
-    """Enable garbage collection, which `fer_tui.cli` disables until the first paint; ignore the existing objects."""
+    """Enable garbage collection, which `fer_tui.cli` disables until the first paint.
+
+    The existing objects are frozen, so that they are never collected.
+    """
     if not gc.isenabled():
         gc.enable()
         gc.freeze()
