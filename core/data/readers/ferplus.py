@@ -30,14 +30,14 @@ COLUMNS = (*EMOTIONS, "unknown", "NF")
 # The list of votes in each folder of images that Microsoft's generator writes.
 LIST_FILE = "label.csv"
 
-_VOTE_COLUMNS = [name.casefold() for name in COLUMNS]
+_VOTE_COLUMNS = {name.casefold() for name in COLUMNS}
 _FOLDERS = "FER2013Train, FER2013Valid and FER2013Test"
 _SAME_ROWS = "the files must have the same images in the same order"
 # What is left out, in the order of the summary.
 _DISAGREEMENT = "whose votes disagree"
 _UNKNOWN = "of an unknown emotion"
 _NO_FACE = "without a face (NF)"
-_NO_FILE = "that are missing"
+_NO_FILE = "not in the folder"
 _NO_VOTES = "without votes"
 _REASONS = (_DISAGREEMENT, _UNKNOWN, _NO_FACE, _NO_FILE, _NO_VOTES)
 
@@ -166,7 +166,7 @@ def read_ferplus(root: Path, options: ReadOptions) -> Dataset:
 
 def _can_read(root: Path) -> bool:
     if root.is_file():
-        return set(_VOTE_COLUMNS) <= set(read_header(root))
+        return _VOTE_COLUMNS.issubset(read_header(root))
     if not root.is_dir():
         return False
     votes, images = _find_csv_files(root)
@@ -181,7 +181,7 @@ def _find_csv_files(root: Path) -> tuple[Path | None, Path | None]:
         votes = find_file(root, VOTES_FILE)
         images = next((file for name in FILES[:2] if (file := find_file(root, name))), None) if votes else None
         return votes, images
-    if set(_VOTE_COLUMNS) <= set(read_header(root)):
+    if _VOTE_COLUMNS.issubset(read_header(root)):
         return root, next((file for name in FILES[:2] if (file := find_file(root.parent, name))), None)
     return find_file(root.parent, VOTES_FILE), root
 
@@ -311,10 +311,10 @@ def _read_votes(path: Path) -> Iterator[tuple[str, str, str, list[str]]]:
     """
     lines = read_lines(path)
     header = column_names(next(lines, (0, []))[1])
-    wanted = ["usage", "image name", *_VOTE_COLUMNS]
-    if missing := [name for name in wanted if name not in header]:
-        raise DatasetError(f"{path}: no column {', '.join(missing)}; expected Usage,Image name,{','.join(COLUMNS)}")
-    usage, image, *columns = (header.index(name) for name in wanted)
+    wanted = ["Usage", "Image name", *COLUMNS]
+    if missing := [name for name in wanted if name.casefold() not in header]:
+        raise DatasetError(f"{path}: no column {', '.join(missing)}; expected {','.join(wanted)}")
+    usage, image, *columns = (header.index(name.casefold()) for name in wanted)
     for line, cells in lines:
         name = f"{path.name}#{line:05d}"
         if len(cells) != len(header):
