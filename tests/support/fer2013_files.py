@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 USAGES = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
-VOTE_COLUMNS = "neutral happiness surprise sadness anger disgust fear contempt unknown NF".split()
+VOTE_COLUMNS = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
 
 
 @dataclass(frozen=True)

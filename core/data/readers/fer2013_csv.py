@@ -39,6 +39,7 @@ _USAGE = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"
 _SIZE = 48
 _MIN_SIZE = 8
 _SUFFIXES = (".csv", ".tsv")
+_MAX_USAGE = 50
 # The headers of so many files of a folder are read.
 _MAX_FILES = 50
 
@@ -264,7 +265,7 @@ def _read_row(columns: _Columns, cells: Sequence[str], decoding: int) -> tuple[s
     """Return label, split and pixels of a row. Raise ValueError if the row is broken."""
     if len(cells) != columns.count:
         raise ValueError(f"{len(cells)} cells, not {columns.count}")
-    split = UNSPLIT if columns.usage is None else _read_split(cells[columns.usage], decoding)
+    split = UNSPLIT if columns.usage is None else read_usage(cells[columns.usage], decoding)
     return _read_emotion(cells[columns.emotion], decoding), split, _read_pixels(cells[columns.pixels], decoding)
 
 
@@ -279,9 +280,10 @@ def _read_emotion(text: str, decoding: int) -> str:
     return label
 
 
-def _read_split(text: str, decoding: int) -> str:
+def read_usage(text: str, decoding: int) -> str:
+    """Return the split of a cell of the column Usage. Raise ValueError if it names none."""
     split = _USAGE.get(text)
-    if split is None and decoding > 1:
+    if split is None and decoding > 1 and len(text) <= _MAX_USAGE:
         split = known_split(text)
     if split is None:
         raise ValueError(f"Usage is {text[:20]!r}, not Training, PublicTest or PrivateTest")

@@ -19,7 +19,7 @@ from core.data.images import IMAGE_SUFFIXES
 from core.data.left_out import describe_rows
 from core.data.readers.base import Reader, ReadOptions
 from core.data.readers.csv_lines import column_names, read_header, read_lines
-from core.data.readers.fer2013_csv import FILES, VOTES_FILE, broken_rows, find_file, read_csv_images
+from core.data.readers.fer2013_csv import FILES, VOTES_FILE, broken_rows, find_file, read_csv_images, read_usage
 from core.data.readers.image_tree import FolderSource
 from core.data.split_names import assign_splits, known_split
 from core.data.votes import map_votes
@@ -287,7 +287,7 @@ def _read_csv_files(votes_file: Path, images_file: Path, labels: _Labels, decodi
     labels.broken += images.broken
     for (path, _, image_split), number in zip(images.rows, images.numbers, strict=True):
         name, split, image, cells = votes[number]
-        if not split or image_split not in (split, UNSPLIT):
+        if image_split not in (split, UNSPLIT):
             raise DatasetError(f"{votes_file}: the Usage of {name} is not that of {path} ({image_split}); {_SAME_ROWS}")
         try:
             counts = _parse_votes(cells)
@@ -307,7 +307,7 @@ def _read_votes(path: Path) -> Iterator[tuple[str, str, str, list[str]]]:
     """Yield for each row: its name, such as fer2013new.csv#00002, its split, its image's name, and the cells of votes.
 
     Raises:
-        DatasetError: a column is missing, or a row has too few cells.
+        DatasetError: a column is missing, or a row has too few cells or another Usage.
     """
     lines = read_lines(path)
     header = column_names(next(lines, (0, []))[1])
@@ -319,7 +319,11 @@ def _read_votes(path: Path) -> Iterator[tuple[str, str, str, list[str]]]:
         name = f"{path.name}#{line:05d}"
         if len(cells) != len(header):
             raise DatasetError(f"{path}: {name} has {len(cells)} cells, not {len(header)}; restore the file")
-        yield name, known_split(cells[usage]) or "", cells[image].strip(), [cells[column] for column in columns]
+        try:
+            split = read_usage(cells[usage], decoding=2)
+        except ValueError as error:
+            raise DatasetError(f"{path}: {name}: {error}; restore the file") from None
+        yield name, split, cells[image].strip(), [cells[column] for column in columns]
 
 
 READER = Reader(

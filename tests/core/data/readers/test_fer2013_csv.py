@@ -333,7 +333,7 @@ def test_images_of_another_square_size_are_read(write: Write, size: int):
 
 
 def test_rows_of_no_square_size_are_broken(write: Write):
-    with pytest.raises(DatasetError, match="no valid row; fer2013.csv#00002: 600 pixels, not 2,304; expected"):
+    with pytest.raises(DatasetError, match=r"no valid row; fer2013\.csv#00002: 600 pixels, not 2,304; expected"):
         read_dataset(write(HEADER, f"3,{' '.join(['1'] * 600)},Training"))
 
 
