@@ -209,7 +209,7 @@ def _list_files(folder: Path) -> list[str]:
         return sorted(
             entry.name
             for entry in entries
-            if entry.name.lower().endswith(_SUFFIXES) and not entry.name.startswith(".") and entry.is_file()
+            if entry.name.lower().endswith(_SUFFIXES) and not entry.name.startswith(".") and Path(entry.path).is_file()
         )
 
 

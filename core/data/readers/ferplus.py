@@ -205,7 +205,15 @@ def _find_folders(root: Path) -> dict[str, str]:
 
 def _list_names(folder: Path, *, folders_only: bool = False) -> set[str]:
     with os.scandir(folder) as entries:
-        return {entry.name for entry in entries if not folders_only or entry.is_dir()}
+        return {entry.name for entry in entries if not folders_only or _is_folder(entry)}
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that points to itself.
+        return False
 
 
 def _has_votes(folder: Path) -> bool:

@@ -31,7 +31,7 @@ LEFT_OUT = "surprise"
 
 
 @pytest.fixture(scope="module")
-def ferplus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ferplus(tiny_model: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eighteen training images, two of each case with a label, and the validation images."""
     return write_ferplus(tmp_path_factory.mktemp("data"), ("train", "train", "validation"))
 
@@ -92,7 +92,7 @@ def train(config: TrainingConfig, folder: Path) -> tuple[RunSnapshot, TrainingDa
     ids=["plain", "frequency", "smoothing", "weights", "device"],
 )
 def test_the_loss_of_a_training_is_the_cross_entropy_of_the_shares(
-    ferplus: Path, tiny_model: None, tmp_path: Path, settings: dict[str, Any]
+    ferplus: Path, tmp_path: Path, settings: dict[str, Any]
 ):
     run, data, probabilities = train(config_of(ferplus, **settings), tmp_path)
     shares = shares_by_hand(data)
@@ -111,7 +111,7 @@ def test_the_loss_of_a_training_is_the_cross_entropy_of_the_shares(
     assert row["accuracy"] == pytest.approx(np.mean(np.array(data.classes)[probabilities.argmax(axis=1)] == labels))
 
 
-def test_the_evaluation_and_the_predictions_have_one_class_an_image(ferplus: Path, tiny_model: None, tmp_path: Path):
+def test_the_evaluation_and_the_predictions_have_one_class_an_image(ferplus: Path, tmp_path: Path):
     run, data, _ = train(config_of(ferplus), tmp_path)
     with (run.path / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -123,7 +123,7 @@ def test_the_evaluation_and_the_predictions_have_one_class_an_image(ferplus: Pat
     assert epoch["val_loss"] == pytest.approx(-(one_hot * np.log(found)).sum(axis=1).mean(), rel=1e-4)
 
 
-def test_every_feed_has_the_shares(ferplus: Path, tiny_model: None):
+def test_every_feed_has_the_shares(ferplus: Path):
     import tensorflow as tf
 
     config = config_of(ferplus, class_weights="balanced")
@@ -146,7 +146,7 @@ def test_every_feed_has_the_shares(ferplus: Path, tiny_model: None):
 
 @pytest.mark.parametrize(("votes", "precision", "recall"), [("soft", 0.5, 1 / 3), ("majority", 1.0, 0.4)])
 def test_precision_and_recall_count_the_class_with_the_most_votes(
-    ferplus: Path, tiny_model: None, votes: str, precision: float, recall: float
+    ferplus: Path, votes: str, precision: float, recall: float
 ):
     import keras
 
