@@ -164,10 +164,15 @@ def read_csv_images(path: Path, decoding: int) -> CsvImages:
     side = _find_side(Counter(values.size for values in pixels))
     valid = [row for row, values in enumerate(pixels) if values.size == side * side]
     if len(valid) < len(rows):
-        wrong = {rows[row][0]: pixels[row].size for row in set(range(len(rows))).difference(valid)}
-        broken += [(name, f"{size:,} pixels, not {side * side:,}") for name, size in wrong.items()]
+        broken += [
+            (rows[row][0], f"{values.size:,} pixels, not {side * side:,}")
+            for row, values in enumerate(pixels)
+            if values.size != side * side
+        ]
         broken.sort(key=lambda row: int(row[0].rpartition("#")[2]))
-        rows, numbers, pixels = ([values[row] for row in valid] for values in (rows, numbers, pixels))
+        rows = [rows[row] for row in valid]
+        numbers = [numbers[row] for row in valid]
+        pixels = [pixels[row] for row in valid]
     if not rows:
         reason = f"; {broken[0][0]}: {broken[0][1]}" if broken else ""
         raise DatasetError(f"{path}: no valid row{reason}; expected {','.join(COLUMNS)}")

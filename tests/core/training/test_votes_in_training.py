@@ -133,8 +133,8 @@ def test_every_feed_has_the_shares(ferplus: Path):
     assert weights is not None
     gpu: Any = SimpleNamespace(names=("CPU:0",), on_gpu=True)
     batches = []
-    for machine, where in ((used, "host"), (used, "device"), (gpu, "device")):
-        auto: Any = AutoSettings("float32", where, jit_compile=False)
+    host, device = (AutoSettings("float32", feed, jit_compile=False) for feed in ("host", "device"))
+    for machine, auto in ((used, host), (used, device), (gpu, device)):
         feed = training_feed(config, data, plan, machine, auto, epochs_done=0)
         feed.begin()
         batches.append([np.asarray(part) for part in feed.batch(tf.constant(0), *feed.take(1))])
