@@ -89,7 +89,7 @@ def test_a_broken_csv_row_is_named_and_left_out(train: Train, tmp_path: Path):
 
 def test_a_csv_of_something_else(train: Train, tmp_path: Path):
     (tmp_path / "people.csv").write_text("name,age\nAda,36\n")
-    assert_refused(train(data=tmp_path / "people.csv"), 1, "people.csv: no column emotion, pixels, Usage; expected")
+    assert_refused(train(data=tmp_path / "people.csv"), 1, "people.csv: no column emotion, pixels; expected")
 
 
 # ---- the command line and the config file
