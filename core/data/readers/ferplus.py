@@ -276,8 +276,7 @@ def _read_folders(root: Path, folders: dict[str, str], labels: _Labels, decoding
     if missing:
         if not labels.rows:
             raise DatasetError(
-                f"{root}: the images are missing, such as {missing[0]}; FER+'s generate_training_data.py makes them "
-                f"from {FILES[0]}"
+                f"{root}: the images are missing, such as {missing[0]}; FER+'s generator makes them from {FILES[0]}"
             )
         more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
         message = f"images that {LIST_FILE} lists are missing: {missing[0]}{more}; restore them"
