@@ -133,8 +133,8 @@ def _relabel(dataset: Dataset, file: Path) -> Dataset:
     if "votes" in frame:
         one_hot = {name: tuple(float(name == other) for other in dataset.classes) for name in classes}
         frame["votes"] = [
-            one_hot[labels[path]] if path in labels else votes
-            for path, votes in zip(frame["path"], frame["votes"], strict=True)
+            one_hot[label] if is_new else votes
+            for label, votes, is_new in zip(frame["label"], frame["votes"], known, strict=True)
         ]
     dataset = _with_correction_problem(dataset, RELABEL, file, labels, int(known.sum()), "relabelled")
     return replace(dataset, frame=frame)
