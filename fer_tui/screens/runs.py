@@ -101,7 +101,7 @@ class RunsScreen(RunsModeScreen):
         self.watch(self.app, "wanted_run", self.show_runs, init=False)
 
     def _open_wanted(self) -> None:
-        """Highlight `wanted_run`, the run that was just started or chosen in the command palette, when the list has it."""
+        """Highlight `wanted_run`, which was just started or chosen in the command palette, when the list has it."""
         name = self.fer.wanted_run
         if any(run.name == name for run in self.fer.runs or ()):
             self.fer.wanted_run = ""
