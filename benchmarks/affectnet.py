@@ -37,7 +37,9 @@ TRAIN = {
 }
 VALIDATION = dict.fromkeys(TRAIN, 500)
 FACES = 40
-LISTING = "import sys; from core.data.readers.reader_factory import read_dataset; print(read_dataset(sys.argv[1]).summary)"
+LISTING = (
+    "import sys; from core.data.readers.reader_factory import read_dataset; print(read_dataset(sys.argv[1]).summary)"
+)
 
 
 def main(images: int) -> None:

@@ -86,8 +86,8 @@ def _rows(file: Path, decision: str, needed: tuple[str, ...]) -> Iterator[tuple[
     verdicts: dict[str, tuple[int, tuple[str | None, str]]] = {}
     try:
         table = EditedCsv(content, needed, COLUMNS)
-        for line, row in table.rows():
-            row = _checked(line, row)
+        for line, cells in table.rows():
+            row = _checked(line, cells)
             chosen = row.get("decision")
             verdict = chosen, "" if chosen in (EXCLUDE, KEEP) else row.get("new_label", "")
             first, known = verdicts.setdefault(row["path"], (line, verdict))
@@ -203,8 +203,8 @@ def _with_correction_problem(
     if paths and not found:
         raise ConfigError(
             field,
-            f"{file}: none of its {len(paths):,} images are in {dataset.root}, such as {next(iter(paths))}; write paths "
-            f"relative to the data set, such as {dataset.frame['path'].iloc[0]}",
+            f"{file}: none of its {len(paths):,} images are in {dataset.root}, such as {next(iter(paths))}; write "
+            f"paths relative to the data set, such as {dataset.frame['path'].iloc[0]}",
         )
     gone = len(paths) - found
     missing = f"; the data set lacks {pluralize(gone, 'other path')} of the file" if gone else ""

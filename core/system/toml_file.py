@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 # What word processors and web pages turn quotes and blanks into.
-_TYPOGRAPHIC = "“”„‘’«»\u00a0"
+_TYPOGRAPHIC = "\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb\u00a0"
 
 
 def read_toml_file(path: Path) -> dict[str, Any]:

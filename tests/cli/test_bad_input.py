@@ -342,10 +342,10 @@ def test_a_table_that_cannot_be_written_as_asked(tmp_path: Path, arguments: list
 
 
 @pytest.mark.parametrize(("name", "begin"), [("t.json", "[\n"), ("t.tex", r"\begin"), ("t.MD", "| val_loss | model |")])
-def test_the_ending_of_the_output_decides_the_format(write_run: Callable[..., Path], tmp_path: Path, name: str, begin: str):
-    answer = fer(
-        *("compare", "--runs", write_run().parent, "--columns", "val_loss,model", "--output", tmp_path / name)
-    )
+def test_the_ending_of_the_output_decides_the_format(
+    write_run: Callable[..., Path], tmp_path: Path, name: str, begin: str
+):
+    answer = fer(*("compare", "--runs", write_run().parent, "--columns", "val_loss,model", "--output", tmp_path / name))
     assert (answer.status, answer.err) == (0, f"wrote {tmp_path / name}\n")
     assert (tmp_path / name).read_text().startswith(begin)
 

@@ -114,7 +114,17 @@ FIRST, SECOND, THIRD = (each.path for each in DECISIONS)
         f"path,decision,new_label,,\n{FIRST.replace('/', chr(92))},exclude,,,\n{SECOND},relabel,angry,,\n".encode(),
         f"\npath,decision,new_label\r{FIRST},exclude,\r{SECOND},relabel,angry\r{THIRD},,\r".encode(),
     ],
-    ids=["mark", "blanks", "semicolons", "tabs", "capitals", "quotes", "blanks in rows", "backslashes", "old line ends"],
+    ids=[
+        "mark",
+        "blanks",
+        "semicolons",
+        "tabs",
+        "capitals",
+        "quotes",
+        "blanks in rows",
+        "backslashes",
+        "old line ends",
+    ],
 )
 def test_a_file_that_people_edited_is_read_as_they_meant_it(dataset: Dataset, tmp_path: Path, content: bytes):
     file = tmp_path / "decisions.csv"

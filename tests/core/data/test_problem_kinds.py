@@ -46,7 +46,9 @@ FOUND = sorted({(file.name, *found) for file in FILES for found in problems(file
 
 
 def test_the_modules_have_problems():
-    assert {"blank", "undecodable", "class_in_one_split", "not_classes", "foreign_file"} <= {kind for _, kind, _ in FOUND}
+    assert {"blank", "undecodable", "class_in_one_split", "not_classes", "foreign_file"} <= {
+        kind for _, kind, _ in FOUND
+    }
 
 
 @pytest.mark.parametrize(("module", "kind", "message"), FOUND, ids=lambda value: value[:20])
