@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 # 64 megapixels are 192 MB decoded. Larger JPEG photos are decoded at a half or a quarter of their width and height.
@@ -92,7 +93,7 @@ def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:
         raise ImageError(f"damaged ({error})") from None
 
 
-def _open(content: bytes, formats: tuple[str, ...], *, can_reduce: bool) -> Image.Image:
+def _open(content: bytes, formats: tuple[str, ...], *, can_reduce: bool) -> ImageFile:
     """Open an image without decoding its pixels. Set JPEG images that are too large to be decoded reduced."""
     remedy = ": reduce its width and height" if can_reduce else ""
     try:
@@ -123,7 +124,7 @@ def _explain_unidentified(content: bytes) -> str:
     return f"not a {FORMAT_NAMES} image"
 
 
-def _on_background(image: Image.Image, content: bytes) -> Image.Image:
+def _on_background(image: ImageFile, content: bytes) -> Image.Image:
     """Return a transparent image on the background: mode L for a grey image, else RGB.
 
     Args:
@@ -138,9 +139,9 @@ def _on_background(image: Image.Image, content: bytes) -> Image.Image:
         image.info["transparency"] *= _PNG_GREY_FACTORS[layout]
     is_grey = image.mode in ("1", "L", "LA", "La") or layout == "LA;16B"
     # Pillow converts premultiplied modes only to their own kind.
-    image = image.convert("LA") if image.mode == "La" else image
+    straight = image.convert("LA") if image.mode == "La" else image
     opaque = Image.new("RGBA", image.size, _BACKGROUND)
-    opaque.alpha_composite(image.convert("RGBA"))
+    opaque.alpha_composite(straight.convert("RGBA"))
     return opaque.convert("L" if is_grey else "RGB")
 
 

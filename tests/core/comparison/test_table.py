@@ -465,7 +465,7 @@ def test_columns_of_seeds_and_controls_are_shown_if_a_row_has_them():
     assert list(reading_columns([row(seeds=1), row(seeds=3, val_accuracy_sd=0.1)]))[:2] == ["model", "seeds"]
     shown = list(reading_columns([row(control_val_accuracy=0.2)]))
     assert shown[3:5] == ["val_accuracy", "control_val_accuracy"]
-    assert len(reading_columns([row()], wide=True)) == 15
+    assert len(reading_columns([row()], wide=True)) == 16
 
 
 @pytest.mark.parametrize("form", FORMATS)
