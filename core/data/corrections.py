@@ -138,7 +138,7 @@ def apply_decisions(dataset: Dataset, exclude: Path | None, relabel: Path | None
         paths = read_exclusions(exclude)
         gone = _match_paths(paths, dataset)
         left_out = dataset.frame["path"].isin(gone)
-        dataset = _with_correction_problem(dataset, EXCLUDE, exclude, paths, len(gone), "excluded")
+        dataset = _with_correction_problem(dataset, EXCLUDE, exclude, paths, len(gone), "left out")
         dataset = replace(dataset, frame=dataset.frame[~left_out].reset_index(drop=True))
     return replace(dataset, classes=tuple(sorted(dataset.frame["label"].unique())))
 

@@ -73,7 +73,7 @@ def test_one_file_serves_both_flags(dataset: Dataset, decisions: Path):
     told = [problem.message for problem in found.problems if problem.kind == "corrected"]
     assert told == [
         "1 image relabelled by decisions.csv",
-        "1 image excluded by decisions.csv",
+        "1 image left out by decisions.csv",
     ]
 
 
