@@ -132,6 +132,14 @@ def test_the_command_writes_decisions_that_exclude_takes(
     assert status == 0 and "wrong.png" in shown and "unsure.png" not in shown
 
 
+@pytest.mark.parametrize("name", ["decisions.xlsx", "decisions.json"])
+def test_decisions_are_csv_whatever_the_ending_says(
+    judged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+):
+    assert review(capsys, judged, "--output", tmp_path / name) == (2, "")
+    assert not (tmp_path / name).exists()
+
+
 def test_parts_that_are_trained_already_are_not_trained_again(
     faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], write_run: Callable[..., Path]
 ):
