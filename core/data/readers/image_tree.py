@@ -16,7 +16,7 @@ from core.data.class_folders import (
     lone_folder,
     merge_spellings,
 )
-from core.data.dataset import UNSPLIT, Dataset, make_dataset
+from core.data.dataset import UNSPLIT, Dataset, ImageFile, make_dataset
 from core.data.folder_listing import FolderTree, Listing, find_label_lists, join
 from core.data.images import FORMAT_NAMES, ImageError
 from core.data.left_out import LeftOut, summarize
@@ -50,6 +50,10 @@ class FolderSource:
     def decode(self, content: bytes) -> Image.Image:
         """Decode a file's bytes."""
         return images.decode_image(content, self.decoding)
+
+    def locate(self, path: str) -> ImageFile:
+        """See FileSource."""
+        return ImageFile(self.root / path)
 
 
 def read_image_tree(root: Path, options: ReadOptions) -> Dataset:
