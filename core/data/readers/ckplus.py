@@ -109,12 +109,12 @@ def _read_label(folder: Path, left_out: LeftOut) -> str | None:
     if not files:
         return None
     text = files[-1].read_text(encoding="utf-8", errors="replace")[:100].strip()
-    try:
-        return _NAMES[[float(number) for number in range(len(_NAMES))].index(float(text))]
-    except ValueError:
-        name = files[-1].relative_to(folder.parent.parent.parent).as_posix()
-        left_out.add("broken_row", name, reason=f"the label is '{text}', not 0 to 7")
-        return None
+    for number, name in enumerate(_NAMES):
+        if re.fullmatch(rf"0*{number}(\.0*)?(e\+?0+)?", text, re.IGNORECASE):
+            return name
+    where = files[-1].relative_to(folder.parent.parent.parent).as_posix()
+    left_out.add("broken_row", where, reason=f"the label is '{text}', not 0 to 7")
+    return None
 
 
 def _read_classes(root: Path, options: ReadOptions) -> Dataset:

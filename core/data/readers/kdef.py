@@ -70,7 +70,11 @@ class NamedSet:
         while root.is_dir() and pending:
             folder = pending.pop()
             listing = tree.list(folder)
-            pending += [join(folder, name) for name in listing.folders if name not in listing.links]
+            for name in listing.folders:
+                if name in listing.links:
+                    left_out.add("foreign_file", join(folder, name))
+                else:
+                    pending.append(join(folder, name))
             for kind, names in listing.others.items():
                 for name in names:
                     left_out.add(kind, join(folder, name))
