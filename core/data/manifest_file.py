@@ -27,6 +27,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 # A box in four columns.
 EDGES = ("left", "top", "right", "bottom")
+_MAX_EDGE = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def _parse_box(text: str) -> Box:
         left, top, right, bottom = (round(float(number)) for number in re.split(r"[,;\s]+", text.strip(" ()[]")))
     except (ValueError, OverflowError):
         raise ValueError(f"the box is '{text[:40]}', not left,top,right,bottom") from None
+    if max(map(abs, (left, top, right, bottom))) > _MAX_EDGE:
+        raise ValueError(f"the box is '{text[:40]}', which no image has")
     if left >= right or top >= bottom:
         raise ValueError(f"the box {left},{top},{right},{bottom} is empty; the order is left,top,right,bottom")
     return left, top, right, bottom
@@ -142,6 +145,8 @@ def manifest_rows(dataset: Dataset, places: Iterable[ImageFile], folder: Path) -
     for place, label, split, group, shares in columns:
         path = Path(place.path.absolute())
         text = path.relative_to(top).as_posix() if path.is_relative_to(top) else str(path)
+        # Readers of CSV files drop blanks at the beginning of a cell.
+        text = f"./{text}" if text[0].isspace() else text
         cast = {name: share for name, share in zip(dataset.classes, shares, strict=False) if share}
         rows.append(ManifestRow(text, label, split, place.box, group, cast))
     return rows

@@ -17,6 +17,16 @@ def is_parquet(path: Path) -> bool:
     return path.name.lower().endswith(PARQUET)
 
 
+def check_pyarrow(path: Path) -> None:
+    """Check that a Parquet file can be read or written.
+
+    Raises:
+        DatasetError: pyarrow is not installed.
+    """
+    if not is_installed("parquet"):
+        raise DatasetError(f"{path}: Parquet files need pyarrow, which is not installed; {install_command('parquet')}")
+
+
 def open_parquet(path: Path) -> Any:
     """Open a file as a `pyarrow.parquet.ParquetFile`. Only its schema is read; the rest is mapped into memory.
 
@@ -24,8 +34,7 @@ def open_parquet(path: Path) -> Any:
         DatasetError: pyarrow is not installed, or the file is no Parquet file.
         OSError: the file can't be read.
     """
-    if not is_installed("parquet"):
-        raise DatasetError(f"{path}: Parquet files need pyarrow, which is not installed; {install_command('parquet')}")
+    check_pyarrow(path)
     parquet = import_module("pyarrow.parquet")
     try:
         return parquet.ParquetFile(path, memory_map=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -165,16 +165,16 @@ class _Reading:
         """Read a manifest whose rows are in a split; None for the splits in the rows."""
         header = read_header(path)
         columns = find_manifest_columns(header) or {}
-        place = path.parent
-        searched = False
         name = path.relative_to(self.folder).as_posix()
+        home = place = posixpath.dirname(name)
+        searched = False
         for line, cells in read_rows(path):
             try:
                 row = parse_row(cells, columns, len(header))
                 file = self._find_file(row.path, place)
                 if file is None and not searched:
                     # The images may all be in a folder beside the list, such as images/.
-                    place = _find_folder(row.path, path.parent)
+                    place = self._find_folder(row.path, home)
                     file = self._find_file(row.path, place)
                 searched = True
                 if file is None:
@@ -192,15 +192,24 @@ class _Reading:
             if row.box is not None:
                 self.boxes[image] = file, row.box
 
-    def _find_file(self, text: str, place: Path) -> str | None:
-        """Return a file's path relative to `folder`, or as it is if it is absolute; None if there is no such file."""
+    def _find_file(self, text: str, place: str) -> str | None:
+        """Return the path, relative to `folder` or absolute, of a file in the folder `place`; None if there is none."""
         trimmed = text.strip()
-        for path in dict.fromkeys((text, trimmed, trimmed.replace("\\", "/"))):
-            file = os.path.normpath(place / path)
-            if os.path.isfile(file):
-                top = os.path.normpath(self.folder)
-                return path if posixpath.isabs(path) else posixpath.normpath(os.path.relpath(file, top))
+        for written in dict.fromkeys((text, trimmed, trimmed.replace("\\", "/"))):
+            path = posixpath.normpath(posixpath.join(place, written))
+            try:
+                if (self.folder / path).is_file():
+                    return path
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
         return None
+
+    def _find_folder(self, text: str, home: str) -> str:
+        """Return the folder inside `home` that has a file; `home` itself if none has it."""
+        inner = next((peek.folders for peek in peek_folders(self.folder / home, depth=0)), [])
+        places = (posixpath.join(home, name) for name in inner)
+        return next((place for place in places if self._find_file(text, place)), home)
 
     def columns(self, rows: Sequence[tuple[str, str, str]], *, has_votes: bool) -> dict[str, list[Any]]:
         """Return the further columns of the frame for its rows, whose classes may have been merged."""
@@ -209,15 +218,9 @@ class _Reading:
             columns["group"] = [entry.group for entry in self.entries]
         if has_votes and any(entry.votes for entry in self.entries):
             classes = sorted({label for _, label, _ in rows})
-            columns["votes"] = [_shares(entry, label, classes) for entry, (_, label, _) in zip(self.entries, rows, strict=True)]
+            labelled = zip(self.entries, rows, strict=True)
+            columns["votes"] = [_shares(entry, label, classes) for entry, (_, label, _) in labelled]
         return columns
-
-
-def _find_folder(path: str, folder: Path) -> Path:
-    """Return the folder in `folder` that has a file; `folder` itself if there is none."""
-    name = path.strip().replace("\\", "/")
-    inner = next(peek_folders(folder, depth=0)).folders
-    return next((folder / place for place in inner if (folder / place / name).is_file()), folder)
 
 
 def _shares(entry: ManifestRow, label: str, classes: Sequence[str]) -> tuple[float, ...]:
