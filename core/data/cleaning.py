@@ -203,8 +203,9 @@ def _check_folder_name(label: str) -> None:
     is_bad = "/" in label or "\\" in label or "\0" in label or label.startswith(".") or label != label.strip()
     if is_bad or len(label.encode(errors="surrogateescape")) > _MAX_NAME or known_split(label) or looks_like_split(label):
         raise DatasetError(
-            f"class '{label[:50]}' can't be the name of a class folder; rename it with --classes, or write a manifest: "
-            "name a file that ends in .csv"
+            "classes",
+            f"'{label[:50]}' can't be the name of a class folder; rename the class, or write a manifest: name a file "
+            "that ends in .csv",
         )
 
 

@@ -90,6 +90,8 @@ def fix(
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in cleaned.counts().items())
     output.print_message(f"wrote {cleaned.images:,} of {len(dataset.frame):,} images to {out}")
     output.print_message(f"left out: {reasons}; {cleaned.list} lists them" if reasons else "left out: nothing")
+    if out.is_dir() and (lost := [name for name in ("group", "votes") if name in dataset.frame]):
+        output.print_message(f"folders can't have the column {' and '.join(lost)}; a manifest (.csv) keeps them")
     return 0
 
 
