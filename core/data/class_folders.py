@@ -103,9 +103,7 @@ def _expression_in(name: str, folder: str) -> str | None:
     return code[1] if code else None
 
 
-def merge_spellings(
-    rows: Rows, folders: Mapping[str, Sequence[str]] | None = None
-) -> tuple[Rows, list[Problem]]:
+def merge_spellings(rows: Rows, folders: Mapping[str, Sequence[str]] | None = None) -> tuple[Rows, list[Problem]]:
     """Merge classes whose names differ only in case, Unicode form, or blanks at the ends.
 
     Args:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from core.data.audit import inspect_images
 from core.data.dataset import SPLITS, UNSPLIT, Dataset, FileSource, ImageFile
@@ -20,9 +19,6 @@ from core.data.parquet_files import PARQUET, check_pyarrow, is_parquet
 from core.data.split_names import known_split, looks_like_split
 from core.errors import DatasetError
 from core.system import files
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _CSV = ".csv"
 # The longest name of a class folder, in bytes.
@@ -80,8 +76,8 @@ def write_cleaned(dataset: Dataset, out: Path, progress: Callable[[int], None] =
         progress: called with the number of decoded images.
 
     Raises:
-        DatasetError: `out` is not new, is inside of the data set or can't be written; no image is left; or a class can't
-            be a folder's name.
+        DatasetError: `out` is not new, is inside of the data set or can't be written; no image is left; or a class
+            can't be a folder's name.
     """
     is_manifest = out.name.lower().endswith((_CSV, PARQUET))
     _check_output(dataset, out, is_manifest=is_manifest)
@@ -128,9 +124,9 @@ def find_left_out(dataset: Dataset, progress: Callable[[int], None] = lambda don
     """Find the images that a cleaned data set does not have, and the files that the reader left out.
 
     An image is left out if it can't be decoded or is blank; if the same pixels have another label too, because at most
-    one of the labels is correct; or if it is a copy. Of copies in several splits, the one in test is kept, otherwise the
-    one in validation. So the evaluation splits stay as they were published, and the model is not trained on their
-    images. Of copies in one split, the first is kept.
+    one of the labels is correct; or if it is a copy. Of copies in several splits, the one in test is kept, otherwise
+    the one in validation. The evaluation splits then have their published images, and the model is not trained on them.
+    Of copies in one split, the first is kept.
 
     Returns:
         The images and files, sorted by path.
@@ -201,7 +197,12 @@ def _check_folder_name(label: str) -> None:
         DatasetError: it is not.
     """
     is_bad = "/" in label or "\\" in label or "\0" in label or label.startswith(".") or label != label.strip()
-    if is_bad or len(label.encode(errors="surrogateescape")) > _MAX_NAME or known_split(label) or looks_like_split(label):
+    if (
+        is_bad
+        or len(label.encode(errors="surrogateescape")) > _MAX_NAME
+        or known_split(label)
+        or looks_like_split(label)
+    ):
         raise DatasetError(
             "classes",
             f"'{label[:50]}' can't be the name of a class folder; rename the class, or write a manifest: name a file "

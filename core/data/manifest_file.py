@@ -18,7 +18,18 @@ from core.system import files
 
 # The names of each column, the first of which is written. Case and blanks at the ends don't count.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "path": ("path", "file_name", "filename", "file", "image", "image_path", "img", "img_path", "filepath", "file_path"),
+    "path": (
+        "path",
+        "file_name",
+        "filename",
+        "file",
+        "image",
+        "image_path",
+        "img",
+        "img_path",
+        "filepath",
+        "file_path",
+    ),
     "label": ("label", "labels", "emotion", "expression", "class", "category", "target"),
     "split": ("split", "usage", "subset"),
     "box": ("box", "bbox"),
@@ -123,7 +134,7 @@ def _parse_votes(text: str) -> dict[str, float]:
     except (ValueError, TypeError, AttributeError):
         votes = {}
     if not votes or min(votes.values()) < 0 or not 0 < sum(votes.values()) < float("inf"):
-        raise ValueError(f"the votes are '{text[:40]}', not as {{\"happy\": 7, \"sad\": 3}}")
+        raise ValueError(f'the votes are \'{text[:40]}\', not as {{"happy": 7, "sad": 3}}')
     return votes
 
 

@@ -100,7 +100,9 @@ class NamedSet:
 _KDEF = NamedSet(
     "KDEF",
     # Series, gender and number of the person; expression; view.
-    re.compile(r"(?P<person>[AB][FM]\d\d)(?P<code>AF|AN|DI|HA|NE|SA|SU)(?P<view>S|HL|HR|FL|FR)(?![A-Z])", re.IGNORECASE),
+    re.compile(
+        r"(?P<person>[AB][FM]\d\d)(?P<code>AF|AN|DI|HA|NE|SA|SU)(?P<view>S|HL|HR|FL|FR)(?![A-Z])", re.IGNORECASE
+    ),
     {"AF": "fear", "AN": "angry", "DI": "disgust", "HA": "happy", "NE": "neutral", "SA": "sad", "SU": "surprise"},
     {"S": "straight", "HL": "half profile", "HR": "half profile", "FL": "full profile", "FR": "full profile"},
     "AF01ANS.JPG",

@@ -82,7 +82,9 @@ def _is_manifest(path: Path) -> bool:
     """Return whether a file has the columns of a manifest, and no images itself."""
     if not path.is_file() or not (is_parquet(path) or path.name.lower().endswith(TEXT_SUFFIXES)):
         return False
-    if is_parquet(path) and (not is_installed("parquet") or find_columns(open_parquet(path).schema_arrow)):
+    if is_parquet(path) and not is_installed("parquet"):
+        return path.name in _NAMES
+    if is_parquet(path) and find_columns(open_parquet(path).schema_arrow):
         return False
     return find_manifest_columns(read_header(path)) is not None
 

@@ -86,7 +86,9 @@ def _features(schema: Any) -> Mapping[str, Any]:
 def _find(names: list[str], features: Mapping[str, Any], kind: str, usual: tuple[str, ...]) -> str | None:
     """Return the column that has a kind of feature, otherwise the first with a usual name."""
     typed = [name for name in names if (features.get(name) or {}).get("_type") == kind]
-    named = sorted((name for name in names if name.strip().casefold() in usual), key=lambda n: usual.index(n.casefold()))
+    named = sorted(
+        (name for name in names if name.strip().casefold() in usual), key=lambda n: usual.index(n.casefold())
+    )
     return next(iter((*typed, *named)), None)
 
 
@@ -257,9 +259,7 @@ def read_parquet(root: Path, options: ReadOptions) -> Dataset:
     return make_dataset(root, rows, [*problems, *left_out.problems()], source, summary=summary)
 
 
-def _read_labels(
-    parquet: Any, name: str, columns: Columns, left_out: LeftOut
-) -> Iterator[tuple[str, str, str]]:
+def _read_labels(parquet: Any, name: str, columns: Columns, left_out: LeftOut) -> Iterator[tuple[str, str, str]]:
     """Yield path, label and split of each row of a file."""
     default = _split_of(name)
     row = 0

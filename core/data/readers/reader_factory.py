@@ -14,8 +14,8 @@ from core.data.readers import ckplus, fer2013_csv, image_tree, kdef, manifest, p
 from core.data.readers.base import Reader, ReadOptions, Votes
 from core.errors import ConfigError, DatasetError, suggest_name
 
-# In the order in which they are tried. The manifest is first: somebody wrote it for this folder. The image tree is last:
-# it takes any folder.
+# In the order in which they are tried. The manifest is first: somebody wrote it for this folder. The image tree is
+# last: it takes any folder.
 READERS: Mapping[str, Reader] = {
     reader.name: reader
     for reader in (
@@ -29,6 +29,9 @@ READERS: Mapping[str, Reader] = {
         image_tree.READER,
     )
 }
+
+# The readers of version 0.1.0, whose runs have decoding 1.
+_DECODING_1_READERS = (fer2013_csv.READER, image_tree.READER)
 
 
 def read_dataset(
@@ -45,7 +48,8 @@ def read_dataset(
 
     Args:
         root: the folder or file.
-        format: the name of a reader; `auto` chooses the first that can read the path.
+        format: the name of a reader; `auto` chooses the first that can read the path. With decoding 1, it chooses from
+            the readers of version 0.1.0, so that its runs read the same images as before.
         votes: see `core.data.readers.base.ReadOptions`.
         classes: how to rename classes, see `core.data.class_names.rename_classes`; None renames none.
         decoding: version of the image decoder, see `core.data.images.decode_image`.
@@ -64,7 +68,8 @@ def read_dataset(
     root = Path(root)
     if format != "auto" and format not in READERS:
         raise ConfigError("format", suggest_name(format, READERS, f"choose from auto, {', '.join(READERS)}"))
-    candidates = [READERS[format]] if format != "auto" else READERS.values()
+    readers = _DECODING_1_READERS if decoding == 1 else READERS.values()
+    candidates = readers if format == "auto" else [READERS[format]]
     try:
         if root.is_file() and is_archive(root):
             raise DatasetError(f"{root}: this is an archive; unpack it, and give the folder")

@@ -132,7 +132,9 @@ def test_a_class_that_no_folder_can_have_needs_a_manifest(tmp_path: Path, label:
         draw.save(tmp_path, name)
     write_csv(tmp_path / "x.csv", ("path", "label"), ("a.png", label), ("b.png", "sad"))
     dataset = read_dataset(tmp_path / "x.csv")
-    with pytest.raises(DatasetError, match="can't be the name of a class folder; rename the class, or write a manifest"):
+    with pytest.raises(
+        DatasetError, match="can't be the name of a class folder; rename the class, or write a manifest"
+    ):
         write_cleaned(dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     write_cleaned(dataset, tmp_path / "y.csv")

@@ -52,9 +52,9 @@ def test_the_frame(name: str, tmp_path: Path):
     assert frame["path"].is_monotonic_increasing
     assert frame.index.tolist() == list(range(len(frame)))
     assert dataset.classes == tuple(sorted(set(frame["label"])))
-    assert {split: {k: n for k, n in counts.items() if n} for split, counts in counts_by_split(frame).items()} == COUNTS[
-        name
-    ]
+    assert {
+        split: {k: n for k, n in counts.items() if n} for split, counts in counts_by_split(frame).items()
+    } == COUNTS[name]
 
 
 @EVERY

@@ -91,7 +91,9 @@ def test_splits_may_have_a_manifest_each(tmp_path: Path):
 
 
 def test_splits_have_any_of_their_names(images: Path):
-    write_csv(images / "x.csv", ("path", "label", "Usage"), ("a.png", "happy", "Training"), ("b.png", "sad", "PublicTest"))
+    write_csv(
+        images / "x.csv", ("path", "label", "Usage"), ("a.png", "happy", "Training"), ("b.png", "sad", "PublicTest")
+    )
     assert read_dataset(images / "x.csv").frame["split"].tolist() == ["train", "validation"]
 
 
@@ -174,7 +176,7 @@ def test_missing_files_are_one_problem(images: Path):
         ('a.png,happy,,"1,2,3",,', "the box is '1,2,3', not left,top,right,bottom"),
         ('a.png,happy,,"9,0,9,9",,', "the box 9,0,9,9 is empty; the order is left,top,right,bottom"),
         ('a.png,happy,,"0,0,1e30,9",,', "the box is '0,0,1e30,9', which no image has"),
-        ("a.png,happy,,,,7", "the votes are '7', not as {\"happy\": 7, \"sad\": 3}"),
+        ("a.png,happy,,,,7", 'the votes are \'7\', not as {"happy": 7, "sad": 3}'),
         ("b.png,happy,,,,", "b.png is listed twice"),
     ],
 )
