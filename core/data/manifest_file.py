@@ -13,7 +13,7 @@ from core.data.dataset import UNSPLIT, Dataset, ImageFile
 from core.data.images import Box
 from core.data.parquet_files import check_pyarrow, is_parquet
 from core.data.split_names import known_split
-from core.errors import DatasetError
+from core.errors import DatasetError, pluralize
 from core.system import files
 
 # The names of each column, the first of which is written. Case and blanks at the ends don't count.
@@ -90,7 +90,7 @@ def parse_row(cells: Sequence[str], columns: Mapping[str, int], width: int) -> M
         ValueError: the row is broken.
     """
     if len(cells) != width:
-        raise ValueError(f"{len(cells)} cells, not {width}")
+        raise ValueError(f"{pluralize(len(cells), 'cell')}, not {width}")
     cell = {name: cells[place] for name, place in columns.items()}
     # pandas writes whole numbers as 3.0 if a column has empty cells.
     label = re.sub(r"^(\d+)\.0+$", r"\1", cell["label"].strip())

@@ -112,7 +112,7 @@ def test_images_of_the_same_name_are_all_kept(tmp_path: Path):
         draw.save(tmp_path, "set", "sad", folder, "0.png")
     write_cleaned(read_dataset(tmp_path / "set"), tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "out" / "happy").iterdir())
-    assert names == ["0-2.png", "0-3.png", "0.PNG"] or names == ["0-2.png", "0.PNG", "0-3.png"]
+    assert names == ["0-2.png", "0-3.png", "0.PNG"]
     assert len(read_dataset(tmp_path / "out").frame) == 6
 
 
@@ -178,7 +178,7 @@ def test_an_interrupted_copy_leaves_nothing(root: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr(cleaning, "_write_image", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_cleaned(read_dataset(root), tmp_path / "out")
-    assert os.listdir(tmp_path) == ["faces"]
+    assert [path.name for path in tmp_path.iterdir()] == ["faces"]
 
 
 def test_the_copy_follows_the_umask(root: Path, tmp_path: Path):

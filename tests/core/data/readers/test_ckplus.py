@@ -83,5 +83,5 @@ def test_the_set_in_class_folders_gets_its_persons_when_asked(tmp_path: Path):
 
 def test_other_names_are_refused(tmp_path: Path):
     Drawings().save(tmp_path, "anger", "face.png")
-    with pytest.raises(DatasetError, match="anger/face.png has no name of CK"):
+    with pytest.raises(DatasetError, match=r"anger/face\.png has no name of CK\+"):
         read_dataset(tmp_path, format="ckplus")

@@ -37,7 +37,7 @@ def test_every_sample_is_of_a_reader():
 @EVERY
 def test_a_sample_is_recognized(name: str, tmp_path: Path):
     root = sample(name, tmp_path)
-    assert [each for each, reader in READERS.items() if reader.can_read(root)][0] == name
+    assert next(each for each, reader in READERS.items() if reader.can_read(root)) == name
     assert read_dataset(root).format == name
     assert read_dataset(root, format=name).frame.equals(read_dataset(root).frame)
 

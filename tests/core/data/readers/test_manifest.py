@@ -169,7 +169,7 @@ def test_missing_files_are_one_problem(images: Path):
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("a.png", "1 cells, not 6"),
+        ("a.png", "1 cell, not 6"),
         (",happy,,,,", "the path is empty"),
         ("a.png, ,,,,", "the label is empty"),
         ("a.png,happy,part 2,,,", "the split is 'part 2', not train, validation or test"),

@@ -49,8 +49,8 @@ def test_a_column_of_splits_and_numbers_without_names(tmp_path: Path):
     dataset = read_dataset(path)
     assert counts_by_split(dataset.frame) == {"train": {"0": 1, "1": 0}, "validation": {"0": 0, "1": 1}}
     assert dataset.problems[0].message == (
-        "skipped broken rows: all.parquet#000002: the split is 'half', not train, validation or test; correct or remove "
-        "them"
+        "skipped broken rows: all.parquet#000002: the split is 'half', not train, validation or test; correct or "
+        "remove them"
     )
 
 
