@@ -21,6 +21,7 @@ from core.data.images import IMAGE_SUFFIXES
 from core.data.left_out import LeftOut, summarize
 from core.data.readers.base import Reader, ReadOptions
 from core.data.readers.image_tree import FolderSource
+from core.data.split_names import known_split
 from core.errors import DatasetError, pluralize
 
 # A folder of a class has one expression, a folder of a person or of all images has more.
@@ -55,7 +56,7 @@ class NamedSet:
         return False
 
     def read(self, root: Path, options: ReadOptions) -> Dataset:
-        """Read the images in all folders. The column `group` is the person.
+        """Read the images in all folders, those of splits too. The column `group` is the person.
 
         Raises:
             DatasetError: no image has such a name.
@@ -70,6 +71,7 @@ class NamedSet:
         while root.is_dir() and pending:
             folder = pending.pop()
             listing = tree.list(folder)
+            split = next(filter(None, map(known_split, folder.split("/"))), UNSPLIT)
             for name in listing.folders:
                 if name in listing.links:
                     left_out.add("foreign_file", join(folder, name))
@@ -83,7 +85,7 @@ class NamedSet:
                 if match is None:
                     left_out.add("no_label", join(folder, name))
                     continue
-                rows.append((join(folder, name), self.classes[match["code"].upper()], UNSPLIT))
+                rows.append((join(folder, name), self.classes[match["code"].upper()], split))
                 people.append(match["person"].upper())
                 views[self.views.get(match.groupdict().get("view", "").upper(), "")] += 1
         if not rows:

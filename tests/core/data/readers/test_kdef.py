@@ -35,6 +35,12 @@ def test_where_the_images_are_does_not_matter(tmp_path: Path, folder: str, suffi
     assert dataset.summary.endswith("; 2 people, 8 full profile")
 
 
+def test_folders_of_splits_are_splits(tmp_path: Path):
+    for split in ("train", "test"):
+        kdef(tmp_path / split, Drawings())
+    assert counts_by_split(read_dataset(tmp_path).frame) == {"train": COUNTS["all"], "test": COUNTS["all"]}
+
+
 def test_class_folders_stay_an_image_tree(tmp_path: Path):
     draw = Drawings()
     for name, code in (("afraid", "AF"), ("angry", "AN"), ("happy", "HA")):
