@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -92,8 +93,10 @@ def parse_row(cells: Sequence[str], columns: Mapping[str, int], width: int) -> M
     if len(cells) != width:
         raise ValueError(f"{pluralize(len(cells), 'cell')}, not {width}")
     cell = {name: cells[place] for name, place in columns.items()}
+    label = cell["label"].strip()
     # pandas writes whole numbers as 3.0 if a column has empty cells.
-    label = re.sub(r"^(\d+)\.0+$", r"\1", cell["label"].strip())
+    if label.endswith(".0") and label[:-2].isdecimal():
+        label = label[:-2]
     if not cell["path"].strip() or not label:
         raise ValueError("the path is empty" if label else "the label is empty")
     box = cell.get("box") or ",".join(cell.get(edge, "") for edge in EDGES).strip(",")
@@ -107,6 +110,7 @@ def parse_row(cells: Sequence[str], columns: Mapping[str, int], width: int) -> M
     )
 
 
+@cache
 def _parse_split(text: str) -> str:
     if text in ("", UNSPLIT):
         return UNSPLIT

@@ -21,6 +21,7 @@ from core.data.folder_listing import FolderTree, Listing, find_label_lists, join
 from core.data.images import FORMAT_NAMES, ImageError
 from core.data.left_out import LeftOut, summarize
 from core.data.readers.base import Reader, ReadOptions
+from core.data.readers.manifest import is_manifest
 from core.data.split_names import assign_splits, known_split, looks_like_split
 from core.errors import DatasetError, pluralize
 from core.system import files
@@ -114,9 +115,13 @@ class _Reading:
         """Return why there is no image of a class, and what to do."""
         root, left = self.tree.root, self.left_out
         if self.label_lists:
+            path = root / self.label_lists[0]
+            manifest = (
+                f"{path}, which lists them" if is_manifest(path) else "a CSV file with the columns path and label"
+            )
             return (
                 f"{self.label_lists[0]} looks like a list of labels, so the folders are no classes; put the images of "
-                "each class into a folder with its name, or give a CSV file with the columns path and label"
+                f"each class into a folder with its name, or give {manifest}"
             )
         if path := left.first("looks_like_a_split"):
             return f"'{path}' looks like a split; name the splits train, validation and test"

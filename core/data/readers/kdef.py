@@ -93,8 +93,8 @@ class NamedSet:
                 f"{root}: no image has a name of {self.title} such as {self.example}; choose another format"
             )
         summary = f"{summarize(rows, left_out)}; {pluralize(len(set(people)), 'person')}".replace("persons", "people")
-        if self.views:
-            summary += ", " + ", ".join(f"{count:,} {view}" for view, count in views.most_common())
+        for view in dict.fromkeys(self.views.values()):
+            summary += f", {views[view]:,} {view}" if views[view] else ""
         source = FolderSource(root, options.decoding)
         return make_dataset(root, rows, left_out.problems(), source, summary=summary, columns={"group": people})
 

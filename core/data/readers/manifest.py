@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ class ManifestSource:
         return images.decode_image(content[start + 4 * _EDGE_BYTES :], self.decoding, box)
 
 
-def _is_manifest(path: Path) -> bool:
+def is_manifest(path: Path) -> bool:
     """Return whether a file has the columns of a manifest, and no images itself."""
     if not path.is_file() or not (is_parquet(path) or path.name.lower().endswith(TEXT_SUFFIXES)):
         return False
@@ -95,13 +96,13 @@ def _find_manifests(root: Path) -> dict[Path, str | None]:
     `root` may be a manifest, a folder with one, or a folder whose splits have one each.
     """
     if not root.is_dir():
-        return {root: None} if _is_manifest(root) else {}
+        return {root: None} if is_manifest(root) else {}
     for name in _NAMES:
-        if _is_manifest(root / name):
+        if is_manifest(root / name):
             return {root / name: None}
     folders = next((peek.folders for peek in peek_folders(root, depth=0)), [])
     splits = {folder: split for folder in folders if (split := known_split(folder))}
-    return {path: split for folder, split in splits.items() if _is_manifest(path := root / folder / _NAMES[-1])}
+    return {path: split for folder, split in splits.items() if is_manifest(path := root / folder / _NAMES[-1])}
 
 
 def can_read_manifest(root: Path) -> bool:
@@ -162,6 +163,7 @@ class _Reading:
     boxes: dict[str, tuple[str, Box]] = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=LeftOut)
     _seen: set[str] = field(default_factory=set)
+    _files: dict[str, set[str]] = field(default_factory=dict)
 
     def read(self, path: Path, split: str | None) -> None:
         """Read a manifest whose rows are in a split; None for the splits in the rows."""
@@ -199,12 +201,11 @@ class _Reading:
         trimmed = text.strip()
         for written in dict.fromkeys((text, trimmed, trimmed.replace("\\", "/"))):
             path = posixpath.normpath(posixpath.join(place, written))
-            try:
-                if (self.folder / path).is_file():
-                    return path
-            except OSError as error:
-                if error.errno != errno.ENAMETOOLONG:
-                    raise
+            folder, name = posixpath.split(path)
+            if folder not in self._files:
+                self._files[folder] = _list_files(self.folder / folder)
+            if name in self._files[folder]:
+                return path
         return None
 
     def _find_folder(self, text: str, home: str) -> str:
@@ -223,6 +224,17 @@ class _Reading:
             labelled = zip(self.entries, rows, strict=True)
             columns["votes"] = [_shares(entry, label, classes) for entry, (_, label, _) in labelled]
         return columns
+
+
+def _list_files(folder: Path) -> set[str]:
+    """Return the names of the files in a folder; no names if there is no such folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return set()
+        raise
 
 
 def _shares(entry: ManifestRow, label: str, classes: Sequence[str]) -> tuple[float, ...]:

@@ -72,8 +72,8 @@ def read_rafdb(root: Path, options: ReadOptions) -> Dataset:
         left_out.add("no_label", join(folder, file))
     if not rows:
         raise DatasetError(f"{path}: none of its images is in {base / _IMAGE_FOLDERS[0]}; unpack aligned.zip there")
-    kind = "aligned" if rows[0][0].rpartition(".")[0].endswith(_ALIGNED) else "original"
-    summary = f"{kind} images by {path.name}: {summarize(rows, left_out)}"
+    version = "aligned" if rows[0][0].rpartition(".")[0].endswith(_ALIGNED) else "original"
+    summary = f"{version} images by {path.name}: {summarize(rows, left_out)}"
     return make_dataset(base, rows, left_out.problems(), FolderSource(base, options.decoding), summary=summary)
 
 

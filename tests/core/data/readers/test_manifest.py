@@ -76,6 +76,8 @@ def test_images_may_be_in_a_folder_beside_the_list(tmp_path: Path):
     for name in ("a.png", "b.png"):
         draw.save(tmp_path, "images", name)
     write_csv(tmp_path / "legend.csv", ("user.id", "image", "emotion"), ("u", *TWO[0]), ("u", *TWO[1]))
+    with pytest.raises(DatasetError, match=r"or give \S+/legend\.csv, which lists them"):
+        read_dataset(tmp_path)
     assert labels(tmp_path / "legend.csv") == {"images/a.png": "happy", "images/b.png": "sad"}
 
 
