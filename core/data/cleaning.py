@@ -169,16 +169,19 @@ def _to_csv(left_out: Sequence[LeftOutImage]) -> bytes:
 
 
 def _write_folder(out: Path, fill: Callable[[Path], None]) -> None:
-    """Create a folder that is complete at the moment when it appears."""
+    """Fill a new or empty folder. Its content appears only when it is complete."""
     place = out.absolute()
     with tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.parent) as scratch:
         # The temporary folder itself is the user's alone, whatever the umask.
         new = Path(scratch, "new")
         new.mkdir()
         fill(new)
-        if place.is_dir():
-            place.rmdir()
-        new.rename(place)
+        if not place.exists():
+            new.rename(place)
+            return
+        # Do not replace an existing folder: it may be the working directory of a shell.
+        for path in sorted(new.iterdir(), key=lambda path: path.name == "train"):
+            path.rename(place / path.name)
 
 
 def _fill_folder(dataset: Dataset, folder: Path, left_out: Sequence[LeftOutImage]) -> None:

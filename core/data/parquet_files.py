@@ -10,6 +10,7 @@ from core.errors import DatasetError, first_line
 from core.system.extras import install_command, is_installed
 
 PARQUET = ".parquet"
+_LFS_POINTER = b"version https://git-lfs"
 
 
 def is_parquet(path: Path) -> bool:
@@ -39,4 +40,7 @@ def open_parquet(path: Path) -> Any:
     try:
         return parquet.ParquetFile(path, memory_map=True)
     except import_module("pyarrow").ArrowInvalid as error:
+        with path.open("rb") as file:
+            if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+                raise DatasetError(f"{path}: a Git LFS pointer instead of the file; run 'git lfs pull'") from None
         raise DatasetError(f"{path}: not a Parquet file ({first_line(error)}); download it again") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -54,8 +55,11 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         with path.open(encoding=_encoding(path), errors="surrogateescape", newline="") as file:
             first = file.readline()
-            delimiter = max(_DELIMITERS, key=first.count)
-            file.seek(0)
+            # Excel says the delimiter in a line of its own before the header.
+            is_told = re.fullmatch(r"\"?sep=([,;|\t])\"?\s*", first, re.IGNORECASE)
+            delimiter = is_told[1] if is_told else max(_DELIMITERS, key=first.count)
+            if not is_told:
+                file.seek(0)
             reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
             for cells in reader:
                 if any(cells):

@@ -26,7 +26,6 @@ from core.data.parquet_files import PARQUET, is_parquet, open_parquet
 from core.data.readers.base import Reader, ReadOptions
 from core.data.split_names import known_split
 from core.errors import DatasetError, first_line, pluralize
-from core.system.extras import is_installed
 from core.system.files import MIB
 
 if TYPE_CHECKING:
@@ -216,16 +215,17 @@ def _is_parquet_name(name: str) -> bool:
 
 
 def can_read_parquet(root: Path) -> bool:
-    """Return whether the first Parquet file has images and labels. Without pyarrow, the file's name must do."""
+    """Return whether the first Parquet file has images and labels.
+
+    A file that can't be opened counts if there are no image files beside it: the reader says what to do.
+    """
     files = _find_files(root)
     if not files or root.is_file():
         return bool(files)
-    if not is_installed("parquet"):
-        return not any(name.lower().endswith(IMAGE_SUFFIXES) for peek in peek_folders(root) for name in peek.files)
     try:
         return find_columns(open_parquet(files[0]).schema_arrow) is not None
     except DatasetError:
-        return False
+        return not any(name.lower().endswith(IMAGE_SUFFIXES) for peek in peek_folders(root) for name in peek.files)
 
 
 def read_parquet(root: Path, options: ReadOptions) -> Dataset:

@@ -80,7 +80,7 @@ def read_dataset(
                 return rename_classes(dataset, classes) if classes else dataset
     except OSError as error:
         raise DatasetError(f"{error.filename or root}: {error.strerror}; make the data set readable") from None
-    raise DatasetError(f"{root}: no such folder; give a folder of faces, a manifest, or a fer2013.csv")
+    raise DatasetError(f"{root}: no such folder; give a folder of faces, or a fer2013.csv")
 
 
 def _folders_beside(root: Path, dataset: Dataset) -> Iterator[Problem]:

@@ -163,8 +163,10 @@ def test_nothing_is_written_into_the_data_set(root: Path, name: str):
 
 def test_an_empty_folder_is_filled(root: Path, tmp_path: Path):
     (tmp_path / "empty").mkdir()
+    before = (tmp_path / "empty").stat().st_ino
     assert write_cleaned(read_dataset(root), tmp_path / "empty").images == 17
     assert len(read_dataset(tmp_path / "empty").frame) == 17
+    assert (tmp_path / "empty").stat().st_ino == before
 
 
 def test_an_interrupted_copy_leaves_nothing(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -50,6 +50,7 @@ def test_a_folder_is_read_by_its_manifest(images: Path, name: str):
         b" Path , LABEL \n a.png , happy \n\nb.png, sad\n",
         b'"id","Path","Label"\n1,"a.png","happy"\n2,"./b.png","sad"\n',
         "path\tlabel\na.png\thappy\nb.png\tsad\n".encode("utf-16"),
+        b"sep=;\npath;label\na.png;happy\nb.png;sad\n",
         b"image,emotion\na.png,happy\nb.png,sad\n",
     ],
 )

@@ -106,6 +106,14 @@ def test_a_damaged_file_is_refused(tmp_path: Path):
         read_dataset(tmp_path / "x.parquet")
 
 
+@pytest.mark.parametrize("place", [".", "data", "data/x.parquet"])
+def test_a_git_lfs_pointer_is_named(tmp_path: Path, place: str):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "x.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(DatasetError, match=r"x\.parquet: a Git LFS pointer instead of the file; run 'git lfs pull'"):
+        read_dataset(tmp_path / place)
+
+
 @pytest.mark.parametrize("place", [".", "x.parquet"])
 def test_without_pyarrow_the_line_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str):
     write(tmp_path / "x.parquet", {"image": [Drawings().png()], "label": ["a"]})
