@@ -39,7 +39,7 @@ test: .venv/.installed
 
 # All of what tests/faults tries a sample of, and the soak: about two hours on two idle cores (docs/reliability.md).
 faults: .venv/.installed
-	FER_FAULTS=whole $(BIN)/python -m pytest tests/faults/test_fuzz.py tests/faults/test_fuzz_app.py
+	FER_FAULTS=whole $(BIN)/python -m pytest tests/fer_tui tests/faults/test_fuzz.py tests/faults/test_fuzz_app.py
 	$(BIN)/python tests/faults/kills.py
 	$(BIN)/python tests/faults/kills.py gpu
 	$(BIN)/python tests/faults/steps.py

@@ -130,6 +130,7 @@ def make_batches(rows: tf.data.Dataset, make_batch: BatchMaker, seed: int = 0, f
     """
     import tensorflow as tf
 
+    @tf.autograph.experimental.do_not_convert
     def numbered(step: tf.Tensor, rows: tf.Tensor) -> Any:
         return make_batch(tf.stack([tf.constant(seed, tf.int64), step]), rows)
 
@@ -196,6 +197,7 @@ def training_rows(
     batch = min(config.batch_size, images)
     steps = steps_per_pass(images, batch, drop_remainder=drop_remainder)
 
+    @tf.autograph.experimental.do_not_convert
     def one_pass(number: Any) -> tf.data.Dataset:
         return _shuffle_rows(images, shuffle_buffer, _pass_seed(config, number)).batch(batch, drop_remainder)
 

@@ -66,7 +66,7 @@ class CompiledSteps:
         self._pad_to = MOST_STEPS if many and self._loop_in_xla else 0
         self._programs = programs
         # Without XLA one program handles every batch size. XLA requires static shapes.
-        self._run_plain = tf.function(self._one_with(step), input_signature=feed.signature)
+        self._run_plain = tf.function(self._one_with(step), input_signature=feed.signature, autograph=False)
         self._run_whole = self._for_whole_batches()
 
     def _for_whole_batches(self) -> Any:
@@ -77,14 +77,14 @@ class CompiledSteps:
         if not self._many and not self._jit_compile:
             return self._run_plain
         if self._jit_compile and not self._loop_in_xla:
-            step = tf.function(with_stable_name(step), jit_compile=True)
+            step = tf.function(with_stable_name(step), jit_compile=True, autograph=False)
         # No loop on a CPU: XLA's convolutions are a hundred times slower inside a loop.
         run = self._many_with(step) if self._many else self._one_with(step)
         if self._loop_in_xla:
-            return tf.function(with_stable_name(run), jit_compile=True)
+            return tf.function(with_stable_name(run), jit_compile=True, autograph=False)
         if signature and self._many:
             signature = (tf.TensorSpec((), tf.int32), *signature)
-        return tf.function(run, input_signature=signature)
+        return tf.function(run, input_signature=signature, autograph=False)
 
     def _one_with(self, step: Callable[[Any], Any]) -> Callable[..., Any]:
         import tensorflow as tf

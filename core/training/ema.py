@@ -22,7 +22,7 @@ class EmaWeights:
         self._averages = optimizer._model_variables_moving_average if optimizer.use_ema else []
         self._weights = model.trainable_variables
         # One function call swaps all weights. Keras's SwapEMAWeights callback swaps only at fixed points of `fit`.
-        self._swap = tf.function(self._swap_all)
+        self._swap = tf.function(self._swap_all, autograph=False)
 
     @contextmanager
     def swapped_ema_weights(self) -> Iterator[None]:

@@ -163,7 +163,7 @@ class EagerFeed:
         self._rows = _Rows(rows, seed, first_step)
         self._make_batch = make_batch
         key, some_rows = tf.TensorSpec((2,), tf.int64), tf.TensorSpec((None,), tf.int32)
-        batch = tf.function(make_batch).get_concrete_function(key, some_rows).structured_outputs
+        batch = tf.function(make_batch, autograph=False).get_concrete_function(key, some_rows).structured_outputs
         self.signature = tuple(tf.TensorSpec.from_tensor(part) for part in batch)
 
     def begin(self) -> None:

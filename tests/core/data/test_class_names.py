@@ -67,10 +67,10 @@ def test_synonyms_and_numbers_get_the_words_of_fer2013(classes: tuple[str, ...],
 @pytest.mark.parametrize(
     ("classes", "told"),
     [
-        (tuple("0123456"), "fit several data sets; give one of 0=neutral,1=happy,2=sad,3=surprise,4=fear,5=disgust,"),
-        (("1", "2"), "fit several data sets; give one of 1=surprise,2=fear or 1=happy,2=sad or 1=disgust,2=fear"),
-        (("1", "8"), "no data set known here numbers its classes 1, 8; give OLD=NEW pairs"),
-        (("7", "x"), "the numbers 7 fit several data sets; give one of 7=neutral or 7=contempt"),
+        (tuple("0123456"), "fit several data sets; use one of 0=neutral,1=happy,2=sad,3=surprise,4=fear,5=disgust,"),
+        (("1", "2"), "fit several data sets; use one of 1=surprise,2=fear or 1=happy,2=sad or 1=disgust,2=fear"),
+        (("1", "8"), "no known data set has the class numbers 1, 8; use OLD=NEW pairs"),
+        (("7", "x"), "the numbers 7 fit several data sets; use one of 7=neutral or 7=contempt"),
     ],
 )
 def test_numbers_with_more_than_one_meaning_are_refused(classes: tuple[str, ...], told: str):
@@ -96,8 +96,8 @@ def test_pairs_rename_and_leave_out(text: str, renamed: dict[str, str]):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("angry=anger", "no class is called 'angry' (write OLD=NEW); did you mean 'anger'?"),
-        ("zzz=anger", "no class is called 'zzz' (write OLD=NEW); there are anger, fear"),
+        ("angry=anger", "there is no class 'angry' to rename (the form is OLD=NEW); did you mean 'anger'?"),
+        ("zzz=anger", "there is no class 'zzz' to rename (the form is OLD=NEW); there are anger, fear"),
         ("anger", "'anger' is not OLD=NEW; give pairs such as anger=angry,contempt= or 'synonyms'"),
         ("=anger", "'=anger' is not OLD=NEW; "),
         ("anger=a,anger=b", "class 'anger' is renamed twice; give it one new name"),

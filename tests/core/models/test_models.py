@@ -29,7 +29,7 @@ def test_recipe_is_a_valid_config(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize(("size", "channels", "classes"), [(48, 1, 2), (48, 3, 10), (64, 1, 10), (96, 3, 2)])
+@pytest.mark.parametrize(("size", "channels", "classes"), [(48, 1, 10), (96, 3, 2)])
 def test_builds_at_every_size(name: str, size: int, channels: int, classes: int) -> None:
     from core.training.build import build_model
 
@@ -216,7 +216,7 @@ def test_output_bias_prior_lowers_the_loss_before_the_first_step(name: str) -> N
     pixels = np.random.default_rng(4).integers(0, 256, (sum(counts), 48, 48, 1)).astype("float32")
     losses: dict[str, list[float]] = {"prior": [], "zero": []}
     # With a single seed, an untrained network may predict the most common class by chance.
-    for seed in range(4):
+    for seed in range(2):
         keras.utils.set_random_seed(seed)
         model = build_model(config(name, image_size=48, channels=1, output_bias="prior"), 3, prior=prior)
         (last,) = [layer for layer in model.layers if layer.name in ("scores", "probabilities") and layer.weights]
@@ -241,6 +241,7 @@ def test_l2_of_every_kernel_is_in_the_loss(name: str) -> None:
     losses = []
     for each, its in ((plain, plain_settings), (model, settings)):
         compile_model(each, its, steps_per_epoch=1)
+        each.run_eagerly = True
         losses.append(each.evaluate(pixels, targets, verbose=0, return_dict=True)["loss"])
     kernels = [weight for weight in model.trainable_weights if "kernel" in weight.name]
     assert len(kernels) > 3

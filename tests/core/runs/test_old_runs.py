@@ -326,7 +326,7 @@ def test_a_run_whose_folder_has_files_that_are_read_now_is_not_resumed(own: Path
     Image.open(next(happy.iterdir())).save(happy / "new.webp")
     main(["resume", run.name, "--runs", str(own / "runs"), "--epochs", "6"])
     assert "this version also reads 1 image that version 0.1.0 left out, such as" in (run / "log.txt").read_text()
-    assert "new.webp; move them elsewhere, or begin a new run with 'fer-tui train'" in (run / "log.txt").read_text()
+    assert "new.webp; move them elsewhere, or start a new run with 'fer-tui train'" in (run / "log.txt").read_text()
 
 
 def test_a_deterministic_run_goes_on_as_if_it_had_never_ended(own: Path):

@@ -101,7 +101,6 @@ async def test_what_stands_in_the_way_is_told(
     write_evaluated_run: Callable[..., Path],
     faces: Path,
     until: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
 ):
     run = write_evaluated_run(faces)
     (run / FILE).write_text("path\nx.png\n")
@@ -110,11 +109,6 @@ async def test_what_stands_in_the_way_is_told(
         await until(pilot, lambda: "has no column 'label'" in state(pilot))
         await pilot.press("x", "k")
         assert (run / FILE).read_text() == "path\nx.png\n"
-        await pilot.press("escape")
-        await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
-        monkeypatch.setattr("core.system.extras.find_spec", lambda name: None)
-        await pilot.press("d")
-        await until(pilot, lambda: "pip install" in state(pilot))
 
 
 async def test_a_folder_that_is_full_is_told_and_nothing_is_lost(
