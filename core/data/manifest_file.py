@@ -90,7 +90,8 @@ def parse_row(cells: Sequence[str], columns: Mapping[str, int], width: int) -> M
     Raises:
         ValueError: the row is broken.
     """
-    if len(cells) != width:
+    # Spreadsheets end lines with empty cells.
+    if len(cells) < width or any(map(str.strip, cells[width:])):
         raise ValueError(f"{pluralize(len(cells), 'cell')}, not {width}")
     cell = {name: cells[place] for name, place in columns.items()}
     label = cell["label"].strip()

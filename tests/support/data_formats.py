@@ -146,6 +146,8 @@ SAMPLES: Mapping[str, Callable[[Path, Drawings], Path]] = {
     "jaffe": jaffe,
     "parquet": parquet,
 }
+# The formats that have votes.
+WITH_VOTES = ("manifest",)
 COUNTS: Mapping[str, Mapping[str, Mapping[str, int]]] = {
     "folders": {"train": {"happy": 2, "sad": 2}, "validation": {"happy": 2, "sad": 2}},
     "fer2013": {"train": {"happy": 1, "sad": 1}, "validation": {"happy": 1, "sad": 1}, "test": {"happy": 1, "sad": 1}},

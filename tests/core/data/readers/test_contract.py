@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from data_formats import COUNTS, SAMPLES, Drawings
+from data_formats import COUNTS, SAMPLES, WITH_VOTES, Drawings
 
 from core.data.cleaning import write_cleaned
 from core.data.dataset import Dataset, counts_by_split, fingerprint
@@ -95,11 +95,13 @@ def test_other_places_are_not_taken(name: str, tmp_path: Path):
 @EVERY
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_to_a_manifest_and_back(name: str, ending: str, tmp_path: Path):
-    dataset = read_dataset(sample(name, tmp_path), votes="soft")
+    votes = "soft" if name in WITH_VOTES else "majority"
+    dataset = read_dataset(sample(name, tmp_path), votes=votes)
+    assert ("votes" in dataset.frame) == (name in WITH_VOTES)
     out = tmp_path / "out" / f"faces{ending}"
     cleaned = write_cleaned(dataset, out)
     assert cleaned.images == len(dataset.frame)
-    again = read_dataset(out, votes="soft")
+    again = read_dataset(out, votes=votes)
     assert again.format == "manifest"
     assert again.problems == tuple(each for each in dataset.problems if each.kind == "class_in_one_split")
     assert images(again) == images(dataset)

@@ -50,6 +50,7 @@ def test_a_folder_is_read_by_its_manifest(images: Path, name: str):
         b" Path , LABEL \n a.png , happy \n\nb.png, sad\n",
         b'"id","Path","Label"\n1,"a.png","happy"\n2,"./b.png","sad"\n',
         "path\tlabel\na.png\thappy\nb.png\tsad\n".encode("utf-16"),
+        b"path,label\na.png,happy,,\nb.png,sad,,\n",
         b"sep=;\npath;label\na.png;happy\nb.png;sad\n",
         b"image,emotion\na.png,happy\nb.png,sad\n",
     ],
@@ -173,6 +174,7 @@ def test_missing_files_are_one_problem(images: Path):
     ("row", "reason"),
     [
         ("a.png", "1 cell, not 6"),
+        ("a.png,happy,,,,,x", "7 cells, not 6"),
         (",happy,,,,", "the path is empty"),
         ("a.png, ,,,,", "the label is empty"),
         ("a.png,happy,part 2,,,", "the split is 'part 2', not train, validation or test"),
