@@ -16,6 +16,8 @@ from core.errors import DatasetError
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 _DELIMITERS = ",;\t|"
 _BATCH_ROWS = 10_000
+# The length of the longest header, in characters.
+_MAX_HEADER = 65_536
 
 
 def read_header(path: Path) -> list[str]:
@@ -54,7 +56,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and the cells of each row that is not empty, the header first."""
     try:
         with path.open(encoding=_encoding(path), errors="surrogateescape", newline="") as file:
-            first = file.readline()
+            first = file.readline(_MAX_HEADER)
             # Excel says the delimiter in a line of its own before the header.
             is_told = re.fullmatch(r"\"?sep=([,;|\t])\"?\s*", first, re.IGNORECASE)
             delimiter = is_told[1] if is_told else max(_DELIMITERS, key=first.count)
