@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from core.config.setting_syntax import SYNONYMS, parse_class_map
 from core.data.dataset import Dataset, find_one_split_classes
+from core.data.votes import map_votes
 from core.errors import ConfigError, DatasetError, suggest_name
 
 # FER2013's names, each with the words that other data sets use: FER+, CK+, RAF-DB, AffectNet and KDEF.
@@ -141,7 +142,7 @@ def rename_classes(dataset: Dataset, text: str, *, others: Collection[str] = ())
     labels = [renamed.get(name, name) for name in frame["label"].tolist()]
     frame = frame.assign(label=pd.Series(labels, frame.index, dtype=frame["label"].dtype))
     if "votes" in frame:
-        votes = _rename_votes(frame["votes"].tolist(), dataset.classes, renamed, classes)
+        votes = map_votes(frame["votes"].tolist(), [renamed.get(name, name) for name in dataset.classes], classes)
         frame = frame.assign(votes=pd.Series(votes, frame.index))
     frame = frame[frame["label"] != ""].reset_index(drop=True)
     if frame.empty:
@@ -149,18 +150,6 @@ def rename_classes(dataset: Dataset, text: str, *, others: Collection[str] = ())
     renamed_dataset = replace(dataset, frame=frame, classes=classes)
     problems = [problem for problem in dataset.problems if problem.kind != "class_in_one_split"]
     return replace(renamed_dataset, problems=(*problems, *find_one_split_classes(renamed_dataset)))
-
-
-def _rename_votes(
-    votes: Sequence[Sequence[float]], old: Sequence[str], renamed: Mapping[str, str], new: Sequence[str]
-) -> list[tuple[float, ...]]:
-    """Add up the votes of merged classes. Without the votes of left-out classes, each row is scaled to sum to 1."""
-    import numpy as np
-
-    names = [renamed.get(name, name) for name in old]
-    weights = np.asarray(votes, dtype=float) @ np.array([[name == column for column in new] for name in names], float)
-    totals = weights.sum(axis=1, keepdims=True)
-    return [tuple(row) for row in np.divide(weights, totals, out=weights, where=totals > 0).tolist()]
 
 
 def rename_probabilities(probabilities: Mapping[str, float], renamed: Mapping[str, str]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.data.dataset import Dataset, Problem
+from core.data.votes import with_votes_of
 from core.errors import ConfigError, pluralize
 from core.system import files
 
@@ -115,7 +116,7 @@ def apply_decisions(dataset: Dataset, exclude: Path | None, relabel: Path | None
         left_out = dataset.frame["path"].isin(gone)
         dataset = _with_correction_problem(dataset, EXCLUDE, exclude, gone, int(left_out.sum()), "excluded")
         dataset = replace(dataset, frame=dataset.frame[~left_out].reset_index(drop=True))
-    return replace(dataset, classes=tuple(sorted(dataset.frame["label"].unique())))
+    return with_votes_of(dataset, sorted(dataset.frame["label"].unique()))
 
 
 def _relabel(dataset: Dataset, file: Path) -> Dataset:
@@ -129,6 +130,12 @@ def _relabel(dataset: Dataset, file: Path) -> Dataset:
     frame = dataset.frame.copy()
     known = frame["path"].isin(labels)
     frame.loc[known, "label"] = [labels[path] for path in frame.loc[known, "path"]]
+    if "votes" in frame:
+        one_hot = {name: tuple(float(name == other) for other in dataset.classes) for name in classes}
+        frame["votes"] = [
+            one_hot[label] if is_new else votes
+            for label, votes, is_new in zip(frame["label"], frame["votes"], known, strict=True)
+        ]
     dataset = _with_correction_problem(dataset, RELABEL, file, labels, int(known.sum()), "relabelled")
     return replace(dataset, frame=frame)
 

@@ -215,7 +215,7 @@ class HashedSource:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Return the SHA-256 of every image's content, label and split. File names and folders do not affect it.
+    """Return the SHA-256 of every image's content, label, split and votes. File names and folders do not affect it.
 
     Two data sets with the same fingerprint train and validate on the same images. A HashedSource does not read its
     images a second time.
@@ -224,5 +224,8 @@ def fingerprint(dataset: Dataset) -> str:
 
     frame = dataset.frame
     digests = images.map_in_threads(source.digest, frame["path"].tolist())
-    lines = sorted(f"{s}\t{label}\t{d}" for s, label, d in zip(frame["split"], frame["label"], digests, strict=True))
+    lines = [f"{s}\t{label}\t{d}" for s, label, d in zip(frame["split"], frame["label"], digests, strict=True)]
+    if "votes" in frame:
+        lines = [f"{line}\t{votes}" for line, votes in zip(lines, frame["votes"], strict=True)]
+    lines.sort()
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()

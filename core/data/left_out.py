@@ -154,10 +154,19 @@ def summarize(rows: Sequence[tuple[str, str, str]], left_out: LeftOut) -> str:
         rows: path, label and split of every image.
         left_out: what was left out.
     """
+    read = describe_rows(rows)
+    return f"{read}; left out: {summary}" if (summary := left_out.summary()) else read
+
+
+def describe_rows(rows: Sequence[tuple[str, str, str]]) -> str:
+    """Return the numbers of images and classes, and the splits, such as "70 images in 7 classes, train and validation".
+
+    Args:
+        rows: path, label and split of every image.
+    """
     classes = {label for _, label, _ in rows}
     splits = [name for name in SPLITS if any(split == name for _, _, split in rows)]
     where = ", ".join(splits) or "without splits"
     where = re.sub(r", (\w+)$", r" and \1", where)
     number = "1 class" if len(classes) == 1 else f"{len(classes)} classes"
-    read = f"{pluralize(len(rows), 'image')} in {number}, {where}"
-    return f"{read}; left out: {summary}" if (summary := left_out.summary()) else read
+    return f"{pluralize(len(rows), 'image')} in {number}, {where}"

@@ -67,9 +67,10 @@ def training_batch_maker(
 
     Args:
         pixels: uint8, shape (images, height, width, 1 or 3), from `core.data.pixels.load_pixels`.
-        targets: float32, shape (images, classes), one-hot.
+        targets: float32, shape (images, classes), one-hot or shares of votes.
         config: the run's settings. Only augmentation, protocol, image_size and channels are used.
-        class_weights: float32, shape (classes,); with them, each batch has sample weights.
+        class_weights: float32, shape (classes,); with them, each batch has sample weights: the mean of the class
+            weights, weighted by the image's targets.
         device: TensorFlow's name of the device whose memory holds images and targets.
         compiled: whether XLA will compile the function.
     """

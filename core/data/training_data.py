@@ -15,6 +15,7 @@ from core.data.encoding import ENCODINGS, Encoding
 from core.data.images import DECODING
 from core.data.pixels import Pixels, PixelStore, load_pixels
 from core.data.splits import read_training_dataset, stratified_subsample
+from core.data.votes import soft_targets
 from core.errors import DatasetError
 
 
@@ -52,8 +53,11 @@ class TrainingData:
         return self.encoding.classes_.tolist()
 
     def targets(self, pixels: Pixels) -> np.ndarray:
-        """Return one-hot targets, shape (images, classes)."""
-        return self.encoding.transform(pixels.frame["label"].tolist())
+        """Return the targets of the loss, shape (images, classes): one-hot, or the shares of the votes (soft)."""
+        frame, labels = pixels.frame, pixels.frame["label"].tolist()
+        if "votes" not in frame:
+            return self.encoding.transform(labels)
+        return soft_targets(frame["votes"].tolist(), self.dataset.classes, labels, self.classes)
 
     def validation_targets(self) -> np.ndarray:
         """Return one-hot targets for val_* metrics, shape (images, classes)."""
@@ -135,7 +139,7 @@ def class_weights(kind: str, targets: np.ndarray) -> np.ndarray | None:
     Args:
         kind: none; balanced: n / (classes x count), as in scikit-learn; sqrt_balanced: the square root of balanced;
             max_over_count: largest count / count.
-        targets: one-hot, shape (images, classes).
+        targets: one-hot or shares, shape (images, classes).
     """
     counts = np.maximum(targets.sum(axis=0), 1)
     if kind == "none":

@@ -135,7 +135,7 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps_per_epoch: i
 
     Args:
         model: the result of `build_model`.
-        config: optimizer, schedule and label smoothing.
+        config: optimizer, schedule, label smoothing and votes.
         steps_per_epoch: the steps of an epoch, for schedules.
     """
     import keras
@@ -143,14 +143,32 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps_per_epoch: i
     model.compile(
         optimizer=_optimizer(config, steps_per_epoch),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
-        metrics=[
-            keras.metrics.CategoricalAccuracy("accuracy"),
-            keras.metrics.Precision(name="precision"),
-            keras.metrics.Recall(name="recall"),
-        ],
+        metrics=[keras.metrics.CategoricalAccuracy("accuracy"), *_precision_and_recall(config)],
         # The training loop compiles the steps itself.
         jit_compile=False,
     )
+
+
+def _precision_and_recall(config: TrainingConfig) -> list[keras.metrics.Metric]:
+    """Return Keras's precision and recall. For votes, the class with the largest share is the only true class."""
+    import keras
+
+    if config.votes != "soft":
+        return [keras.metrics.Precision(name="precision"), keras.metrics.Recall(name="recall")]
+
+    def one_hot(shares: Any) -> Any:
+        return keras.ops.one_hot(keras.ops.argmax(shares, axis=-1), shares.shape[-1])
+
+    # Keras's own take every share above 0 for a true class.
+    class Precision(keras.metrics.Precision):
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            super().update_state(one_hot(y_true), y_pred, sample_weight)
+
+    class Recall(keras.metrics.Recall):
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+            super().update_state(one_hot(y_true), y_pred, sample_weight)
+
+    return [Precision(name="precision"), Recall(name="recall")]
 
 
 def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:

@@ -18,8 +18,8 @@ class ReadOptions:
     """Options of a reader.
 
     Attributes:
-        votes: how the votes of several annotators become a label. `majority` gives one label; `soft` also gives each
-            class's fraction of the votes. Formats without votes ignore it.
+        votes: how the votes of several annotators become a label. `majority` gives one label and no column
+            `votes`. `soft` gives a label and the column `votes` of a frame; formats without votes never have it.
         decoding: version of the image decoder, see `core.data.images.decode_image`.
     """
 

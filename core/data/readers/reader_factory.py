@@ -10,7 +10,7 @@ from core.data.class_names import rename_classes
 from core.data.dataset import Dataset, Problem
 from core.data.folder_listing import is_archive
 from core.data.images import DECODING
-from core.data.readers import ckplus, fer2013_csv, image_tree, kdef, manifest, parquet, rafdb
+from core.data.readers import ckplus, fer2013_csv, ferplus, image_tree, kdef, manifest, parquet, rafdb
 from core.data.readers.base import Reader, ReadOptions, Votes
 from core.errors import ConfigError, DatasetError, suggest_name
 
@@ -25,13 +25,11 @@ READERS: Mapping[str, Reader] = {
         kdef.READER,
         kdef.JAFFE_READER,
         parquet.READER,
+        ferplus.READER,
         fer2013_csv.READER,
         image_tree.READER,
     )
 }
-
-# The readers of version 0.1.0, whose runs have decoding 1.
-_DECODING_1_READERS = (fer2013_csv.READER, image_tree.READER)
 
 
 def read_dataset(
@@ -48,8 +46,7 @@ def read_dataset(
 
     Args:
         root: the folder or file.
-        format: the name of a reader; `auto` chooses the first that can read the path. With decoding 1, it chooses from
-            the readers of version 0.1.0, so that its runs read the same images as before.
+        format: the name of a reader; `auto` chooses the first that can read the path, see `_find_reader`.
         votes: see `core.data.readers.base.ReadOptions`.
         classes: how to rename classes, see `core.data.class_names.rename_classes`; None renames none.
         decoding: version of the image decoder, see `core.data.images.decode_image`.
@@ -58,7 +55,7 @@ def read_dataset(
         The data set. Its `problems` list what was not read, such as files outside any class.
 
     Raises:
-        ConfigError: no reader has the name `format`, or `classes` can't be used.
+        ConfigError: no reader has the name `format`, the data set has no votes for `soft`, or `classes` can't be used.
         DatasetError: the path does not exist, can't be read, or has no images.
 
     Example:
@@ -68,19 +65,33 @@ def read_dataset(
     root = Path(root)
     if format != "auto" and format not in READERS:
         raise ConfigError("format", suggest_name(format, READERS, f"choose from auto, {', '.join(READERS)}"))
-    readers = _DECODING_1_READERS if decoding == 1 else READERS.values()
-    candidates = readers if format == "auto" else [READERS[format]]
     try:
         if root.is_file() and is_archive(root):
             raise DatasetError(f"{root}: this is an archive; unpack it, and give the folder")
-        for reader in candidates:
-            if format != "auto" or reader.can_read(root):
-                dataset = replace(reader.read(root, ReadOptions(votes, decoding)), format=reader.name)
-                dataset = replace(dataset, problems=(*_folders_beside(root, dataset), *dataset.problems))
-                return rename_classes(dataset, classes) if classes else dataset
+        reader = READERS[format] if format != "auto" else _find_reader(root, decoding)
+        if reader is None:
+            raise DatasetError(f"{root}: no such folder; give a folder of faces, or a fer2013.csv")
+        dataset = replace(reader.read(root, ReadOptions(votes, decoding)), format=reader.name)
+        dataset = replace(dataset, problems=(*_folders_beside(root, dataset), *dataset.problems))
     except OSError as error:
         raise DatasetError(f"{error.filename or root}: {error.strerror}; make the data set readable") from None
-    raise DatasetError(f"{root}: no such folder; give a folder of faces, or a fer2013.csv")
+    if votes == "soft" and "votes" not in dataset.frame:
+        raise ConfigError(
+            "votes", f"soft needs the votes of several annotators, but {root} ({dataset.format}) has none; use majority"
+        )
+    return rename_classes(dataset, classes) if classes else dataset
+
+
+def _find_reader(root: Path, decoding: int) -> Reader | None:
+    """Return the first reader that can read a path; None if there is none.
+
+    A run of version 0.1.0 is read by the reader that this version would have chosen.
+    """
+    if decoding > 1:
+        return next((reader for reader in READERS.values() if reader.can_read(root)), None)
+    if fer2013_csv.is_read_by_decoding_1(root):
+        return fer2013_csv.READER
+    return image_tree.READER if root.is_dir() else None
 
 
 def _folders_beside(root: Path, dataset: Dataset) -> Iterator[Problem]:
