@@ -18,7 +18,7 @@ def first_line(error: Exception, fallback: str | None = None) -> str:
 
 
 def suggest_name(name: str, known: Iterable[str], fallback: str, *, cutoff: float = 0.6) -> str:
-    """Return a hint for an error about an unknown name: the most similar known name.
+    """Return a hint for an error about an unknown name: the most similar known name, whatever the capitals.
 
     Args:
         name: the unknown name.
@@ -26,8 +26,9 @@ def suggest_name(name: str, known: Iterable[str], fallback: str, *, cutoff: floa
         fallback: the hint if no name is similar.
         cutoff: the least similarity of a name to be suggested, from 0 to 1.
     """
-    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
-    return f"did you mean '{near[0]}'?" if near else fallback
+    folded = {each.casefold(): each for each in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=cutoff)
+    return f"did you mean '{folded[near[0]]}'?" if near else fallback
 
 
 class FerError(Exception):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, suggest_name
+from core.system.toml_file import read_toml_file
 from fer_tui import keymap
 from fer_tui.user_settings import FIELDS, UserSettings
 
@@ -57,15 +57,14 @@ def load_settings(path: Path | None = None) -> UserSettings:
     is_named = path is not None or bool(os.environ.get("FER_TUI_CONFIG"))
     path = path or settings_path()
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
+        content = read_toml_file(path)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not is_named:
             return UserSettings()
         named = "$FER_TUI_CONFIG" if is_named else "settings"
         raise ConfigError(f"{named}: {path}: {error.strerror}; name a TOML file that can be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"not TOML: {error}; {_REMEDY}", source=str(path)) from None
+    except ValueError as error:
+        raise ConfigError(f"{error}; {_REMEDY}", source=str(path)) from None
     settings = _checked(content, path)
     keymap.check_keys(settings.keys, source=f"{path}: [keys]")
     _check_run_settings(settings.train, ("data",), f"{path}: [train]")

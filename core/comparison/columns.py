@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from core.errors import ConfigError, suggest_name
 
 Kind = Literal["text", "codes", "count", "seconds", "figure"]
 Row = Mapping[str, Any]
@@ -98,6 +100,60 @@ COLUMNS: Mapping[str, Column] = {
         _deviation("val_macro_f1_sd", "F1 sd", of="val_macro_f1"),
     )
 }
+
+
+# The value of the option `columns` for every column.
+ALL_COLUMNS = "all"
+# The most important columns, which people read in a terminal of 80 columns, in Markdown and in LaTeX.
+_NARROW = ("model", "epochs", "train_accuracy", "val_accuracy", "val_loss", "val_macro_f1", "warnings")
+# The columns of a wide terminal.
+_WIDE = (
+    *("model", "protocol", "epochs", "params", "train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy"),
+    *("val_macro_f1", "whole_accuracy", "whole_accuracy_low", "whole_accuracy_high", "leak_free_accuracy"),
+    *("seconds", "run", "warnings"),
+)
+# Columns that are shown beside another column if a row has a value for them.
+_BESIDE = {
+    "control_val_accuracy": "val_accuracy",
+    "val_accuracy_sd": "val_accuracy",
+    "seeds": "model",
+    "val_macro_f1_sd": "val_macro_f1",
+}
+
+
+def reading_columns(rows: Sequence[Row], *, wide: bool = False) -> Mapping[str, Column]:
+    """Return the columns for people: the most important ones, and those of seeds and controls if the rows have any.
+
+    Args:
+        rows: the rows of the table.
+        wide: whether there is room for more columns, as in a wide terminal.
+    """
+    shown = list(_WIDE if wide else _NARROW)
+    for column, beside in _BESIDE.items():
+        if any(row[column] not in (None, 1) for row in rows):
+            shown.insert(shown.index(beside) + 1, column)
+    return {name: COLUMNS[name] for name in shown}
+
+
+def choose_columns(text: str) -> Mapping[str, Column]:
+    """Return the columns that a text names, in its order.
+
+    Args:
+        text: names of COLUMNS, separated by commas, or ALL_COLUMNS.
+
+    Raises:
+        ConfigError: a name is unknown or given twice. The message suggests a similar name, or lists all.
+    """
+    names = [name.strip() for name in text.split(",")]
+    if names == [ALL_COLUMNS]:
+        return COLUMNS
+    for name in names:
+        if name not in COLUMNS:
+            hint = suggest_name(name, COLUMNS, f"choose from {ALL_COLUMNS}, {', '.join(COLUMNS)}")
+            raise ConfigError("columns", f"unknown column '{name}'; {hint}")
+        if names.count(name) > 1:
+            raise ConfigError("columns", f"'{name}' is given twice; remove one of them")
+    return {name: COLUMNS[name] for name in names}
 
 
 def blank_row() -> dict[str, Any]:

@@ -7,7 +7,6 @@ settings, and the user's settings (the config file, then flags). A run stores th
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +17,7 @@ from core.config.protocol import PROTOCOLS
 from core.config.setting_syntax import parse_class_map, parse_duration, parse_fold
 from core.errors import ConfigError, suggest_name
 from core.models.registry import IMAGENET, MODELS, ModelSpec, find_model
+from core.system.toml_file import read_toml_file
 
 ProtocolName = Literal["sound", "published"]
 EncodingName = Literal["label", "frequency"]
@@ -382,12 +382,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: the file can't be read or is not TOML.
     """
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return read_toml_file(path)
     except OSError as error:
         raise ConfigError("config", f"{path}: {error.strerror}; name a TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError("config", f"{path}: not TOML: {error}") from None
+    except ValueError as error:
+        raise ConfigError("config", f"{path}: {error}") from None
 
 
 def allowed_values(field: str) -> tuple[Any, ...]:

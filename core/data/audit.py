@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 BLANK_DEVIATION = 1.0
 IMBALANCE = 5.0
+# Enough for two different images never to have the same hash by chance.
+_HASH_BYTES = 16
 
 
 def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> list[Problem]:
@@ -73,7 +75,7 @@ def inspect_images(dataset: Dataset, progress: Callable[[int], None] = lambda do
         progress: called with the number of decoded images.
     """
 
-    def inspect_image(path: str) -> tuple[str, tuple[int, int], bool] | ImageError:
+    def inspect_image(path: str) -> tuple[bytes, tuple[int, int], bool] | ImageError:
         try:
             image = dataset.image(path)
         except ImageError as error:
@@ -84,46 +86,65 @@ def inspect_images(dataset: Dataset, progress: Callable[[int], None] = lambda do
     broken: list[tuple[str, str]] = []
     sizes: dict[tuple[int, int], list[str]] = defaultdict(list)
     blank: list[str] = []
-    same: dict[str, list[int]] = defaultdict(list)
+    # An array needs a tenth of the memory of a dict of bytes.
+    hashes = np.zeros(len(paths), f"S{_HASH_BYTES}")
     for row, (path, seen) in enumerate(zip(paths, images.map_in_threads(inspect_image, paths), strict=True)):
         progress(row + 1)
         if isinstance(seen, ImageError):
+            # Its hash stays empty.
             broken.append((path, str(seen)))
             continue
-        digest, size, is_blank = seen
+        hashes[row], size, is_blank = seen
         sizes[size].append(path)
-        same[digest].append(row)
         if is_blank:
             blank.append(path)
-    return Inspection(broken, blank, sizes, [rows for rows in same.values() if len(rows) > 1])
+    return Inspection(broken, blank, sizes, _group_equal(hashes))
 
 
 def _obstacle(dataset: Dataset, broken: set[str]) -> Iterator[Problem]:
-    """Find why `train` would refuse the data set, whose images in `broken` can't be decoded."""
-    listed = dataset.frame["split"].isin(["train", UNSPLIT]).any()
-    frame = dataset.frame[~dataset.frame["path"].isin(broken)].reset_index(drop=True)
-    share = TrainingConfig.model_fields["validation_share"].default
+    """Find why `train` would refuse the data set, whose images in `broken` can't be decoded.
+
+    The checks are those of `core.data.training_data.load_training_data`, in its order.
+    """
+    root = dataset.root
     try:
-        split = with_validation_split(replace(dataset, frame=frame), share)
+        frame = with_validation_split(dataset, TrainingConfig.model_fields["validation_share"].default).frame
     except DatasetError as error:
-        labels = frame[frame["split"].isin(["train", UNSPLIT])]["label"]
-        kinds = {0: "no_training_images", 1: "one_class"}
-        reason = (
-            str(error) if len(labels) or not listed else f"{dataset.root}: no training image can be read; replace them"
-        )
-        yield Problem(kinds.get(labels.nunique(), "too_few_images"), reason)
+        classes = dataset.frame[dataset.frame["split"].isin(["train", UNSPLIT])]["label"].nunique()
+        yield Problem({0: "no_training_images", 1: "one_class"}.get(classes, "too_few_images"), str(error))
         return
-    known = set(split.split("train")["label"])
-    if known.isdisjoint(split.split("validation")["label"]):
+    readable = ~frame["path"].isin(broken)
+    trained = set(frame[readable & (frame["split"] == "train")]["label"])
+    evaluated = (frame["split"] == "validation") & frame["label"].isin(trained)
+    if not trained:
+        yield Problem("no_training_images", f"{root}: no training image can be read; replace them")
+    elif len(trained) == 1:
+        yield Problem(
+            "one_class",
+            f"{root}: only '{min(trained)}' has training images that can be read; replace the others, or add images",
+        )
+    elif not evaluated.any():
         yield Problem(
             "class_in_one_split",
             "no validation image has a class that train has; give the classes the same names in both splits",
         )
+    elif not (readable & evaluated).any():
+        yield Problem("no_validation_images", f"{root}: no validation image can be read; replace them")
 
 
-def _pixel_hash(image: Image.Image) -> str:
+def _pixel_hash(image: Image.Image) -> bytes:
     """Return a hash of the decoded pixels and their shape. It does not depend on the file format."""
-    return hashlib.sha256(repr((image.size, image.mode)).encode() + image.tobytes()).hexdigest()
+    content = repr((image.size, image.mode)).encode() + image.tobytes()
+    return hashlib.blake2b(content, digest_size=_HASH_BYTES).digest()
+
+
+def _group_equal(hashes: np.ndarray) -> list[list[int]]:
+    """Return the rows of every hash that several images have, in the order of their first rows."""
+    _, number, count = np.unique(hashes, return_inverse=True, return_counts=True)
+    groups: dict[int, list[int]] = {}
+    for row in np.flatnonzero((count[number] > 1) & (hashes != b"")).tolist():
+        groups.setdefault(int(number[row]), []).append(row)
+    return list(groups.values())
 
 
 def _is_blank(image: Image.Image) -> bool:
@@ -148,7 +169,7 @@ def _odd_sizes(sizes: Mapping[tuple[int, int], list[str]]) -> Iterator[Problem]:
     yield Problem(
         "odd_size",
         f"{pluralize(len(odd), 'image')} not of the most common size {usual[0]} x {usual[1]} pixels, such as {odd[0]}; "
-        "training resizes them",
+        "nothing to do: training resizes them",
         tuple(odd),
     )
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.data.dataset import Dataset, Problem
+from core.data.edited_csv import EditedCsv, EditedCsvError
 from core.data.votes import with_votes_of
-from core.errors import ConfigError, pluralize
+from core.errors import ConfigError, pluralize, suggest_name
 from core.system import files
 
 EXCLUDE, RELABEL, KEEP = "exclude", "relabel", "keep"
+DECISIONS = (EXCLUDE, RELABEL, KEEP)
 # The columns of a decisions file. `label` is the image's original label, for people; no code uses it.
 COLUMNS = ("path", "label", "decision", "new_label")
 
@@ -45,7 +46,7 @@ def read_decisions(file: Path) -> dict[str, ReviewDecision]:
     """Read a file of `decisions_to_csv`. Return its decisions by path; no decisions if the file does not exist.
 
     Raises:
-        ConfigError: the file can't be read, or lacks a column.
+        ConfigError: the file can't be read, lacks a column, or has an unknown decision.
     """
     if not file.exists():
         return {}
@@ -57,7 +58,7 @@ def read_exclusions(file: Path) -> dict[str, None]:
     """Read the paths to exclude, the column `path` of a CSV. If it has a column `decision`, use only `exclude` rows.
 
     Raises:
-        ConfigError: the file can't be read, or has no column `path`.
+        ConfigError: the file can't be read, has no column `path`, or has an unknown decision.
     """
     return {row["path"]: None for _, row in _rows(file, EXCLUDE, ("path",))}
 
@@ -66,7 +67,7 @@ def read_relabels(file: Path) -> dict[str, str]:
     """Read the new labels in a CSV, `path` to `new_label`. If it has a column `decision`, use only `relabel` rows.
 
     Raises:
-        ConfigError: the file can't be read, lacks a column, or has a row without a new label.
+        ConfigError: the file can't be read, lacks a column, or has an unknown decision or a row without a new label.
     """
     found: dict[str, str] = {}
     for line, row in _rows(file, RELABEL, ("path", "new_label")):
@@ -80,21 +81,44 @@ def _rows(file: Path, decision: str, needed: tuple[str, ...]) -> Iterator[tuple[
     """Yield the line numbers and rows with this decision, or all rows if `decision` is empty."""
     field = decision or "decisions"
     try:
-        text = files.read_bytes(file).decode(errors="surrogateescape")
+        content = files.read_bytes(file)
     except OSError as error:
         raise ConfigError(field, f"{file}: {error.strerror}; give a CSV with a column 'path'") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    verdicts: dict[str, tuple[int, tuple[str | None, str]]] = {}
     try:
-        for name in needed:
-            if name not in (reader.fieldnames or ()):
-                raise ConfigError(field, f"{file}: the file has no column '{name}'; needs {', '.join(needed)}")
-        for row in reader:
-            if None in row or None in row.values():
-                raise ConfigError(field, f"{file}: line {reader.line_num}: the number of cells differs from the header")
+        table = EditedCsv(content, needed, COLUMNS)
+        for line, cells in table.rows():
+            row = _checked(line, cells)
+            chosen = row.get("decision")
+            verdict = chosen, "" if chosen in (EXCLUDE, KEEP) else row.get("new_label", "")
+            first, known = verdicts.setdefault(row["path"], (line, verdict))
+            if known != verdict:
+                raise EditedCsvError(f"lines {first} and {line} have different decisions for {row['path']}; keep one")
             if not decision or row.get("decision", decision) == decision:
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise ConfigError(field, f"{file}: line {reader.line_num}: {error}") from None
+                yield line, row
+    except EditedCsvError as error:
+        raise ConfigError(field, f"{file}: {error}") from None
+
+
+def _checked(line: int, row: Mapping[str, str]) -> Mapping[str, str]:
+    """Return a row with its decision in lower case, without blanks. An empty decision changes nothing.
+
+    Raises:
+        EditedCsvError: the decision is unknown, or is in a column with another name.
+    """
+    if "decision" in row:
+        decision = row["decision"].strip().casefold()
+        if decision and decision not in DECISIONS:
+            hint = suggest_name(decision, DECISIONS, f"choose from {', '.join(DECISIONS)}")
+            raise EditedCsvError(f"line {line}: unknown decision '{row['decision']}'; {hint}")
+        return {**row, "decision": decision}
+    for column, cell in row.items():
+        if column != "path" and cell.strip().casefold() in DECISIONS:
+            raise EditedCsvError(
+                f"line {line}: '{cell}' looks like a decision, but its column is called '{column}'; call the column "
+                "'decision'"
+            )
+    return row
 
 
 def apply_decisions(dataset: Dataset, exclude: Path | None, relabel: Path | None) -> Dataset:
@@ -112,9 +136,10 @@ def apply_decisions(dataset: Dataset, exclude: Path | None, relabel: Path | None
     if relabel is not None:
         dataset = _relabel(dataset, relabel)
     if exclude is not None:
-        gone = read_exclusions(exclude)
+        paths = read_exclusions(exclude)
+        gone = _match_paths(paths, dataset)
         left_out = dataset.frame["path"].isin(gone)
-        dataset = _with_correction_problem(dataset, EXCLUDE, exclude, gone, int(left_out.sum()), "excluded")
+        dataset = _with_correction_problem(dataset, EXCLUDE, exclude, paths, len(gone), "left out")
         dataset = replace(dataset, frame=dataset.frame[~left_out].reset_index(drop=True))
     return with_votes_of(dataset, sorted(dataset.frame["label"].unique()))
 
@@ -122,22 +147,60 @@ def apply_decisions(dataset: Dataset, exclude: Path | None, relabel: Path | None
 def _relabel(dataset: Dataset, file: Path) -> Dataset:
     labels = read_relabels(file)
     classes = set(dataset.frame["label"])
-    for label in labels.values():
-        if label not in classes:
-            raise ConfigError(
-                RELABEL, f"{file}: '{label}' is not a class of {dataset.root}; choose from {', '.join(sorted(classes))}"
-            )
+    spellings = _spellings(set(labels.values()), classes, lambda label: label.casefold())
+    for path, label in labels.items():
+        if label not in spellings:
+            listed = ", ".join(sorted(classes))
+            message = f"'{label}' is not a class of {dataset.root}, for {path}; choose from {listed}"
+            raise ConfigError(RELABEL, f"{file}: {message}")
+    found = _match_paths(labels, dataset)
     frame = dataset.frame.copy()
-    known = frame["path"].isin(labels)
-    frame.loc[known, "label"] = [labels[path] for path in frame.loc[known, "path"]]
+    known = frame["path"].isin(found)
+    frame.loc[known, "label"] = [spellings[labels[found[path]]] for path in frame.loc[known, "path"]]
     if "votes" in frame:
         one_hot = {name: tuple(float(name == other) for other in dataset.classes) for name in classes}
         frame["votes"] = [
             one_hot[label] if is_new else votes
             for label, votes, is_new in zip(frame["label"], frame["votes"], known, strict=True)
         ]
-    dataset = _with_correction_problem(dataset, RELABEL, file, labels, int(known.sum()), "relabelled")
+    dataset = _with_correction_problem(dataset, RELABEL, file, labels, len(found), "relabelled")
     return replace(dataset, frame=frame)
+
+
+def _match_paths(paths: Iterable[str], dataset: Dataset) -> Mapping[str, str]:
+    """Return the images of a data set that paths of a file name: path in the data set to path in the file."""
+    known = set(dataset.frame["path"])
+    spellings = _spellings(paths, known, lambda path: path.replace("\\", "/").removeprefix("./"))
+    return {in_dataset: in_file for in_file, in_dataset in spellings.items()}
+
+
+def _spellings(names: Iterable[str], known: Collection[str], clean: Callable[[str], str]) -> Mapping[str, str]:
+    """Match names that people typed with known names: exactly, or else without differences of spelling.
+
+    Args:
+        names: the names.
+        known: the known names.
+        clean: removes differences that do not count, besides blanks around the name and its Unicode form.
+
+    Returns:
+        Name to known name. A name that fits no known name, or several, is missing.
+    """
+    found = {name: name for name in names if name in known}
+    others = [name for name in names if name not in found]
+    if not others:
+        return found
+
+    def bare(name: str) -> str:
+        return clean(unicodedata.normalize("NFC", name.strip().strip('"')))
+
+    by_bare: dict[str, list[str]] = {}
+    for name in known:
+        by_bare.setdefault(bare(name), []).append(name)
+    for name in others:
+        candidates = by_bare.get(bare(name), [])
+        if len(candidates) == 1:
+            found[name] = candidates[0]
+    return found
 
 
 def _with_correction_problem(
@@ -146,7 +209,9 @@ def _with_correction_problem(
     """Add a problem that describes the correction."""
     if paths and not found:
         raise ConfigError(
-            field, f"{file}: none of its {len(paths):,} images are in {dataset.root}, such as {next(iter(paths))}"
+            field,
+            f"{file}: none of its {len(paths):,} images are in {dataset.root}, such as {next(iter(paths))}; write "
+            f"paths relative to the data set, such as {dataset.frame['path'].iloc[0]}",
         )
     gone = len(paths) - found
     missing = f"; the data set lacks {pluralize(gone, 'other path')} of the file" if gone else ""

@@ -190,7 +190,8 @@ class HashedSource:
     def __init__(self, source: ImageSource) -> None:
         """Create a source that reads from `source`."""
         self._source = source
-        self._digests: dict[str, str] = {}
+        # The reason as text if a content can't be read. Bytes need half of the memory of hexadecimal text.
+        self._digests: dict[str, bytes | str] = {}
 
     def content(self, path: str) -> bytes:
         """See ImageSource."""
@@ -199,7 +200,7 @@ class HashedSource:
         except ImageError as error:
             self._digests[path] = f"unreadable: {error}"
             raise
-        self._digests[path] = hashlib.sha256(content).hexdigest()
+        self._digests[path] = hashlib.sha256(content).digest()
         return content
 
     def decode(self, content: bytes) -> Image.Image:
@@ -211,7 +212,8 @@ class HashedSource:
         if path not in self._digests:
             with contextlib.suppress(ImageError):
                 self.content(path)
-        return self._digests[path]
+        found = self._digests[path]
+        return found.hex() if isinstance(found, bytes) else found
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -228,4 +230,8 @@ def fingerprint(dataset: Dataset) -> str:
     if "votes" in frame:
         lines = [f"{line}\t{votes}" for line, votes in zip(lines, frame["votes"], strict=True)]
     lines.sort()
-    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+    total, separator = hashlib.sha256(), ""
+    for line in lines:
+        total.update(f"{separator}{line}".encode(errors="surrogateescape"))
+        separator = "\n"
+    return total.hexdigest()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 # 64 megapixels are 192 MB decoded. Larger JPEG photos are decoded at a half or a quarter of their width and height.
@@ -41,6 +42,8 @@ _UNREAD_CONTENTS = (
 )
 # Transparent pixels show this background, as in a browser.
 _BACKGROUND = "white"
+# The factors by which Pillow scales the greys of a PNG with 2 or 4 bits to 8 bits, by Pillow's name for their layout.
+_PNG_GREY_FACTORS = {"L;2": 85, "L;4": 17}
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -86,7 +89,7 @@ def decode_image(content: bytes, decoding: int = DECODING, box: Box | None = Non
     try:
         image, reduction = _open(content, DECODING_1_FORMATS if is_first else FORMATS, can_reduce=not is_first)
         turn = _UPRIGHT.get(_orientation(image))
-        shown = image if is_first or not image.has_transparency_data else _on_background(image)
+        shown = image if is_first or not image.has_transparency_data else _on_background(image, content)
         upright = _eight_bits(shown if turn is None else shown.transpose(turn))
         return upright if box is None else _crop(upright, box, reduction)
     except UnidentifiedImageError:
@@ -95,7 +98,7 @@ def decode_image(content: bytes, decoding: int = DECODING, box: Box | None = Non
         raise ImageError(f"damaged ({error})") from None
 
 
-def _open(content: bytes, formats: tuple[str, ...], *, can_reduce: bool) -> tuple[Image.Image, int]:
+def _open(content: bytes, formats: tuple[str, ...], *, can_reduce: bool) -> tuple[ImageFile, int]:
     """Open an image without decoding its pixels. Set JPEG images that are too large to be decoded reduced.
 
     Returns:
@@ -140,19 +143,44 @@ def _explain_unidentified(content: bytes) -> str:
     return f"not a {FORMAT_NAMES} image"
 
 
-def _on_background(image: Image.Image) -> Image.Image:
-    """Return a transparent image on the background: mode L for a grey image, else RGB."""
-    if image.mode.startswith("I"):
-        # One of the 65,536 greys is transparent. Pillow has no 16-bit mode with transparency.
-        pixels = np.array(image, dtype=np.int64)
-        pixels[pixels == image.info["transparency"]] = 65535
-        return Image.fromarray(pixels.astype(np.uint16))
-    is_grey = image.mode in ("1", "L", "LA", "La")
+def _on_background(image: ImageFile, content: bytes) -> Image.Image:
+    """Return a transparent image on the background: mode L for a grey image, else RGB.
+
+    Args:
+        image: the image, whose pixels are not decoded yet.
+        content: the bytes of its file.
+    """
+    layout = image.tile[0].args if image.format == "PNG" else ""
+    if layout in ("I;16B", "RGB;16B"):
+        return _without_16_bit_colour(image, content)
+    if layout in _PNG_GREY_FACTORS and "transparency" in image.info:
+        # Pillow scales the pixels, but not the transparent grey.
+        image.info["transparency"] *= _PNG_GREY_FACTORS[layout]
+    is_grey = image.mode in ("1", "L", "LA", "La") or layout == "LA;16B"
     # Pillow converts premultiplied modes only to their own kind.
-    image = image.convert("LA") if image.mode == "La" else image
+    straight = image.convert("LA") if image.mode == "La" else image
     opaque = Image.new("RGBA", image.size, _BACKGROUND)
-    opaque.alpha_composite(image.convert("RGBA"))
+    opaque.alpha_composite(straight.convert("RGBA"))
     return opaque.convert("L" if is_grey else "RGB")
+
+
+def _without_16_bit_colour(image: Image.Image, content: bytes) -> Image.Image:
+    """Return a PNG with 16 bits per channel, with its transparent grey or colour replaced by white: mode I;16 or RGB.
+
+    Pillow has no mode for 16-bit greys with transparency, and decodes only the high byte of 16-bit colours.
+    """
+    transparent = image.info["transparency"]
+    if image.mode != "RGB":
+        greys = np.array(image, dtype=np.uint16)
+        greys[greys == transparent] = 65535
+        return Image.fromarray(greys)
+    low = Image.open(BytesIO(content), formats=["PNG"])
+    # The layout of little-endian files makes Pillow decode the second byte of each value, here the low one.
+    low.tile = [part._replace(args="RGB;16L") for part in low.tile]
+    values = np.asarray(image).astype(np.uint16) << 8 | np.asarray(low)
+    shown = np.array(image)
+    shown[(values == transparent).all(axis=-1)] = 255
+    return Image.fromarray(shown)
 
 
 def _orientation(image: Image.Image) -> Any:

@@ -101,7 +101,10 @@ def load_training_data(config: TrainingConfig, stop: threading.Event, decoding: 
     known = frames["validation"]["label"].isin(encoding.classes_.tolist())
     frames["validation"] = frames["validation"][known].reset_index(drop=True)
     if not known.any():
-        raise DatasetError(f"{config.data}: no validation image has a class that train has")
+        raise DatasetError(
+            f"{config.data}: no validation image has a class that train has; give the classes the "
+            "same names in both splits"
+        )
     validation = load("validation")
     if stop.is_set():
         return None

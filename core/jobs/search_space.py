@@ -128,7 +128,7 @@ def first_values(space: Space) -> dict[str, Any]:
 def _dimension(field: str, definition: Any) -> Range | Categorical:
     if isinstance(definition, str) and ".." in definition:
         return _range(field, definition)
-    options = definition.split(",") if isinstance(definition, str) else definition
+    options = [part.strip() for part in definition.split(",")] if isinstance(definition, str) else definition
     if not isinstance(options, Sequence) or len(options) < 2 or "" in options:
         raise ConfigError(field, f"must be {SYNTAX} (got {definition!r})")
     return Categorical(tuple(options))
@@ -138,7 +138,7 @@ def _range(field: str, text: str) -> Range:
     kind = _number(field)
     if kind is None:
         raise ConfigError(field, f"has no range; list its values, as A,B,C (got {text!r})")
-    ends, _, how = text.partition(":")
+    ends, _, how = (part.strip() for part in text.partition(":"))
     low, _, high = ends.partition("..")
     try:
         numbers = [Decimal(part) for part in (low, high, *([how] if how not in ("", "log") else []))]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from core.comparison.table_formats import find_format
 from core.data.corrections import EXCLUDE, ReviewDecision, decisions_to_csv
 from core.errors import RunError
 from core.runs.reader import find_run
@@ -62,6 +63,9 @@ def review(
     """
     from core.evaluation.label_review import find_label_issues
 
+    if target is not None:
+        # Refuse the ending before models are trained.
+        find_format(target, "csv")
     where = resolve_runs_folder(context, runs)
     judged = [find_run(run, where)]
     if folds is not None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.comparison.columns import COLUMNS, Row, is_reference
-from core.comparison.table_formats import cell, format_table, model_cell
+from core.comparison.columns import ALL_COLUMNS, COLUMNS, Column, Row, choose_columns, is_reference, reading_columns
+from core.comparison.table_formats import find_format, format_table, reading_cell, select_columns
 from core.errors import ConfigError, RunError
 from core.runs.reader import RunSnapshot, find_run, list_runs, read_run
 from core.system import files
@@ -19,6 +20,8 @@ from fer_tui.console import output
 from fer_tui.console.state_colours import terminal_style
 
 FORMATS = ("table", "csv", "markdown", "latex", "json")
+# From this width, a terminal shows more columns.
+WIDE_FROM = 160
 
 
 def runs(context: typer.Context, runs: RunsOption = None, json: JsonOption = False) -> int:
@@ -49,6 +52,12 @@ def _cells(run: RunSnapshot) -> tuple[str, ...]:
     )
 
 
+def complete_columns(incomplete: str) -> list[str]:
+    """Complete the last column of a list for the shell."""
+    first, comma, last = incomplete.rpartition(",")
+    return [f"{first}{comma}{name}" for name in (ALL_COLUMNS, *COLUMNS) if name.startswith(last)]
+
+
 def compare(
     context: typer.Context,
     names: Annotated[
@@ -61,13 +70,32 @@ def compare(
         ),
     ] = None,
     table_format: Annotated[
-        str,
-        typer.Option("--format", metavar="|".join(FORMATS), help="Output format.", autocompletion=lambda: FORMATS),
-    ] = "table",
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="Output format. [default: the ending of --output, else table]",
+            autocompletion=lambda: FORMATS,
+            show_default=False,
+        ),
+    ] = None,
     target: Annotated[
         Path | None,
         typer.Option(
-            "--output", help="Write the table to a file, as CSV unless --format is given.", show_default=False
+            "--output",
+            metavar="FILE",
+            help="Write the table to a file. Its ending decides the format: csv, md, tex or json.",
+            show_default=False,
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            "--columns",
+            metavar="NAME,NAME",
+            help="Columns in their order, or 'all'. [default: all for csv and json, else the most important ones]",
+            autocompletion=complete_columns,
+            show_default=False,
         ),
     ] = None,
     published: Annotated[
@@ -97,26 +125,30 @@ def compare(
     # Imported here because it imports pydantic, which `fer-tui runs` does not need.
     from core.comparison import table as comparison
 
-    if table_format not in FORMATS:
+    if table_format is not None and table_format not in FORMATS:
         raise ConfigError("format", f"unknown format '{table_format}'; choose from {', '.join(FORMATS)}")
+    chosen = None if columns is None else choose_columns(columns)
     where = resolve_runs_folder(context, runs)
     if tested:
-        if target is not None:
-            raise ConfigError("target", "can't be combined with --test, which prints its result on stdout; remove one")
-        return _test(*(find_run(name, where) for name in tested), form=table_format)
+        for name, option in (("target", target), ("columns", columns)):
+            if option is not None:
+                raise ConfigError(name, "can't be combined with --test, which prints its result on stdout; remove one")
+        return _test(*(find_run(name, where) for name in tested), form=table_format or "table")
+    # Refuse the ending before the runs are read.
+    form = _file_format(target, table_format) if target is not None else table_format or "table"
     paths = [find_run(name, where) for name in names] if names else list_runs(where)
     if not paths:
         output.print_message(
             f"no runs in {where} to compare; start one with 'fer-tui train --data PATH --model compact'"
         )
     rows = comparison.compare([read_run(path) for path in paths], with_published=published, average_seeds=average_seeds)
-    if target is None and table_format == "table":
-        print_comparison(rows)
+    if form == "table":
+        print_comparison(rows, chosen)
         return 0
-    if target is None and table_format == "json":
-        output.print_json(rows)
+    if target is None and form == "json":
+        output.print_json(select_columns(rows, chosen or COLUMNS))
         return 0
-    text = format_table(rows, "csv" if table_format == "table" else table_format)
+    text = format_table(rows, form, chosen)
     if target is None:
         output.print_lines(text)
         return 0
@@ -126,6 +158,13 @@ def compare(
         raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
     output.print_message(f"wrote {target}")
     return 0
+
+
+def _file_format(target: Path, chosen: str | None) -> str:
+    """Return the format of the file to write, see `find_format`."""
+    if chosen == "table":
+        raise ConfigError("format", "table is only for the terminal; remove it, and the ending decides the format")
+    return find_format(target, chosen)
 
 
 def _test(first: Path, second: Path, *, form: str) -> int:
@@ -143,39 +182,17 @@ def _test(first: Path, second: Path, *, form: str) -> int:
     return 0
 
 
-# A terminal shows the most important columns; exports contain all columns.
-NARROW = ("model", "epochs", "train_accuracy", "val_accuracy", "val_loss", "val_macro_f1", "warnings")
-WIDE = (
-    *("model", "protocol", "epochs", "params", "train_accuracy", "val_accuracy", "val_loss", "val_balanced_accuracy"),
-    *("val_macro_f1", "whole_accuracy", "whole_accuracy_low", "whole_accuracy_high", "leak_free_accuracy"),
-    *("seconds", "run", "warnings"),
-)
-WIDE_FROM = 160
-# Columns that are shown beside another column if a row has a value for them.
-BESIDE = {
-    "control_val_accuracy": "val_accuracy",
-    "val_accuracy_sd": "val_accuracy",
-    "seeds": "model",
-    "val_macro_f1_sd": "val_macro_f1",
-}
+def print_comparison(rows: list[Row], columns: Mapping[str, Column] | None = None) -> None:
+    """Print the table with runs first, and with baselines and the article's rows dimmed.
 
-
-def print_comparison(rows: list[Row]) -> None:
-    """Print the table with runs first, and with baselines and the article's rows dimmed."""
-    shown = WIDE if output.console().width >= WIDE_FROM else NARROW
-    for column, beside in BESIDE.items():
-        if any(row[column] not in (None, 1) for row in rows):
-            at = shown.index(beside) + 1
-            shown = (*shown[:at], column, *shown[at:])
+    Args:
+        rows: the rows.
+        columns: the columns; None for those that fit the terminal's width.
+    """
+    shown = columns or reading_columns(rows, wide=output.console().width >= WIDE_FROM)
     output.print_table(
-        {COLUMNS[c].heading: "right" if COLUMNS[c].is_number else "left" for c in shown},
-        [
-            (
-                [_cell(c, row) for c in shown],
-                "dim" if is_reference(row) else "",
-            )
-            for row in rows
-        ],
+        {column.heading: "right" if column.is_number else "left" for column in shown.values()},
+        [([_cell(name, row) for name in shown], "dim" if is_reference(row) else "") for row in rows],
     )
 
 
@@ -184,4 +201,4 @@ def _cell(column: str, row: Row) -> str:
         # Show only the first of averaged runs: all names together are wider than a terminal.
         first, *others = str(row["run"]).split(";")
         return f"{first} +{len(others)}" if others else first
-    return model_cell(row) if column == "model" else cell(column, row[column])
+    return reading_cell(column, row)

@@ -16,7 +16,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 
 from core.comparison.table import Row
-from core.comparison.table_formats import format_table
+from core.comparison.table_formats import ENDINGS, find_format, format_table
+from core.errors import ConfigError
 from core.system.files import write_output
 from fer_tui.console.output import escape_control
 from fer_tui.dialogs.confirm import ConfirmScreen
@@ -29,11 +30,12 @@ from fer_tui.widgets.typed_path import read_typed_path
 if TYPE_CHECKING:
     from fer_tui.state.workbench import Workbench
 
+# The label and the MIME type of each format.
 FORMATS = {
-    "csv": ("CSV", ".csv", "text/csv"),
-    "markdown": ("Markdown", ".md", "text/markdown"),
-    "latex": ("LaTeX", ".tex", "application/x-tex"),
-    "json": ("JSON", ".json", "application/json"),
+    "csv": ("CSV", "text/csv"),
+    "markdown": ("Markdown", "text/markdown"),
+    "latex": ("LaTeX", "application/x-tex"),
+    "json": ("JSON", "application/json"),
 }
 
 
@@ -49,7 +51,8 @@ class FormatButton(RadioButton):
 class ExportScreen(ModalScreen[str | None]):
     """Ask for a path and a format, and write the table; the result is the written path or the download's name.
 
-    The app remembers both for the next export.
+    The path's ending and the chosen format always agree: a change of one changes the other. The app remembers both for
+    the next export.
     """
 
     BINDING_GROUP_TITLE = "Export"
@@ -77,8 +80,9 @@ class ExportScreen(ModalScreen[str | None]):
                 yield PathInput(choice.path, id="export-path")
             yield Static("Format")
             with RadioSet(id="export-form", compact=True):
-                for form, (title, *_) in FORMATS.items():
-                    yield FormatButton(title, value=form == choice.form, name=form, compact=True)
+                first = _ending_format(choice.path) or choice.form
+                for form, (title, _) in FORMATS.items():
+                    yield FormatButton(title, value=form == first, name=form, compact=True)
             yield Static(id="export-problem", classes="problem", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button(verb, variant="primary", id="export", compact=True)
@@ -89,19 +93,23 @@ class ExportScreen(ModalScreen[str | None]):
         """The app, typed as `Workbench`."""
         return cast("Workbench", self.app)
 
-    @property
-    def chosen_format(self) -> str:
-        """The name of the chosen format."""
-        pressed = self.query_one(RadioSet).pressed_button
-        return str(pressed.name) if pressed else "csv"
-
     @on(RadioSet.Changed)
-    def _fit_ending(self) -> None:
-        """Change the path's suffix to the format's, if it is the suffix of another format."""
-        field = self.query_one(Input)
-        path = Path(field.value)
-        if path.suffix in {ending for _, ending, _ in FORMATS.values()}:
-            field.value = str(path.with_suffix(FORMATS[self.chosen_format][1]))
+    def _fit_ending(self, event: RadioSet.Changed) -> None:
+        """Change the path's ending to the chosen format's, if it is the ending of another format."""
+        field, chosen = self.query_one(Input), str(event.pressed.name)
+        if _ending_format(field.value) not in (None, chosen):
+            ending = next(known for known, form in ENDINGS.items() if form == chosen)
+            field.value = str(Path(field.value).with_suffix(ending))
+
+    @on(Input.Changed)
+    def _fit_format(self, event: Input.Changed) -> None:
+        """Choose the format that the path's ending stands for."""
+        form = _ending_format(event.value)
+        for button in self.query(FormatButton):
+            if button.name == form:
+                # The path may have changed again before RadioSet.Changed arrives, which would change it back.
+                with self.prevent(RadioSet.Changed):
+                    button.value = True
 
     @on(Button.Pressed, "#cancel")
     def action_cancel(self) -> None:
@@ -113,37 +121,49 @@ class ExportScreen(ModalScreen[str | None]):
     def _export(self) -> None:
         text = self.query_one(Input).value.strip()
         path = read_typed_path(text)
+        if not path.name:
+            self._tell("enter a file name" if self.app.is_web else "enter the path of a file")
+            return
+        if path.is_dir() and not self.app.is_web:
+            self._tell(f"{text}: this is a folder; enter the path of a file")
+            return
+        try:
+            form = find_format(path)
+        except ConfigError as error:
+            self._tell(error.message)
+            return
         if self.app.is_web:
-            self._download(path.name)
-        elif not text or path.is_dir():
-            self._tell(f"{text}: this is a folder; enter the path of a file" if text else "enter the path of a file")
+            self._download(path.name, form)
         elif path.exists():
             question = f"{escape_control(str(path))} exists.\nReplace it?"
-            self.app.push_screen(ConfirmScreen(question, "Replace"), lambda yes: self._write(path) if yes else None)
+            self.app.push_screen(
+                ConfirmScreen(question, "Replace"), lambda yes: self._write(path, form) if yes else None
+            )
         else:
-            self._write(path)
+            self._write(path, form)
 
-    def _content(self) -> bytes:
-        return format_table(self.rows, self.chosen_format).encode(errors="surrogateescape")
+    def _content(self, form: str) -> bytes:
+        return format_table(self.rows, form).encode(errors="surrogateescape")
 
-    def _write(self, path: Path) -> None:
+    def _write(self, path: Path, form: str) -> None:
         try:
-            write_output(path, self._content())
+            write_output(path, self._content(form))
         except OSError as error:
             self._tell(f"{path}: {error.strerror}; enter a path that can be written")
             return
-        self.fer.state_store.update(export=ExportChoice(form=self.chosen_format, path=str(path)))
+        self.fer.state_store.update(export=ExportChoice(form=form, path=str(path)))
         self.dismiss(str(path.absolute()))
 
-    def _download(self, name: str) -> None:
+    def _download(self, name: str, form: str) -> None:
         """Send the table to the browser; the path remembered for terminals does not change."""
-        if not name:
-            self._tell("enter a file name")
-            return
-        mime_type = FORMATS[self.chosen_format][2]
-        self.app.deliver_binary(BytesIO(self._content()), save_filename=name, mime_type=mime_type)
-        self.fer.state_store.update(export=replace(self.fer.state_store.state.export, form=self.chosen_format))
+        self.app.deliver_binary(BytesIO(self._content(form)), save_filename=name, mime_type=FORMATS[form][1])
+        self.fer.state_store.update(export=replace(self.fer.state_store.state.export, form=form))
         self.dismiss(name)
 
     def _tell(self, problem: str) -> None:
         self.query_one("#export-problem", Static).update(escape_control(problem))
+
+
+def _ending_format(path: str) -> str | None:
+    """Return the format that a path's ending stands for; None for other endings."""
+    return ENDINGS.get(Path(path).suffix.lower())

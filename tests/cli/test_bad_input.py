@@ -296,6 +296,7 @@ def test_a_test_of_two_runs_writes_no_table(write_run: Callable[..., Path], tmp_
     one, other = write_run("20260101-compact-aaaa"), write_run("20260101-compact-bbbb")
     test = ("compare", "--test", one, other)
     assert_refused(fer(*test, "--output", tmp_path / "table.csv"), 2, "--output: can't be combined with --test")
+    assert_refused(fer(*test, "--columns", "model"), 2, "--columns: can't be combined with --test")
     assert_refused(fer(*test, "--format", "csv"), 2, "--format: --test prints a table or json (got 'csv')")
     assert_refused(fer(*test), 1, f"{one / 'predictions.csv'}: the file is missing; ")
     assert not (tmp_path / "table.csv").exists()
@@ -323,13 +324,39 @@ def test_a_run_that_cannot_be_logged(write_run: Callable[..., Path]):
     )
 
 
+# ---- tables
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--output", "t.xlsx"], "--output: t.xlsx: the ending must be one of .csv, .md, .tex, .json"),
+        (["--output", "t.json", "--format", "csv"], "--output: t.json: the ending stands for json, but the format is"),
+        (["--output", "t.csv", "--format", "table"], "--format: table is only for the terminal; remove it"),
+        (["--columns", "model,val_acuracy"], "--columns: unknown column 'val_acuracy'; did you mean 'val_accuracy'?"),
+    ],
+)
+def test_a_table_that_cannot_be_written_as_asked(tmp_path: Path, arguments: list[str], told: str):
+    assert_refused(fer("compare", "--runs", tmp_path, *arguments), 2, told)
+    assert not Path(arguments[1]).exists()
+
+
+@pytest.mark.parametrize(("name", "begin"), [("t.json", "[\n"), ("t.tex", r"\begin"), ("t.MD", "| val_loss | model |")])
+def test_the_ending_of_the_output_decides_the_format(
+    write_run: Callable[..., Path], tmp_path: Path, name: str, begin: str
+):
+    answer = fer(*("compare", "--runs", write_run().parent, "--columns", "val_loss,model", "--output", tmp_path / name))
+    assert (answer.status, answer.err) == (0, f"wrote {tmp_path / name}\n")
+    assert (tmp_path / name).read_text().startswith(begin)
+
+
 # ---- results that can't be written
 
 
-@pytest.mark.parametrize("place", ["nowhere/table.csv", "file/table.csv", "folder"])
+@pytest.mark.parametrize("place", ["nowhere/table.csv", "file/table.csv", "folder.csv"])
 def test_compare_into_what_cannot_be_written(write_run: Callable[..., Path], tmp_path: Path, place: str):
     (tmp_path / "file").touch()
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.csv").mkdir()
     answer = fer("compare", "--runs", write_run().parent, "--output", tmp_path / place)
     assert_refused(answer, 1, f"--output: {tmp_path / place}: ", "; name a file that can be written")
     assert not (tmp_path / "nowhere").exists()

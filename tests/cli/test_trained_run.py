@@ -102,7 +102,7 @@ def test_names_cannot_steer_the_terminal(bad_images: BadImages):
 
 @pytest.mark.parametrize("form", ["table", "csv", "markdown", "latex", "json"])
 def test_names_cannot_steer_the_terminal_in_a_comparison(bad_images: BadImages, form: str):
-    answer = fer("compare", "--format", form, "--runs", bad_images.run.parent)
+    answer = fer("compare", "--format", form, "--columns", "run,model", "--runs", bad_images.run.parent)
     assert answer.status == 0
     assert bad_images.run.name in answer.out
     assert "2Jape'" in answer.out

@@ -101,6 +101,10 @@ def test_the_known_name_that_is_nearest_is_named():
     assert suggest_name("thme", ["theme", "them_all", "keys"], "see the list") == "did you mean 'theme'?"
 
 
+def test_capitals_do_not_count_for_the_nearest_name():
+    assert suggest_name("EPOCHS", ["seed", "epochs"], "see the list") == "did you mean 'epochs'?"
+
+
 def test_a_name_that_is_near_none_gets_the_other_hint():
     assert suggest_name("zzz", ["theme", "keys"], "see the list") == "see the list"
     assert suggest_name("", {}, "see the list") == "see the list"

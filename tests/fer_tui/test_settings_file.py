@@ -53,6 +53,17 @@ def test_without_a_file_the_defaults_stand():
     assert load_settings() == UserSettings()
 
 
+def test_a_byte_order_mark_is_ignored(write: Callable[[str], Path]):
+    write('\ufefftheme = "nord"\n')
+    assert load_settings().theme == "nord"
+
+
+def test_another_encoding_is_told_by_name(write: Callable[[str], Path]):
+    write("").write_bytes('theme = "nord"'.encode("utf-16"))
+    with pytest.raises(ConfigError, match=r"the file is UTF-16, not UTF-8; save it again with the encoding UTF-8"):
+        load_settings()
+
+
 def test_the_file_in_the_users_folder_is_read(isolated_home: Path):
     path = isolated_home / "config" / "fer-tui" / "config.toml"
     path.parent.mkdir(parents=True)

@@ -69,6 +69,16 @@ def fer2013(root: Path, draw: Drawings) -> Path:
     return write_csv(root / "fer2013.csv", ("emotion", "pixels", "Usage"), *rows).parent
 
 
+def ferplus(root: Path, draw: Drawings) -> Path:
+    for name in ("FER2013Train", "FER2013Test"):
+        rows = []
+        for number, votes in enumerate(((0, 6, 4), (0, 2, 0, 8))):
+            draw.save(root, name, f"fer{number:07d}.png")
+            rows.append((f"fer{number:07d}.png", "(0, 0, 48, 48)", *votes, *[0] * (10 - len(votes))))
+        write_csv(root / name / "label.csv", *rows)
+    return root
+
+
 def manifest(root: Path, draw: Drawings) -> Path:
     for number in range(3):
         draw.save(root, "all", f"{number}.png")
@@ -139,6 +149,7 @@ def parquet(root: Path, draw: Drawings, group_rows: int = 2) -> Path:
 SAMPLES: Mapping[str, Callable[[Path, Drawings], Path]] = {
     "folders": folders,
     "fer2013": fer2013,
+    "ferplus": ferplus,
     "manifest": manifest,
     "rafdb": rafdb,
     "ckplus": ckplus,
@@ -147,10 +158,11 @@ SAMPLES: Mapping[str, Callable[[Path, Drawings], Path]] = {
     "parquet": parquet,
 }
 # The formats that have votes.
-WITH_VOTES = ("manifest",)
+WITH_VOTES = ("ferplus", "manifest")
 COUNTS: Mapping[str, Mapping[str, Mapping[str, int]]] = {
     "folders": {"train": {"happy": 2, "sad": 2}, "validation": {"happy": 2, "sad": 2}},
     "fer2013": {"train": {"happy": 1, "sad": 1}, "validation": {"happy": 1, "sad": 1}, "test": {"happy": 1, "sad": 1}},
+    "ferplus": {"train": {"happiness": 1, "sadness": 1}, "test": {"happiness": 1, "sadness": 1}},
     "manifest": {"train": {"happy": 1, "sad": 1}, "validation": {"happy": 1, "sad": 1}},
     "rafdb": {"train": {"happy": 1, "sad": 1}, "test": {"happy": 1, "sad": 1}},
     "ckplus": {"all": {"disgust": 3, "happy": 3, "neutral": 2}},

@@ -14,9 +14,10 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from core.comparison import table as comparison
 from core.comparison import table_formats
-from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED_RUN
+from core.comparison.columns import BASELINES, COLUMNS, PUBLISHED_RUN, choose_columns, reading_columns
 from core.comparison.table import Row, best_of_models, compare, models_in_order, run_row
-from core.comparison.table_formats import cell, format_table
+from core.comparison.table_formats import cell, find_format, format_table
+from core.errors import ConfigError
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.reader import RunSnapshot, read_run
 
@@ -384,7 +385,7 @@ def split_markdown(line: str) -> list[str]:
 
 @pytest.mark.parametrize("name", [*AWKWARD, "|", "\\|", "\\", "a\r\nb"])
 def test_a_markdown_table_is_whole_whatever_the_names(name: str):
-    lines = format_table([row(model=name, run=name), row()], "markdown").split("\n")
+    lines = format_table([row(model=name, run=name), row()], "markdown", COLUMNS).split("\n")
     assert len(lines) == 5
     assert lines[-1] == ""
     assert split_markdown(lines[0]) == list(COLUMNS)
@@ -397,11 +398,11 @@ def test_a_markdown_table_is_whole_whatever_the_names(name: str):
 
 @pytest.mark.parametrize(("name", "shown"), [("<b>", r"\<b>"), ("*a*", r"\*a\*"), ("`a`", r"\`a\`"), ("a_b", "a_b")])
 def test_markdown_shows_a_name_and_does_not_render_it(name: str, shown: str):
-    assert split_markdown(format_table([row(model=name)], "markdown").splitlines()[2])[0] == shown
+    assert split_markdown(format_table([row(model=name)], "markdown", COLUMNS).splitlines()[2])[0] == shown
 
 
 def test_markdown_aligns_numbers_right(snapshot: Snapshot):
-    lines = format_table(compare([snapshot()]), "markdown").splitlines()
+    lines = format_table(compare([snapshot()]), "markdown", COLUMNS).splitlines()
     alignment = dict(zip(COLUMNS, split_markdown(lines[1]), strict=True))
     assert alignment["val_accuracy"] == alignment["params"] == "--:"
     assert alignment["model"] == alignment["run"] == alignment["warnings"] == "---"
@@ -427,7 +428,7 @@ def test_markdown_aligns_numbers_right(snapshot: Snapshot):
     ],
 )
 def test_latex_shows_a_name_and_does_not_obey_it(name: str, shown: str):
-    text = format_table([row(model=name)], "latex")
+    text = format_table([row(model=name)], "latex", COLUMNS)
     [line] = [line for line in text.splitlines() if "run-1" in line]
     assert line.startswith(f"{shown} & ")
     assert line.count(" & ") == len(COLUMNS) - 1
@@ -435,13 +436,103 @@ def test_latex_shows_a_name_and_does_not_obey_it(name: str, shown: str):
 
 
 def test_latex_is_a_whole_booktabs_table(snapshot: Snapshot):
-    lines = format_table(compare([snapshot()]), "latex").splitlines()
+    lines = format_table(compare([snapshot()]), "latex", COLUMNS).splitlines()
     assert lines[0] == r"\begin{tabular}{llllrrrrrrrrrlllrrrrrrrrrr}"
     assert lines[1] == r"\toprule"
     assert lines[2] == HEADER.replace("_", " ").replace(",", " & ") + r" \\"
     assert lines[3] == r"\midrule"
     assert [line.count(" & ") for line in lines[4:-2]] == [len(COLUMNS) - 1] * 7
     assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
+
+
+# Columns
+
+NARROW = ["model", "epochs", "train_accuracy", "val_accuracy", "val_loss", "val_macro_f1", "warnings"]
+
+
+def test_markdown_and_latex_have_the_columns_that_people_read(snapshot: Snapshot):
+    rows = compare([snapshot()])
+    markdown = format_table(rows, "markdown").splitlines()
+    assert split_markdown(markdown[0]) == NARROW
+    assert split_markdown(markdown[-1])[0] == "model4 (article)", "no other column says where the row comes from"
+    latex = format_table(rows, "latex").splitlines()
+    assert latex[0] == r"\begin{tabular}{lrrrrrl}"
+    assert latex[2] == " & ".join(NARROW).replace("_", " ") + r" \\"
+
+
+def test_columns_of_seeds_and_controls_are_shown_if_a_row_has_them():
+    assert list(reading_columns([row(seeds=1)])) == NARROW
+    assert list(reading_columns([row(seeds=1), row(seeds=3, val_accuracy_sd=0.1)]))[:2] == ["model", "seeds"]
+    shown = list(reading_columns([row(control_val_accuracy=0.2)]))
+    assert shown[3:5] == ["val_accuracy", "control_val_accuracy"]
+    assert len(reading_columns([row()], wide=True)) == 16
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_chosen_columns_are_written_in_their_order(form: str):
+    columns = choose_columns("val_loss, model")
+    text = format_table([row(val_loss=0.5, model="vgg")], form, columns)
+    expected = {
+        "csv": "val_loss,model\n0.5,vgg\n",
+        "markdown": "| val_loss | model |\n| --: | --- |\n| 0.5000 | vgg |\n",
+        "latex": "\\begin{tabular}{rl}\n\\toprule\nval loss & model \\\\\n\\midrule\n0.5000 & vgg \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n",
+        "json": '[\n  {\n    "val_loss": 0.5,\n    "model": "vgg"\n  }\n]\n',
+    }
+    assert text == expected[form]
+
+
+def test_all_columns_have_a_heading_of_their_own():
+    assert choose_columns("all") == COLUMNS
+    assert len({column.heading for column in COLUMNS.values()}) == len(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("model,val_acuracy", "unknown column 'val_acuracy'; did you mean 'val_accuracy'?"),
+        ("Model", "unknown column 'Model'; did you mean 'model'?"),
+        ("", "unknown column ''; choose from all, model, protocol, "),
+        ("model,", "unknown column ''; choose from all, model, "),
+        ("all,model", "unknown column 'all'; "),
+        ("model,run,model", "'model' is given twice; remove one of them"),
+    ],
+)
+def test_columns_that_cannot_be_chosen_are_told(text: str, told: str):
+    with pytest.raises(ConfigError) as error:
+        choose_columns(text)
+    assert str(error.value).startswith(f"columns: {told}")
+
+
+# Formats
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "found"),
+    [
+        ("a.csv", "csv", "csv"),
+        ("a.JSON", "json", "json"),
+        ("a.txt", "latex", "latex"),
+        ("/dev/stdout", "markdown", "markdown"),
+    ],
+)
+def test_a_chosen_format_agrees_with_the_ending(name: str, chosen: str, found: str):
+    assert find_format(Path(name), chosen) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "told"),
+    [
+        ("a.json", "csv", "a.json: the ending stands for json, but the format is csv; use the ending .csv"),
+        ("a.xlsx", "csv", "a.xlsx: the ending must be one of .csv, .md, .tex, .json"),
+        ("a.xlsx", None, "a.xlsx: the ending must be one of .csv, .md, .tex, .json"),
+        ("a.txt", None, "a.txt: the ending must be one of .csv, .md, .tex, .json"),
+    ],
+)
+def test_an_ending_that_says_something_else_is_refused(name: str, chosen: str | None, told: str):
+    with pytest.raises(ConfigError) as error:
+        find_format(Path(name), chosen)
+    assert str(error.value) == f"target: {told}"
 
 
 # Cells for reading

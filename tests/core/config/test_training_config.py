@@ -309,6 +309,13 @@ def test_a_toml_file_is_read_flat(tmp_path: Path):
     assert read_toml(file) == {"model": ["compact", "model2"], "width": 0.5, "deterministic": True}
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_byte_order_mark_in_a_toml_file_is_ignored(tmp_path: Path, line_end: str):
+    file = tmp_path / "a.toml"
+    file.write_bytes(line_end.join(['\ufeffmodel = "compact"', "epochs = 3", ""]).encode())
+    assert read_toml(file) == {"model": "compact", "epochs": 3}
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -316,7 +323,10 @@ def test_a_toml_file_is_read_flat(tmp_path: Path):
         (b"epochs = ", "not TOML: Invalid value (at end of document)"),
         (b"epochs: 5\n", "not TOML: "),
         (b"a = 1\na = 2\n", "not TOML: Cannot overwrite a value"),
-        (b"\xff\xfe", "not TOML: 'utf-8' codec can't decode byte 0xff"),
+        ("epochs = 1".encode("utf-16"), "the file is UTF-16, not UTF-8; save it again with the encoding UTF-8"),
+        ("epochs = 1".encode("utf-16-le"), "the file is UTF-16, not UTF-8"),
+        (b'epochs = 1\nmodel = "caf\xe9"\n', "line 2 is not UTF-8; save the file again with the encoding UTF-8"),
+        ("model = “compact”".encode(), "not TOML: Invalid value (at line 1, column 9), near the character '“'; write"),
     ],
 )
 def test_a_file_that_is_no_toml_is_told_by_name(tmp_path: Path, content: bytes | None, told: str):

@@ -165,7 +165,8 @@ def test_the_commonest_size_is_the_usual_one(tmp_path: Path, write_tree: WriteTr
     problem = audited(root)["odd_size"]
     assert problem.paths == ("train/a/000.png", "train/a/001.png", "train/a/002.png")
     assert problem.message == (
-        "3 images not of the most common size 20 x 20 pixels, such as train/a/000.png; training resizes them"
+        "3 images not of the most common size 20 x 20 pixels, such as train/a/000.png; nothing to do: training resizes "
+        "them"
     )
 
 

@@ -73,7 +73,7 @@ def test_one_file_serves_both_flags(dataset: Dataset, decisions: Path):
     told = [problem.message for problem in found.problems if problem.kind == "corrected"]
     assert told == [
         "1 image relabelled by decisions.csv",
-        "1 image excluded by decisions.csv",
+        "1 image left out by decisions.csv",
     ]
 
 
@@ -98,6 +98,49 @@ def test_names_that_are_not_utf8_survive(tmp_path: Path):
     assert list(read_exclusions(tmp_path / "odd.csv")) == [odd.path]
 
 
+FIRST, SECOND, THIRD = (each.path for each in DECISIONS)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"\ufeffpath,label,decision,new_label\r\n{FIRST},happy,exclude,\r\n{SECOND},sad,relabel,angry\r\n".encode(),
+        f"path, label, decision, new_label\n{FIRST}, happy, exclude,\n{SECOND} ,sad, relabel , angry\n".encode(),
+        f"path;label;decision;new_label\n{FIRST};happy;exclude;\n{SECOND};sad;relabel;angry\n{THIRD};fear;keep;\n".encode(),
+        f"path\tdecision\tnew_label\n{FIRST}\texclude\t\n{SECOND}\trelabel\tangry\n".encode("utf-16"),
+        f"sep=;\r\nPath;Decision;New Label\r\n{FIRST};EXCLUDE;\r\n;;\r\n{SECOND};Relabel;Angry\r\n".encode(),
+        f'"path", "decision", "new_label"\n"{FIRST}", "exclude", ""\n\n"{SECOND}", "relabel", "angry"\n'.encode(),
+        f"path,decision,new_label\n{FIRST}, exclude,\n ./{SECOND} ,relabel, angry\n{THIRD},keep,\n".encode(),
+        f"path,decision,new_label,,\n{FIRST.replace('/', chr(92))},exclude,,,\n{SECOND},relabel,angry,,\n".encode(),
+        f"\npath,decision,new_label\r{FIRST},exclude,\r{SECOND},relabel,angry\r{THIRD},,\r".encode(),
+    ],
+    ids=[
+        "mark",
+        "blanks",
+        "semicolons",
+        "tabs",
+        "capitals",
+        "quotes",
+        "blanks in rows",
+        "backslashes",
+        "old line ends",
+    ],
+)
+def test_a_file_that_people_edited_is_read_as_they_meant_it(dataset: Dataset, tmp_path: Path, content: bytes):
+    file = tmp_path / "decisions.csv"
+    file.write_bytes(content)
+    found = apply_decisions(dataset, file, file)
+    assert len(found.frame) == len(dataset.frame) - 1
+    assert [label_of(found, path) for path in (FIRST, SECOND, THIRD)] == [[], ["angry"], ["fear"]]
+
+
+def test_a_workbook_is_named(dataset: Dataset, tmp_path: Path):
+    file = tmp_path / "decisions.xlsx"
+    file.write_bytes(b"PK\x03\x04 ...")
+    with pytest.raises(ConfigError, match=r"the file is a workbook or an archive, not a CSV file; save it as CSV"):
+        apply_decisions(dataset, file, None)
+
+
 @pytest.mark.parametrize(
     ("content", "flag", "said"),
     [
@@ -108,7 +151,18 @@ def test_names_that_are_not_utf8_survive(tmp_path: Path):
         ("path,new_label\nx.png,\n", "relabel", "line 2 has no new label"),
         ("path,new_label\ntrain/happy/0001.png,bored\n", "relabel", "'bored' is not a class of "),
         ("path\nelsewhere.png\n", "exclude", "none of its 1 images are in "),
-        ('path\n"x.png\n', "exclude", "line 1: unexpected end of data"),
+        ('path\n"x.png\n', "exclude", "line 2: unexpected end of data; check the quotes in this line"),
+        ("path,decision\nx.png,keep\ny.png,drop\n", "exclude", "line 3: unknown decision 'drop'; choose from exclude"),
+        ("path,decision\nx.png,exclud\n", "exclude", "line 2: unknown decision 'exclud'; did you mean 'exclude'?"),
+        ("path,decison\nx.png,keep\n", "exclude", "unknown column 'decison'; did you mean 'decision'?"),
+        ("path,verdict\nx.png,Keep\n", "exclude", "line 2: 'Keep' looks like a decision, but its column is called"),
+        ("path,Path\nx.png,y.png\n", "exclude", "the file has the column 'path' twice"),
+        (
+            "path,decision\nx.png,keep\n\nx.png,exclude\n",
+            "exclude",
+            "lines 2 and 4 have different decisions for x.png; keep one",
+        ),
+        ("path;decision\na;b.png;keep\n", "exclude", "line 2: the number of cells differs from the header (3, not 2)"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line(

@@ -53,12 +53,13 @@ def with_exif(image: Image.Image, form: str, orientation: int, **tags: Any) -> b
     return file_of(image, form, exif=exif, **tags)
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def png_header(width: int, height: int) -> bytes:
     """Return a PNG whose header has this size, but which has almost no pixel data."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     pixels = zlib.compress(b"\0" * 100)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
@@ -136,6 +137,57 @@ def test_a_transparent_grey_or_colour_of_a_png_is_white():
         assert np.asarray(shown).ravel()[:5].tolist() == [0, 1, 2, 255, 4]
     red = file_of(Image.new("RGB", (2, 2), (255, 0, 0)), "PNG", transparency=(255, 0, 0))
     assert pixels_of(red).min() == 255
+
+
+def raw_png(width: int, depth: int, kind: int, scanline: bytes, transparent: bytes, palette: bytes = b"") -> bytes:
+    """Return a PNG of one row, of any bit depth and colour type, with a tRNS chunk."""
+    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, depth, kind, 0, 0, 0))]
+    parts += [chunk(b"PLTE", palette)] if palette else []
+    parts += [chunk(b"tRNS", transparent), chunk(b"IDAT", zlib.compress(b"\0" + scanline)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def big_endian(*values: int) -> bytes:
+    return struct.pack(f">{len(values)}H", *values)
+
+
+COLOURS = bytes([*RED, *GREEN, *BLUE, 10, 20, 30])
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "expected"),
+    [
+        (raw_png(8, 1, 0, b"\x0f", big_endian(0)), "L", [255] * 8),
+        (raw_png(8, 1, 0, b"\x0f", big_endian(1)), "L", [0] * 4 + [255] * 4),
+        (raw_png(4, 2, 0, b"\x1b", big_endian(1)), "L", [0, 255, 170, 255]),
+        (raw_png(4, 4, 0, b"\x01\x2e", big_endian(2)), "L", [0, 17, 255, 238]),
+        (raw_png(4, 8, 0, b"\x01\x02\x03\x04", big_endian(3)), "L", [1, 2, 255, 4]),
+        (raw_png(3, 16, 0, big_endian(0x0102, 0x0103, 0x0203), big_endian(0x0102)), "L", [255, 1, 2]),
+        (raw_png(2, 8, 2, bytes([*RED, *GREEN]), big_endian(*RED)), "RGB", [WHITE, GREEN]),
+        (
+            raw_png(3, 16, 2, big_endian(256, 512, 768, 256, 512, 769, 512, 768, 0), big_endian(256, 512, 768)),
+            "RGB",
+            [WHITE, [1, 2, 3], [2, 3, 0]],
+        ),
+        (raw_png(4, 2, 3, b"\x1b", bytes([255, 0]), COLOURS), "RGB", [RED, WHITE, BLUE, [10, 20, 30]]),
+        (raw_png(2, 4, 3, b"\x02", bytes([255, 255, 0]), COLOURS), "RGB", [RED, WHITE]),
+        (raw_png(2, 8, 3, b"\x00\x01", bytes([255, 128]), COLOURS), "RGB", [RED, [127, 255, 127]]),
+    ],
+    ids=[
+        *("grey-1-black", "grey-1-white", "grey-2", "grey-4", "grey-8", "grey-16", "colour-8", "colour-16"),
+        *("palette-2", "palette-4", "palette-8"),
+    ],
+)
+def test_the_transparent_colour_of_every_png_mode_is_white(content: bytes, mode: str, expected: list[object]):
+    image = decode_image(content)
+    assert image.mode == mode
+    assert np.asarray(image).tolist() == [expected]
+
+
+def test_a_16_bit_grey_with_alpha_is_grey():
+    image = decode_image(raw_png(2, 16, 4, big_endian(0x0400, 65535, 0x0800, 0), b""))
+    assert image.mode == "L"
+    assert np.asarray(image).tolist() == [[4, 255]]
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])

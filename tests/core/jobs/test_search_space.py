@@ -38,6 +38,8 @@ def refusal(field: str, told: Any) -> str:
         ("deterministic", "false,true", Categorical((False, True))),
         ("jit_compile", "false,true", Categorical(("off", "on"))),
         ("model", "compact,model2", Categorical(("compact", "model2"))),
+        ("learning_rate", " 1e-4 .. 1e-2 : log ", Range(1e-4, 1e-2, log=True)),
+        ("model", "compact, model2", Categorical(("compact", "model2"))),
         ("augmentation", "none,basic,none", Categorical(("none", "basic"))),
     ],
 )

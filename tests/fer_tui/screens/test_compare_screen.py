@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import DataTable, Input, RadioSet, Static
 
 from core.comparison.columns import COLUMNS
 from fer_tui.app import FerApp
@@ -207,9 +208,36 @@ async def test_export_remembers_asks_before_it_replaces_and_tells_errors(
         await pilot.press("e")
         await until(pilot, lambda: isinstance(pilot.app.screen, ExportScreen))
         assert pilot.app.screen.query_one(Input).value == str(target.with_suffix(".md"))
-        assert pilot.app.screen.chosen_format == "markdown"
+        assert pilot.app.screen.query_one(RadioSet).pressed_button.name == "markdown"
         await pilot.press("escape")
         await until(pilot, lambda: pilot.app.screen is pilot.app.mode_screen)
+
+
+async def test_the_ending_of_an_export_decides_its_format(
+    open_table: Callable[..., Any], two_runs: None, until: Callable[..., Any], tmp_path: Path
+):
+    async with open_table() as pilot:
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ExportScreen))
+        dialog = pilot.app.screen
+        for name in ("table.xlsx", "table"):
+            dialog.query_one(Input).value = str(tmp_path / name)
+            await pilot.press("enter")
+            await until(
+                pilot,
+                lambda name=name: (
+                    f"{name}: the ending must be one of .csv, .md, .tex, .json"
+                    in str(dialog.query_one("#export-problem").content).replace("\n", " ")
+                ),
+            )
+        target = tmp_path / "table.JSON"
+        dialog.query_one(Input).value = str(target)
+        await until(pilot, lambda: dialog.query_one(RadioSet).pressed_button.name == "json")
+        assert dialog.query_one(Input).value == str(target)
+        await pilot.press("enter")
+        await until(pilot, target.exists)
+    assert [row["run"] for row in json.loads(target.read_text())][:2] == [SECOND, FIRST]
+    assert list(tmp_path.glob("table*")) == [target]
 
 
 async def test_seeds_share_a_row_and_come_apart_again(
