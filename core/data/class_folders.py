@@ -124,12 +124,12 @@ def merge_spellings(rows: Rows, folders: Mapping[str, Sequence[str]] | None = No
     places = folders or {label: [label] for label in names}
     groups = "; ".join(" and ".join(places[label][0] for label in labels) for labels in alike[:3])
     more = f" and {len(alike) - 3:,} more" if len(alike) > 3 else ""
-    what, remedy = (
-        ("labels that differ", "give the images of a class the same label")
+    what, named = (
+        ("labels that differ", "images of a class the same label")
         if folders is None
-        else ("folders whose names differ", "give the folders of a class the same name")
+        else ("folders whose names differ", "folders of a class the same name")
     )
-    message = f"{what} only in case, Unicode form or blanks are read as one class: {groups}{more}; {remedy}"
+    message = f"{what} only in case, Unicode form or blanks are read as one class: {groups}{more}; give the {named}"
     paths = () if folders is None else tuple(path for labels in alike for label in labels for path in folders[label])
     renamed = [(path, names.get(label, label), split) for path, label, split in rows]
     return renamed, [Problem("names_differ_in_case", message, paths)]
