@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +38,42 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
         The problems from reading, then what would stop a training, undecodable images, blank images, images of an odd
         size, exact-pixel duplicates within a split, across splits and under different labels, and imbalance.
     """
+    seen = inspect_images(dataset, progress)
+    return [
+        *dataset.problems,
+        *_obstacle(dataset, {path for path, _ in seen.undecodable}),
+        *undecodable_problems(seen.undecodable),
+        *_blank(seen.blank),
+        *_odd_sizes(seen.sizes),
+        *_duplicates(dataset, seen.same_pixels),
+        *_imbalance(dataset),
+    ]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What decoding every image of a data set shows.
+
+    Attributes:
+        undecodable: path and reason of the images that can't be decoded.
+        blank: the paths of images whose pixels have the same value.
+        sizes: the paths of the images of each width and height.
+        same_pixels: groups of two or more rows of the frame whose images have the same pixels.
+    """
+
+    undecodable: list[tuple[str, str]]
+    blank: list[str]
+    sizes: Mapping[tuple[int, int], list[str]]
+    same_pixels: list[list[int]]
+
+
+def inspect_images(dataset: Dataset, progress: Callable[[int], None] = lambda done: None) -> Inspection:
+    """Decode every image once.
+
+    Args:
+        dataset: a data set.
+        progress: called with the number of decoded images.
+    """
 
     def inspect_image(path: str) -> tuple[bytes, tuple[int, int], bool] | ImageError:
         try:
@@ -45,15 +82,13 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
             return error
         return _pixel_hash(image), image.size, _is_blank(image)
 
-    frame = dataset.frame
+    paths = dataset.frame["path"].tolist()
     broken: list[tuple[str, str]] = []
     sizes: dict[tuple[int, int], list[str]] = defaultdict(list)
     blank: list[str] = []
     # An array needs a tenth of the memory of a dict of bytes.
-    hashes = np.zeros(len(frame), f"S{_HASH_BYTES}")
-    for row, (path, seen) in enumerate(
-        zip(frame["path"], images.map_in_threads(inspect_image, frame["path"].tolist()), strict=True)
-    ):
+    hashes = np.zeros(len(paths), f"S{_HASH_BYTES}")
+    for row, (path, seen) in enumerate(zip(paths, images.map_in_threads(inspect_image, paths), strict=True)):
         progress(row + 1)
         if isinstance(seen, ImageError):
             # Its hash stays empty.
@@ -63,15 +98,7 @@ def audit_dataset(dataset: Dataset, progress: Callable[[int], None] = lambda don
         sizes[size].append(path)
         if is_blank:
             blank.append(path)
-    return [
-        *dataset.problems,
-        *_obstacle(dataset, {path for path, _ in broken}),
-        *undecodable_problems(broken),
-        *_blank(blank),
-        *_odd_sizes(sizes),
-        *_duplicates(dataset, _group_equal(hashes)),
-        *_imbalance(dataset),
-    ]
+    return Inspection(broken, blank, sizes, _group_equal(hashes))
 
 
 def _obstacle(dataset: Dataset, broken: set[str]) -> Iterator[Problem]:

@@ -103,12 +103,12 @@ def _expression_in(name: str, folder: str) -> str | None:
     return code[1] if code else None
 
 
-def merge_spellings(rows: Rows, folders: Mapping[str, Sequence[str]]) -> tuple[Rows, list[Problem]]:
+def merge_spellings(rows: Rows, folders: Mapping[str, Sequence[str]] | None = None) -> tuple[Rows, list[Problem]]:
     """Merge classes whose names differ only in case, Unicode form, or blanks at the ends.
 
     Args:
         rows: path, label and split of every image; train before validation.
-        folders: the folders of each label.
+        folders: the folders of each label; None if the labels are not names of folders.
 
     Returns:
         The rows, with the first spelling that has neither blanks at the ends nor another Unicode form than NFC; and a
@@ -121,13 +121,16 @@ def merge_spellings(rows: Rows, folders: Mapping[str, Sequence[str]]) -> tuple[R
     if not alike:
         return rows, []
     names = {label: min(labels, key=lambda name: name != _clean(name)) for labels in alike for label in labels}
-    groups = "; ".join(" and ".join(folders[label][0] for label in labels) for labels in alike[:3])
+    places = folders or {label: [label] for label in names}
+    groups = "; ".join(" and ".join(places[label][0] for label in labels) for labels in alike[:3])
     more = f" and {len(alike) - 3:,} more" if len(alike) > 3 else ""
-    message = (
-        "folders whose names differ only in case, Unicode form or blanks are read as one class: "
-        f"{groups}{more}; give the folders of a class the same name"
+    what, named = (
+        ("labels that differ", "images of a class the same label")
+        if folders is None
+        else ("folders whose names differ", "folders of a class the same name")
     )
-    paths = tuple(path for labels in alike for label in labels for path in folders[label])
+    message = f"{what} only in case, Unicode form or blanks are read as one class: {groups}{more}; give the {named}"
+    paths = () if folders is None else tuple(path for labels in alike for label in labels for path in folders[label])
     renamed = [(path, names.get(label, label), split) for path, label, split in rows]
     return renamed, [Problem("names_differ_in_case", message, paths)]
 

@@ -8,10 +8,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from core.data import images
-from core.data.images import ImageError
+from core.data.images import Box, ImageError
 from core.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -46,6 +46,27 @@ class ImageSource(Protocol):
 
     def decode(self, content: bytes) -> Image.Image:
         """Decode a content to an image of mode L or RGB. Raise ImageError if it is damaged."""
+        ...
+
+
+class ImageFile(NamedTuple):
+    """Where an image is.
+
+    Attributes:
+        path: the file.
+        box: the part of the file's image that is the image; None for the whole.
+    """
+
+    path: Path
+    box: Box | None = None
+
+
+@runtime_checkable
+class FileSource(Protocol):
+    """A source whose images are files, or parts of files."""
+
+    def locate(self, path: str) -> ImageFile:
+        """Return where an image of the frame is."""
         ...
 
 

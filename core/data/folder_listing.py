@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from core.data.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
@@ -28,6 +30,11 @@ _LIST_NAMES = ("label", "legend", "annotation")
 _LABEL_COLUMNS = {"emotion", "expression", "label", "labels", "class", "category", "sentiment", "target"}
 # A data set with one text file for each image has as many of them as images.
 _MAX_LISTS = 3
+# Enough to recognize a data set of any size.
+_PEEK_ENTRIES = 1000
+_PEEK_FOLDERS = 300
+# The list that `core.data.cleaning` writes into a cleaned copy.
+LEFT_OUT_LIST = "left_out.csv"
 
 
 @dataclass
@@ -85,6 +92,52 @@ class FolderTree:
         return count
 
 
+@dataclass(frozen=True)
+class Peek:
+    """The first entries of a folder.
+
+    Attributes:
+        path: the folder.
+        folders: names of folders, in alphabetical order.
+        files: names of files, in alphabetical order.
+    """
+
+    path: Path
+    folders: list[str]
+    files: list[str]
+
+
+def peek_folders(root: Path, depth: int = 3) -> Iterator[Peek]:
+    """Look into a folder and the folders inside, the outer ones first, to recognize a data set by its names.
+
+    It looks at the first entries of the first folders only, so that it is fast for a data set of any size. Folders that
+    can't be listed are skipped.
+
+    Args:
+        root: a folder; there is nothing to see in anything else.
+        depth: the number of levels below the root.
+    """
+    pending = deque([(root, depth)])
+    for _ in range(_PEEK_FOLDERS):
+        if not pending:
+            return
+        path, levels = pending.popleft()
+        folders: list[str] = []
+        names: list[str] = []
+        try:
+            with os.scandir(path) as entries:
+                for entry in islice(entries, _PEEK_ENTRIES):
+                    if not entry.name.startswith("."):
+                        (folders if entry.is_dir() else names).append(entry.name)
+        except OSError:
+            continue
+        folders.sort()
+        names.sort()
+        yield Peek(path, folders, names)
+        if levels:
+            pending += [(path / name, levels - 1) for name in folders]
+
+
 def join(folder: str, name: str) -> str:
     """Return the path of an entry of a folder, relative to the tree's root."""
     return f"{folder}/{name}" if folder else name
@@ -99,6 +152,8 @@ def list_folder(path: str) -> Listing:
     listing = Listing()
     with os.scandir(path) as entries:
         for entry in entries:
+            if entry.name == LEFT_OUT_LIST:
+                continue
             kind = _entry_kind(entry)
             if kind == "folder":
                 listing.folders.append(entry.name)

@@ -56,6 +56,9 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom of a part of an image, in pixels. Right and bottom are outside of the part."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -64,7 +67,7 @@ class ImageError(Exception):
     """An image can't be read. The message is only the reason, such as "empty (0 bytes)", and perhaps a remedy."""
 
 
-def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:
+def decode_image(content: bytes, decoding: int = DECODING, box: Box | None = None) -> Image.Image:
     """Decode an image file to mode L (grey) or RGB, upright, with 8 bits per channel.
 
     The format depends on the content, not on the file's name. Of an animation, the first frame is decoded. Version 2
@@ -75,26 +78,32 @@ def decode_image(content: bytes, decoding: int = DECODING) -> Image.Image:
         content: the bytes of a file of one of FORMATS.
         decoding: version of the decoder. A run stores the version that it began with and resumes with it, so that its
             pixels stay the same. 1: version 0.1.0, which reads only JPEG and PNG and drops transparency. 2: the newest.
+        box: the part to return, in pixels of the upright image at its full size; None for the whole image.
 
     Raises:
-        ImageError: the content is empty, damaged, not an image, or too large.
+        ImageError: the content is empty, damaged, not an image, or too large; or the box is outside of the image.
     """
     if not content:
         raise ImageError("empty (0 bytes)")
     is_first = decoding == 1
     try:
-        image = _open(content, DECODING_1_FORMATS if is_first else FORMATS, can_reduce=not is_first)
+        image, reduction = _open(content, DECODING_1_FORMATS if is_first else FORMATS, can_reduce=not is_first)
         turn = _UPRIGHT.get(_orientation(image))
         shown = image if is_first or not image.has_transparency_data else _on_background(image, content)
-        return _eight_bits(shown if turn is None else shown.transpose(turn))
+        upright = _eight_bits(shown if turn is None else shown.transpose(turn))
+        return upright if box is None else _crop(upright, box, reduction)
     except UnidentifiedImageError:
         raise ImageError("not a JPEG or PNG image" if is_first else _explain_unidentified(content)) from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError, OverflowError) as error:
         raise ImageError(f"damaged ({error})") from None
 
 
-def _open(content: bytes, formats: tuple[str, ...], *, can_reduce: bool) -> ImageFile:
-    """Open an image without decoding its pixels. Set JPEG images that are too large to be decoded reduced."""
+def _open(content: bytes, formats: tuple[str, ...], *, can_reduce: bool) -> tuple[ImageFile, int]:
+    """Open an image without decoding its pixels. Set JPEG images that are too large to be decoded reduced.
+
+    Returns:
+        The image, and the factor by which its width and height are reduced.
+    """
     remedy = ": reduce its width and height" if can_reduce else ""
     try:
         image = Image.open(BytesIO(content), formats=formats)
@@ -104,6 +113,7 @@ def _open(content: bytes, formats: tuple[str, ...], *, can_reduce: bool) -> Imag
         # Image.open refuses more than 179 megapixels, however small the decoded image is.
         image = JpegImageFile(BytesIO(content))
     width, height = image.size
+    reduction = 1
     if width * height > MAX_PIXELS and can_reduce and isinstance(image, JpegImageFile):
         for reduction in _REDUCTIONS:
             if width * height <= MAX_PIXELS * reduction**2:
@@ -111,7 +121,16 @@ def _open(content: bytes, formats: tuple[str, ...], *, can_reduce: bool) -> Imag
                 break
     if image.width * image.height > MAX_PIXELS:
         raise ImageError(f"too large ({width} x {height} pixels, the limit is {MAX_PIXELS:,}){remedy}")
-    return image
+    return image, reduction
+
+
+def _crop(image: Image.Image, box: Box, reduction: int) -> Image.Image:
+    """Return the part of a decoded image in a box, which has the pixels of the image before its reduction."""
+    left, top, right, bottom = (round(edge / reduction) for edge in box)
+    inside = max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise ImageError(f"its box {box} is outside of the image ({image.width} x {image.height} pixels)")
+    return image.crop(inside)
 
 
 def _explain_unidentified(content: bytes) -> str:

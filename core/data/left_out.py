@@ -20,6 +20,7 @@ class _Kind(NamedTuple):
         many: the plural of `one`.
         what: the beginning of the message.
         remedy: the end of the message.
+        named: how many of them the message names.
     """
 
     problem: str
@@ -27,6 +28,7 @@ class _Kind(NamedTuple):
     many: str
     what: str
     remedy: str
+    named: int = 1
 
 
 _IMAGE, _IMAGES = "image outside the classes", "images outside the classes"
@@ -84,18 +86,36 @@ _KINDS = {
         "folders with images beside the splits are left out",
         "move them into a split if they belong to the data set",
     ),
+    "no_label": _Kind(
+        "foreign_file",
+        "image without a label",
+        "images without a label",
+        "images without a label are left out",
+        "nothing to do, unless they belong to a class",
+    ),
+    "broken_row": _Kind("broken_row", "broken row", "broken rows", "skipped broken rows", "correct or remove them"),
+    "missing_file": _Kind(
+        "missing_file",
+        "missing file",
+        "missing files",
+        "skipped rows whose image files are missing",
+        "restore the files, or remove the rows",
+        named=3,
+    ),
 }
+# The kinds of problems whose paths are left out of the data set.
+LEFT_OUT_KINDS = frozenset(kind.problem for kind in _KINDS.values())
 
 
 @dataclass
 class LeftOut:
     """The files and folders that are left out, by kind."""
 
-    _found: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    _found: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)
 
-    def add(self, kind: str, path: str, count: int = 1) -> None:
+    def add(self, kind: str, path: str, count: int = 1, *, reason: str = "") -> None:
         """Add a file, or a folder of `count` images, relative to the data set's root."""
-        self._found.setdefault(kind, []).append((path, count))
+        self._found.setdefault(kind, []).append((path, count, reason))
 
     def first(self, kind: str) -> str | None:
         """Return the first path of a kind; None if there is none."""
@@ -103,20 +123,19 @@ class LeftOut:
 
     def count(self, kind: str) -> int:
         """Return the number of files or images of a kind."""
-        return sum(number for _, number in self._found.get(kind, ()))
+        return sum(number for _, number, _ in self._found.get(kind, ()))
 
     def problems(self) -> list[Problem]:
         """Return a problem for each kind."""
         problems = []
         for kind, found in self._found.items():
             report = _KINDS[kind]
-            paths: tuple[str, ...] = tuple(path for path, _ in found)
-            more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+            paths: tuple[str, ...] = tuple(path for path, *_ in found)
+            named = ", ".join(f"{path}: {why}" if why else path for path, _, why in found[: report.named])
+            more = f" and {len(paths) - report.named:,} more" if len(paths) > report.named else ""
             total = self.count(kind)
             images = f" ({pluralize(total, 'image')})" if total > len(paths) else ""
-            problems.append(
-                Problem(report.problem, f"{report.what}: {found[0][0]}{more}{images}; {report.remedy}", paths)
-            )
+            problems.append(Problem(report.problem, f"{report.what}: {named}{more}{images}; {report.remedy}", paths))
         return problems
 
     def summary(self) -> str:

@@ -14,6 +14,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "faces": ("cv2",),
     "export": ("tf2onnx", "onnxruntime", "ai_edge_litert"),
     "search": ("optuna",),
+    "parquet": ("pyarrow",),
     "serve": ("textual_serve",),
     "tensorboard": ("tensorboard",),
     "mlflow": ("mlflow",),

@@ -1,4 +1,4 @@
-"""`fer-tui data check|formats|demo|download`."""
+"""`fer-tui data check|fix|formats|demo|download`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from fer_tui.commands.setting_options import add_config_options, given_settings
 from fer_tui.console import output
 from fer_tui.console.progress import progress_bar
 
+PATH_HELP = "Folder of faces, a manifest, or fer2013.csv."
+
 app = typer.Typer(
     add_completion=False,
-    help="Check a data set, draw a demo set, or download the article's.",
+    help="Check or clean a data set, draw a demo set, or download the article's.",
     rich_markup_mode=None,
 )
 
 
 def check(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="Folder of faces or fer2013.csv.", show_default=False)],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help=PATH_HELP, show_default=False)],
     json: JsonOption = False,
     **flags: Any,
 ) -> int:
@@ -61,6 +63,40 @@ def check(
 
 add_config_options(check, READING_SETTINGS)
 app.command()(check)
+
+
+def fix(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help=PATH_HELP, show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="A new folder for a copy, or a new .csv or .parquet manifest.", show_default=False
+        ),
+    ],
+    json: JsonOption = False,
+    **flags: Any,
+) -> int:
+    """Write a copy of a data set, or a manifest, without broken, blank, duplicate and contradictory images."""
+    from core.data.cleaning import write_cleaned
+    from core.data.readers.reader_factory import read_dataset
+
+    dataset = read_dataset(path, **given_settings(flags))
+    with progress_bar("checking images", len(dataset.frame)) as progress:
+        cleaned = write_cleaned(dataset, out, progress)
+    if json:
+        told = {"output": str(out), "images": cleaned.images, "left_out": cleaned.counts(), "list": str(cleaned.list)}
+        output.print_json({**told, "format": dataset.format})
+        return 0
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in cleaned.counts().items())
+    output.print_message(f"wrote {cleaned.images:,} of {len(dataset.frame):,} images to {out}")
+    output.print_message(f"left out: {reasons}; {cleaned.list} lists them" if reasons else "left out: nothing")
+    if out.is_dir() and (lost := [name for name in ("group", "votes") if name in dataset.frame]):
+        output.print_message(f"folders can't have the column {' and '.join(lost)}; a manifest (.csv) keeps them")
+    return 0
+
+
+add_config_options(fix, READING_SETTINGS)
+app.command()(fix)
 
 
 @app.command()

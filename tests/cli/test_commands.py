@@ -90,7 +90,7 @@ def test_no_runs_are_an_empty_list(tmp_path: Path):
 def test_data_check_json(faces: Path):
     answer = fer("data", "check", faces, "--json")
     told = answer.json()
-    assert list(told) == ["classes", "counts", "problems"]
+    assert list(told) == ["classes", "counts", "problems", "format", "summary"]
     assert told["classes"] == sorted(told["classes"])
     assert told["counts"]["train"] == dict.fromkeys(told["classes"], 8)
     assert told["counts"]["validation"] == dict.fromkeys(told["classes"], 2)

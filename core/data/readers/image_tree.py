@@ -16,11 +16,12 @@ from core.data.class_folders import (
     lone_folder,
     merge_spellings,
 )
-from core.data.dataset import UNSPLIT, Dataset, make_dataset
+from core.data.dataset import UNSPLIT, Dataset, ImageFile, make_dataset
 from core.data.folder_listing import FolderTree, Listing, find_label_lists, join
 from core.data.images import FORMAT_NAMES, ImageError
 from core.data.left_out import LeftOut, summarize
 from core.data.readers.base import Reader, ReadOptions
+from core.data.readers.manifest import is_manifest
 from core.data.split_names import assign_splits, known_split, looks_like_split
 from core.errors import DatasetError, pluralize
 from core.system import files
@@ -50,6 +51,10 @@ class FolderSource:
     def decode(self, content: bytes) -> Image.Image:
         """Decode a file's bytes."""
         return images.decode_image(content, self.decoding)
+
+    def locate(self, path: str) -> ImageFile:
+        """See FileSource."""
+        return ImageFile(self.root / path)
 
 
 def read_image_tree(root: Path, options: ReadOptions) -> Dataset:
@@ -110,9 +115,13 @@ class _Reading:
         """Return why there is no image of a class, and what to do."""
         root, left = self.tree.root, self.left_out
         if self.label_lists:
+            path = root / self.label_lists[0]
+            manifest = (
+                f"{path}, which lists them" if is_manifest(path) else "a CSV file with the columns path and label"
+            )
             return (
                 f"{self.label_lists[0]} looks like a list of labels, so the folders are no classes; put the images of "
-                "each class into a folder with its name, or give a CSV file with the columns path and label"
+                f"each class into a folder with its name, or give {manifest}"
             )
         if path := left.first("looks_like_a_split"):
             return f"'{path}' looks like a split; name the splits train, validation and test"

@@ -10,13 +10,25 @@ from core.data.class_names import rename_classes
 from core.data.dataset import Dataset, Problem
 from core.data.folder_listing import is_archive
 from core.data.images import DECODING
-from core.data.readers import fer2013_csv, ferplus, image_tree
+from core.data.readers import ckplus, fer2013_csv, ferplus, image_tree, kdef, manifest, parquet, rafdb
 from core.data.readers.base import Reader, ReadOptions, Votes
 from core.errors import ConfigError, DatasetError, suggest_name
 
-# In the order in which they are tried. The image tree is last: it takes any folder.
+# In the order in which they are tried. The manifest is first: somebody wrote it for this folder. The image tree is
+# last: it takes any folder.
 READERS: Mapping[str, Reader] = {
-    reader.name: reader for reader in (ferplus.READER, fer2013_csv.READER, image_tree.READER)
+    reader.name: reader
+    for reader in (
+        manifest.READER,
+        rafdb.READER,
+        ckplus.READER,
+        kdef.READER,
+        kdef.JAFFE_READER,
+        parquet.READER,
+        ferplus.READER,
+        fer2013_csv.READER,
+        image_tree.READER,
+    )
 }
 
 

@@ -188,7 +188,8 @@ def test_persons_are_told(tmp_path: Path, names: list[str]):
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert problem(read_dataset(tmp_path), "not_classes").startswith("the folders look like persons, not classes")
+    dataset = read_dataset(tmp_path, format="folders")
+    assert problem(dataset, "not_classes").startswith("the folders look like persons, not classes")
 
 
 def test_classes_with_their_expression_or_numbers_in_the_names_are_no_persons(tmp_path: Path):
