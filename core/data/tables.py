@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from core.data.csv_rows import column_names, read_csv_rows
 from core.data.parquet_files import is_parquet, open_parquet
-from core.errors import DatasetError
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
-_DELIMITERS = ",;\t|"
 _BATCH_ROWS = 10_000
-# The length of the longest header, in characters.
-_MAX_HEADER = 65_536
 
 
 def read_header(path: Path) -> list[str]:
@@ -30,7 +24,7 @@ def read_header(path: Path) -> list[str]:
         OSError: the file can't be read.
     """
     names = open_parquet(path).schema_arrow.names if is_parquet(path) else next(_csv_rows(path), (0, []))[1]
-    return [name.strip().casefold() for name in names]
+    return column_names(names)
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
@@ -53,28 +47,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the cells of each row that is not empty, the header first."""
-    try:
-        with path.open(encoding=_encoding(path), errors="surrogateescape", newline="") as file:
-            first = file.readline(_MAX_HEADER)
-            # Excel says the delimiter in a line of its own before the header.
-            is_told = re.fullmatch(r"\"?sep=([,;|\t])\"?\s*", first, re.IGNORECASE)
-            delimiter = is_told[1] if is_told else max(_DELIMITERS, key=first.count)
-            if not is_told:
-                file.seek(0)
-            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
-            for cells in reader:
-                if any(cells):
-                    yield reader.line_num, cells
-    except (UnicodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: not a CSV file: {error}") from None
-
-
-def _encoding(path: Path) -> str:
-    """Return a text file's encoding, by its byte-order mark. Excel writes UTF-16 as "Unicode text"."""
-    with path.open("rb") as file:
-        start = file.read(2)
-    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    # Names of files may be in another encoding than UTF-8.
+    return read_csv_rows(path, errors="surrogateescape", skip_blanks=True)
 
 
 def _to_text(cell: Any) -> str:

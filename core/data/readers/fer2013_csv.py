@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.data.class_names import WORDS
+from core.data.csv_rows import column_names, read_csv_columns, read_csv_rows
 from core.data.dataset import UNSPLIT, Dataset, Problem, make_dataset
 from core.data.images import ImageError
 from core.data.left_out import describe_rows
 from core.data.readers.base import Reader, ReadOptions
-from core.data.readers.csv_lines import column_names, read_header, read_lines
 from core.data.split_names import known_split
 from core.errors import DatasetError, pluralize
 
@@ -144,7 +144,7 @@ def read_csv_images(path: Path, decoding: int) -> CsvImages:
     Raises:
         DatasetError: the file is not such a CSV, or has no valid row.
     """
-    lines = read_lines(path)
+    lines = read_csv_rows(path)
     columns = _find_columns(path, next(lines, (0, []))[1])
     rows: list[tuple[str, str, str]] = []
     numbers: list[int] = []
@@ -225,7 +225,7 @@ def _list_csv_files(folder: Path) -> _Folder:
 
     found = _Folder([], [])
     for name in sorted(_list_files(folder), key=preference)[:_MAX_FILES]:
-        columns = read_header(folder / name)
+        columns = read_csv_columns(folder / name)
         if name.casefold() == FILES[0] or {"emotion", "pixels"} <= set(columns):
             found.labelled.append(name)
         elif "pixels" in columns:

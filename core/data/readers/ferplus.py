@@ -14,11 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.data.csv_rows import column_names, read_csv_columns, read_csv_rows
 from core.data.dataset import UNSPLIT, Dataset, ImageSource, Problem, make_dataset
 from core.data.images import IMAGE_SUFFIXES
 from core.data.left_out import describe_rows
 from core.data.readers.base import Reader, ReadOptions
-from core.data.readers.csv_lines import column_names, read_header, read_lines
 from core.data.readers.fer2013_csv import FILES, VOTES_FILE, broken_rows, find_file, read_csv_images, read_usage
 from core.data.readers.image_tree import FolderSource
 from core.data.split_names import assign_splits, known_split
@@ -166,7 +166,7 @@ def read_ferplus(root: Path, options: ReadOptions) -> Dataset:
 
 def _can_read(root: Path) -> bool:
     if root.is_file():
-        return _VOTE_COLUMNS.issubset(read_header(root))
+        return _VOTE_COLUMNS.issubset(read_csv_columns(root))
     if not root.is_dir():
         return False
     votes, images = _find_csv_files(root)
@@ -181,7 +181,7 @@ def _find_csv_files(root: Path) -> tuple[Path | None, Path | None]:
         votes = find_file(root, VOTES_FILE)
         images = next((file for name in FILES[:2] if (file := find_file(root, name))), None) if votes else None
         return votes, images
-    if _VOTE_COLUMNS.issubset(read_header(root)):
+    if _VOTE_COLUMNS.issubset(read_csv_columns(root)):
         return root, next((file for name in FILES[:2] if (file := find_file(root.parent, name))), None)
     return find_file(root.parent, VOTES_FILE), root
 
@@ -222,7 +222,7 @@ def _has_votes(folder: Path) -> bool:
     if not path.is_file():
         return False
     try:
-        return any(_parse_list_row(cells) for _, (_, cells) in zip(range(2), read_lines(path), strict=False))
+        return any(_parse_list_row(cells) for _, (_, cells) in zip(range(2), read_csv_rows(path), strict=False))
     except DatasetError:
         return False
 
@@ -253,7 +253,7 @@ def _read_folders(root: Path, folders: dict[str, str], labels: _Labels, decoding
     for split, folder in folders.items():
         there = _list_names(root / folder)
         listed: set[str] = set()
-        for number, (line, cells) in enumerate(read_lines(root / folder / LIST_FILE)):
+        for number, (line, cells) in enumerate(read_csv_rows(root / folder / LIST_FILE)):
             row = _parse_list_row(cells)
             if row is None:
                 # The first row may be a header.
@@ -316,7 +316,7 @@ def _read_votes(path: Path) -> Iterator[tuple[str, str, str, list[str]]]:
     Raises:
         DatasetError: a column is missing, or a row has too few cells or another Usage.
     """
-    lines = read_lines(path)
+    lines = read_csv_rows(path)
     header = column_names(next(lines, (0, []))[1])
     wanted = ["Usage", "Image name", *COLUMNS]
     if missing := [name for name in wanted if name.casefold() not in header]:
