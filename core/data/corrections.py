@@ -79,7 +79,7 @@ def _rows(file: Path, decision: str, needed: tuple[str, ...]) -> Iterator[tuple[
     """Yield the line numbers and rows with this decision, or all rows if `decision` is empty."""
     field = decision or "decisions"
     try:
-        text = files.read_bytes(file).decode(errors="surrogateescape")
+        text = files.from_utf8(files.read_bytes(file))
     except OSError as error:
         raise ConfigError(field, f"{file}: {error.strerror}; give a CSV with a column 'path'") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)

@@ -121,7 +121,7 @@ def compare(
         output.print_lines(text)
         return 0
     try:
-        files.write_output(target, text.encode(errors="surrogateescape"))
+        files.write_output(target, files.to_utf8(text))
     except OSError as error:
         raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
     output.print_message(f"wrote {target}")

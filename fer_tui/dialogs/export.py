@@ -17,7 +17,7 @@ from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 
 from core.comparison.table import Row
 from core.comparison.table_formats import format_table
-from core.system.files import write_output
+from core.system.files import to_utf8, write_output
 from fer_tui.console.output import escape_control
 from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.key_labels import key_label
@@ -124,7 +124,7 @@ class ExportScreen(ModalScreen[str | None]):
             self._write(path)
 
     def _content(self) -> bytes:
-        return format_table(self.rows, self.chosen_format).encode(errors="surrogateescape")
+        return to_utf8(format_table(self.rows, self.chosen_format))
 
     def _write(self, path: Path) -> None:
         try:
