@@ -7,6 +7,7 @@ request to its directory.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -15,25 +16,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from core.jobs.run_queue import RunQueue
+from core.jobs.run_queue import REFUSED, RunQueue, describe_error
 from core.runs.reader import read_run
 from core.runs.writer import enqueue
 from core.system.program import set_up_program
+from core.system.signals import SIGNALS, default_signals
 
 
-def main(runs: Sequence[Path], *, hears_signals: bool = True) -> int:
-    """Train runs. A signal ends the current run after its batch and skips the others; a second signal exits at once."""
-    queue, signals = RunQueue(runs), []
+def main(runs: Sequence[Path], *, hears_signals: bool = True, is_supervised: bool = False) -> int:
+    """Train runs. A signal ends the current run after its batch and skips the others; a second signal exits at once.
+
+    While TensorFlow loads, the first signal already exits at once: nothing can be lost.
+
+    Args:
+        runs: the run directories.
+        hears_signals: whether the signals do this. Otherwise each ends the process at once.
+        is_supervised: whether only SIGTERM is for this process, and a second one means the same as the first.
+
+    Returns:
+        The exit status: REFUSED if a run could not be trained or is as it was before, 1 if a run failed, else 0.
+    """
+    queue, signals = RunQueue(runs, while_loading=default_signals), []
 
     def ask(number: int, frame: FrameType | None) -> None:
         signals.append(number)
         queue.stop()
-        if len(signals) > 1:
+        if len(signals) > 1 and not is_supervised:
             queue.kill()
             os._exit(128 + number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, ask if hears_signals else signal.SIG_DFL)
+    for number in SIGNALS:
+        ignores = is_supervised and number != signal.SIGTERM
+        signal.signal(number, signal.SIG_IGN if ignores else ask if hears_signals else signal.SIG_DFL)
     for run in runs:
         # From now on the runs wait for this process.
         enqueue(run)
@@ -42,8 +56,13 @@ def main(runs: Sequence[Path], *, hears_signals: bool = True) -> int:
     worker.start()
     while worker.is_alive():
         worker.join(0.2)
-    for run, error in queue.errors.items():
-        sys.stderr.write(f"{run.name}: {error}\n")
+    if queue.errors:
+        # The process that started this one may have ended.
+        with contextlib.suppress(OSError):
+            for error in queue.errors.values():
+                sys.stdout.write(f"{describe_error(error)}\n")
+            sys.stdout.flush()
+        return REFUSED
     return 0 if all(read_run(run).state in ("completed", "stopped") for run in runs) else 1
 
 
