@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_tui.streams import prepare_streams
+
 if TYPE_CHECKING:
     from core.errors import FerError
 
@@ -33,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 for success, 1 for a failure, 2 for a wrong command line or config, and 128 + number (such
         as 130 for Ctrl+C) for a signal.
     """
+    prepare_streams()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     intruder = foreign_core()
     if intruder is not None:

@@ -208,7 +208,12 @@ class RunQueue:
         status = self._child.wait()
         self._child = None
         if status == REFUSED and said:
-            raise RunError(said.splitlines()[-1])
+            message = said.splitlines()[-1]
+            # RunError: another process trains the run.
+            with contextlib.suppress(RunError):
+                if read_run(run).state not in FINAL_STATES or can_restore(run):
+                    set_final_state(run, "failed", message)
+            raise RunError(message)
         if status == -signal.SIGTERM and self._stop.is_set():
             set_final_state(run, "stopped", "stopped while TensorFlow was loading")
         elif status < 0 and read_run(run).state == "interrupted":

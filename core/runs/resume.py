@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, DatasetError, RunError
 from core.runs.lock import RunLock
 from core.runs.names import CONFIG, ENVIRONMENT, STOP
-from core.runs.reader import FINAL_STATES, read_json, read_run
+from core.runs.reader import FINAL_STATES, RunSnapshot, read_json, read_run
 from core.runs.rollback import keep_files, restore_files
+from core.runs.run_dataset import is_missing, moved_data_advice, run_decoding
 from core.runs.writer import RunWriter, enqueue
 from core.system import files
 
@@ -75,13 +77,16 @@ def check_data_exist(run: Path, data: Path) -> None:
     Raises:
         DatasetError: nothing lies there.
     """
-    if not data.exists() and "fingerprint" in read_run(run).environment:
+    if is_missing(data) and "fingerprint" in read_run(run).environment:
         raise DatasetError(f"{data}: the data set is missing; {moved_data_advice(run)}")
 
 
-def moved_data_advice(run: Path) -> str:
-    """Return how to tell a run where its data set is now."""
-    return f"if it has moved, give its new path: 'fer-tui resume {run.name} --data PATH'"
+def missing_data(run: RunSnapshot) -> Path | None:
+    """Return the path of a begun run's data set if nothing lies there, else None."""
+    config: Mapping[str, Any] = run.config
+    data = config.get("data")
+    has_begun = "fingerprint" in run.environment
+    return Path(data) if has_begun and isinstance(data, str) and is_missing(Path(data)) else None
 
 
 def move_data(run: Path, data: Path) -> None:
@@ -94,7 +99,6 @@ def move_data(run: Path, data: Path) -> None:
     """
     from core.data.dataset import fingerprint
     from core.data.splits import read_training_dataset
-    from core.runs.run_dataset import run_decoding
 
     environment = read_run(run).environment
     if "fingerprint" not in environment:

@@ -117,10 +117,10 @@ class RunWriter:
             if read_json(self.path / STATUS).get("state") != "queued":
                 (self.path / STOP).unlink(missing_ok=True)
             self._write_status()
+            self._thread.start()
         except BaseException:
             self._lock.release()
             raise
-        self._thread.start()
         return self
 
     def __exit__(

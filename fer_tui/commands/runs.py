@@ -11,6 +11,7 @@ import typer
 from core.comparison.columns import COLUMNS, Row, is_reference
 from core.comparison.table_formats import cell, format_table, model_cell
 from core.errors import ConfigError, RunError
+from core.runs.progress import describe_silence
 from core.runs.reader import RunSnapshot, find_run, list_runs, read_run
 from core.system import files
 from fer_tui.commands.options import JsonOption, RunsOption, complete_run, resolve_runs_folder
@@ -45,7 +46,7 @@ def _cells(run: RunSnapshot) -> tuple[str, ...]:
         run.state,
         f"{len(run.history)}/{run.config.get('epochs', '?')}",
         f"{kept['val_accuracy']:.4f}" if kept else "",
-        run.message,
+        describe_silence(run) or run.message,
     )
 
 
@@ -109,7 +110,11 @@ def compare(
         output.print_message(
             f"no runs in {where} to compare; start one with 'fer-tui train --data PATH --model compact'"
         )
-    rows = comparison.compare([read_run(path) for path in paths], with_published=published, average_seeds=average_seeds)
+    found = [read_run(path) for path in paths]
+    for run in found:
+        if run.problem:
+            output.print_message(f"warning: {run.name}: {run.message}")
+    rows = comparison.compare(found, with_published=published, average_seeds=average_seeds)
     if target is None and table_format == "table":
         print_comparison(rows)
         return 0

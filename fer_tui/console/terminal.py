@@ -65,7 +65,7 @@ def keep_messages_on_terminal() -> Iterator[None]:
     with contextlib.suppress(OSError):
         output.message_stream().flush()
     with io.TextIOWrapper(
-        io.BufferedWriter(_Lasting(os.dup(2), "w")), encoding="utf-8", errors="backslashreplace"
+        io.BufferedWriter(_Lasting(os.dup(2), "w")), sys.stderr.encoding or "utf-8", errors="backslashreplace"
     ) as copy:
         output.terminal_copy = copy
         try:
