@@ -261,4 +261,6 @@ def describe_error(error: Exception) -> str:
     """Return the message of one of `RunQueue.errors`."""
     if isinstance(error, OSError):
         return f"{error.filename or 'the run'}: {error.strerror or error}; the run directory must be writable"
+    if str(error) == "can't start new thread":
+        return "no more threads can be started; raise the limit of processes ('ulimit -u')"
     return str(error) if isinstance(error, FerError) else f"{type(error).__name__}: {first_line(error)}"

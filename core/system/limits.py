@@ -71,11 +71,11 @@ def _threads_left() -> int | None:
     return soft - max(count, threading.active_count())
 
 
-def describe_signal(number: int) -> str:
-    """Return a message about a process that a signal ended: the signal, where to look, and a likely cause."""
+def describe_signal(number: int, log: str = "log.txt") -> str:
+    """Return a message about a process that a signal ended: the signal, its log, and a likely cause."""
     try:
         name = signal.Signals(number).name
     except ValueError:
         name = f"signal {number}"
     cause = _CAUSES.get(number)
-    return f"its process was ended by {name}; log.txt has the rest" + (f"; {cause}" if cause else "")
+    return f"its process was ended by {name}; {log} has the rest" + (f"; {cause}" if cause else "")

@@ -185,7 +185,7 @@ def test_a_limit_that_ends_the_training_is_named_and_the_next_model_is_tried(fac
 
 KILL = """
 import os, sys
-if "train" in sys.argv or "resume" in sys.argv or "evaluate" in sys.argv:
+if any(word in sys.argv for word in ("train", "resume", "evaluate", "-m")):
     import importlib.abc
 
     class Finder(importlib.abc.MetaPathFinder):
