@@ -17,7 +17,8 @@ from core.jobs.cluster.access import RETRIES, check_cluster, find_token
 from core.jobs.cluster.cluster_queue import STARTING, ClusterQueue, RunResources
 from core.jobs.cluster.task import REPORTED_STATES, ChildLostError, UnchangedError, run_in_child
 from core.jobs.run_queue import BEAT_INTERVAL, LISTEN_INTERVAL
-from core.runs.names import STATUS, STOP
+from core.runs.history import read_history
+from core.runs.names import HISTORY, STATUS, STOP
 from core.runs.reader import FINAL_STATES, read_json, read_state
 from core.runs.resume import set_final_state
 from core.runs.rollback import keep_files
@@ -101,7 +102,9 @@ class Driver:
                 continue
             try:
                 if state in FINAL_STATES:
-                    keep_files(run)
+                    # A run without an epoch has nothing to keep, and is failed if it can't be trained.
+                    if read_history(run / HISTORY):
+                        keep_files(run)
                     (run / STOP).unlink(missing_ok=True)
                 if state != "running":
                     enqueue(run)

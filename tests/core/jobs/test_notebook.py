@@ -39,7 +39,9 @@ def fake_trainer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Replaces the trainer by one that appends an epoch and then ends as it is told."""
 
     def replace(ending: Ending) -> None:
-        def train_run(config: TrainingConfig, run: Path, stop: threading.Event, *, captures_stderr: bool) -> str:
+        def train_run(
+            config: TrainingConfig, run: Path, stop: threading.Event, *, captures_stderr: bool, while_loading: object
+        ) -> str:
             assert not captures_stderr
             with RunWriter(run, stop) as writer:
                 done = len(read_run(run).history)
