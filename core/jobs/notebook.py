@@ -104,9 +104,7 @@ def _requeue(path: Path, config: TrainingConfig | None, settings: dict[str, Any]
     kept = [name for name in settings if name not in CHANGEABLE]
     if config is not None or kept:
         name = kept[0] if kept else "config"
-        raise ConfigError(
-            name, f"a resumed run keeps its settings; give only {', '.join(CHANGEABLE)}, or resume none"
-        )
+        raise ConfigError(name, f"a resumed run keeps its settings; give only {', '.join(CHANGEABLE)}, or resume none")
     snapshot = read_run(path)
     data = None if (given := settings.get("data")) is None else Path(given)
     if settings.keys() <= {"data"} and snapshot.state == "completed" and snapshot.evaluation:

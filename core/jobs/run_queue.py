@@ -173,9 +173,7 @@ class RunQueue:
             return False
         config = load_config(run)
         # A limit would end the other work too.
-        return not self._is_shared or (
-            config.is_single_device and not config.deterministic and not can_end_process()
-        )
+        return not self._is_shared or (config.is_single_device and not config.deterministic and not can_end_process())
 
     def _train_here(self, run: Path) -> None:
         from core.training.trainer import train_run

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
 
 
-def requeue(
-    run: Path, epochs: int | None = None, learning_rate: float | None = None, data: Path | None = None
-) -> None:
+def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = None, data: Path | None = None) -> None:
     """Queue an ended run again, for this process. If an error is raised, the run is unchanged.
 
     Args:

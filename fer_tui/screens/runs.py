@@ -17,8 +17,8 @@ from core.runs.delete import delete_run
 from core.runs.reader import FINAL_STATES, RunSnapshot
 from core.runs.resume import missing_data, resume_caveat
 from fer_tui.console.output import escape_control
-from fer_tui.dialogs.ask_path import AskPathScreen
 from fer_tui.dialogs.ask_number import ask_epochs, ask_rate
+from fer_tui.dialogs.ask_path import AskPathScreen
 from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.key_labels import tab_label
 from fer_tui.screens.mode_screen import RunsModeScreen

@@ -45,8 +45,7 @@ def call(
         env=environment() if env is None else env,
         preexec_fn=prepare,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=False,
     )
 
@@ -99,7 +98,7 @@ def test_a_class_that_is_not_utf8_is_trained_and_exported(faces: Path, tmp_path:
     assert fer("train", "--data", root, *QUICK, cwd=tmp_path).status == 0
     (run,) = list_runs(tmp_path / "runs")
     table = pd.read_csv(run / "predictions.csv")
-    assert rf"p_\udce9tonn\udce9" in table.columns
+    assert r"p_\udce9tonn\udce9" in table.columns
     exported = fer("export", "latest", "m.keras", "--format", "keras", cwd=tmp_path)
     assert exported.status == 0, exported.err
     assert r"\udce9tonn\udce9" in (tmp_path / "m.keras.md").read_text("utf-8")

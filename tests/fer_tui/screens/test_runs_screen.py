@@ -334,9 +334,7 @@ async def test_resume_asks_for_data_that_are_missing(
 
     monkeypatch.setattr(FerApp, "resume_run", resume)
     monkeypatch.setattr("fer_tui.screens.runs.resume_caveat", lambda run: "")
-    run = write_run(
-        config={"data": str(tmp_path / "gone")}, environment={"fingerprint": "f"}, history=epochs(1)
-    )
+    run = write_run(config={"data": str(tmp_path / "gone")}, environment={"fingerprint": "f"}, history=epochs(1))
     async with open_app() as pilot:
         await until(pilot, lambda: pilot.app.screen.chosen)
         await pilot.press("r")

@@ -195,7 +195,7 @@ def test_a_task_whose_run_is_as_it_was_says_why(
 ):
     stored = "running" if state == "interrupted" else state
     child(f"""status.write_text('{{"state": "{stored}"}}'); print("one: data are missing"); sys.exit(3)""")
-    with pytest.raises(UnchangedError, match="^one: data are missing$"):
+    with pytest.raises(UnchangedError, match=r"^one: data are missing$"):
         run_in_child(str(write_run(status={"state": "queued"})), 1)
 
 

@@ -17,7 +17,7 @@ import pytest
 from core.errors import RunError
 from core.jobs.cluster.cluster_queue import ClusterQueue, RunResources
 from core.jobs.cluster.driver import Driver
-from core.jobs.cluster.task import ChildLostError
+from core.jobs.cluster.task import ChildLostError, UnchangedError
 from core.runs.reader import read_run
 from core.runs.writer import enqueue
 from core.system.processes import process_start_id, this_process
