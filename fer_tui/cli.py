@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_tui.streams import prepare_streams
+from fer_tui.console.streams import prepare_streams
 
 if TYPE_CHECKING:
     from core.errors import FerError

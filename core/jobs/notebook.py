@@ -45,7 +45,8 @@ def train(
         config: the run's settings, made by `core.resolve`.
         runs: the folder of runs; by default `$FER_TUI_RUNS`, else `runs` in the working directory.
         resume: the run to resume: a snapshot, a directory, the beginning of a name in `runs`, or `latest`. Only
-            `epochs`, `learning_rate` and the path of the same `data` can change. A completed run without more epochs is returned as it is.
+            `epochs`, `learning_rate` and the path of the same `data` can change. A completed run without more epochs is
+            returned as it is.
         progress: whether to print a line for each epoch, the warnings about the data set, and how the run ended.
         **settings: fields of TrainingConfig, which replace those of `config`. Without a config, `data` and `model` are
             required.
