@@ -30,6 +30,8 @@ from core.system.processes import lower_priority, start_detached
 LISTEN_INTERVAL = 1.0
 # The exit status of a worker that could not train a run, or left it as it was before it was resumed.
 REFUSED = 3
+# A worker's options, see `core.jobs.worker`.
+WATCHED, LIFELINE = "--watched", "--lifeline"
 BEAT_INTERVAL = 20.0
 
 
@@ -206,11 +208,13 @@ class RunQueue:
         status = self._child.wait()
         self._child = None
         if status == REFUSED and said:
-            message = said.splitlines()[-1]
+            message, was_resumed = said.splitlines()[-1], can_restore(run)
             # RunError: another process trains the run.
             with contextlib.suppress(RunError):
-                if read_run(run).state not in FINAL_STATES or can_restore(run):
+                if was_resumed or read_run(run).state == "interrupted":
                     set_final_state(run, "failed", message)
+                    if not was_resumed:
+                        return
             raise RunError(message)
         if status == -signal.SIGTERM and self._stop.is_set():
             set_final_state(run, "stopped", "stopped while TensorFlow was loading")
@@ -250,9 +254,11 @@ def start_worker(runs: Sequence[Path], stdout: int | None = None) -> subprocess.
 
     Args:
         runs: the run directories.
-        stdout: as in `subprocess.Popen`; None for the first run's log. It has a line for each run that was refused.
+        stdout: as in `subprocess.Popen`, for a worker that the caller waits for; it has a line for each run that was
+            refused. None for the first run's log.
     """
-    return start_detached("core.jobs.worker", map(str, runs), runs[0] / LOG, stdout=stdout)
+    options = [] if stdout is None else [WATCHED]
+    return start_detached("core.jobs.worker", [*options, *map(str, runs)], runs[0] / LOG, stdout=stdout)
 
 
 def describe_error(error: Exception) -> str:

@@ -162,13 +162,13 @@ def train_runs(runs: Sequence[Path], *, json: bool, is_reported: bool = True) ->
         json: whether to print the results as JSON instead of a table.
         is_reported: whether to print the results on stdout.
     """
-    from core.jobs.forked_worker import CAN_FORK, ForkedWorker
     from core.jobs.run_queue import RunQueue, describe_error
+    from core.jobs.worker import fork_worker
     from core.runs.resume import set_final_state
 
     began = time.time()
     try:
-        queue = RunQueue(runs, first_child=ForkedWorker(runs[0]) if CAN_FORK else None)
+        queue = RunQueue(runs, first_child=fork_worker(runs[0]))
     except OSError as error:
         message = f"no process can be started: {error.strerror}; raise the limit of processes ('ulimit -u')"
         for run in runs:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from core.errors import RunError
-from core.jobs.run_queue import REFUSED
+from core.jobs.run_queue import LIFELINE, REFUSED
 from core.runs.names import LOG
 from core.runs.reader import FINAL_STATES, is_run, read_state
 from core.runs.writer import enqueue
@@ -66,7 +66,7 @@ def _train(path: Path, cpus: float) -> str:
         enqueue(path)
         child = start_detached(
             "core.jobs.worker",
-            ["--lifeline", run],
+            [LIFELINE, run],
             path / LOG,
             child_environment(cpus),
             stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A worker that is a fork of this process, so that nothing is imported again. Its parent survives what ends it."""
+"""A fork of this process that does one thing, so that nothing is imported again. Its parent survives what ends it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from core.jobs.worker import main
-from core.runs.names import LOG
 from core.system import files
 from core.system.signals import end_with_parent
 
@@ -18,20 +17,22 @@ from core.system.signals import end_with_parent
 CAN_FORK = sys.platform == "linux"
 
 
-class ForkedWorker:
-    """A child process that trains a run; it has the part of `subprocess.Popen` that a queue uses.
+class ForkedProcess:
+    """A child process; it has the part of `subprocess.Popen` that a queue uses.
 
-    Fork before this process starts threads or loads TensorFlow. The child ignores SIGINT and SIGHUP, which a terminal
-    sends to both processes: its parent decides. SIGTERM stops the training after the current batch. The child ends with
-    its parent.
+    Fork before this process starts threads or loads TensorFlow. The child ends with its parent.
 
     Attributes:
         pid: the child's process id.
-        stdout: what the child reports; it ends when the child ends.
+        stdout: what the child writes to file descriptor 1; it ends when the child ends.
     """
 
-    def __init__(self, run: Path) -> None:
-        """Fork, and train in the child.
+    def __init__(self, work: Callable[[], int], log: Path) -> None:
+        """Fork, and work in the child.
+
+        Args:
+            work: what the child does; returns its exit status.
+            log: the file to append to what the child writes to file descriptor 2.
 
         Raises:
             OSError: this user may not start another process.
@@ -46,7 +47,7 @@ class ForkedWorker:
             os.close(writing)
             raise
         if self.pid == 0:
-            _train(run, parent, writing)
+            _work(work, log, parent, writing)
         os.close(writing)
         self.stdout: IO[bytes] = os.fdopen(reading, "rb")
 
@@ -55,25 +56,25 @@ class ForkedWorker:
         _, status = os.waitpid(self.pid, 0)
         return os.waitstatus_to_exitcode(status)
 
-    def send_signal(self, number: signal.Signals) -> None:
+    def send_signal(self, number: signal.Signals, /) -> None:
         """Send a signal to the child, which must not have been waited for."""
         os.kill(self.pid, number)
 
 
-def _train(run: Path, parent: int, report: int) -> None:
-    """Train a run in the child, and end the process without what the parent registered to be done at exit."""
+def _work(work: Callable[[], int], log: Path, parent: int, report: int) -> None:
+    """Work in the child, and end it without what the parent registered to be done at exit."""
     status = 1
     try:
         end_with_parent(parent)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(report, 1)
         try:
-            log = files.open_to_append(run / LOG)
+            error_output = files.open_to_append(log)
         except OSError:
-            # The training meets the same error and reports it.
-            log = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(log, 2)
-        status = main([run], is_supervised=True)
+            # The work meets the same error and reports it.
+            error_output = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(error_output, 2)
+        status = work()
     except BaseException:
         traceback.print_exc()
     finally:
