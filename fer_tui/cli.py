@@ -81,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.discard_stdout()
         output.print_error(f"{error.filename or 'stdout'}: {error.strerror or error}; the command did not finish")
         return 1
+    except MemoryError:
+        output.print_error("out of memory; close other programs, or raise the limit of memory ('ulimit -v')")
+        return 1
     except Exception as error:
         if str(error) == "can't start new thread":
             output.print_error("no more threads can be started; raise the limit of processes ('ulimit -u')")
@@ -163,8 +166,10 @@ def _watch(arguments: list[str]) -> int | None:
         return None
     if COMPLETION in os.environ or not rest or rest[0] not in _WATCHED:
         return None
+    from core.system.limits import check_limits
     from fer_tui.console.watched import fork_watched
 
+    check_limits()
     return fork_watched()
 
 
