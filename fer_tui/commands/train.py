@@ -104,7 +104,9 @@ def resume(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option("--data", metavar="PATH", help="New path of the run's data set, if it has moved."),
+        typer.Option(
+            "--data", metavar="PATH", help="New path of the run's data set, if it has moved.", show_default=False
+        ),
     ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
@@ -117,7 +119,7 @@ def resume(
     from core.runs.resume import move_data, requeue, resume_caveat
 
     path = find_run(run, resolve_runs_folder(context, runs))
-    snapshot = read_run(path)
+    snapshot, data = read_run(path), data or context.obj.data
     if learning_rate is not None:
         # Check the flag here too, because the function returns below if the run is completed.
         configs.check_settings({"learning_rate": learning_rate})
