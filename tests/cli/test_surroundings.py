@@ -143,7 +143,8 @@ def test_a_private_umask_is_kept(faces: Path, tmp_path: Path) -> None:
 def test_without_a_home_nothing_called_tilde_is_made(faces: Path, tmp_path: Path) -> None:
     unshare = shutil.which("unshare")
     tmp_path.chmod(0o777)
-    env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "TERM": "dumb"}
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    env = {**kept, "LANG": "C.UTF-8", "TERM": "dumb"}
 
     def homeless(*words: str | Path) -> subprocess.CompletedProcess[str]:
         command = [str(unshare), "--user", "--map-user=4242", str(COMMAND), *map(str, words)]
@@ -203,7 +204,8 @@ def while_loading(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], d
     def make(action: str) -> dict[str, str]:
         folder = tmp_path_factory.mktemp("site")
         (folder / "sitecustomize.py").write_text(KILL.format(action=action))
-        return environment({"PYTHONPATH": str(folder)})
+        places = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        return environment({"PYTHONPATH": os.pathsep.join(places)})
 
     return make
 

@@ -33,18 +33,24 @@ def contents(run: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def trained(faces: Path, tiny_model: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_once(faces: Path, tiny_model: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A completed run of one epoch on data of its own."""
     folder = tmp_path_factory.mktemp("trained")
     config = resolve({**FAST, "data": shutil.copytree(faces, folder / "own"), "epochs": 1})
     return train_new_run(config, folder / "runs").path
 
 
+@pytest.fixture
+def trained(trained_once: Path, faces: Path) -> Path:
+    """That run, with its data in place; do not change its directory."""
+    if not load_config(trained_once).data.exists():
+        shutil.copytree(faces, load_config(trained_once).data)
+    return trained_once
+
+
 @pytest.fixture(params=ENDED)
-def ended(request: pytest.FixtureRequest, trained: Path, faces: Path, tmp_path: Path) -> Path:
-    """A copy of that run in each state in which a run can be resumed, with its data in place."""
-    if not load_config(trained).data.exists():
-        shutil.copytree(faces, load_config(trained).data)
+def ended(request: pytest.FixtureRequest, trained: Path, tmp_path: Path) -> Path:
+    """A copy of that run in each state in which a run can be resumed."""
     run = shutil.copytree(trained, tmp_path / "runs" / trained.name)
     status = json.loads((run / "status.json").read_text())
     # A killed process leaves the state `running`.
