@@ -182,6 +182,11 @@ class RunWriter:
             self._status.update(status)
             self._changed = True
 
+    def flush(self) -> None:
+        """Write `status.json` now, before something that may block the heartbeat thread."""
+        with contextlib.suppress(OSError):
+            self._write_status()
+
     def write_environment(self, environment: EnvironmentFile) -> None:
         """Write `environment.json`: versions, device, data set, classes."""
         files.write_json(self.path / ENVIRONMENT, environment)

@@ -132,6 +132,7 @@ class _Training:
         for problem in data.problems:
             logger.info("%s: %s", problem.kind, problem.message)
         self._say("loading TensorFlow")
+        self.writer.flush()
         check_limits()
         with self._while_loading():
             used = devices.prepare(self.config)
