@@ -13,8 +13,8 @@ import psutil
 from core.errors import FerError
 from core.system.files import MIB
 
-# The least virtual memory with which TensorFlow 2.21 was seen to train `compact` on a CPU. With less it aborts, or it
-# stands still.
+# With less virtual memory, the libraries of TensorFlow 2.21 for the CPU do not load: it aborts, or it stands still. A
+# training needs more.
 MIN_ADDRESS_SPACE = 2700 * MIB
 # The threads that TensorFlow starts on one core. It starts more on several cores.
 MIN_THREADS = 8

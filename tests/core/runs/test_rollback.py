@@ -137,7 +137,7 @@ def test_a_new_run_that_fails_is_failed(settings: Callable[..., TrainingConfig],
 
 
 def test_moved_data_are_found_again(ended: Path, tmp_path: Path) -> None:
-    moved = shutil.move(load_config(ended).data, tmp_path / "moved")
+    moved = load_config(ended).data.rename(tmp_path / "moved")
     requeue(ended, epochs=2, data=moved)
     assert train_run(load_config(ended), ended, threading.Event()) == "completed"
     assert load_config(ended).data == moved

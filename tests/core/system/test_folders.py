@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def homeless(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cache", "config", "log", "state"])
-def test_without_a_home_there_is_no_folder(homeless: None, kind: str) -> None:
+def test_without_a_home_there_is_no_folder(homeless: None, kind: Any) -> None:
     assert user_folder(kind) is None
 
 
