@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import stat
@@ -247,8 +246,13 @@ def _load_json(path: Path) -> tuple[dict[str, Any], str]:
 
 def _history_problem(path: Path) -> str:
     """Return why an existing file of metrics can't be read; empty if it can."""
-    is_unreadable = os.access(path, os.F_OK) and not os.access(path, os.R_OK)
-    return f"{path.name}: {os.strerror(errno.EACCES)}" if is_unreadable else ""
+    try:
+        files.open_to_read(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return f"{path.name}: {error.strerror}"
+    return ""
 
 
 def _state(status: StatusFile) -> str:

@@ -133,7 +133,8 @@ class RunWriter:
         self._thread.join()
         if not self.is_owner():
             return
-        if isinstance(error, Exception) and not self.undo_resume():
+        has_state = self._status.get("state") != "running"
+        if isinstance(error, Exception) and not has_state and not self.undo_resume():
             self.update(state="failed", message=first_line(error))
         is_written = self._restore() if self._restores else self._write_final_status()
         if is_written and not self._restores:

@@ -201,7 +201,9 @@ def test_what_is_wrong_is_said_before_a_run_is_made(faces: Path, tmp_path: Path,
     run = write_run()
     refused: tuple[dict[str, Any], ...] = ({"batch_size": 8}, {"config": resolve({"data": faces, "model": "compact"})})
     for more in refused:
-        with pytest.raises(ConfigError, match="a resumed run keeps its settings; give only epochs and learning_rate"):
+        with pytest.raises(
+            ConfigError, match="a resumed run keeps its settings; give only epochs, learning_rate, data"
+        ):
             train(resume=run, **more)
     with pytest.raises(RunError, match="no such run"):
         train(resume="2025", runs=run.parent)

@@ -110,7 +110,9 @@ def test_a_status_that_is_damaged_means_interrupted(write_run: WriteRun, content
     path = write_run() / "status.json"
     path.unlink() if content is None else path.write_text(content)
     assert read_run(path.parent).state == "interrupted"
-    assert read_run(path.parent).message == ""
+    assert read_run(path.parent).message == (
+        "" if content is None else "can't be read: status.json: the file is damaged"
+    )
 
 
 @pytest.mark.parametrize("state", [None, "", "done", 5, ["running"], {"a": 1}])
@@ -339,16 +341,16 @@ def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest
         list_runs(folder)
 
 
-def test_a_run_that_cannot_be_looked_into_hides_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    is_file = Path.is_file
+def test_a_run_that_cannot_be_looked_into_is_listed_too(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    stat = Path.stat
 
-    def denied(path: Path) -> bool:
+    def denied(path: Path) -> os.stat_result:
         if path.parent.name.endswith("bbbb"):
             raise PermissionError(13, "Permission denied")
-        return is_file(path)
+        return stat(path)
 
-    monkeypatch.setattr(Path, "is_file", denied)
-    assert [path.name[-4:] for path in list_runs(folder)] == ["cccc", "aaaa"]
+    monkeypatch.setattr(Path, "stat", denied)
+    assert [path.name[-4:] for path in list_runs(folder)] == ["cccc", "bbbb", "aaaa"]
 
 
 @pytest.mark.parametrize(
@@ -438,7 +440,7 @@ def test_json_files_hold_objects_or_nothing(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["config.json", "status.json", "environment.json", "evaluation.json"])
-@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000])
+@pytest.mark.parametrize("content", ["", "{", "[]"])
 def test_a_damaged_file_is_named_in_the_message(write_run: WriteRun, name: str, content: str):
     run = write_run(status={"message": "as it ended"})
     (run / name).write_text(content)

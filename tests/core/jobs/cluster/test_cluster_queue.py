@@ -18,6 +18,7 @@ from core.jobs.cluster import task as cluster_task
 from core.jobs.cluster.access import check_cluster, find_token
 from core.jobs.cluster.cluster_queue import ClusterQueue, RunResources, check_fits_here, check_resources
 from core.jobs.cluster.task import ChildLostError, UnchangedError, child_environment, run_in_child
+from core.jobs.run_queue import REFUSED
 from core.runs.reader import read_run
 from core.system import hardware as load
 from core.system.files import write_json
@@ -265,4 +266,4 @@ def test_a_signal_to_a_worker_with_a_lifeline_is_no_stop(write_run: Callable[...
 def test_a_worker_with_a_lifeline_ends_as_others_do(write_run: Callable[..., Path]):
     run = write_run(status={"state": "queued"}, config={"epochs": "damaged"})
     worker = start_detached("core.jobs.worker", ["--lifeline", str(run)], run / "log.txt", stdin=subprocess.PIPE)
-    assert worker.wait(60) == 1, (run / "log.txt").read_text()
+    assert worker.wait(60) == REFUSED, (run / "log.txt").read_text()
