@@ -360,7 +360,7 @@ async def test_a_refused_resume_is_told_and_changes_nothing(
     async with open_app() as pilot:
         await until(pilot, lambda: pilot.app.screen.chosen)
         await pilot.press("r")
-        await until(pilot, lambda: "written by another version?" in screen_text(pilot))
+        await until(pilot, lambda: "another version?" in " ".join(note.message for note in pilot.app._notifications))
         assert "stopped" in screen_text(pilot)
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
