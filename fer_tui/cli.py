@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_tui.console.streams import prepare_streams
+
 if TYPE_CHECKING:
     from core.errors import FerError
 
@@ -20,6 +22,8 @@ _VALUES: Mapping[str, Callable[[str], Any]] = {"data": Path, "runs": Path, "them
 _NO_MOUSE = "no-mouse"
 # The command line's names for those fields of errors that are not named `--field`.
 _NAMES: Mapping[str, str] = {"output": "OUTPUT", "target": "--output", "kind": "--to"}
+# The commands that load TensorFlow in their own process. Those that train do so in child processes.
+_WATCHED = ("evaluate", "predict", "explain", "review", "export", "log")
 # Former flags that now take a value; they may still be given without one.
 _ONCE_FLAGS = ("--jit-compile",)
 # The environment variable that a shell sets to request completions.
@@ -33,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0 for success, 1 for a failure, 2 for a wrong command line or config, and 128 + number (such
         as 130 for Ctrl+C) for a signal.
     """
+    prepare_streams()
+    is_own_process = arguments is None
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     intruder = foreign_core()
     if intruder is not None:
@@ -57,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             status = run_app(**wanted)
         else:
-            status = _run_command(arguments)
+            status = _watch(arguments) if is_own_process else None
+            if status is None:
+                status = _run_command(arguments)
         sys.stdout.flush()
     except KeyboardInterrupt:
         output.print_error("interrupted")
@@ -73,7 +81,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.discard_stdout()
         output.print_error(f"{error.filename or 'stdout'}: {error.strerror or error}; the command did not finish")
         return 1
+    except MemoryError:
+        output.print_error("out of memory; close other programs, or raise the limit of memory ('ulimit -v')")
+        return 1
     except Exception as error:
+        if str(error) == "can't start new thread":
+            output.print_error("no more threads can be started; raise the limit of processes ('ulimit -u')")
+            return 1
         if hasattr(error, "format_message"):
             output.print_error(f"{error.format_message()} See 'fer-tui --help'.")  # pyright: ignore
             return 2
@@ -142,6 +156,21 @@ def expand_former_flags(arguments: Sequence[str]) -> list[str]:
         else:
             expanded.append(f"{option}={'on' if option == argument else 'off'}")
     return expanded
+
+
+def _watch(arguments: list[str]) -> int | None:
+    """Continue in a child process for a command that loads TensorFlow, see `fork_watched`; None in that process."""
+    try:
+        _, rest = getopt.getopt(arguments, "", [*(f"{name}=" for name in _VALUES), _NO_MOUSE])
+    except getopt.GetoptError:
+        return None
+    if COMPLETION in os.environ or not rest or rest[0] not in _WATCHED:
+        return None
+    from core.system.limits import check_limits
+    from fer_tui.console.watched import fork_watched
+
+    check_limits()
+    return fork_watched()
 
 
 def _run_command(arguments: list[str]) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ConfigError, suggest_name
+from core.system.folders import user_folder
 from core.system.toml_file import read_toml_file
 from fer_tui import keymap
 from fer_tui.user_settings import FIELDS, UserSettings
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 _TABLES = ("keys", "train", "presets")
+NO_HOME = "no home folder; set HOME, or FER_TUI_CONFIG to the path of a settings file"
 _REMEDY = "'fer-tui settings --example' shows the allowed keys and values"
 
 
@@ -37,12 +39,16 @@ def unknown_theme_message(name: str) -> str:
     return f"unknown theme '{name}'; " + suggest_name(name, names, f"choose from {', '.join(names)}")
 
 
-def settings_path() -> Path:
-    """Return $FER_TUI_CONFIG, or the path of config.toml in the user's config folder. The file need not exist."""
-    from platformdirs import user_config_path
+def settings_path() -> Path | None:
+    """Return $FER_TUI_CONFIG, or the path of config.toml in the user's config folder. The file need not exist.
 
+    Without a home folder the path is None.
+    """
     named = os.environ.get("FER_TUI_CONFIG")
-    return Path(named) if named else user_config_path("fer-tui") / "config.toml"
+    if named:
+        return Path(named)
+    folder = user_folder("config")
+    return None if folder is None else folder / "config.toml"
 
 
 def load_settings(path: Path | None = None) -> UserSettings:
@@ -56,6 +62,8 @@ def load_settings(path: Path | None = None) -> UserSettings:
     """
     is_named = path is not None or bool(os.environ.get("FER_TUI_CONFIG"))
     path = path or settings_path()
+    if path is None:
+        return UserSettings()
     try:
         content = read_toml_file(path)
     except OSError as error:
@@ -126,7 +134,7 @@ def example() -> str:
 
 def _example_lines() -> Iterator[str]:
     descriptions = {name: each.metadata["description"] for name, each in FIELDS.items()}
-    yield f"# Settings of fer-tui: {settings_path()}"
+    yield f"# Settings of fer-tui: {settings_path() or NO_HOME}"
     yield "# A line '#name = value' is a setting with its default. To change it, remove the '#' and edit the value."
     defaults = {"theme": "fer-dark", "runs": "runs", "data": "faces"}
     for name, each in FIELDS.items():

@@ -1,10 +1,11 @@
-"""Parse the settings whose text has a syntax of its own: durations, folds and class maps."""
+"""Parse the settings whose text has a syntax of its own: paths, durations, folds and class maps."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 # The settings that decide how a data set is read: keyword arguments of `core.data.readers.reader_factory.read_dataset`.
 READING_SETTINGS = ("format", "votes", "classes")
@@ -73,3 +74,15 @@ def parse_duration(text: str) -> float:
         raise ValueError("must be a duration such as 90s, 60m or 1h30m")
     hours, minutes, seconds = (float(match[unit] or 0) for unit in "hms")
     return hours * 3600 + minutes * 60 + seconds
+
+
+def absolute_path(text: Path | str) -> Path:
+    """Return a path as an absolute one, `~` being the user's home folder.
+
+    Raises:
+        ValueError: the home folder is unknown.
+    """
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("names the home folder of an unknown user") from None

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from core.config.protocol import PROTOCOLS
-from core.config.setting_syntax import parse_class_map, parse_duration, parse_fold
+from core.config.setting_syntax import absolute_path, parse_class_map, parse_duration, parse_fold
 from core.errors import ConfigError, suggest_name
 from core.models.registry import IMAGENET, MODELS, ModelSpec, find_model
 from core.system.toml_file import read_toml_file
@@ -181,10 +181,7 @@ class TrainingConfig(BaseModel):
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         # The user may resume or evaluate the run from another working directory.
-        try:
-            return None if path is None else path.expanduser().absolute()
-        except RuntimeError:
-            raise ValueError("names the home folder of an unknown user") from None
+        return None if path is None else absolute_path(path)
 
     @field_validator("model")
     @classmethod
@@ -225,7 +222,7 @@ class TrainingConfig(BaseModel):
             raise ValueError(f"{spec.name} has no pretrained weights; set weights to none")
         if weights == IMAGENET and (info.data.get("width"), info.data.get("channels")) != (1.0, 3):
             raise ValueError("the ImageNet weights need width 1 and channels 3; else set weights to none")
-        return weights if weights == IMAGENET else str(Path(weights).expanduser().absolute())
+        return weights if weights == IMAGENET else str(absolute_path(weights))
 
     @field_validator("channels", mode="before")
     @classmethod

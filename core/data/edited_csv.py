@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from core.system.files import from_utf8
+
 if TYPE_CHECKING:
     from _csv import Reader
 
@@ -138,7 +140,7 @@ def _decode(content: bytes) -> str:
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             text = content.decode("utf-16")
         else:
-            text = content.removeprefix(codecs.BOM_UTF8).decode(errors="surrogateescape")
+            text = from_utf8(content.removeprefix(codecs.BOM_UTF8))
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ from core.data.dataset import Dataset, Problem
 from core.data.images import ImageError
 from core.errors import DatasetError, pluralize
 from core.system.files import MIB
+from core.system.folders import user_folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,9 +189,7 @@ def read_rows(values: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
 
 
 def _unnamed_file(size: int) -> IO[bytes]:
-    from platformdirs import user_cache_path
-
-    folder = user_cache_path("fer-tui")
+    folder = user_folder("cache") or Path(tempfile.gettempdir())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = tempfile.TemporaryFile(dir=folder, buffering=MIB)  # noqa: SIM115 (the store keeps it open)

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.data.csv_rows import column_names, read_csv_rows
 from core.data.parquet_files import is_parquet, open_parquet
+from core.system.files import unescape
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 _BATCH_ROWS = 10_000
@@ -37,7 +38,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, Sequence[str]]]:
         OSError: the file can't be read.
     """
     if not is_parquet(path):
-        yield from islice(_csv_rows(path), 1, None)
+        for number, cells in islice(_csv_rows(path), 1, None):
+            yield number, [unescape(cell) for cell in cells]
         return
     number = 0
     for batch in open_parquet(path).iter_batches(_BATCH_ROWS):

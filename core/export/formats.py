@@ -151,8 +151,9 @@ def export_run(run: RunSnapshot | Path | str, name: str, output: Path | str) -> 
                     f"{run.name}: the probabilities of the {form.title} model differ from the original's by up to "
                     f"{difference:.2g} on {origin}; nothing was written: choose another format"
                 )
+            content = files.to_utf8(model_card(read_run(run), form.title, output.name, difference, origin))
             shutil.move(written, output)
-        files.write_output(card, model_card(read_run(run), form.title, output.name, difference, origin).encode())
+        files.write_output(card, content)
     except OSError as error:
         raise ConfigError("output", f"{output}: {error.strerror or error}; choose a writable path") from None
     return Exported(card, difference, len(pixels), origin)

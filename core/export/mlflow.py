@@ -12,6 +12,7 @@ from core.export.tracker import confusion_matrix_image, epoch_metrics, evaluatio
 from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, KEPT, MLFLOW, PREDICTIONS
 from core.runs.reader import RunSnapshot, read_json, read_run
 from core.runs.writer import write_tracker_file
+from core.system import files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -118,13 +119,18 @@ def _tags(run: RunSnapshot) -> dict[str, str]:
         "fer_tui.warnings": ";".join(warning["code"] for warning in run.warnings),
         "fer_tui.host": run.environment.get("host"),
     }
-    return {name: str(value)[:LONGEST] for name, value in tags.items() if value}
+    return {name: _text(value) for name, value in tags.items() if value}
 
 
 def _log_params(client: MlflowClient, run_id: str, run: RunSnapshot) -> None:
     from mlflow.entities import Param
 
-    params = [Param(name, str(value)[:LONGEST]) for name, value in run.config.items()]
+    params = [Param(name, _text(value)) for name, value in run.config.items()]
     params += [Param("parameters", str(run.environment.get("parameters")))]
     for start in range(0, len(params), BATCH):
         client.log_batch(run_id, params=params[start : start + BATCH])
+
+
+def _text(value: object) -> str:
+    """Return a value as a text that MLflow can store: file names from disk may not be UTF-8."""
+    return files.to_utf8(str(value)).decode()[:LONGEST]

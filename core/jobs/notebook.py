@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from core.config.training_config import TrainingConfig, resolve
 from core.errors import ConfigError, RunError
-from core.jobs.run_queue import RunQueue
+from core.jobs.run_queue import RunQueue, describe_error
 from core.runs.names import LOG
 from core.runs.progress import EpochLines, describe_ending
 from core.runs.reader import find_run, read_run, run_path, runs_folder
-from core.runs.resume import load_config, requeue, resume_caveat
+from core.runs.resume import load_config, move_data, requeue, resume_caveat
 from core.runs.writer import create_run
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Seconds between two looks at the run directory.
 INTERVAL = 0.1
 # What may change in the settings of a resumed run.
-CHANGEABLE = ("epochs", "learning_rate")
+CHANGEABLE = ("epochs", "learning_rate", "data")
 
 
 def train(
@@ -45,7 +45,8 @@ def train(
         config: the run's settings, made by `core.resolve`.
         runs: the folder of runs; by default `$FER_TUI_RUNS`, else `runs` in the working directory.
         resume: the run to resume: a snapshot, a directory, the beginning of a name in `runs`, or `latest`. Only
-            `epochs` and `learning_rate` can change. A completed run without more epochs is returned as it is.
+            `epochs`, `learning_rate` and the path of the same `data` can change. A completed run without more epochs is
+            returned as it is.
         progress: whether to print a line for each epoch, the warnings about the data set, and how the run ended.
         **settings: fields of TrainingConfig, which replace those of `config`. Without a config, `data` and `model` are
             required.
@@ -104,14 +105,16 @@ def _requeue(path: Path, config: TrainingConfig | None, settings: dict[str, Any]
     kept = [name for name in settings if name not in CHANGEABLE]
     if config is not None or kept:
         name = kept[0] if kept else "config"
-        raise ConfigError(
-            name, f"a resumed run keeps its settings; give only {' and '.join(CHANGEABLE)}, or resume none"
-        )
+        raise ConfigError(name, f"a resumed run keeps its settings; give only {', '.join(CHANGEABLE)}, or resume none")
     snapshot = read_run(path)
-    if not settings and snapshot.state == "completed" and snapshot.evaluation:
+    data = None if (given := settings.get("data")) is None else Path(given)
+    if settings.keys() <= {"data"} and snapshot.state == "completed" and snapshot.evaluation:
+        if data is not None:
+            move_data(path, data)
+            return False
         show(f"{path.name}: already completed; give it more epochs to train it further")
         return False
-    requeue(path, settings.get("epochs"), settings.get("learning_rate"))
+    requeue(path, settings.get("epochs"), settings.get("learning_rate"), data)
     caveat = resume_caveat(path)
     if caveat:
         show(f"{path.name}: {caveat}")
@@ -144,8 +147,7 @@ def _train(path: Path, show: Callable[[str], None]) -> None:
         raise
     error = queue.errors.get(path)
     if isinstance(error, OSError):
-        why = f"{error.filename or path}: {error.strerror or error}"
-        raise RunError(f"{why}; the run directory must be writable") from error
+        raise RunError(describe_error(error)) from error
     if error is not None:
         raise error
 

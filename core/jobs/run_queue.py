@@ -1,4 +1,4 @@
-"""A queue that trains runs one after another: the first in this process, each later run in a child process.
+"""A queue that trains runs one after another: the first in this process or a fork of it, the others in child processes.
 
 Keras keeps compiled functions until its process ends (see docs/memory.md), so that the memory of a single process
 would grow with every run.
@@ -12,19 +12,49 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO, Protocol
 
-from core.errors import RunError
+from core.errors import FerError, RunError, first_line
 from core.runs.names import LOG, STOP
 from core.runs.reader import FINAL_STATES, read_run
 from core.runs.resume import load_config, set_final_state
+from core.runs.rollback import can_restore
 from core.runs.writer import enqueue, set_end_message
+from core.system.limits import can_end_process, describe_signal
 from core.system.processes import lower_priority, start_detached
 
 # For waiting runs, in seconds: the intervals of checks for a stop request, and of heartbeats.
 LISTEN_INTERVAL = 1.0
+# The exit status of a worker that could not train a run, or left it as it was before it was resumed.
+REFUSED = 3
+# A worker's options, see `core.jobs.worker`.
+WATCHED, LIFELINE = "--watched", "--lifeline"
 BEAT_INTERVAL = 20.0
+
+
+class Child(Protocol):
+    """A child process, such as a `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None:
+        """What the process reports."""
+        ...
+
+    def wait(self) -> int:
+        """Wait until the process has ended; return its exit status, or minus the signal that ended it."""
+        ...
+
+    def send_signal(self, sig: signal.Signals, /) -> None:
+        """Send a signal to the process."""
+        ...
 
 
 class RunQueue:
@@ -37,6 +67,8 @@ class RunQueue:
         in_children: bool = False,
         is_shared: bool = False,
         captures_stderr: bool = True,
+        while_loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        first_child: Child | None = None,
     ) -> None:
         """Create a queue.
 
@@ -46,14 +78,18 @@ class RunQueue:
             is_shared: whether this process also does other work. Runs that change global settings (`deterministic`,
                 several devices) then train in a child process.
             captures_stderr: see `core.training.trainer.train_run`; applies to the run that this process trains.
+            while_loading: see `core.training.trainer.train_run`; applies to the run that this process trains.
+            first_child: the process that already trains the first run; None to start one here.
         """
         self._waiting = deque(runs)
-        self._in_children = in_children
+        self._in_children = in_children or first_child is not None
         self._is_shared = is_shared
         self._captures_stderr = captures_stderr
+        self._while_loading = while_loading
+        self._first_child = first_child
         self._mutex = threading.Lock()
         self._stop = threading.Event()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._works = False
         self._idle = threading.Event()
         self.current: Path | None = None
@@ -79,7 +115,7 @@ class RunQueue:
         threading.Thread(target=self._refresh_heartbeats, args=[self._idle], name="waiting runs", daemon=True).start()
         while (run := self._next()) is not None:
             try:
-                if self._stop.is_set():
+                if self._stop.is_set() and self._first_child is None:
                     set_final_state(run, "stopped", "stopped before it started")
                 elif self._trains_here(run):
                     self._train_here(run)
@@ -138,7 +174,8 @@ class RunQueue:
         if self._in_children:
             return False
         config = load_config(run)
-        return not self._is_shared or (config.is_single_device and not config.deterministic)
+        # A limit would end the other work too.
+        return not self._is_shared or (config.is_single_device and not config.deterministic and not can_end_process())
 
     def _train_here(self, run: Path) -> None:
         from core.training.trainer import train_run
@@ -146,20 +183,53 @@ class RunQueue:
         self._in_children = True
         if self._is_shared:
             lower_priority(threading.get_native_id())
-        train_run(load_config(run), run, _CombinedEvent(self._stop), captures_stderr=self._captures_stderr)
+        train_run(
+            load_config(run),
+            run,
+            _CombinedEvent(self._stop),
+            captures_stderr=self._captures_stderr,
+            while_loading=self._while_loading,
+        )
 
     def _train_in_child(self, run: Path) -> None:
-        self._child = start_worker([run])
+        """Train a run in a child process, and store how the process ended if it could not do so itself.
+
+        Raises:
+            RunError: the run could not start, or it is as it was before it was resumed.
+        """
+        self._child, self._first_child = self._first_child or start_worker([run], subprocess.PIPE), None
         if self._is_shared:
             lower_priority(self._child.pid)
         if self._stop.is_set():
             self._signal_child(signal.SIGTERM)
+        assert self._child.stdout
+        with self._child.stdout as report:
+            said = report.read().decode(errors="replace").strip()
         status = self._child.wait()
         self._child = None
-        if read_run(run).status.get("state") == "queued":
-            set_final_state(run, "failed", f"its process exited with status {status} at the start; see log.txt")
+        if status == REFUSED and said:
+            message, was_resumed = said.splitlines()[-1], can_restore(run)
+            # RunError: another process trains the run.
+            with contextlib.suppress(RunError):
+                if was_resumed or read_run(run).state == "interrupted":
+                    set_final_state(run, "failed", message)
+                    if not was_resumed:
+                        return
+            raise RunError(message)
+        if status == -signal.SIGTERM and self._stop.is_set():
+            set_final_state(run, "stopped", "stopped while TensorFlow was loading")
         elif status < 0 and read_run(run).state == "interrupted":
-            set_end_message(run, f"its process was killed by signal {-status}; a common cause is a lack of memory")
+            self._record_death(run, describe_signal(-status))
+        elif read_run(run).status.get("state") == "queued":
+            set_final_state(run, "failed", f"its process exited with status {status} at the start; see log.txt")
+
+    def _record_death(self, run: Path, message: str) -> None:
+        """Store the message about a run's process that a signal ended."""
+        if not can_restore(run):
+            set_end_message(run, message)
+            return
+        set_final_state(run, "failed", message)
+        raise RunError(f"{run.name}: {message}; the run is as it was before")
 
     def _signal_child(self, number: signal.Signals) -> None:
         child = self._child
@@ -179,6 +249,22 @@ class _CombinedEvent(threading.Event):
         return super().is_set() or self._other.is_set()
 
 
-def start_worker(runs: Sequence[Path]) -> subprocess.Popen[bytes]:
-    """Start a process that trains runs one after another and does not end with this process's terminal."""
-    return start_detached("core.jobs.worker", map(str, runs), runs[0] / LOG)
+def start_worker(runs: Sequence[Path], stdout: int | None = None) -> subprocess.Popen[bytes]:
+    """Start a process that trains runs one after another and does not end with this process's terminal.
+
+    Args:
+        runs: the run directories.
+        stdout: as in `subprocess.Popen`, for a worker that the caller waits for; it has a line for each run that was
+            refused. None for the first run's log.
+    """
+    options = [] if stdout is None else [WATCHED]
+    return start_detached("core.jobs.worker", [*options, *map(str, runs)], runs[0] / LOG, stdout=stdout)
+
+
+def describe_error(error: Exception) -> str:
+    """Return the message of one of `RunQueue.errors`."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the run'}: {error.strerror or error}; the run directory must be writable"
+    if str(error) == "can't start new thread":
+        return "no more threads can be started; raise the limit of processes ('ulimit -u')"
+    return str(error) if isinstance(error, FerError) else f"{type(error).__name__}: {first_line(error)}"

@@ -160,7 +160,7 @@ class RunLock:
 def _write_new(path: Path, content: bytes) -> bool:
     """Create a file and return true; false if the path exists."""
     try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
     except FileExistsError:
         return False
     with os.fdopen(handle, "wb") as file:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import RunError, first_line
 from core.runs.names import CHECKPOINT, KEPT
 from core.system import files
+from core.system.limits import check_limits
 from core.system.program import set_up_tensorflow
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def load_model(run: Path) -> keras.Model:
             f"{run.name}: there is no model yet, because no epoch has ended; run 'fer-tui resume {run.name}'"
         )
     _check(path)
+    check_limits()
     set_up_tensorflow()
     import keras
 

@@ -148,12 +148,12 @@ def read_predictions(run: Path) -> list[Prediction]:
     path = run / PREDICTIONS
     line = 1
     try:
-        with io.TextIOWrapper(files.open_to_read(path), "utf-8", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            predictions = []
-            for row in reader:
-                line = reader.line_num
-                predictions.append(_prediction(row))
+        with files.open_to_read(path) as file:
+            reader = csv.DictReader(io.StringIO(files.from_utf8(file.read()), newline=""), strict=True)
+        predictions = []
+        for row in reader:
+            line = reader.line_num
+            predictions.append(_prediction(row))
     except FileNotFoundError:
         raise RunError(f"{path}: the file is missing; without it the run's mistakes are not known") from None
     except OSError as error:

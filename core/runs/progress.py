@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Mapping
 
 from core.runs.reader import RunSnapshot
+from core.system.processes import HEARTBEAT_LIMIT
 
 
 def time_left(run: RunSnapshot) -> float | None:
@@ -18,6 +20,18 @@ def time_left(run: RunSnapshot) -> float | None:
     is_under_way = run.status.get("epoch") == done + 1
     part = min(batch / batches, 1) if is_under_way and batch is not None and batches else 0
     return max(epochs - done - part, 0) * statistics.median(took)
+
+
+def describe_silence(run: RunSnapshot) -> str:
+    """Return a message about a run whose process gives no heartbeat for a minute; empty for any other run."""
+    beat = run.status.get("heartbeat")
+    if run.state not in ("queued", "running") or beat is None or time.time() - beat < HEARTBEAT_LIMIT:
+        return ""
+    pid, host = run.status.get("pid"), run.status.get("host")
+    return (
+        f"no sign of life for {(time.time() - beat) // 60:.0f} min from process {pid} on {host}; if it does not go on, "
+        f"end it there with 'kill -KILL {pid}'"
+    )
 
 
 def format_metrics(row: Mapping[str, float]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +37,7 @@ class RunSnapshot:
         status: status.json; empty if the file is missing or damaged.
         history: one mapping per epoch, from HISTORY_COLUMNS to numbers (NaN for missing values).
         evaluation: evaluation.json; None if the file is missing or damaged.
+        problem: the first file that can't be read, and why; empty if there is none.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class RunSnapshot:
     status: StatusFile = field(repr=False)
     history: Epochs = field(repr=False)
     evaluation: EvaluationFile | None = field(repr=False)
+    problem: str = field(default="", repr=False)
 
     @property
     def name(self) -> str:
@@ -58,8 +61,8 @@ class RunSnapshot:
 
     @property
     def message(self) -> str:
-        """The run's latest message; empty without one."""
-        return self.status.get("message") or ""
+        """The problem with the run's files, else the run's latest message; empty without one."""
+        return f"can't be read: {self.problem}" if self.problem else self.status.get("message") or ""
 
     @property
     def metrics(self) -> EvaluationFile:
@@ -123,10 +126,12 @@ def run_path(run: RunSnapshot | Path | str) -> Path:
 
 
 def is_run(path: Path) -> bool:
-    """Return whether a path is a run directory; false if it can't be read."""
+    """Return whether a path is a run directory. A folder whose content may not be read counts as one."""
     try:
-        return (path / CONFIG).is_file()
-    except OSError:
+        return stat.S_ISREG((path / CONFIG).stat().st_mode)
+    except PermissionError:
+        return not path.name.startswith(".") and path.name != "lost+found"
+    except (OSError, ValueError):
         return False
 
 
@@ -201,18 +206,18 @@ def read_run(path: Path | str, history: Epochs | None = None) -> RunSnapshot:
         ('completed', 5)
     """
     path = Path(path)
-    config = valid_fields(read_json(path / CONFIG), ConfigFile)
-    status = valid_fields(read_json(path / STATUS), StatusFile)
-    environment = valid_fields(read_json(path / ENVIRONMENT), EnvironmentFile)
-    evaluation = read_json(path / EVALUATION)
+    names = (CONFIG, STATUS, ENVIRONMENT, EVALUATION)
+    (config, status, environment, evaluation), problems = zip(*(_load_json(path / name) for name in names), strict=True)
+    status = valid_fields(status, StatusFile)
     return RunSnapshot(
         path=path,
         state=_state(status),
-        config=config,
-        environment=environment,
+        config=valid_fields(config, ConfigFile),
+        environment=valid_fields(environment, EnvironmentFile),
         status=status,
         history=read_history(path / HISTORY) if history is None else history,
         evaluation=valid_fields(evaluation, EvaluationFile) if evaluation else None,
+        problem=next(filter(None, (*problems, _history_problem(path / HISTORY))), ""),
     )
 
 
@@ -223,11 +228,31 @@ def read_state(path: Path) -> str:
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object from a file; empty if the file is missing or damaged."""
+    return _load_json(path)[0]
+
+
+def _load_json(path: Path) -> tuple[dict[str, Any], str]:
+    """Return a file's JSON object, empty if there is none, and why it can't be read; a missing file is no problem."""
     try:
         value = json.loads(files.read_bytes(path).decode())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, ""
+    except OSError as error:
+        return {}, f"{path.name}: {error.strerror}"
+    except (ValueError, RecursionError):
+        value = None
+    return (value, "") if isinstance(value, dict) else ({}, f"{path.name}: the file is damaged")
+
+
+def _history_problem(path: Path) -> str:
+    """Return why an existing file of metrics can't be read; empty if it can."""
+    try:
+        files.open_to_read(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return f"{path.name}: {error.strerror}"
+    return ""
 
 
 def _state(status: StatusFile) -> str:

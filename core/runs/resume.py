@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from core.errors import ConfigError, RunError
-from core.runs.names import CONFIG, STOP
-from core.runs.reader import FINAL_STATES, read_run
+from core.errors import ConfigError, DatasetError, RunError
+from core.runs.lock import RunLock
+from core.runs.names import CONFIG, ENVIRONMENT, STOP
+from core.runs.reader import FINAL_STATES, RunSnapshot, read_json, read_run
+from core.runs.rollback import keep_files, restore_files
+from core.runs.run_dataset import is_missing, moved_data_advice, run_decoding
 from core.runs.writer import RunWriter, enqueue
 from core.system import files
 
@@ -16,40 +21,107 @@ if TYPE_CHECKING:
     from core.config.training_config import TrainingConfig
 
 
-def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
-    """Queue an ended run again, for this process.
+def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = None, data: Path | None = None) -> None:
+    """Queue an ended run again, for this process. If an error is raised, the run is unchanged.
 
     Args:
         run: the run directory.
         epochs: the new total number of epochs; None keeps the current number.
         learning_rate: the new learning rate; None keeps the current one.
+        data: the new path of the data set; None keeps the current one. The training checks that it is the same data.
 
     Raises:
-        RunError: the run has not ended, it has nothing left to do, or its config can't be read.
-        ConfigError: the run has already trained more epochs, or the learning rate is not valid.
+        RunError: the run has not ended, it has nothing left to do, its config can't be read, or it can't be written.
+        ConfigError: the run has already trained more epochs, or a setting is not valid.
+        DatasetError: there is no data set at the path.
     """
     snapshot = read_run(run)
     if snapshot.state not in FINAL_STATES:
         raise RunError(f"{run.name}: the run is {snapshot.state}; watch it with 'fer-tui runs', or stop it first")
-    load_config(run)
+    config = changed_config(run, epochs, learning_rate, data)
     if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
         raise RunError(f"{run.name}: already completed; give it more epochs to train it further")
-    change_config(run, epochs, learning_rate)
+    check_data_exist(run, config.data)
+    RunLock(run).check_free()
     try:
-        (run / STOP).unlink(missing_ok=True)
-        enqueue(run)
+        keep_files(run)
+        try:
+            if any(value is not None for value in (epochs, learning_rate, data)):
+                _write_config(run, config)
+            (run / STOP).unlink(missing_ok=True)
+            enqueue(run)
+        except OSError:
+            with contextlib.suppress(OSError):
+                restore_files(run)
+            raise
     except OSError as error:
-        raise RunError(f"{run}: {error.strerror}; it must be writable") from None
+        raise RunError(f"{error.filename or run}: {error.strerror}; the run directory must be writable") from None
 
 
 def set_final_state(run: Path, state: str, message: str) -> None:
-    """Set the final state of a run that no process works on.
+    """Set the final state of a run that no process works on. A resumed run without a new epoch becomes as it was.
 
     Raises:
         RunError: a process works on the run.
     """
     with RunWriter(run, threading.Event()) as writer:
-        writer.update(state=state, message=message)
+        if not writer.undo_resume():
+            writer.update(state=state, message=message)
+
+
+def check_data_exist(run: Path, data: Path) -> None:
+    """Check that something lies at the path of a begun run's data set.
+
+    Raises:
+        DatasetError: nothing lies there.
+    """
+    if is_missing(data) and "fingerprint" in read_run(run).environment:
+        raise DatasetError(f"{data}: the data set is missing; {moved_data_advice(run)}")
+
+
+def missing_data(run: RunSnapshot) -> Path | None:
+    """Return the path of a begun run's data set if nothing lies there, else None."""
+    config: Mapping[str, Any] = run.config
+    data = config.get("data")
+    has_begun = "fingerprint" in run.environment
+    return Path(data) if has_begun and isinstance(data, str) and is_missing(Path(data)) else None
+
+
+def move_data(run: Path, data: Path) -> None:
+    """Store the new path of the data set of an ended run. The function reads every image.
+
+    Raises:
+        RunError: the run's config can't be read, the run can't be written, or it does not know its data set.
+        ConfigError: a setting is not valid.
+        DatasetError: the data set can't be read, or is another one.
+    """
+    from core.data.dataset import fingerprint
+    from core.data.splits import read_training_dataset
+
+    environment = read_run(run).environment
+    if "fingerprint" not in environment:
+        raise RunError(f"{run / ENVIRONMENT}: the fingerprint of the run's data set is missing; train a new run")
+    config = changed_config(run, data=data)
+    now = fingerprint(read_training_dataset(config, run_decoding(environment)))
+    if now != environment["fingerprint"]:
+        raise DatasetError(describe_other_data(config.data, environment["fingerprint"], now))
+    lock = RunLock(run)
+    lock.acquire()
+    try:
+        _write_config(run, config)
+        files.write_json(run / ENVIRONMENT, {**read_json(run / ENVIRONMENT), "data": str(config.data.resolve())})
+    except OSError as error:
+        raise RunError(f"{error.filename or run}: {error.strerror}; the run directory must be writable") from None
+    finally:
+        lock.release()
+
+
+def describe_other_data(data: Path, began_with: str, now: str) -> str:
+    """Return the message for a path that was given for a run's data set, but has other data."""
+    return (
+        f"{data}: this is not the data set that the run was trained on (fingerprint {now}, the run's is {began_with}); "
+        "give the path to which that data set has moved"
+    )
 
 
 def load_config(run: Path) -> TrainingConfig:
@@ -75,13 +147,16 @@ def load_config(run: Path) -> TrainingConfig:
     return config if "feed" in config.model_fields_set else config.model_copy(update={"feed": "host"})
 
 
-def change_config(run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
-    """Change the stored settings of a run before it is resumed.
+def changed_config(
+    run: Path, epochs: int | None = None, learning_rate: float | None = None, data: Path | None = None
+) -> TrainingConfig:
+    """Return the stored settings of a run with the changes that a resume can make.
 
     Args:
         run: the run directory.
         epochs: the new total number of epochs; None keeps the current number.
         learning_rate: the new learning rate; None keeps the current one.
+        data: the new path of the data set; None keeps the current one.
 
     Raises:
         ConfigError: the run has already trained more epochs, or a setting is not valid.
@@ -89,15 +164,19 @@ def change_config(run: Path, epochs: int | None = None, learning_rate: float | N
     """
     from core.config.training_config import resolve
 
-    changes = {"epochs": epochs, "learning_rate": learning_rate}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    stored = load_config(run)
+    given = {"epochs": epochs, "learning_rate": learning_rate, "data": data}
+    changes = {name: value for name, value in given.items() if value is not None}
     if not changes:
-        return
+        return stored
     done = len(read_run(run).history)
     if epochs is not None and epochs < max(done, 1):
         raise ConfigError("epochs", f"{run.name} has trained {done} epochs; give {max(done, 1)} or more")
-    stored = load_config(run).model_dump(mode="json")
-    files.write_json(run / CONFIG, resolve({**stored, **changes}).model_dump(mode="json"))
+    return resolve({**stored.model_dump(mode="json"), **changes})
+
+
+def _write_config(run: Path, config: TrainingConfig) -> None:
+    files.write_json(run / CONFIG, config.model_dump(mode="json"))
 
 
 def resume_caveat(run: Path) -> str:

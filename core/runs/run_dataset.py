@@ -34,7 +34,24 @@ def read_run_dataset(run: RunSnapshot) -> Dataset:
     try:
         return apply_corrections(read_dataset(Path(place), **read_options(run)), run.config)
     except (ConfigError, DatasetError) as error:
-        raise DatasetError(f"The faces can't be shown: {error}") from None
+        advice = f"; {moved_data_advice(run.path)}" if is_missing(Path(place)) else ""
+        raise DatasetError(f"The faces can't be shown: {error}{advice}") from None
+
+
+def is_missing(data: Path) -> bool:
+    """Return whether nothing lies at the path of a data set; false if that can't be known."""
+    try:
+        data.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def moved_data_advice(run: Path) -> str:
+    """Return how to tell a run where its data set is now."""
+    return f"if it has moved, give its new path: 'fer-tui resume {run.name} --data PATH'"
 
 
 def read_options(run: RunSnapshot) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack
 
-from core.errors import RunError
+from core.errors import RunError, first_line
 from core.runs.history import HISTORY_COLUMNS, read_history
 from core.runs.lock import RunLock
 from core.runs.names import CONFIG, ENVIRONMENT, EVALUATION, HISTORY, MLFLOW, PREDICTIONS, STATUS, STOP
 from core.runs.reader import read_json
+from core.runs.rollback import can_restore, drop_files, restore_files
 from core.runs.schema import EnvironmentFile, EvaluationFile, StatusFile
 from core.system import files
 from core.system.processes import this_process
@@ -104,6 +105,7 @@ class RunWriter:
         self._mutex = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._restores = False
         self.stop_requested = False
         self.is_lost = False
 
@@ -115,10 +117,10 @@ class RunWriter:
             if read_json(self.path / STATUS).get("state") != "queued":
                 (self.path / STOP).unlink(missing_ok=True)
             self._write_status()
+            self._thread.start()
         except BaseException:
             self._lock.release()
             raise
-        self._thread.start()
         return self
 
     def __exit__(
@@ -131,13 +133,35 @@ class RunWriter:
         self._thread.join()
         if not self.is_owner():
             return
-        is_written = self._write_final_status()
+        has_state = self._status.get("state") != "running"
+        if isinstance(error, Exception) and not has_state and not self.undo_resume():
+            self.update(state="failed", message=first_line(error))
+        is_written = self._restore() if self._restores else self._write_final_status()
+        if is_written and not self._restores:
+            with contextlib.suppress(OSError):
+                drop_files(self.path)
         with contextlib.suppress(OSError):
             (self.path / STOP).unlink()
         self._lock.release()
         if not is_written:
             # On a full disk, deleting the lock may free enough space for the status.
             self._write_final_status()
+
+    def undo_resume(self) -> bool:
+        """End the run as it was before it was resumed, if it has no new checkpoint since; return whether it has none.
+
+        The files are restored when the context ends.
+        """
+        self._restores = can_restore(self.path)
+        return self._restores
+
+    def _restore(self) -> bool:
+        try:
+            restore_files(self.path)
+        except OSError as error:
+            self.update(state="failed", message=f"{error.filename or self.path}: {error.strerror or error}")
+            return self._write_final_status()
+        return True
 
     def _write_final_status(self) -> bool:
         try:
@@ -158,6 +182,11 @@ class RunWriter:
         with self._mutex:
             self._status.update(status)
             self._changed = True
+
+    def flush(self) -> None:
+        """Write `status.json` now, before something that may block the heartbeat thread."""
+        with contextlib.suppress(OSError):
+            self._write_status()
 
     def write_environment(self, environment: EnvironmentFile) -> None:
         """Write `environment.json`: versions, device, data set, classes."""

@@ -20,6 +20,8 @@ from typing import Any
 MIB = 1024**2
 # The names of unfinished files, see `atomic_replace`.
 _TEMPORARY = re.compile(r"\.[0-9a-f]{8}-")
+# The escapes of `to_utf8`.
+_ESCAPED = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 
 
 def fsync_folder(folder: Path) -> None:
@@ -71,11 +73,21 @@ def write_output(path: Path, content: bytes) -> None:
 def open_to_append(path: Path) -> int:
     """Open a file to append to, creating it if missing; return its descriptor.
 
+    A file that may only be read, such as another user's file in a shared folder, is replaced with a copy.
+
     Raises:
-        OSError: ELOOP for a symbolic link, which is never followed; ENXIO for a pipe.
+        OSError: ELOOP for a symbolic link, which is never followed; ENXIO for a pipe; EACCES if neither the file nor
+            its folder may be written.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    return os.open(path, flags, 0o644)
+    try:
+        return os.open(path, flags, 0o666)
+    except PermissionError as error:
+        try:
+            write_bytes(path, read_bytes(path))
+        except OSError:
+            raise error from None
+        return os.open(path, flags, 0o666)
 
 
 def open_to_read(path: Path) -> io.BufferedReader:
@@ -135,12 +147,31 @@ def write_json(path: Path, value: Any) -> None:
 def to_json(value: Any) -> str:
     """Return strict JSON: NaN and infinity become null, paths become strings, NumPy values become plain values."""
     text = json.dumps(replace_non_finite(value), indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
-    # File names that are not UTF-8 contain surrogates, which JSON can escape but UTF-8 cannot encode.
-    return text.encode(errors="backslashreplace").decode()
+    # The escapes of `to_utf8` are JSON escapes too.
+    return to_utf8(text).decode()
+
+
+def to_utf8(text: str) -> bytes:
+    """Encode a text for a file. A file name from disk that is not UTF-8 is escaped; `from_utf8` restores it.
+
+    Python decodes a byte that is not UTF-8, such as Latin-1's 0xe9, to the surrogate U+DCE9. It is written as
+    `\\udce9`.
+    """
+    return text.encode(errors="backslashreplace")
+
+
+def from_utf8(content: bytes) -> str:
+    """Decode the content of a file that `to_utf8` encoded. Bytes that are not UTF-8 are read like file names."""
+    return unescape(content.decode(errors="surrogateescape"))
+
+
+def unescape(text: str) -> str:
+    """Replace the escapes of `to_utf8`."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def to_csv(rows: Iterable[Iterable[Any]]) -> bytes:
-    """Return rows as CSV that `csv.reader` reads back, names from disk that are not UTF-8 among the cells."""
+    """Return rows as CSV in UTF-8 that `csv.reader` reads back after `from_utf8`."""
     lines: list[str] = []
 
     class Lines:
@@ -149,7 +180,7 @@ def to_csv(rows: Iterable[Iterable[Any]]) -> bytes:
 
     # Up to Python 3.12 the csv module quotes a carriage return only where lines end with one.
     csv.writer(Lines(), lineterminator="\r\n").writerows(rows)
-    return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
+    return to_utf8("".join(f"{line}\n" for line in lines))
 
 
 def _plain(value: Any) -> Any:

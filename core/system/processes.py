@@ -119,6 +119,7 @@ def start_detached(
     environment: Mapping[str, str] = os.environ,
     stdin: int = subprocess.DEVNULL,
     folder: Path | None = None,
+    stdout: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start one of our modules in a new session, so that Ctrl+C or a lost connection does not end it.
 
@@ -132,12 +133,13 @@ def start_detached(
         environment: the environment variables.
         stdin: standard input, as in `subprocess.Popen`.
         folder: the working directory; None for this process's working directory.
+        stdout: standard output, as in `subprocess.Popen`; None for the log.
     """
     with os.fdopen(files.open_to_append(log), "ab") as output:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", module, *words],
             stdin=stdin,
-            stdout=output,
+            stdout=output if stdout is None else stdout,
             stderr=output,
             start_new_session=True,
             cwd=folder,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import warnings
+from pathlib import Path
 
 
 def set_up_tensorflow() -> None:
@@ -17,11 +19,14 @@ def set_up_tensorflow() -> None:
     - CUDA numbers GPUs in the driver's order instead of by speed.
     - GPU memory grows on demand. By default TensorFlow allocates nearly all of it at once, which leaves no memory for
       other processes on the GPU.
+    - Without a home folder, Keras keeps its files in the folder of temporary files. It would make a folder called "~".
     """
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+        if not Path(os.path.expanduser("~")).is_absolute():  # noqa: PTH111 (Path.home raises an error)
+            os.environ.setdefault("KERAS_HOME", f"{tempfile.gettempdir()}/keras-{os.getuid()}")
 
 
 def set_up_program() -> None:

@@ -39,6 +39,7 @@ from pathlib import Path
 from typing import NamedTuple, ParamSpec, TypeVar
 
 from core.system import files
+from core.system.folders import user_folder
 from core.system.hardware import GpuKind, first_gpu
 from core.system.processes import is_alive, this_process
 
@@ -178,6 +179,8 @@ def set_up_program_cache(*settings: str) -> ProgramCache:
     if kind.is_divided:
         return ProgramCache(None, "the GPU is divided into partitions (MIG)")
     root = _root()
+    if root is None:
+        return ProgramCache(None, "there is no home folder; set HOME")
     given = _remove_own_flags(root)
     for variable, flags in ((_VARIABLE, given), ("XLA_FLAGS", os.environ.get("XLA_FLAGS", ""))):
         if flags.strip() and not flags.lstrip().startswith("-"):
@@ -240,10 +243,10 @@ class _Program(NamedTuple):
     is_unfinished: bool
 
 
-def _root() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("fer-tui") / "programs"
+def _root() -> Path | None:
+    """Return the parent folder of the program folders; None without a home folder."""
+    folder = user_folder("cache")
+    return None if folder is None else folder / "programs"
 
 
 def _remove_own_flags(root: Path) -> str:

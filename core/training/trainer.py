@@ -7,6 +7,8 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +26,14 @@ from core.models.pretrained import load_pretrained
 from core.runs.checkpoint import Checkpoint, TrainingState, find_checkpoint, restore_kept
 from core.runs.history import read_history
 from core.runs.model_file import load_model
-from core.runs.names import CHECKPOINT, HISTORY, KEPT, LOG, PREVIOUS_CHECKPOINT
-from core.runs.reader import read_run
+from core.runs.names import BEFORE, CHECKPOINT, HISTORY, KEPT, LOG, PREVIOUS_CHECKPOINT
+from core.runs.reader import read_run, read_state
+from core.runs.resume import check_data_exist, describe_other_data
 from core.runs.run_audit import audit_run, measure_batches
 from core.runs.run_dataset import run_decoding
 from core.runs.schema import EvaluationFile, StoredProblem
 from core.runs.writer import RunWriter
+from core.system.limits import check_limits
 from core.system.log import log_records_to_file, log_to_file
 from core.training import devices, environment, memory
 from core.training.auto_settings import AutoSettings, choose_auto_settings
@@ -49,7 +53,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def train_run(config: TrainingConfig, run: Path, stop: threading.Event, *, captures_stderr: bool = True) -> str:
+def train_run(
+    config: TrainingConfig,
+    run: Path,
+    stop: threading.Event,
+    *,
+    captures_stderr: bool = True,
+    while_loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+) -> str:
     """Train and evaluate one model. Resumes the run if its directory has a checkpoint.
 
     Args:
@@ -58,54 +69,73 @@ def train_run(config: TrainingConfig, run: Path, stop: threading.Event, *, captu
         stop: set it to end the run after the current batch; the last epoch's checkpoint is kept.
         captures_stderr: whether to redirect file descriptor 2 to `log.txt`, so that the log includes the
             output of TensorFlow's C++ code. If False, only log records go there.
+        while_loading: returns a context in which TensorFlow is imported.
 
     Returns:
         The run's final state: completed, stopped, failed or diverged. `status.json` has the reason, and `log.txt` the
         traceback of an error.
 
     Raises:
-        RunError: another process trains this run, or took it over.
+        RunError: another process trains this run, or took it over; or a resumed run failed before it had a new
+            checkpoint, so that it is as it was before.
     """
     log = log_to_file if captures_stderr else log_records_to_file
     # `RunWriter` writes the final status and then releases the lock. Memory is freed after that. A process that reads
     # the final status can therefore resume the run at once.
     with memory.release_on_exit(), RunWriter(run, stop) as writer, log(run / LOG):
-        state, message, training = "failed", "", _Training(config, run, writer, stop)
+        state, message, training = "failed", "", _Training(config, run, writer, stop, while_loading)
         try:
             state, message = training.run()
         except Exception as error:
             message = explain_error(error, run)
         logger.info("%s: %s", state, message)
+        is_undone = (state in ("failed", "diverged") or not training.has_begun) and writer.undo_resume()
         if writer.is_owner():
-            training.tracking.log_end(state)
+            training.tracking.log_end(read_state(run / BEFORE) if is_undone else state)
         writer.update(state=state, message=message)
     if writer.is_lost:
         raise RunError(f"{run.name}: another process has taken it over; this process no longer trains it")
+    if is_undone and state != "stopped":
+        raise RunError(f"{run.name}: {message}; the run is as it was before")
     return state
 
 
 class _Training:
     """The training of one run; `run` has the steps in order."""
 
-    def __init__(self, config: TrainingConfig, run: Path, writer: RunWriter, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        run: Path,
+        writer: RunWriter,
+        stop: threading.Event,
+        while_loading: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self.config = config
         self.path = run
         self.writer = writer
         self.stop = stop
+        self.has_begun = False
+        self._while_loading = while_loading
         self.tracking = TrackerList("none", run)
 
     def run(self) -> tuple[str, str]:
         """Train and evaluate; return the final state and its message."""
+        check_data_exist(self.path, self.config.data)
         self._say("reading the images")
         data = load_training_data(self.config, self.stop, run_decoding(read_run(self.path).environment))
         if data is None:
             return "stopped", "stopped before the first epoch"
+        self.has_begun = True
         checkpoint = self._find_checkpoint(data)
         policy = EpochPolicy(self.config, checkpoint.state if checkpoint else TrainingState())
         for problem in data.problems:
             logger.info("%s: %s", problem.kind, problem.message)
         self._say("loading TensorFlow")
-        used = devices.prepare(self.config)
+        self.writer.flush()
+        check_limits()
+        with self._while_loading():
+            used = devices.prepare(self.config)
         if self.config.deterministic:
             devices.make_deterministic()
         plan = plan_epochs(self.config, data, used)
@@ -132,6 +162,10 @@ class _Training:
             RunError: the run was trained on other data, or its checkpoints are damaged.
         """
         checkpoint = find_checkpoint(self.path)
+        began = read_run(self.path).environment
+        began_with, moved_from = began.get("fingerprint", data.fingerprint), began.get("data")
+        if began_with != data.fingerprint and moved_from not in (None, str(self.config.data.resolve())):
+            raise RunError(describe_other_data(self.config.data, began_with, data.fingerprint))
         if checkpoint is None:
             # A process that was killed at the end of its first epoch leaves one row and no checkpoint.
             if len(read_history(self.path / HISTORY)) > 1:
@@ -140,7 +174,6 @@ class _Training:
                     f"the run can't be resumed; {KEPT} and {HISTORY} are kept; start a new run with 'fer-tui train'"
                 )
             return None
-        began_with = read_run(self.path).environment.get("fingerprint", data.fingerprint)
         if began_with != data.fingerprint:
             raise RunError(
                 _describe_added_images(data)

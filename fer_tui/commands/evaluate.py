@@ -147,7 +147,7 @@ def _write_table(rows: Sequence[Row], target: Path) -> None:
     file_format = find_format(target)
     columns, table = (CROSS_COLUMNS, rows) if file_format in ("csv", "json") else cross_table(rows)
     try:
-        files.write_output(target, format_table(table, file_format, columns).encode(errors="surrogateescape"))
+        files.write_output(target, files.to_utf8(format_table(table, file_format, columns)))
     except OSError as error:
         raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
     output.print_message(f"wrote {target}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.config.protocol import PUBLISHED
+from core.runs.progress import describe_silence
 from core.runs.reader import RunSnapshot
 
 
@@ -17,7 +18,7 @@ def run_summary(run: RunSnapshot) -> dict[str, Any]:
         "epoch": len(run.history),
         "epochs": run.config.get("epochs"),
         **_figures(run),
-        "message": run.message,
+        "message": describe_silence(run) or run.message,
         "warnings": [warning["code"] for warning in run.warnings],
     }
 

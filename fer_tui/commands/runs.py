@@ -12,6 +12,7 @@ import typer
 from core.comparison.columns import ALL_COLUMNS, COLUMNS, Column, Row, choose_columns, is_reference, reading_columns
 from core.comparison.table_formats import find_format, format_table, reading_cell, select_columns
 from core.errors import ConfigError, RunError
+from core.runs.progress import describe_silence
 from core.runs.reader import RunSnapshot, find_run, list_runs, read_run
 from core.system import files
 from fer_tui.commands.options import JsonOption, RunsOption, complete_run, resolve_runs_folder
@@ -48,7 +49,7 @@ def _cells(run: RunSnapshot) -> tuple[str, ...]:
         run.state,
         f"{len(run.history)}/{run.config.get('epochs', '?')}",
         f"{kept['val_accuracy']:.4f}" if kept else "",
-        run.message,
+        describe_silence(run) or run.message,
     )
 
 
@@ -141,7 +142,11 @@ def compare(
         output.print_message(
             f"no runs in {where} to compare; start one with 'fer-tui train --data PATH --model compact'"
         )
-    rows = comparison.compare([read_run(path) for path in paths], with_published=published, average_seeds=average_seeds)
+    found = [read_run(path) for path in paths]
+    for run in found:
+        if run.problem:
+            output.print_message(f"warning: {run.name}: {run.message}")
+    rows = comparison.compare(found, with_published=published, average_seeds=average_seeds)
     if form == "table":
         print_comparison(rows, chosen)
         return 0
@@ -153,7 +158,7 @@ def compare(
         output.print_lines(text)
         return 0
     try:
-        files.write_output(target, text.encode(errors="surrogateescape"))
+        files.write_output(target, files.to_utf8(text))
     except OSError as error:
         raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
     output.print_message(f"wrote {target}")

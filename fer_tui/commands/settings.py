@@ -25,11 +25,12 @@ def settings(
         return 0
     path = user.settings_path()
     values = asdict(user.load_settings())
+    exists = path is not None and path.is_file()
     if json:
-        output.print_json({"path": str(path), "exists": path.is_file(), "settings": values})
+        output.print_json({"path": path, "exists": exists, "settings": values})
         return 0
-    there = "" if path.is_file() else " (no such file, so defaults apply; 'fer-tui settings --example' prints one)"
-    output.print_lines(f"{path}{there}\n")
+    there = "" if exists else " (no such file, so defaults apply; 'fer-tui settings --example' prints one)"
+    output.print_lines(f"{user.NO_HOME}\n" if path is None else f"{path}{there}\n")
     output.print_table(
         {"setting": "left", "value": "left", "meaning": "left"},
         [((name, _format(value), user.FIELDS[name].metadata["description"]), "") for name, value in values.items()],

@@ -15,9 +15,11 @@ from core.comparison.table import compare
 from core.config import training_config as configs
 from core.config.presets import find_preset
 from core.config.training_config import TrainingConfig
-from core.errors import ConfigError, RunError
+from core.errors import ConfigError, FerError, RunError
+from core.runs.progress import describe_silence
 from core.runs.reader import FINAL_STATES, RunSnapshot, find_run, read_run
 from core.runs.writer import request_stop
+from core.system.limits import check_limits
 from core.training.checks import check_files
 from fer_tui.commands.options import (
     ConfigOption,
@@ -100,26 +102,40 @@ def resume(
             "--learning-rate", metavar="F", help="New learning rate, for example after a NaN loss.", show_default=False
         ),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", metavar="PATH", help="New path of the run's data set, if it has moved.", show_default=False
+        ),
+    ] = None,
     runs: RunsOption = None,
     json: JsonOption = False,
 ) -> int:
     """Resume a stopped, failed or interrupted run. It keeps its settings.
 
-    A diverged run needs a lower --learning-rate. A completed run needs a higher total with --epochs.
+    A diverged run needs a lower --learning-rate. A completed run needs a higher total with --epochs. If the run can't
+    be resumed, it stays as it was.
     """
-    from core.runs.resume import requeue, resume_caveat
+    from core.runs.resume import move_data, requeue, resume_caveat
 
     path = find_run(run, resolve_runs_folder(context, runs))
-    snapshot = read_run(path)
+    snapshot, data = read_run(path), data or context.obj.data
     if learning_rate is not None:
         # Check the flag here too, because the function returns below if the run is completed.
         configs.check_settings({"learning_rate": learning_rate})
-    if epochs is None and snapshot.state == "completed" and snapshot.evaluation:
+    is_complete = epochs is None and snapshot.state == "completed" and bool(snapshot.evaluation)
+    if is_complete and data is not None:
+        move_data(path, data)
+        snapshot = read_run(path)
+        output.print_message(f"{path.name}: its data set is now read from {snapshot.environment.get('data')}")
+    elif is_complete:
         output.print_message(f"{path.name}: already completed; add --epochs N to train it further")
+    if is_complete:
         if json:
             output.print_json([run_result(snapshot)])
         return 0
-    requeue(path, epochs, learning_rate)
+    check_limits()
+    requeue(path, epochs, learning_rate, data)
     note = resume_caveat(path)
     if note:
         output.print_message(f"{path.name}: {note}")
@@ -132,35 +148,44 @@ def stop(context: typer.Context, run: RunArgument, runs: RunsOption = None) -> i
     if read_run(path).state in FINAL_STATES:
         raise RunError(f"{path.name}: the run is not running ({read_run(path).state})")
     request_stop(path)
-    while (state := read_run(path).state) not in FINAL_STATES:
+    while (found := read_run(path)).state not in FINAL_STATES:
+        if silence := describe_silence(found):
+            raise RunError(f"{path.name}: {silence}")
         time.sleep(0.2)
-    output.print_message(f"{path.name}: {state}")
+    output.print_message(f"{path.name}: {found.state}")
     return 0
 
 
 def train_runs(runs: Sequence[Path], *, json: bool, is_reported: bool = True) -> int:
-    """Train runs in a worker thread, show their progress in this thread, and return the exit status.
+    """Train runs in child processes, show their progress in this process, and return the exit status.
 
     Args:
         runs: the run directories.
         json: whether to print the results as JSON instead of a table.
         is_reported: whether to print the results on stdout.
     """
-    from core.jobs.run_queue import RunQueue
+    from core.jobs.run_queue import RunQueue, describe_error
+    from core.jobs.worker import fork_worker
+    from core.runs.resume import set_final_state
 
-    queue = RunQueue(runs)
+    began = time.time()
+    try:
+        queue = RunQueue(runs, first_child=fork_worker(runs[0]))
+    except OSError as error:
+        message = f"no process can be started: {error.strerror}; raise the limit of processes ('ulimit -u')"
+        for run in runs:
+            set_final_state(run, "failed", message)
+        raise RunError(message) from None
     with terminal.keep_messages_on_terminal(), terminal.signals_to(queue.stop, queue.kill) as signals:
         worker = threading.Thread(target=queue.work, name="trainer", daemon=True)
-        began = time.time()
         worker.start()
         follow(runs, worker.is_alive, began)
         while worker.is_alive():
             worker.join(0.2)
-        for run, error in queue.errors.items():
-            if isinstance(error, OSError):
-                why = f"{error.filename or run}: {error.strerror or error}"
-                raise RunError(f"{why}; the run directory must be writable") from error
-            raise error
+        for error in queue.errors.values():
+            if len(runs) == 1:
+                raise error if isinstance(error, FerError) else RunError(describe_error(error)) from error
+            output.print_error(describe_error(error))
         snapshots = [read_run(path) for path in runs]
         try:
             if is_reported:
@@ -172,7 +197,7 @@ def train_runs(runs: Sequence[Path], *, json: bool, is_reported: bool = True) ->
             output.discard_stdout()
     if signals:
         return 128 + signals[0]
-    return exit_status(snapshots)
+    return 1 if queue.errors else exit_status(snapshots)
 
 
 def report(snapshots: Sequence[RunSnapshot], *, json: bool) -> None:

@@ -55,9 +55,14 @@ def print_warnings(problems: Iterable[Problem]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document on stdout, with control characters as JSON escapes."""
+    """Print one JSON document on stdout; control characters and those that stdout can't encode are JSON escapes."""
     text = files.to_json(value)
-    sys.stdout.write("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
+    text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = "".join(c if c.isascii() else json.dumps(c)[1:-1] for c in text)
+    sys.stdout.write(text)
 
 
 def print_lines(text: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from core.runs.progress import EpochLines, describe_ending, format_metrics
+from core.runs.progress import EpochLines, describe_ending, describe_silence, format_metrics
 from core.runs.reader import FINAL_STATES, RunSnapshot, read_run
 from fer_tui.console import output
 
@@ -33,10 +33,13 @@ def follow(runs: Sequence[Path], working: Callable[[], bool], began: float) -> N
         began: the worker's start time in seconds since 1970. The worker resumes a run that ended before this time.
     """
     with _display() as display:
-        position = 0
+        position, silent = 0, -1
         while position < len(runs):
             alive = working()
             snapshot = read_run(runs[position])
+            if silent < position and (silence := describe_silence(snapshot)):
+                silent = position
+                output.print_message(f"{snapshot.name}: {silence}")
             # A run that this process has queued is never "interrupted": its process is alive.
             has_ended = _has_ended(snapshot) and (snapshot.status.get("heartbeat") or 0) >= began
             display.show(snapshot, has_ended=has_ended)

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from core.system.folders import user_folder
 from core.system.log import log_to_stderr
 from fer_tui.console import output
 
@@ -23,10 +24,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def app_log_path() -> Path:
     """Return the path of the app's log, for output outside a run; /dev/null if it can't be created."""
-    from platformdirs import user_log_path
-
+    folder = user_folder("log")
+    if folder is None:
+        return Path(os.devnull)
     try:
-        folder = user_log_path("fer-tui", ensure_exists=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with (folder / "fer-tui.log").open("ab"):
             # Resolve the path: the user may have replaced the log by a symbolic link.
             return (folder / "fer-tui.log").resolve()
@@ -63,7 +65,7 @@ def keep_messages_on_terminal() -> Iterator[None]:
     with contextlib.suppress(OSError):
         output.message_stream().flush()
     with io.TextIOWrapper(
-        io.BufferedWriter(_Lasting(os.dup(2), "w")), encoding="utf-8", errors="backslashreplace"
+        io.BufferedWriter(_Lasting(os.dup(2), "w")), sys.stderr.encoding or "utf-8", errors="backslashreplace"
     ) as copy:
         output.terminal_copy = copy
         try:

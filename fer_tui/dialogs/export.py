@@ -18,7 +18,7 @@ from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 from core.comparison.table import Row
 from core.comparison.table_formats import ENDINGS, find_format, format_table
 from core.errors import ConfigError
-from core.system.files import write_output
+from core.system.files import to_utf8, write_output
 from fer_tui.console.output import escape_control
 from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.key_labels import key_label
@@ -143,7 +143,7 @@ class ExportScreen(ModalScreen[str | None]):
             self._write(path, form)
 
     def _content(self, form: str) -> bytes:
-        return format_table(self.rows, form).encode(errors="surrogateescape")
+        return to_utf8(format_table(self.rows, form))
 
     def _write(self, path: Path, form: str) -> None:
         try:

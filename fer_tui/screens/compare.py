@@ -13,7 +13,7 @@ from core.comparison import article
 from core.comparison.columns import BASELINES, PUBLISHED_RUN, Row, run_names
 from core.comparison.table import compare
 from core.comparison.table_formats import format_table
-from core.errors import FerError
+from core.errors import FerError, pluralize
 from core.runs.predictions import read_predictions
 from core.runs.reader import RunSnapshot
 from core.runs.run_selection import evaluated_runs
@@ -101,6 +101,7 @@ class CompareScreen(RunsModeScreen):
             self.with_article,
             self.averages_seeds,
             *((run.name, run.state, run.history, run.evaluation) for run in compared),
+            sum(bool(run.problem) for run in runs),
         )
         if shown == self._rendered_state:
             return
@@ -111,7 +112,10 @@ class CompareScreen(RunsModeScreen):
             self.set_class(not compared, "-empty")
             counted = "1 run" if len(compared) == 1 else f"{len(compared)} runs"
             averaged = "   means over seeds" if self.averages_seeds else ""
-            self.query_one("#compared", Static).update(f"{counted} ({which})   {BEST} best of our runs{averaged}")
+            damaged = sum(bool(run.problem) for run in runs)
+            unread = f"   {pluralize(damaged, 'run')} can't be read, see {tab_label(self, 'runs')}" if damaged else ""
+            told = f"{counted} ({which})   {BEST} best of our runs{averaged}{unread}"
+            self.query_one("#compared", Static).update(told)
             self.query_one(ComparisonTable).show(self.rows)
             self.query_one(AccuracyGraph).show(self.rows)
             self._tell_row()

@@ -12,12 +12,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from core.errors import ConfigError, RunError
+from core.errors import FerError, RunError
 from core.runs.delete import delete_run
 from core.runs.reader import FINAL_STATES, RunSnapshot
-from core.runs.resume import resume_caveat
+from core.runs.resume import missing_data, resume_caveat
 from fer_tui.console.output import escape_control
 from fer_tui.dialogs.ask_number import ask_epochs, ask_rate
+from fer_tui.dialogs.ask_path import AskPathScreen
 from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.key_labels import tab_label
 from fer_tui.screens.mode_screen import RunsModeScreen
@@ -249,31 +250,52 @@ class RunsScreen(RunsModeScreen):
         self.mounted_tabs.plot.toggle_split()
 
     async def action_resume(self) -> None:
-        """Resume the highlighted run; ask first for more epochs (completed) or a learning rate (diverged)."""
+        """Resume the highlighted run; ask first for data that are missing, more epochs or a learning rate."""
         run = self.chosen
         if run is None:
             return
+        missing = await asyncio.to_thread(missing_data, run)
+        if missing is None:
+            await self._ask_and_resume(run, None)
+            return
+
+        async def with_data(data: str | None) -> None:
+            if data is not None:
+                await self._ask_and_resume(run, Path(data))
+
+        note = f"{escape_control(str(missing))} is missing. Where is this data set now?"
+        self.app.push_screen(AskPathScreen("Data of the run", note, str(missing), "Resume"), with_data)
+
+    async def _ask_and_resume(self, run: RunSnapshot, data: Path | None) -> None:
+        """Resume a run, once the user has given more epochs (completed) or a learning rate (diverged)."""
 
         async def with_epochs(epochs: float | None) -> None:
             if epochs is not None:
-                await self._resume(run.path, epochs=int(epochs))
+                await self._resume(run.path, epochs=int(epochs), data=data)
 
         async def with_rate(rate: float | None) -> None:
             if rate is not None:
-                await self._resume(run.path, learning_rate=rate)
+                await self._resume(run.path, learning_rate=rate, data=data)
 
         if run.state == "completed":
             self.app.push_screen(ask_epochs(run), with_epochs)
         elif run.state == "diverged":
             self.app.push_screen(ask_rate(run), with_rate)
         else:
-            await self._resume(run.path)
+            await self._resume(run.path, data=data)
 
-    async def _resume(self, run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
+    async def _resume(
+        self,
+        run: Path,
+        *,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        data: Path | None = None,
+    ) -> None:
         try:
-            await self.fer.resume_run(run, epochs, learning_rate)
+            await self.fer.resume_run(run, epochs, learning_rate, data)
             note = await asyncio.to_thread(resume_caveat, run)
-        except (RunError, ConfigError) as error:
+        except FerError as error:
             self.notify(escape_control(str(error)), severity="error", markup=False)
         else:
             if note:

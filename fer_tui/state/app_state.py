@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.system.files import write_json
+from core.system.folders import user_folder
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,10 @@ class AppState:
     train: dict[str, Any] = field(default_factory=dict)
 
 
-def state_path() -> Path:
-    """Return the path of state.json in the user's state folder."""
-    from platformdirs import user_state_path
-
-    return user_state_path("fer-tui") / "state.json"
+def state_path() -> Path | None:
+    """Return the path of state.json in the user's state folder; None without a home folder."""
+    folder = user_folder("state")
+    return None if folder is None else folder / "state.json"
 
 
 def load_state(path: Path) -> AppState:
@@ -64,10 +64,10 @@ def _known(kind: type, content: dict[str, Any]) -> dict[str, Any]:
 class StateStore:
     """The state and its file. A thread writes the file, so that a slow disk does not block the app."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file at `path`, which need not exist."""
+    def __init__(self, path: Path | None) -> None:
+        """Read the file at `path`, which need not exist. With None the state is kept in memory only."""
         self.path = path
-        self.state = load_state(path)
+        self.state = AppState() if path is None else load_state(path)
         self._changes: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -78,9 +78,11 @@ class StateStore:
         if all(getattr(self.state, name) == value for name, value in changes.items()):
             return
         self.state = replace(self.state, **changes)
+        if self.path is None:
+            return
         with self._lock:
             self._changes |= changes
-        self._writer = threading.Thread(target=self._write, name="memory", daemon=True)
+        self._writer = threading.Thread(target=self._write, args=[self.path], name="memory", daemon=True)
         self._writer.start()
 
     def close(self, seconds: float = 1.0) -> None:
@@ -88,12 +90,12 @@ class StateStore:
         if self._writer is not None:
             self._writer.join(seconds)
 
-    def _write(self) -> None:
+    def _write(self, path: Path) -> None:
         """Apply the changes to the current content of the file: another process may have changed other fields."""
         with self._writing:
             with self._lock:
                 changes, self._changes = self._changes, {}
             if changes:
                 with contextlib.suppress(OSError):
-                    self.path.parent.mkdir(parents=True, exist_ok=True)
-                    write_json(self.path, asdict(replace(load_state(self.path), **changes)))
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    write_json(path, asdict(replace(load_state(path), **changes)))

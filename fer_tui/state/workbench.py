@@ -14,11 +14,12 @@ from textual.worker import Worker
 
 from core.config.setting_syntax import READING_SETTINGS
 from core.errors import RunError
-from core.jobs.run_queue import RunQueue, start_worker
+from core.jobs.run_queue import RunQueue, describe_error, start_worker
 from core.runs.reader import FINAL_STATES, RunSnapshot, list_runs, runs_folder
 from core.runs.resume import requeue
 from core.runs.writer import create_runs, request_stop
 from core.system.hardware import SystemLoad
+from core.system.limits import check_limits
 from fer_tui.console import output
 from fer_tui.state.app_state import StateStore, state_path
 from fer_tui.state.poller import LoadSampled, Poller, RunsChanged
@@ -102,14 +103,16 @@ class Workbench(FastSwitchApp):
         self.wanted_run = runs[0].name
         await self._start_runs(runs, detached=detached)
 
-    async def resume_run(self, run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
-        """Queue an ended run again, optionally with a new number of epochs or a new learning rate.
+    async def resume_run(
+        self, run: Path, epochs: int | None = None, learning_rate: float | None = None, data: Path | None = None
+    ) -> None:
+        """Queue an ended run again, optionally with a new number of epochs, learning rate or path of its data set.
 
         Raises:
-            RunError: the run is not ended, is completed, or can't be written.
-            ConfigError: the run already has more epochs.
+            FerError: the run can't be resumed, and is unchanged; see `core.runs.resume.requeue`.
         """
-        await asyncio.to_thread(requeue, run, epochs, learning_rate)
+        await asyncio.to_thread(check_limits)
+        await asyncio.to_thread(requeue, run, epochs, learning_rate, data)
         await self._start_runs([run], detached=False)
 
     async def stop_run(self, run: Path) -> None:
@@ -141,7 +144,9 @@ class Workbench(FastSwitchApp):
             return
         while self.queue.errors:
             run, error = self.queue.errors.popitem()
-            self.notify(output.escape_control(f"{run.name}: {error}"), severity="error", markup=False)
+            said = describe_error(error)
+            told = said if run.name in said else f"{run.name}: {said}"
+            self.notify(output.escape_control(told), severity="error", markup=False)
 
     def exit_now(self, status: int) -> None:
         """End the process at once. The last checkpoint of each run remains."""

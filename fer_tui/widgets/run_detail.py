@@ -11,7 +11,7 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from core.runs.progress import time_left
+from core.runs.progress import describe_silence, time_left
 from core.runs.reader import RunSnapshot
 from core.system.hardware import SystemLoad
 from fer_tui.console.output import escape_control
@@ -91,8 +91,9 @@ class RunDetail(Vertical):
         state.append(f"  {escape_control(run.name)}", style=f"not bold {colours['foreground']}")
         self.query_one("#run-state", Static).update(state)
         message = self.query_one("#run-message", Static)
-        message.display = bool(run.message)
-        message.update(escape_control(run.message))
+        told = describe_silence(run) or run.message
+        message.display = bool(told)
+        message.update(escape_control(told))
         self.query_one("#run-progress", Static).update(_progress(run))
         if self.tabs is not None:
             self.tabs.show(run, overlaid, beyond)

@@ -47,7 +47,7 @@ def find_token(environment: Mapping[str, str] = os.environ) -> str:
     if environment.get("RAY_AUTH_TOKEN"):
         return environment["RAY_AUTH_TOKEN"]
     named = environment.get("RAY_AUTH_TOKEN_PATH")
-    path = Path(named) if named else Path.home() / ".ray" / "auth_token"
+    path = Path(named or os.path.expanduser("~/.ray/auth_token"))  # noqa: PTH111 (Path.home needs a home folder)
     try:
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError):

@@ -15,11 +15,13 @@ from typing import Any
 from core.errors import FerError, RunError, first_line
 from core.jobs.cluster.access import RETRIES, check_cluster, find_token
 from core.jobs.cluster.cluster_queue import STARTING, ClusterQueue, RunResources
-from core.jobs.cluster.task import REPORTED_STATES, ChildLostError, run_in_child
+from core.jobs.cluster.task import REPORTED_STATES, ChildLostError, UnchangedError, run_in_child
 from core.jobs.run_queue import BEAT_INTERVAL, LISTEN_INTERVAL
-from core.runs.names import STATUS, STOP
+from core.runs.history import read_history
+from core.runs.names import HISTORY, STATUS, STOP
 from core.runs.reader import FINAL_STATES, read_json, read_state
 from core.runs.resume import set_final_state
+from core.runs.rollback import keep_files
 from core.runs.writer import RunWriter, enqueue, request_stop
 from core.system import files, log
 from core.system.processes import this_process
@@ -100,6 +102,9 @@ class Driver:
                 continue
             try:
                 if state in FINAL_STATES:
+                    # A run without an epoch has nothing to keep, and is failed if it can't be trained.
+                    if read_history(run / HISTORY):
+                        keep_files(run)
                     (run / STOP).unlink(missing_ok=True)
                 if state != "running":
                     enqueue(run)
@@ -145,6 +150,10 @@ class Driver:
         try:
             state = ray.get(task)
         except RayError as error:
+            if isinstance(getattr(error, "cause", None), UnchangedError):
+                logger.warning("%s", _why(error))
+                self._queue.remove(run)
+                return
             state = read_state(run)
             if state not in REPORTED_STATES:
                 # If another process still trains the run, it stays in the queue and the driver waits for it.

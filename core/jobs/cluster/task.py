@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from core.errors import RunError
+from core.jobs.run_queue import LIFELINE, REFUSED
 from core.runs.names import LOG
 from core.runs.reader import FINAL_STATES, is_run, read_state
 from core.runs.writer import enqueue
@@ -23,6 +24,10 @@ class ChildLostError(Exception):
     """A run's process was killed; Ray resumes the run in another process."""
 
 
+class UnchangedError(RunError):
+    """A run could not be resumed and is as it was before."""
+
+
 def run_in_child(run: str, cpus: float) -> str:
     """Train a run in a child process, which ends together with this process.
 
@@ -35,7 +40,7 @@ def run_in_child(run: str, cpus: float) -> str:
 
     Raises:
         ChildLostError: a signal killed the child, or the directory is temporarily not writable.
-        RunError: the run could not start.
+        RunError: the run could not start, or could not be resumed (UnchangedError).
     """
     try:
         return _train(Path(run), cpus)
@@ -60,14 +65,25 @@ def _train(path: Path, cpus: float) -> str:
         # From now on the run waits for this process.
         enqueue(path)
         child = start_detached(
-            "core.jobs.worker", ["--lifeline", run], path / LOG, child_environment(cpus), stdin=subprocess.PIPE
+            "core.jobs.worker",
+            [LIFELINE, run],
+            path / LOG,
+            child_environment(cpus),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
+        assert child.stdout
         try:
+            with child.stdout as report:
+                said = report.read().decode(errors="replace").strip()
             status = child.wait()
         finally:
             assert child.stdin
             child.stdin.close()
-        if read_state(path) in (*REPORTED_STATES, "running"):
+        state = read_state(path)
+        if status == REFUSED and said and state != "running":
+            raise (RunError if state == "queued" else UnchangedError)(said.splitlines()[-1])
+        if state in (*REPORTED_STATES, "running"):
             continue
         if status < 0:
             raise ChildLostError(f"its process was killed by signal {-status}")

@@ -39,7 +39,9 @@ def fake_trainer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Replaces the trainer by one that appends an epoch and then ends as it is told."""
 
     def replace(ending: Ending) -> None:
-        def train_run(config: TrainingConfig, run: Path, stop: threading.Event, *, captures_stderr: bool) -> str:
+        def train_run(
+            config: TrainingConfig, run: Path, stop: threading.Event, *, captures_stderr: bool, while_loading: object
+        ) -> str:
             assert not captures_stderr
             with RunWriter(run, stop) as writer:
                 done = len(read_run(run).history)
@@ -199,7 +201,9 @@ def test_what_is_wrong_is_said_before_a_run_is_made(faces: Path, tmp_path: Path,
     run = write_run()
     refused: tuple[dict[str, Any], ...] = ({"batch_size": 8}, {"config": resolve({"data": faces, "model": "compact"})})
     for more in refused:
-        with pytest.raises(ConfigError, match="a resumed run keeps its settings; give only epochs and learning_rate"):
+        with pytest.raises(
+            ConfigError, match="a resumed run keeps its settings; give only epochs, learning_rate, data"
+        ):
             train(resume=run, **more)
     with pytest.raises(RunError, match="no such run"):
         train(resume="2025", runs=run.parent)

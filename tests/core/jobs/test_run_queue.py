@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -74,11 +75,14 @@ def test_what_killed_a_child_is_told_of_its_run(tmp_path: Path, monkeypatch: pyt
     run = create_run(resolve({"data": tmp_path, "model": "compact"}), tmp_path / "runs")
     code = "import os, sys, threading; from pathlib import Path; from core.runs.writer import RunWriter\n"
     code += f"RunWriter(Path({str(run)!r}), threading.Event()).__enter__(); os.kill(os.getpid(), 9)"
-    monkeypatch.setattr(run_queue, "start_worker", lambda runs: subprocess.Popen([sys.executable, "-c", code]))
+    child = partial(subprocess.Popen, [sys.executable, "-c", code])
+    monkeypatch.setattr(run_queue, "start_worker", lambda runs, stdout: child(stdout=stdout))
     RunQueue([run], in_children=True).work()
     snapshot = read_run(run)
     assert snapshot.state == "interrupted"
-    assert snapshot.message == "its process was killed by signal 9; a common cause is a lack of memory"
+    assert snapshot.message == (
+        "its process was ended by SIGKILL; log.txt has the rest; a common cause is a lack of memory"
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="niceness is a process' elsewhere")

@@ -3,9 +3,11 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -108,7 +110,9 @@ def test_a_status_that_is_damaged_means_interrupted(write_run: WriteRun, content
     path = write_run() / "status.json"
     path.unlink() if content is None else path.write_text(content)
     assert read_run(path.parent).state == "interrupted"
-    assert read_run(path.parent).message == ""
+    assert read_run(path.parent).message == (
+        "" if content is None else "can't be read: status.json: the file is damaged"
+    )
 
 
 @pytest.mark.parametrize("state", [None, "", "done", 5, ["running"], {"a": 1}])
@@ -337,16 +341,16 @@ def test_a_folder_that_cannot_be_read_is_named(folder: Path, monkeypatch: pytest
         list_runs(folder)
 
 
-def test_a_run_that_cannot_be_looked_into_hides_no_other(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    is_file = Path.is_file
+def test_a_run_that_cannot_be_looked_into_is_listed_too(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    stat = Path.stat
 
-    def denied(path: Path) -> bool:
+    def denied(path: Path) -> os.stat_result:
         if path.parent.name.endswith("bbbb"):
             raise PermissionError(13, "Permission denied")
-        return is_file(path)
+        return stat(path)
 
-    monkeypatch.setattr(Path, "is_file", denied)
-    assert [path.name[-4:] for path in list_runs(folder)] == ["cccc", "aaaa"]
+    monkeypatch.setattr(Path, "stat", denied)
+    assert [path.name[-4:] for path in list_runs(folder)] == ["cccc", "bbbb", "aaaa"]
 
 
 @pytest.mark.parametrize(
@@ -430,3 +434,56 @@ def test_json_files_hold_objects_or_nothing(tmp_path: Path):
     for content, expected in (('{"a": 1}', {"a": 1}), ("[1]", {}), ("5", {}), ("{", {})):
         path.write_text(content)
         assert read_json(path) == expected
+
+
+# Runs that can't be read
+
+
+@pytest.mark.parametrize("name", ["config.json", "status.json", "environment.json", "evaluation.json"])
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_a_damaged_file_is_named_in_the_message(write_run: WriteRun, name: str, content: str):
+    run = write_run(status={"message": "as it ended"})
+    (run / name).write_text(content)
+    assert list_runs(run.parent) == [run]
+    assert read_run(run).problem == f"{name}: the file is damaged"
+    assert read_run(run).message == f"can't be read: {name}: the file is damaged"
+
+
+def test_a_missing_file_is_no_problem(write_run: WriteRun):
+    run = write_run(status={"message": "as it ended"})
+    assert (read_run(run).problem, read_run(run).message) == ("", "as it ended")
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Path]:
+    """A folder in which this process is not root."""
+    folder = Path(tempfile.mkdtemp(prefix="fer-tui-unread-"))
+    folder.chmod(0o755)
+    before = os.geteuid()
+    try:
+        yield folder
+    finally:
+        os.seteuid(before)
+        subprocess.run(["chmod", "-R", "u+rwX", folder], check=True)
+        shutil.rmtree(folder)
+
+
+def as_somebody() -> None:
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+
+
+@pytest.mark.parametrize("name", ["", "config.json", "status.json", "history.csv"])
+def test_a_run_that_may_not_be_read_is_told(write_run: WriteRun, unprivileged: Path, name: str):
+    run = shutil.copytree(write_run(history=[row(1)]), unprivileged / "runs" / "one")
+    (run / name).chmod(0)
+    as_somebody()
+    assert list_runs(run.parent) == [run]
+    assert read_run(run).problem == f"{name or 'config.json'}: Permission denied"
+
+
+def test_a_folder_of_the_system_is_no_run(unprivileged: Path):
+    for name in ("lost+found", ".snapshot"):
+        (unprivileged / name).mkdir(mode=0)
+    as_somebody()
+    assert list_runs(unprivileged) == []

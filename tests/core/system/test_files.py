@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
@@ -418,3 +420,31 @@ def test_a_value_that_is_no_json_leaves_the_old_file(tmp_path: Path):
     with pytest.raises(TypeError):
         files.write_json(path, {(1, 2): 3})
     assert strict(path.read_text("utf-8")) == [1]
+
+
+# Names that are not UTF-8, and the umask
+
+
+@pytest.mark.parametrize("name", ["plain", "caf\u00e9", "高兴", "caf\udce9", 'a,\udcff"b', "two\nlines\udc80"])
+def test_a_name_in_a_csv_is_utf8_and_reads_back(name: str):
+    content = files.to_csv([["path", "label"], [name, "x"]])
+    content.decode("utf-8")
+    rows = list(csv.reader(io.StringIO(files.from_utf8(content), newline="")))
+    assert rows == [["path", "label"], [name, "x"]]
+
+
+def test_a_csv_of_an_older_version_reads_the_same():
+    assert files.from_utf8(b"caf\xe9,1\n") == files.from_utf8(b"caf\\udce9,1\n") == "caf\udce9,1\n"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
+def test_new_files_follow_the_umask(tmp_path: Path, umask: int, mode: int):
+    before = os.umask(umask)
+    try:
+        os.close(files.open_to_append(tmp_path / "appended"))
+        files.write_bytes(tmp_path / "replaced", b"")
+        files.write_folder(tmp_path / "folder", lambda folder: (folder / "inside").touch())
+    finally:
+        os.umask(before)
+    made = [tmp_path / "appended", tmp_path / "replaced", tmp_path / "folder" / "inside"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in made] == [mode] * 3

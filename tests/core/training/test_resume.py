@@ -19,7 +19,7 @@ from core.config.training_config import TrainingConfig, resolve
 from core.errors import RunError
 from core.runs.checkpoint import find_checkpoint
 from core.runs.reader import read_run
-from core.runs.resume import change_config, load_config
+from core.runs.resume import changed_config, load_config
 from core.runs.writer import STATUS_INTERVAL, create_run
 from core.training.trainer import train_run
 
@@ -162,8 +162,7 @@ def test_a_run_goes_on_at_the_rate_that_is_asked_for(
     run = create_run(config, tmp_path)
     train_run(config, run, StopAfter(run, epochs=1))
     before = read_run(run).history[0]["learning_rate"]
-    change_config(run, learning_rate=0.001)
-    rates = history_values(resume_run(run, load_config(run)), "learning_rate")
+    rates = history_values(resume_run(run, changed_config(run, learning_rate=0.001)), "learning_rate")
     assert rates[0] == before
     if schedule == "cosine":
         whole = train_new_run(settings(**{**config.model_dump(), "learning_rate": 0.001}), tmp_path)
@@ -178,8 +177,7 @@ def test_a_diverged_run_goes_on_at_a_lower_rate(settings: Callable[..., Training
     assert run.state == "diverged"
     assert run.history == ()
     assert f"'fer-tui resume {run.name} --learning-rate 1e+29'" in run.message
-    change_config(run.path, learning_rate=0.01)
-    assert resume_run(run.path, load_config(run.path)).state == "completed"
+    assert resume_run(run.path, changed_config(run.path, learning_rate=0.01)).state == "completed"
 
 
 def test_a_run_that_says_it_has_ended_is_free(
@@ -230,8 +228,7 @@ def test_a_run_with_more_epochs_keeps_what_auto_chose(settings: Callable[..., Tr
     assert (told["precision"], told["feed"], told["jit_compile"]) == ("float32", "host", "off")
     # Make the run look as if it started on a GPU.
     (run / "environment.json").write_text(json.dumps(told | {"precision": "mixed_bfloat16", "feed": "device"}))
-    change_config(run, epochs=2)
-    assert train_run(load_config(run), run, threading.Event()) == "completed"
+    assert train_run(changed_config(run, epochs=2), run, threading.Event()) == "completed"
     assert len(read_run(run).history) == 2
     again = read_run(run).environment
     assert (again.get("precision"), again.get("feed"), again.get("jit_compile")) == ("mixed_bfloat16", "device", "off")

@@ -14,6 +14,8 @@ from core.config.training_config import resolve
 from core.runs.writer import RunWriter
 from core.system.processes import this_process
 from fer_tui.app import FerApp
+from fer_tui.dialogs.ask_number import AskNumberScreen
+from fer_tui.dialogs.ask_path import AskPathScreen
 from fer_tui.dialogs.confirm import ConfirmScreen
 from fer_tui.screens.runs import RunsScreen
 from fer_tui.widgets.metric_plot import MetricPlot
@@ -315,3 +317,65 @@ def test_durations(seconds: float, shown: str):
 def test_a_bar_is_empty_half_and_full():
     assert [bar(part, 4, 4) for part in (0, 2, 4, 9)] == ["░░░░", "██░░", "████", "████"]
     assert bar(1, 0, 2) == "░░"
+
+
+async def test_resume_asks_for_data_that_are_missing(
+    open_app: Callable[..., Any],
+    write_run: Callable[..., Path],
+    epochs: Callable[[int], list[dict[str, float]]],
+    until: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+):
+    resumed: list[tuple[object, ...]] = []
+
+    async def resume(self: FerApp, *told: object) -> None:
+        resumed.append(told)
+
+    monkeypatch.setattr(FerApp, "resume_run", resume)
+    monkeypatch.setattr("fer_tui.screens.runs.resume_caveat", lambda run: "")
+    run = write_run(config={"data": str(tmp_path / "gone")}, environment={"fingerprint": "f"}, history=epochs(1))
+    async with open_app() as pilot:
+        await until(pilot, lambda: pilot.app.screen.chosen)
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskPathScreen))
+        pilot.app.screen.query_one(Input).value = str(tmp_path)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, AskNumberScreen))
+        pilot.app.screen.query_one(Input).value = "5"
+        await pilot.press("enter")
+        await until(pilot, lambda: resumed)
+    assert resumed == [(run, 5, None, tmp_path)]
+
+
+async def test_a_refused_resume_is_told_and_changes_nothing(
+    open_app: Callable[..., Any],
+    write_run: Callable[..., Path],
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+    tmp_path: Path,
+):
+    run = write_run(config={"data": str(tmp_path), "epochs": 0}, status={"state": "stopped"})
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    async with open_app() as pilot:
+        await until(pilot, lambda: pilot.app.screen.chosen)
+        await pilot.press("r")
+        await until(pilot, lambda: "another version?" in " ".join(note.message for note in pilot.app._notifications))
+        assert "stopped" in screen_text(pilot)
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+async def test_a_run_with_a_damaged_file_is_told(
+    open_app: Callable[..., Any],
+    write_run: Callable[..., Path],
+    epochs: Callable[[int], list[dict[str, float]]],
+    until: Callable[..., Any],
+    screen_text: Callable[..., str],
+):
+    write_run(FIRST, history=epochs(2))
+    damaged = write_run(SECOND)
+    (damaged / "config.json").write_text("{")
+    async with open_app() as pilot:
+        await until(pilot, lambda: "can't be read: config.json: the file is damaged" in screen_text(pilot))
+        await pilot.press("4")
+        await until(pilot, lambda: "1 run can't be read" in screen_text(pilot))

@@ -68,7 +68,9 @@ async def test_a_theme_chosen_in_the_palette_comes_back(tmp_path: Path, until: C
     app.state_store.close(20)
     assert FerApp(None, tmp_path).theme == "fer-light"
     assert FerApp(None, tmp_path, settings=UserSettings(theme="nord")).theme == "nord"
-    state_path().write_text(json.dumps({"theme": "gone"}))
+    stored = state_path()
+    assert stored is not None
+    stored.write_text(json.dumps({"theme": "gone"}))
     assert FerApp(None, tmp_path).theme == "fer-dark"
 
 
@@ -77,7 +79,8 @@ async def test_a_theme_of_the_settings_is_not_remembered_as_a_choice(tmp_path: P
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.mode_screen is not None)
         await pilot.pause()
-    assert not state_path().exists()
+    stored = state_path()
+    assert stored is not None and not stored.exists()
 
 
 async def test_the_export_dialog_remembers_from_one_start_to_the_next(

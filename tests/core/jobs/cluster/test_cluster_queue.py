@@ -17,7 +17,8 @@ from core.errors import ConfigError, FerError, RunError
 from core.jobs.cluster import task as cluster_task
 from core.jobs.cluster.access import check_cluster, find_token
 from core.jobs.cluster.cluster_queue import ClusterQueue, RunResources, check_fits_here, check_resources
-from core.jobs.cluster.task import ChildLostError, child_environment, run_in_child
+from core.jobs.cluster.task import ChildLostError, UnchangedError, child_environment, run_in_child
+from core.jobs.run_queue import REFUSED
 from core.runs.reader import read_run
 from core.system import hardware as load
 from core.system.files import write_json
@@ -159,7 +160,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[Path]]:
             run = Path(str(told[1][-1]))  # pyright: ignore
             begun.append(run)
             code_of = f"import os, sys, signal, pathlib; status = pathlib.Path({str(run / 'status.json')!r}); {code}"
-            return subprocess.Popen(["python3", "-c", code_of], stdin=subprocess.PIPE)
+            return subprocess.Popen(["python3", "-c", code_of], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
         monkeypatch.setattr(cluster_task, "start_detached", start)
         monkeypatch.setattr(cluster_task, "child_environment", lambda cpus: {})
@@ -186,6 +187,16 @@ def test_a_task_whose_child_was_killed_says_so(write_run: Callable[..., Path], c
 def test_a_task_whose_child_never_began(write_run: Callable[..., Path], child: Callable[[str], list[Path]]):
     child("sys.exit(3)")
     with pytest.raises(RunError, match=r"exited with status 3 at the start; see log\.txt"):
+        run_in_child(str(write_run(status={"state": "queued"})), 1)
+
+
+@pytest.mark.parametrize("state", ["stopped", "interrupted"])
+def test_a_task_whose_run_is_as_it_was_says_why(
+    write_run: Callable[..., Path], child: Callable[[str], list[Path]], state: str
+):
+    stored = "running" if state == "interrupted" else state
+    child(f"""status.write_text('{{"state": "{stored}"}}'); print("one: data are missing"); sys.exit(3)""")
+    with pytest.raises(UnchangedError, match=r"^one: data are missing$"):
         run_in_child(str(write_run(status={"state": "queued"})), 1)
 
 
@@ -255,4 +266,4 @@ def test_a_signal_to_a_worker_with_a_lifeline_is_no_stop(write_run: Callable[...
 def test_a_worker_with_a_lifeline_ends_as_others_do(write_run: Callable[..., Path]):
     run = write_run(status={"state": "queued"}, config={"epochs": "damaged"})
     worker = start_detached("core.jobs.worker", ["--lifeline", str(run)], run / "log.txt", stdin=subprocess.PIPE)
-    assert worker.wait(60) == 1, (run / "log.txt").read_text()
+    assert worker.wait(60) == REFUSED, (run / "log.txt").read_text()

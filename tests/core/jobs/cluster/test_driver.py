@@ -17,7 +17,7 @@ import pytest
 from core.errors import RunError
 from core.jobs.cluster.cluster_queue import ClusterQueue, RunResources
 from core.jobs.cluster.driver import Driver
-from core.jobs.cluster.task import ChildLostError
+from core.jobs.cluster.task import ChildLostError, UnchangedError
 from core.runs.reader import read_run
 from core.runs.writer import enqueue
 from core.system.processes import process_start_id, this_process
@@ -185,6 +185,32 @@ def test_what_ray_gives_up_has_failed(
     ray.answers[str(run)] = error
     driver._record_result(run, str(run))
     assert (read_run(run).state, read_run(run).message) == ("failed", said)
+    assert queue.unfinished() == {}
+
+
+@pytest.mark.parametrize("state", ["stopped", "interrupted"])
+def test_a_run_that_could_not_be_resumed_is_as_it_was_and_leaves_the_queue(
+    driver: Any, submit: Callable[..., Path], queue: ClusterQueue, ray: Ray, state: str
+):
+    run = submit(state=state)
+    (run / "status.json").write_text(json.dumps({"state": "running" if state == "interrupted" else state}))
+    before = (run / "status.json").read_bytes()
+    ray.answers[str(run)] = UnchangedError("x: the data set is missing")
+    driver._record_result(run, str(run))
+    assert (run / "status.json").read_bytes() == before
+    assert queue.unfinished() == {}
+
+
+def test_a_resumed_run_that_ray_gives_up_is_as_it_was(
+    driver: Any, submit: Callable[..., Path], queue: ClusterQueue, ray: Ray, write_run: Callable[..., Path]
+):
+    run = write_run("3-c", status={"state": "stopped", "message": "after epoch 1"}, history=[{"epoch": 1}])
+    queue.add([run], RunResources())
+    driver._submit()
+    assert read_run(run).state == "queued"
+    ray.answers[str(run)] = ChildLostError("killed by signal 9")
+    driver._record_result(run, str(run))
+    assert (read_run(run).state, read_run(run).message) == ("stopped", "after epoch 1")
     assert queue.unfinished() == {}
 
 
