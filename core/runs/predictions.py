@@ -155,7 +155,7 @@ def read_predictions(run: Path) -> list[Prediction]:
             line = reader.line_num
             predictions.append(_prediction(row))
     except FileNotFoundError:
-        raise RunError(f"{path}: the file is missing; without it the run's mistakes are not known") from None
+        raise RunError(f"{path}: the file is missing; 'fer-tui resume' evaluates the run and writes the file") from None
     except OSError as error:
         raise RunError(f"{path}: {error.strerror}; it must be readable") from None
     except (KeyError, TypeError, ValueError, csv.Error):

@@ -178,9 +178,12 @@ def _constant_answer(run: RunSnapshot) -> Iterator[str]:
     share = answers.max() / answers.sum()
     if share > CONSTANT_SHARE:
         name = classes[int(answers.argmax())]
+        remedy = "train longer, or with another learning rate"
+        if run.config.get("protocol") == "published":
+            remedy = "train longer, with another learning rate, or with --protocol sound"
         yield (
             f"the model predicts '{name}' for {share:.1%} of the images: it has learned almost nothing, and its "
-            "accuracy is close to that class's share; train longer, lower the learning rate, or use --protocol sound"
+            f"accuracy is close to that class's share; {remedy}"
         )
 
 
@@ -190,7 +193,7 @@ def _not_above_majority(run: RunSnapshot) -> Iterator[str]:
     if accuracy is not None and majority is not None and accuracy <= majority:
         yield (
             f"accuracy {accuracy:.4f} over the whole split is not above {majority:.4f}, the accuracy of always "
-            "predicting the most common class; train longer, or lower the learning rate"
+            "predicting the most common class; train longer, or with another learning rate"
         )
 
 

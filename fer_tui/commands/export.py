@@ -39,9 +39,12 @@ def export(
         told = {"output": path, "card": done.card, "difference": done.difference, "images": done.images}
         output.print_json({"run": found.name, "format": file_format, **told})
     else:
+        difference = (
+            f"differ from the original's by up to {done.difference:.2g}" if done.difference else "are identical"
+        )
         output.console().print(
-            f"{output.escape_control(str(path))}: predictions differ from the original's by up to "
-            f"{done.difference:.2g} on {done.origin}; the model card is {output.escape_control(str(done.card))}",
+            f"{output.escape_control(str(path))}: predictions {difference} on {done.origin}; the model card is "
+            f"{output.escape_control(str(done.card))}",
             markup=False,
             soft_wrap=True,
         )

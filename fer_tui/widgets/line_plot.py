@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.text import Text
 from textual.content import Content
@@ -14,6 +16,9 @@ from fer_tui.textual_private import resize_plot
 
 Points = Sequence[tuple[float, float]]
 GAP = Content("  ")
+# The x axis and its labels, in lines.
+_X_AXIS = 2
+_MOST_Y_TICKS = 7
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,42 @@ class LinePlot(PlotextPlot):
             x, y = (list(values) for values in zip(*one.points, strict=True))
             draw = plot.plot if one.joined and len(x) > 1 else plot.scatter
             draw(x, y, marker=one.marker, color=Style.parse(variables[one.colour]).foreground.rgb)  # pyright: ignore
+        found = [y for one in series for _, y in one.points]
+        values = row_ticks(min(found) if least is None else least, max(found), height - _X_AXIS, log=log)
+        if values:
+            plot.yticks(values, tick_texts(values))
         if ticks is not None:
             plot.xticks(list(ticks), list(tick_labels or [f"{tick:.0f}" for tick in ticks]))
         return Content.from_rich_text(Text.from_ansi(plot.build()))
+
+
+def row_ticks(low: float, high: float, rows: int, *, log: bool = False) -> list[float]:
+    """Return values for the y axis that lie exactly on lines of the plot, at equal distances.
+
+    plotext would place evenly spaced values on the nearest lines, so that a label is off by up to half a line.
+
+    Args:
+        low: the value at the lowest line.
+        high: the value at the highest line.
+        rows: the number of lines.
+        log: whether the axis is logarithmic.
+
+    Returns:
+        At most seven values in ascending order; none if the plot has no height or the values have no range.
+    """
+    if rows < 2 or not (math.isfinite(low) and math.isfinite(high)) or not low < high or (log and low <= 0):
+        return []
+    least_step = math.ceil((rows - 1) / (_MOST_Y_TICKS - 1))
+    # The highest line has a label too if a slightly larger step allows it.
+    step = next((step for step in (least_step, least_step + 1) if (rows - 1) % step == 0), least_step)
+    places = [row / (rows - 1) for row in range(0, rows, step)]
+    if log:
+        return [low * (high / low) ** place for place in places]
+    return [low + (high - low) * place for place in places]
+
+
+def tick_texts(values: Sequence[float]) -> list[str]:
+    """Return the values as text, with as many decimals as distinguish the closest two."""
+    closest = min(after - before for before, after in pairwise(values))
+    decimals = min(max(math.ceil(1 - math.log10(closest)), 0), 8) if closest > 0 else 8
+    return [f"{value:.{decimals}f}" for value in values]

@@ -62,7 +62,7 @@ def test_several_runs_are_one_list(judged: Path, write_run: Callable[..., Path])
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "is missing; without it the run's mistakes"),
+        (None, "is missing; 'fer-tui resume' evaluates the run"),
         ("", "is damaged"),
         ("path,label,predicted,p_happy\n", "is damaged"),
         ("path,label,predicted,p_happy\nx.png,sad,happy,1.0\n", "is damaged"),
