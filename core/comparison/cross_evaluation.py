@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.comparison.columns import Column, Row
+from core.comparison.table_formats import format_table
 from core.evaluation.inference import SplitMetrics
 from core.runs.reader import RunSnapshot
 
@@ -57,6 +58,13 @@ def cross_row(run: RunSnapshot, data: Path, result: SplitMetrics | None, error: 
     return row
 
 
+def cross_cell(row: Row) -> str:
+    """Return the accuracy of a row of `cross_row` with its 95 % interval; blank if the run can't be evaluated."""
+    if row["accuracy"] is None:
+        return ""
+    return "{accuracy:.4f} ({accuracy_low:.3f} to {accuracy_high:.3f})".format(**row)
+
+
 def cross_table(rows: Sequence[Row]) -> tuple[Mapping[str, Column], list[Row]]:
     """Arrange the rows as a table of runs by data sets. Each cell has the accuracy and its 95 % interval.
 
@@ -76,6 +84,15 @@ def cross_table(rows: Sequence[Row]) -> tuple[Mapping[str, Column], list[Row]]:
         heading = f"{data} ({splits[data]})" if data in splits else data
         columns[heading] = Column(heading, heading, "text")
         cells = table.setdefault(row["run"], {"run": row["run"], "model": row["model"]})
-        if row["accuracy"] is not None:
-            cells[heading] = "{accuracy:.4f} ({accuracy_low:.3f} to {accuracy_high:.3f})".format(**row)
+        cells[heading] = cross_cell(row) or None
     return columns, [{**dict.fromkeys(columns), **cells} for cells in table.values()]
+
+
+def format_cross_rows(rows: Sequence[Row], format_name: str) -> str:
+    """Format the rows of `cross_row`, see `core.comparison.table_formats.format_table`.
+
+    CSV and JSON have a row for each run and data set with all columns. Markdown and LaTeX have the table of
+    `cross_table`.
+    """
+    columns, table = (CROSS_COLUMNS, rows) if format_name in ("csv", "json") else cross_table(rows)
+    return format_table(table, format_name, columns)

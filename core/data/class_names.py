@@ -152,6 +152,23 @@ def rename_classes(dataset: Dataset, text: str, *, others: Collection[str] = ())
     return replace(renamed_dataset, problems=(*problems, *find_one_split_classes(renamed_dataset)))
 
 
+def rename_together(datasets: Sequence[Dataset], text: str) -> list[Dataset]:
+    """Rename the classes of several data sets. A pair's OLD must be a class of at least one of them.
+
+    Args:
+        datasets: the data sets as they were read.
+        text: the setting `classes`, see `find_renamed`; empty to rename nothing.
+
+    Raises:
+        ConfigError: see `find_renamed`.
+        DatasetError: a data set has no image left.
+    """
+    if not text:
+        return list(datasets)
+    others = {name for each in datasets for name in each.classes}
+    return [rename_classes(each, text, others=others) for each in datasets]
+
+
 def rename_probabilities(probabilities: Mapping[str, float], renamed: Mapping[str, str]) -> dict[str, float]:
     """Rename the classes of a prediction.
 

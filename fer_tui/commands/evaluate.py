@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.comparison.table_formats import find_format, format_table
+from core.comparison.table_formats import find_format
 from core.config.setting_syntax import READING_SETTINGS
 from core.errors import ConfigError, FerError, RunError
 from core.runs.reader import find_run, read_run
@@ -91,15 +91,11 @@ add_config_options(evaluate, READING_SETTINGS)
 
 def _read_datasets(places: Sequence[Path], settings: Mapping[str, Any]) -> list[Dataset]:
     """Read the data sets. A renamed class must exist in at least one of them."""
-    from core.data.class_names import rename_classes
+    from core.data.class_names import rename_together
     from core.data.readers.reader_factory import read_dataset
 
-    classes = settings.get("classes")
     read = {name: value for name, value in settings.items() if name != "classes"}
-    datasets = [read_dataset(place, **read) for place in places]
-    if classes:
-        others = {name for each in datasets for name in each.classes}
-        datasets = [rename_classes(each, classes, others=others) for each in datasets]
+    datasets = rename_together([read_dataset(place, **read) for place in places], settings.get("classes") or "")
     for dataset in datasets:
         output.print_warnings(dataset.problems)
     return datasets
@@ -142,12 +138,10 @@ def _print_table(rows: Sequence[Row]) -> None:
 
 def _write_table(rows: Sequence[Row], target: Path) -> None:
     """Write the table to a file in the format of its ending."""
-    from core.comparison.cross_evaluation import CROSS_COLUMNS, cross_table
+    from core.comparison.cross_evaluation import format_cross_rows
 
-    file_format = find_format(target)
-    columns, table = (CROSS_COLUMNS, rows) if file_format in ("csv", "json") else cross_table(rows)
     try:
-        files.write_output(target, files.to_utf8(format_table(table, file_format, columns)))
+        files.write_output(target, files.to_utf8(format_cross_rows(rows, find_format(target))))
     except OSError as error:
         raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
     output.print_message(f"wrote {target}")

@@ -1,15 +1,15 @@
-"""The dialog that exports the comparison to a file or, in a browser, downloads it."""
+"""The dialog that exports a table to a file or, in a browser, downloads it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
@@ -17,7 +17,7 @@ from textual.widgets import Button, Input, RadioButton, RadioSet, Static
 
 from core.comparison.table import Row
 from core.comparison.table_formats import ENDINGS, find_format, format_table
-from core.errors import ConfigError
+from core.errors import ConfigError, pluralize
 from core.system.files import to_utf8, write_output
 from fer_tui.console.output import escape_control
 from fer_tui.dialogs.confirm import ConfirmScreen
@@ -61,17 +61,30 @@ class ExportScreen(ModalScreen[str | None]):
     ]
     AUTO_FOCUS = "#export-path"
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        """Store the rows to write, in their order."""
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        format_rows: Callable[[Sequence[Row], str], str] = format_table,
+        remembered: str = "export",
+    ) -> None:
+        """Store what to write.
+
+        Args:
+            rows: the rows in their order.
+            format_rows: formats the rows in the format of that name.
+            remembered: the field of `AppState` with the last choices for this kind of table.
+        """
         super().__init__()
         self.rows = rows
+        self._format_rows = format_rows
+        self._remembered = remembered
 
     def compose(self) -> ComposeResult:
         """Yield the path field, the formats, the line for a problem and the buttons."""
-        choice = self.fer.state_store.state.export
+        choice = self.choice
         verb = "Download" if self.app.is_web else "Export"
         with Vertical(classes="dialog") as dialog:
-            dialog.border_title = f"{verb} {len(self.rows)} rows"
+            dialog.border_title = f"{verb} {pluralize(len(self.rows), 'row')}"
             yield Static("File")
             if self.app.is_web:
                 # The browser chooses the folder for downloads.
@@ -92,6 +105,11 @@ class ExportScreen(ModalScreen[str | None]):
     def fer(self) -> Workbench:
         """The app, typed as `Workbench`."""
         return cast("Workbench", self.app)
+
+    @property
+    def choice(self) -> ExportChoice:
+        """The last choices for this kind of table."""
+        return getattr(self.fer.state_store.state, self._remembered)
 
     @on(RadioSet.Changed)
     def _fit_ending(self, event: RadioSet.Changed) -> None:
@@ -143,7 +161,7 @@ class ExportScreen(ModalScreen[str | None]):
             self._write(path, form)
 
     def _content(self, form: str) -> bytes:
-        return to_utf8(format_table(self.rows, form))
+        return to_utf8(self._format_rows(self.rows, form))
 
     def _write(self, path: Path, form: str) -> None:
         try:
@@ -151,13 +169,13 @@ class ExportScreen(ModalScreen[str | None]):
         except OSError as error:
             self._tell(f"{path}: {error.strerror}; enter a path that can be written")
             return
-        self.fer.state_store.update(export=ExportChoice(form=form, path=str(path)))
+        self.fer.state_store.update(**{self._remembered: ExportChoice(form=form, path=str(path))})
         self.dismiss(str(path.absolute()))
 
     def _download(self, name: str, form: str) -> None:
         """Send the table to the browser; the path remembered for terminals does not change."""
         self.app.deliver_binary(BytesIO(self._content(form)), save_filename=name, mime_type=FORMATS[form][1])
-        self.fer.state_store.update(export=replace(self.fer.state_store.state.export, form=form))
+        self.fer.state_store.update(**{self._remembered: replace(self.choice, form=form)})
         self.dismiss(name)
 
     def _tell(self, problem: str) -> None:
@@ -167,3 +185,9 @@ class ExportScreen(ModalScreen[str | None]):
 def _ending_format(path: str) -> str | None:
     """Return the format that a path's ending stands for; None for other endings."""
     return ENDINGS.get(Path(path).suffix.lower())
+
+
+def notify_exported(app: App[Any], path: str | None) -> None:
+    """Notify about the result of an `ExportScreen`, unless the user has cancelled it."""
+    if path:
+        app.notify(escape_control(path), title="Downloaded" if app.is_web else "Written", markup=False)

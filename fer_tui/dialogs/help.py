@@ -16,7 +16,7 @@ from textual.widgets import Static
 from fer_tui.key_labels import key_label
 
 _MODES = ("data.", "train.", "runs.", "compare.", "inspect.")
-_OURS = (*_MODES, "export.", "confirm.", "menu.", "predict.", "ask.", "leaving.")
+_OURS = (*_MODES, "export.", "confirm.", "menu.", "predict.", "ask.", "leaving.", "evaluate.")
 _OF_A_WIDGET = {"DataTable": "Table", "Input": "Text field", "Tabs": "Tabs", "ContentTabs": "Tabs"}
 
 

@@ -63,6 +63,7 @@ class CompareScreen(RunsModeScreen):
             tooltip="Average runs that differ only in their seed into one row",
         ),
         Binding("t", "test", "Test", id="compare.test", tooltip="Test whether two runs differ by more than chance"),
+        Binding("v", "on_data", "On data", id="compare.on_data", tooltip="Evaluate the runs on other data sets"),
         Binding("i", "inspect", "Inspect", id="compare.inspect", tooltip="Show the run's confusion matrix"),
         Binding("e", "export", "Export", id="compare.export", tooltip="Write the table to a file"),
         Binding("c", "copy", "Copy CSV", id="compare.copy", tooltip="Copy the table to the clipboard as CSV"),
@@ -164,6 +165,21 @@ class CompareScreen(RunsModeScreen):
         self.tested = told
         self._tell_row()
 
+    def runs_to_evaluate(self) -> list[RunSnapshot]:
+        """Return the marked runs or, if none is marked, the cursor's run and then all completed runs."""
+        runs, first = self.fer.runs or (), self.chosen
+        if self.fer.marked:
+            return [run for run in runs if run.name in self.fer.marked]
+        return [*([first] if first else []), *(run for run in runs if run.state == "completed" and run is not first)]
+
+    def action_on_data(self) -> None:
+        """Evaluate the runs on data sets that the user chooses."""
+        from fer_tui.dialogs.evaluate import EvaluateScreen
+
+        runs = self.runs_to_evaluate()
+        which = "marked" if self.fer.marked else "the highlighted one and all completed ones; mark runs to choose"
+        self.app.push_screen(EvaluateScreen(runs, f"{pluralize(len(runs), 'run')} ({which})"))
+
     @on(DataTable.CellHighlighted)
     def _cursor_moved(self) -> None:
         self.tested = []
@@ -210,6 +226,8 @@ class CompareScreen(RunsModeScreen):
         if action == "test":
             testable = evaluated_runs(self.fer.runs or ())
             return self.chosen in testable and len(testable) > 1
+        if action == "on_data":
+            return bool(self.runs_to_evaluate())
         if action == "average_seeds":
             return bool(self.fer.runs)
         return action != "sort" or self.query_one(ComparisonTable).display
@@ -236,13 +254,9 @@ class CompareScreen(RunsModeScreen):
 
     def action_export(self) -> None:
         """Ask for a path and a format, then write the table."""
-        from fer_tui.dialogs.export import ExportScreen
+        from fer_tui.dialogs.export import ExportScreen, notify_exported
 
-        self.app.push_screen(ExportScreen(self.export_rows()), self._exported)
-
-    def _exported(self, path: str | None) -> None:
-        if path:
-            self.notify(escape_control(path), title="Downloaded" if self.app.is_web else "Written", markup=False)
+        self.app.push_screen(ExportScreen(self.export_rows()), lambda path: notify_exported(self.app, path))
 
     def action_copy(self) -> None:
         """Copy the table as CSV."""

@@ -15,7 +15,7 @@ from core.system.folders import user_folder
 
 @dataclass(frozen=True)
 class ExportChoice:
-    """The last choices in the export dialog."""
+    """The last choices in the export dialog for one kind of table."""
 
     form: str = "csv"
     path: str = "comparison.csv"
@@ -28,14 +28,20 @@ class AppState:
     Attributes:
         theme: the theme last chosen in the palette.
         data: the data set opened last.
-        export: the format and path of the last export.
+        export: the format and path of the last export of the comparison.
+        export_on_data: the format and path of the last export of a table of runs by data sets.
         train: the last values of the Train form.
     """
 
     theme: str = ""
     data: str = ""
     export: ExportChoice = ExportChoice()
+    export_on_data: ExportChoice = ExportChoice(path="on-data.csv")
     train: dict[str, Any] = field(default_factory=dict)
+
+
+# The fields of AppState with an ExportChoice.
+EXPORTS = ("export", "export_on_data")
 
 
 def state_path() -> Path | None:
@@ -48,11 +54,12 @@ def load_state(path: Path) -> AppState:
     """Read the state; return an empty one if the file is missing, unreadable or damaged."""
     try:
         content = json.loads(path.read_bytes())
-        export = ExportChoice(**_known(ExportChoice, content.get("export", {})))
-        state = AppState(**{**_known(AppState, content), "export": export})
+        exports = {name: ExportChoice(**_known(ExportChoice, content[name])) for name in EXPORTS if name in content}
+        state = AppState(**{**_known(AppState, content), **exports})
     except (OSError, ValueError, RecursionError, TypeError, AttributeError):
         return AppState()
-    texts = (state.theme, state.data, state.export.form, state.export.path)
+    choices = (state.export, state.export_on_data)
+    texts = (state.theme, state.data, *(text for choice in choices for text in (choice.form, choice.path)))
     return state if all(isinstance(text, str) for text in texts) and isinstance(state.train, dict) else AppState()
 
 
