@@ -255,10 +255,13 @@ class EvaluateScreen(ModalScreen[None]):
     def _show_note(self, place: tuple[str, Path]) -> None:
         """Describe an evaluation or its error."""
         row, (name, data) = self.rows.get(place), place
-        about = f"{next(model_and_digits(run) for run in self.runs if run.name == name)} on {data}"
+        run = next(model_and_digits(run) for run in self.runs if run.name == name)
+        about = f"{run} on {data}"
         if row is None:
             self._tell(f"{about}: not evaluated yet")
         elif row["error"]:
+            # Most errors about a data set start with its path.
+            about = run if row["error"].startswith(str(data)) else about
             self._tell(f"{about}: {row['error']}", is_problem=True)
         else:
             figures = (

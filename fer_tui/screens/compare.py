@@ -177,8 +177,10 @@ class CompareScreen(RunsModeScreen):
         from fer_tui.dialogs.evaluate import EvaluateScreen
 
         runs = self.runs_to_evaluate()
-        which = "marked" if self.fer.marked else "the highlighted one and all completed ones; mark runs to choose"
-        self.app.push_screen(EvaluateScreen(runs, f"{pluralize(len(runs), 'run')} ({which})"))
+        told = pluralize(len(runs), "marked run" if self.fer.marked else "run")
+        if not self.fer.marked and len(runs) > 1:
+            told += ": the highlighted one and all completed. Mark runs to choose."
+        self.app.push_screen(EvaluateScreen(runs, told))
 
     @on(DataTable.CellHighlighted)
     def _cursor_moved(self) -> None:

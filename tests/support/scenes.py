@@ -11,6 +11,9 @@ from typing import Any
 import worlds
 from textual.pilot import Pilot
 
+from core.comparison.cross_evaluation import cross_row
+from core.data.readers.reader_factory import read_dataset
+
 Step = str | Callable[[Pilot[Any]], None]
 
 
@@ -51,6 +54,25 @@ def damage_export(pilot: Pilot[Any]) -> None:
     """Pretend that the user has entered a folder for the export."""
     app: Any = pilot.app
     app.state_store.update(export=replace(app.state_store.state.export, path="runs"))
+
+
+def show_evaluations(pilot: Pilot[Any]) -> None:
+    """Pretend that the runs were evaluated on two data sets; one run can't be evaluated on the second one."""
+    screen: Any = pilot.app.screen
+    datasets = {Path(name): read_dataset("faces") for name in ("faces", "/data/ckplus")}
+    intervals = {"accuracy": [0.5934, 0.6644], "macro_f1": [0.5094, 0.5844]}
+    figures: Any = {"accuracy": 0.6294, "balanced_accuracy": 0.5794, "macro_f1": 0.5494, "intervals": intervals}
+    evaluated = []
+    for number, data in enumerate(datasets):
+        for run in screen.runs:
+            if number and run.model == "model2":
+                row = cross_row(run, data, None, f"{data}: no image of 'test' has a class of the run: happy, sad")
+            else:
+                row = cross_row(run, data, {**figures, "images": 707, "split": ("validation", "test")[number]})
+            screen.rows[run.name, data] = row
+            evaluated.append(screen.Evaluated(0, run, data, row, []))
+    for message in (screen.DatasetsRead(datasets, datasets, ""), *evaluated):
+        screen.post_message(message)
 
 
 def fill_form(settings: str) -> Callable[[Pilot[Any]], None]:
@@ -125,6 +147,12 @@ SCENES = (
         "dialog-export-failed",
         ("4", "see:always", damage_export, "e", "enter", "see:is a folder"),
         worlds.write_typical_runs,
+    ),
+    Scene(
+        "dialog-on-data",
+        ("4", "see:always", "v", "see:Press Enter", show_evaluations, "see:no image of"),
+        worlds.write_typical_runs,
+        styled=True,
     ),
     Scene(
         "dialog-quit",

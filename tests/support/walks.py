@@ -110,6 +110,10 @@ def empty_field(app: Any) -> None:
     app.screen.query_one("#folder", Input).value = ""
 
 
+def type_data_set(app: Any) -> None:
+    app.screen.query_one("#evaluate-path", Input).value = "faces"
+
+
 def choose_cell(app: Any) -> None:
     app.screen.query_one("#matrix").choose((3, 3))
 
@@ -243,6 +247,16 @@ WALKS = (
             Press("menu.cancel", "escape", has_no_dialog),
             Press("compare.article", "a", lambda app: not app.screen.with_article),
             Press("compare.graph", "g", words("Accuracy by model")),
+            Press("compare.on_data", "v", dialog("EvaluateScreen")),
+            type_data_set,
+            "enter",
+            Until(lambda app: len(app.screen.rows) == len(app.screen.runs)),
+            focus("#cross-table"),
+            Press("cross_table.down", "j", cursor(1)),
+            Press("cross_table.up", "k", cursor(0)),
+            Press("evaluate.export", "ctrl+s", dialog("ExportScreen")),
+            Press("export.cancel", "escape", dialog("EvaluateScreen")),
+            Press("evaluate.close", "escape", has_no_dialog),
             Press("compare.copy", "c", lambda app: app.clipboard.startswith("model,protocol,")),
             Press("compare.export", "e", dialog("ExportScreen")),
             Press("export.cancel", "escape", has_no_dialog),

@@ -13,29 +13,14 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from core.config.training_config import resolve
 from core.evaluation import inference as prediction
 from core.runs import model_file as model_files
-from core.runs.reader import read_run
-from core.runs.writer import create_run
-from core.training.trainer import train_run
 from fer_tui.dialogs.predict import PredictScreen
 from fer_tui.screens.inspect import InspectScreen
 from fer_tui.widgets.face_grid import FaceGrid
 from fer_tui.widgets.probability_bars import ProbabilityBars
 
 HAPPY, SAD = "validation/happy", "validation/sad"
-
-
-@pytest.fixture(scope="module")
-def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that trained for one epoch."""
-    fast = {"model": "model2", "width": 0.1, "image_size": 48, "channels": 1, "epochs": 1, "batch_size": 16}
-    config = resolve({"data": faces, **fast})
-    run = create_run(config, tmp_path_factory.mktemp("trained") / "runs")
-    train_run(config, run, threading.Event())
-    assert read_run(run).state == "completed"
-    return run
 
 
 @pytest.fixture
