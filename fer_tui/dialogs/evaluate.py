@@ -81,7 +81,7 @@ class EvaluateScreen(ModalScreen[None]):
         """
         super().__init__()
         self.runs, self._told = runs, told
-        self.classes = ""
+        self.class_names = ""
         self.datasets: Mapping[Path, Dataset] = {}
         self.renamed: Mapping[Path, Dataset] = {}
         self.rows: dict[tuple[str, Path], Row] = {}
@@ -148,9 +148,9 @@ class EvaluateScreen(ModalScreen[None]):
         is_known = path is None or path in self.datasets
         if self.reading is not None:
             self._tell(f"{self.reading} is still being read. Press Enter again when it is in the table.")
-        elif path is None and not (self.datasets and classes != self.classes):
+        elif path is None and not (self.datasets and classes != self.class_names):
             self._tell(ENTER_PATH, is_problem=True)
-        elif is_known and classes == self.classes:
+        elif is_known and classes == self.class_names:
             self._tell(f"{path} is in the table already. {ENTER_PATH}", is_problem=True)
         elif self.fer.queue.is_busy:
             self._tell(BUSY, is_problem=True)
@@ -204,7 +204,7 @@ class EvaluateScreen(ModalScreen[None]):
     def _on_datasets_read(self, message: DatasetsRead) -> None:
         table, field = self.query_one(CrossTable), self.query_one(PathInput)
         self.reading = None
-        if message.classes != self.classes:
+        if message.classes != self.class_names:
             self.job += 1
             for run, data in self.rows:
                 table.show_cell(run, data, WAITING)
@@ -213,7 +213,7 @@ class EvaluateScreen(ModalScreen[None]):
         for data in added:
             table.add_dataset(data)
             self._tell(" ".join(problem.message for problem in message.datasets[data].problems))
-        self.datasets, self.renamed, self.classes = message.datasets, message.renamed, message.classes
+        self.datasets, self.renamed, self.class_names = message.datasets, message.renamed, message.classes
         if field.value.strip() and field.path in self.datasets:
             field.value = ""
         self._evaluate_next()
