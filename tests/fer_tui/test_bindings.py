@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from fer_tui.dialogs.help import by_action
 from fer_tui.keymap import _classes, _modules, actions, check_keys
 
 # A different key for every action.
-OTHERS = [f"{modifiers}+{letter}" for modifiers in ("alt", "ctrl+alt") for letter in "abcdefghijklmnopqrstuvwxyz"]
+OTHERS = [
+    f"{modifiers}+{letter}" for modifiers in ("alt", "ctrl+alt") for letter in string.ascii_lowercase + string.digits
+]
 OTHERS += [f"{modifiers}+f{number}" for modifiers in ("ctrl", "alt", "ctrl+alt") for number in range(1, 13)]
 
 
