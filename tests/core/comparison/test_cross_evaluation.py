@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.comparison.columns import Row
-from core.comparison.cross_evaluation import CROSS_COLUMNS, cross_row, cross_table
+from core.comparison.cross_evaluation import CROSS_COLUMNS, cross_row, cross_table, format_cross_rows
 from core.comparison.table_formats import find_format, format_table
 from core.errors import ConfigError
 from core.runs.reader import read_run
@@ -63,6 +63,14 @@ def test_people_read_runs_by_data_sets_with_intervals(rows: list[Row]):
     latex = format_table(table, "latex", columns)
     assert r"run & model & a\&b (test) & c (test) \\" in latex
     assert r"run-2 & compact & 0.7500 (0.625 to 0.875) &  \\" in latex
+
+
+def test_files_have_rows_for_programs_and_tables_for_people(rows: list[Row]):
+    columns, table = cross_table(rows)
+    for format_name in ("csv", "json"):
+        assert format_cross_rows(rows, format_name) == format_table(rows, format_name, CROSS_COLUMNS)
+    for format_name in ("markdown", "latex"):
+        assert format_cross_rows(rows, format_name) == format_table(table, format_name, columns)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from core.data.class_names import (
     match_synonyms,
     rename_classes,
     rename_probabilities,
+    rename_together,
     suggest_classes,
 )
 from core.data.dataset import Dataset, fingerprint, make_dataset
@@ -110,6 +111,18 @@ def test_what_can_not_be_meant_is_refused(text: str, told: str):
 
 def test_a_pair_may_name_a_class_of_another_data_set():
     assert find_renamed("anger=angry", ("angry", "fear"), others=("anger",)) == {}
+
+
+def test_data_sets_are_renamed_together(tmp_path: Path, write_tree: Callable[..., Path]):
+    datasets = [
+        read_dataset(write_tree(tmp_path / str(number), {f"train/{name}": 2 for name in names}))
+        for number, names in enumerate((("angry", "fear"), ("anger", "fear")))
+    ]
+    renamed = rename_together(datasets, "anger=angry")
+    assert [dataset.classes for dataset in renamed] == [("angry", "fear"), ("angry", "fear")]
+    assert [dataset.classes for dataset in rename_together(datasets, "")] == [("angry", "fear"), ("anger", "fear")]
+    with pytest.raises(ConfigError, match="there is no class 'joy' to rename"):
+        rename_together(datasets, "joy=happy")
 
 
 def test_the_remedy_is_synonyms_where_they_help():

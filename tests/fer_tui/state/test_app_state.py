@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, RadioSet
 
 from fer_tui.app import FerApp
 from fer_tui.state.app_state import AppState, ExportChoice, StateStore, load_state, state_path
@@ -25,6 +25,8 @@ def test_what_was_chosen_is_there_the_next_time(tmp_path: Path):
     remembered(path, theme="nord", train={"epochs": 3})
     again = remembered(path, export=ExportChoice(form="json", path="a.json"))
     assert again == AppState(theme="nord", train={"epochs": 3}, export=ExportChoice(form="json", path="a.json"))
+    again = remembered(path, export_on_data=ExportChoice(form="latex", path="b.tex"))
+    assert (again.export.path, again.export_on_data.path) == ("a.json", "b.tex")
 
 
 def test_two_apps_keep_each_others_choices(tmp_path: Path):
@@ -103,7 +105,8 @@ async def test_the_export_dialog_remembers_from_one_start_to_the_next(
         await until(pilot, lambda: pilot.app.screen.MODE == "compare")
         await pilot.press("e")
         await until(pilot, lambda: isinstance(pilot.app.focused, Input))
-        assert pilot.app.focused.value == "mine.json" and pilot.app.screen.chosen_format == "json"
+        assert pilot.app.focused.value == "mine.json"
+        assert pilot.app.screen.query_one(RadioSet).pressed_button.name == "json"
 
 
 async def test_the_data_set_opened_last_is_opened_again(
