@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from core.data.dataset import Dataset
     from fer_tui.state.workbench import Workbench
 
+START = "Press Enter to add a data set and to evaluate the runs on it."
 ENTER_PATH = "Enter the path of a data set."
 BUSY = "A training of this app is running. Evaluate after it, or with 'fer-tui evaluate' in another terminal."
 
@@ -118,9 +119,7 @@ class EvaluateScreen(ModalScreen[None]):
                     select_on_focus=False,
                 )
             yield CrossTable(self.runs, id="cross-table")
-            yield Static(
-                "Press Enter to add a data set and to evaluate the runs on it.", id="evaluate-state", markup=False
-            )
+            yield Static(START, id="evaluate-state", markup=False)
             yield Static(id="evaluate-note", markup=False)
             with Horizontal(classes="buttons"):
                 yield Button("Evaluate", variant="primary", id="evaluate", compact=True)
@@ -128,6 +127,10 @@ class EvaluateScreen(ModalScreen[None]):
                     f"Export ({key_label(self, 'evaluate.export')})", id="export-rows", compact=True, disabled=True
                 )
                 yield Button(f"Close ({key_label(self, 'evaluate.close')})", id="close", compact=True)
+
+    def on_mount(self) -> None:
+        """Select the path of the open data set, so that a typed or pasted path replaces it."""
+        self.query_one(PathInput).select_all()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Enable the export once a run is evaluated."""
@@ -287,8 +290,7 @@ class EvaluateScreen(ModalScreen[None]):
             told.append(f"{done} of {total} done" + (f", {failed} failed" if failed else ""))
         if self._has_synonyms():
             told.append(f"Class names differ: enter {SYNONYMS} in Classes")
-        if told:
-            self.query_one("#evaluate-state", Static).update(escape_control("   ".join(told)))
+        self.query_one("#evaluate-state", Static).update(escape_control("   ".join(told)) or START)
         self.query_one("#export-rows", Button).disabled = not self.rows
         self.refresh_bindings()
 

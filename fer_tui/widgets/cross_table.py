@@ -76,5 +76,8 @@ class CrossTable(DataTable[TableCell]):
         for data, split in self._splits.items():
             # Data sets with the same name are told apart by their parent folders.
             name = data.name if names.count(data.name) == 1 else f"{data.absolute().parent.name}/{data.name}"
-            labels[str(data)] = TableCell(f"{name or data} ({split})" if split else name or str(data))
+            after = f" ({split})" if split else ""
+            label = TableCell(name or str(data))
+            label.truncate(max(WIDTH - len(after), WIDTH // 3), overflow="ellipsis")
+            labels[str(data)] = TableCell(f"{label.plain}{after}")
         set_column_labels(self, labels)

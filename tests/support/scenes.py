@@ -68,7 +68,8 @@ def show_evaluations(pilot: Pilot[Any]) -> None:
             if number and run.model == "model2":
                 row = cross_row(run, data, None, f"{data}: no image of 'test' has a class of the run: happy, sad")
             else:
-                row = cross_row(run, data, {**figures, "images": 707, "split": ("validation", "test")[number]})
+                result: Any = {**figures, "images": 707, "split": ("validation", "test")[number]}
+                row = cross_row(run, data, result)
             screen.rows[run.name, data] = row
             evaluated.append(screen.Evaluated(0, run, data, row, []))
     for message in (screen.DatasetsRead(datasets, datasets, ""), *evaluated):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
@@ -51,8 +52,8 @@ def opened(
     write_run(OTHER, history=epochs(1))
 
     @asynccontextmanager
-    async def opened(size: tuple[int, int] = (80, 24)):
-        async with open_app(size) as pilot:
+    async def opened(size: tuple[int, int] = (80, 24), data: Path | None = None):
+        async with open_app(size, data) as pilot:
             await pilot.press("4")
             await until(pilot, lambda: pilot.app.screen.MODE == "compare" and pilot.app.screen.chosen)
             await pilot.press("v")
@@ -158,7 +159,33 @@ async def test_what_cannot_be_read_is_one_line(
             await pilot.press("enter")
             await until(pilot, lambda words=words: words in said(pilot, "note") and pilot.app.screen.reading is None)
             assert not pilot.app.screen.datasets and not pilot.app.screen.rows
+            assert said(pilot, "state").startswith("Press Enter to add a data set")
             assert pilot.app.screen.query_one("#evaluate-note").has_class("-problem")
+
+
+async def test_a_pasted_path_replaces_the_open_data_set(
+    opened: Callable[..., Any], faces: Path, until: Callable[..., Any]
+):
+    async with opened(data=faces) as pilot:
+        field = pilot.app.screen.query_one("#evaluate-path", Input)
+        assert field.value == str(faces) and pilot.app.focused is field
+        pilot.app.screen.post_message(events.Paste("/data/ckplus"))
+        await until(pilot, lambda: field.value == "/data/ckplus")
+
+
+async def test_headings_name_data_sets_in_the_width_of_a_column(
+    opened: Callable[..., Any], faces: Path, tmp_path: Path, until: Callable[..., Any]
+):
+    places = [tmp_path / name for name in ("a/faces", "b/faces", "x" * 40)]
+    for place in places:
+        shutil.copytree(faces, place)
+    async with opened() as pilot:
+        for number, place in enumerate(places, start=1):
+            type_in(pilot, place)
+            await pilot.press("enter")
+            done = f"{2 * number} of {2 * number} done"
+            await until(pilot, lambda done=done: done in said(pilot, "state"))
+        assert headings(pilot) == ["a/faces (validation)", "b/faces (validation)", f"{'x' * 9}… (validation)"]
 
 
 async def test_no_evaluation_while_the_app_trains(
