@@ -55,7 +55,7 @@ def moved_data_advice(run: Path) -> str:
 
 
 def read_options(run: RunSnapshot) -> dict[str, Any]:
-    """The keyword arguments of `read_dataset` that read a run's data set as the run did."""
+    """Return the keyword arguments with which `read_dataset` reads a run's data set as the run did."""
     config: Mapping[str, Any] = run.config
     settings = {name: value for name in READING_SETTINGS if (value := config.get(name)) is not None}
     return {**settings, "decoding": run_decoding(run.environment)}

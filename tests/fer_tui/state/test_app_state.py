@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Input
+from textual.widgets import Input, RadioButton
 
 from fer_tui.app import FerApp
 from fer_tui.state.app_state import AppState, ExportChoice, StateStore, load_state, state_path
@@ -103,7 +103,8 @@ async def test_the_export_dialog_remembers_from_one_start_to_the_next(
         await until(pilot, lambda: pilot.app.screen.MODE == "compare")
         await pilot.press("e")
         await until(pilot, lambda: isinstance(pilot.app.focused, Input))
-        assert pilot.app.focused.value == "mine.json" and pilot.app.screen.chosen_format == "json"
+        assert pilot.app.focused.value == "mine.json"
+        assert pilot.app.screen.query("FormatButton").last(RadioButton).value
 
 
 async def test_the_data_set_opened_last_is_opened_again(
