@@ -62,7 +62,7 @@ def read_options(run: RunSnapshot) -> dict[str, Any]:
 
 
 def run_decoding(environment: EnvironmentFile) -> int:
-    """The version of the image decoder that a run began with; the newest for a run that has not begun."""
+    """Return the version of the image decoder of a run, or the newest version for a run that has not started."""
     return environment.get("decoding", 1 if "fingerprint" in environment else DECODING)
 
 
