@@ -310,7 +310,7 @@ def _read_pixels(text: str, decoding: int) -> np.ndarray:
 
 
 def _find_side(sizes: Counter[int]) -> int:
-    """Return the width and height of the images, from the number of pixels of each row: 48, or the most common square."""
+    """Return the width and height of the images, from each row's number of pixels: 48, or the most common square."""
     squares = [size for size, _ in sizes.most_common() if isqrt(size) ** 2 == size and size >= _MIN_SIZE**2]
     return _SIZE if not squares or _SIZE**2 in sizes else isqrt(squares[0])
 
