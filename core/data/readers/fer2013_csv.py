@@ -253,7 +253,10 @@ def _find_columns(path: Path, header: list[str]) -> _Columns:
         DatasetError: a column is missing, or is there twice.
     """
     names = column_names(header)
-    expected = ",".join(COLUMNS)
+    if "usage" not in names:
+        names = ["usage" if name == "split" else name for name in names]
+    found = ", ".join(name.strip()[:20] for name in header[:10])
+    expected = ",".join(COLUMNS) + (f" (found: {found})" if found and found.isprintable() else "")
     if missing := [name for name in COLUMNS[:2] if name not in names]:
         hint = ", so its images have no labels" if missing == ["emotion"] else ""
         raise DatasetError(f"{path}: no column {', '.join(missing)}{hint}; expected {expected}")
