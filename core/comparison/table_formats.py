@@ -136,7 +136,7 @@ _LATEX = str.maketrans(
 
 
 def _latex(rows: list[Row], columns: Columns) -> str:
-    """A booktabs table."""
+    """Format a booktabs table."""
     layout = "".join("r" if column.is_number else "l" for column in columns.values())
     lines = [" & ".join(c.replace("_", " ").translate(_LATEX) for c in columns) + r" \\"]
     body = [" & ".join(reading_cell(c, row, columns).translate(_LATEX) for c in columns) + r" \\" for row in rows]

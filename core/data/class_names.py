@@ -8,7 +8,7 @@ from dataclasses import replace
 from core.config.setting_syntax import SYNONYMS, parse_class_map
 from core.data.dataset import Dataset, find_one_split_classes
 from core.data.votes import map_votes
-from core.errors import ConfigError, DatasetError, suggest_name
+from core.errors import ConfigError, DatasetError, pluralize, suggest_name
 
 # FER2013's names, each with the words that other data sets use: FER+, CK+, RAF-DB, AffectNet and KDEF.
 _OTHER_WORDS: Mapping[str, tuple[str, ...]] = {
@@ -147,7 +147,9 @@ def rename_classes(dataset: Dataset, text: str, *, others: Collection[str] = ())
     frame = frame[frame["label"] != ""].reset_index(drop=True)
     if frame.empty:
         raise DatasetError("classes", f"{dataset.root}: no image is left; keep a class that has images")
-    renamed_dataset = replace(dataset, frame=frame, classes=classes)
+    number = "1 class" if len(classes) == 1 else f"{len(classes)} classes"
+    summary = f"{dataset.summary}; renamed: {pluralize(len(frame), 'image')} in {number}"
+    renamed_dataset = replace(dataset, frame=frame, classes=classes, summary=summary)
     problems = [problem for problem in dataset.problems if problem.kind != "class_in_one_split"]
     return replace(renamed_dataset, problems=(*problems, *find_one_split_classes(renamed_dataset)))
 

@@ -113,6 +113,10 @@ def _checked(line: int, row: Mapping[str, str]) -> Mapping[str, str]:
             raise EditedCsvError(f"line {line}: unknown decision '{row['decision']}'; {hint}")
         return {**row, "decision": decision}
     for column, cell in row.items():
+        if column.casefold() in DECISIONS:
+            raise EditedCsvError(
+                f"the column '{column}' is a decision; write decisions into a column 'decision': {', '.join(DECISIONS)}"
+            )
         if column != "path" and cell.strip().casefold() in DECISIONS:
             raise EditedCsvError(
                 f"line {line}: '{cell}' looks like a decision, but its column is called '{column}'; call the column "

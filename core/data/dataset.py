@@ -151,8 +151,8 @@ def find_one_split_classes(dataset: Dataset) -> Iterator[Problem]:
         here, there = ("train", "validation") if name in train else ("validation", "train")
         yield Problem(
             "class_in_one_split",
-            f"class '{name}' has images in {here} and none in {there}, so its metrics are meaningless; add images, or "
-            "remove the class",
+            f"class '{name}' has images in {here} and none in {there}, so its metrics are meaningless; add images, "
+            "remove the class, or rename it with --classes",
             tuple(dataset.frame.query("split == @here and label == @name")["path"]),
         )
 

@@ -24,7 +24,7 @@ _REDUCTIONS = (2, 4)
 DECODING = 2
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 FORMAT_NAMES = "JPEG, PNG, WebP, BMP, GIF, TIFF, PGM or PPM"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".apng")
 IMAGE_SUFFIXES += (".pgm", ".ppm", ".pbm", ".pnm")
 # What version 0.1.0 read.
 DECODING_1_FORMATS = ("JPEG", "PNG")
@@ -198,6 +198,8 @@ def _orientation(image: Image.Image) -> Any:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Return the image as mode L or RGB. Scale 16-bit greys, which Pillow would clip to white."""
+    if image.mode == "F":
+        raise ImageError("its pixels are floating-point numbers, whose range is unknown: convert them to 8 bits")
     if image.mode.startswith("I"):
         pixels = np.asarray(image, dtype=np.int64)
         return Image.fromarray((pixels >> 8).clip(0, 255).astype(np.uint8))

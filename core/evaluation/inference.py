@@ -114,9 +114,12 @@ def run_classes(run: Path) -> list[str]:
     """Return the classes of a run's model in the order of its outputs.
 
     Raises:
-        RunError: environment.json has no classes.
+        RunError: environment.json can't be read, or has no classes.
     """
-    classes = read_run(run).environment.get("classes")
+    found = read_run(run)
+    classes = found.environment.get("classes")
+    if not classes and found.problem:
+        raise RunError(f"{run}: {found.problem}; make the file readable, or use another run")
     if not classes:
         raise RunError(
             f"{run / ENVIRONMENT}: the file has no classes, so the run is damaged or never started; use another run"

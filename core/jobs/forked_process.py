@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -13,14 +14,20 @@ from typing import IO
 from core.system import files
 from core.system.signals import end_with_parent
 
-# Forking is not safe on macOS, whose libraries use threads.
-CAN_FORK = sys.platform == "linux"
+
+def can_fork() -> bool:
+    """Return whether this process can fork safely.
+
+    Threads of Python or TensorFlow would be missing in the child, with the locks that they hold. macOS's own libraries
+    use threads too.
+    """
+    return sys.platform == "linux" and threading.active_count() == 1 and "tensorflow" not in sys.modules
 
 
 class ForkedProcess:
     """A child process; it has the part of `subprocess.Popen` that a queue uses.
 
-    Fork before this process starts threads or loads TensorFlow. The child ends with its parent.
+    Create it only if `can_fork`. The child ends with its parent.
 
     Attributes:
         pid: the child's process id.

@@ -205,13 +205,15 @@ class RunQueue:
         assert self._child.stdout
         with self._child.stdout as report:
             said = report.read().decode(errors="replace").strip()
-        status = self._child.wait()
+        status, pid = self._child.wait(), self._child.pid
         self._child = None
         if status == REFUSED and said:
-            message, was_resumed = said.splitlines()[-1], can_restore(run)
+            message, was_resumed, found = said.splitlines()[-1], can_restore(run), read_run(run)
+            # A run that was interrupted before it was resumed has the process of that time.
+            has_no_end = found.state == "interrupted" and found.status.get("pid") == pid
             # RunError: another process trains the run.
             with contextlib.suppress(RunError):
-                if was_resumed or read_run(run).state == "interrupted":
+                if was_resumed or has_no_end:
                     set_final_state(run, "failed", message)
                     if not was_resumed:
                         return

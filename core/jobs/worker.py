@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from core.jobs.forked_process import CAN_FORK, ForkedProcess
+from core.jobs.forked_process import ForkedProcess, can_fork
 from core.jobs.run_queue import LIFELINE, REFUSED, WATCHED, RunQueue, describe_error
 from core.runs.names import LOG
 from core.runs.reader import read_run
@@ -38,7 +38,7 @@ def fork_worker(run: Path) -> ForkedProcess | None:
     Raises:
         OSError: this user may not start another process.
     """
-    return ForkedProcess(partial(main, [run], is_forked=True), run / LOG) if CAN_FORK else None
+    return ForkedProcess(partial(main, [run], is_forked=True), run / LOG) if can_fork() else None
 
 
 def main(runs: Sequence[Path], *, hears_signals: bool = True, is_forked: bool = False, is_watched: bool = True) -> int:

@@ -13,7 +13,6 @@ from core.runs.lock import RunLock
 from core.runs.names import CONFIG, ENVIRONMENT, STOP
 from core.runs.reader import FINAL_STATES, RunSnapshot, read_json, read_run
 from core.runs.rollback import keep_files, restore_files
-from core.runs.run_dataset import is_missing, moved_data_advice, run_decoding
 from core.runs.writer import RunWriter, enqueue
 from core.system import files
 
@@ -75,12 +74,16 @@ def check_data_exist(run: Path, data: Path) -> None:
     Raises:
         DatasetError: nothing lies there.
     """
+    from core.runs.run_dataset import is_missing, moved_data_advice
+
     if is_missing(data) and "fingerprint" in read_run(run).environment:
         raise DatasetError(f"{data}: the data set is missing; {moved_data_advice(run)}")
 
 
 def missing_data(run: RunSnapshot) -> Path | None:
     """Return the path of a begun run's data set if nothing lies there, else None."""
+    from core.runs.run_dataset import is_missing
+
     config: Mapping[str, Any] = run.config
     data = config.get("data")
     has_begun = "fingerprint" in run.environment
@@ -97,6 +100,7 @@ def move_data(run: Path, data: Path) -> None:
     """
     from core.data.dataset import fingerprint
     from core.data.splits import read_training_dataset
+    from core.runs.run_dataset import run_decoding
 
     environment = read_run(run).environment
     if "fingerprint" not in environment:

@@ -55,14 +55,14 @@ def moved_data_advice(run: Path) -> str:
 
 
 def read_options(run: RunSnapshot) -> dict[str, Any]:
-    """The keyword arguments of `read_dataset` that read a run's data set as the run did."""
+    """Return the keyword arguments with which `read_dataset` reads a run's data set as the run did."""
     config: Mapping[str, Any] = run.config
     settings = {name: value for name in READING_SETTINGS if (value := config.get(name)) is not None}
     return {**settings, "decoding": run_decoding(run.environment)}
 
 
 def run_decoding(environment: EnvironmentFile) -> int:
-    """The version of the image decoder that a run began with; the newest for a run that has not begun."""
+    """Return the version of the image decoder of a run, or the newest version for a run that has not started."""
     return environment.get("decoding", 1 if "fingerprint" in environment else DECODING)
 
 

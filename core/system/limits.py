@@ -78,4 +78,6 @@ def describe_signal(number: int, log: str = "log.txt") -> str:
     except ValueError:
         name = f"signal {number}"
     cause = _CAUSES.get(number)
+    if number == signal.SIGKILL and resource.getrlimit(resource.RLIMIT_CPU)[0] != resource.RLIM_INFINITY:
+        cause = "common causes are a limit of CPU time ('ulimit -t') and a lack of memory"
     return f"its process was ended by {name}; {log} has the rest" + (f"; {cause}" if cause else "")

@@ -167,8 +167,8 @@ class _Training:
         if began_with != data.fingerprint and moved_from not in (None, str(self.config.data.resolve())):
             raise RunError(describe_other_data(self.config.data, began_with, data.fingerprint))
         if checkpoint is None:
-            # A process that was killed at the end of its first epoch leaves one row and no checkpoint.
-            if len(read_history(self.path / HISTORY)) > 1:
+            # A process that was killed at the end of its first epoch leaves one row, no checkpoint and no model.
+            if len(read_history(self.path / HISTORY)) > 1 or (self.path / KEPT).exists():
                 raise RunError(
                     f"{self.path / CHECKPOINT}: this checkpoint and {PREVIOUS_CHECKPOINT} are damaged or missing, so "
                     f"the run can't be resumed; {KEPT} and {HISTORY} are kept; start a new run with 'fer-tui train'"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 
+from core.jobs.forked_process import can_fork
 from core.system.limits import describe_signal
 from core.system.signals import SIGNALS, end_with_parent
 from fer_tui.console import output, terminal
@@ -14,10 +14,10 @@ from fer_tui.console import output, terminal
 def fork_watched() -> int | None:
     """Fork this process. Return None in the child, and the child's exit status in this process, once it has ended.
 
-    Signals are passed on to the child, except those of a terminal, which sends them to both. Call this before threads
-    are started.
+    Signals are passed on to the child, except those of a terminal, which sends them to both. If this process can't fork
+    safely, it runs the command itself.
     """
-    if sys.platform != "linux":
+    if not can_fork():
         return None
     parent = os.getpid()
     waited = {*SIGNALS, signal.SIGCHLD}

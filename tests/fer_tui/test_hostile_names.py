@@ -84,10 +84,11 @@ def shows(pilot: Pilot[Any], words: str) -> bool:
 
 
 def found_in(pilot: Pilot[Any], selector: str) -> str:
-    """Return a widget's text without line breaks and spaces, because lines break at the terminal's width."""
+    """Return a widget's text without line breaks, spaces and scrollbar: lines break at the terminal's width."""
     region = pilot.app.screen.query_one(selector).region
     strips = pilot.app.screen._compositor.render_strips()[region.y : region.bottom]
-    return "".join("".join(strip.crop(region.x, region.right).text for strip in strips).split())
+    text = "".join("".join(strip.crop(region.x, region.right).text for strip in strips).split())
+    return text.translate(dict.fromkeys(map(ord, "▁▂▃▄▅▆▇█")))
 
 
 async def seen(pilot: Pilot[Any], until: Callable[..., Any], words: str) -> None:

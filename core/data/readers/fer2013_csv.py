@@ -253,7 +253,10 @@ def _find_columns(path: Path, header: list[str]) -> _Columns:
         DatasetError: a column is missing, or is there twice.
     """
     names = column_names(header)
-    expected = ",".join(COLUMNS)
+    if "usage" not in names:
+        names = ["usage" if name == "split" else name for name in names]
+    found = ", ".join(name.strip()[:20] for name in header[:10])
+    expected = ",".join(COLUMNS) + (f" (found: {found})" if found and found.isprintable() else "")
     if missing := [name for name in COLUMNS[:2] if name not in names]:
         hint = ", so its images have no labels" if missing == ["emotion"] else ""
         raise DatasetError(f"{path}: no column {', '.join(missing)}{hint}; expected {expected}")
@@ -310,7 +313,7 @@ def _read_pixels(text: str, decoding: int) -> np.ndarray:
 
 
 def _find_side(sizes: Counter[int]) -> int:
-    """Return the width and height of the images, from the number of pixels of each row: 48, or the commonest square."""
+    """Return the width and height of the images, from each row's number of pixels: 48, or the most common square."""
     squares = [size for size, _ in sizes.most_common() if isqrt(size) ** 2 == size and size >= _MIN_SIZE**2]
     return _SIZE if not squares or _SIZE**2 in sizes else isqrt(squares[0])
 

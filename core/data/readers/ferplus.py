@@ -137,13 +137,13 @@ class _Labels:
         if self.broken:
             left_out.append(pluralize(len(self.broken), "broken row"))
             problems = [*problems, broken_rows(self.broken)]
-        told = f"; left out: {', '.join(left_out)}" if left_out else ""
+        left_out_text = f"; left out: {', '.join(left_out)}" if left_out else ""
         if not self.rows:
-            raise DatasetError(f"{root}: no image with a label{told}")
+            raise DatasetError(f"{root}: no image with a label{left_out_text}")
         classes = sorted({label for _, label, _ in self.rows})
         columns = {"votes": map_votes(self.votes, EMOTIONS, classes)} if self.soft else {}
         rule = "shares" if self.soft else "majority"
-        summary = f"{describe_rows(self.rows)}; labels: {rule} of the votes in {taken}{told}"
+        summary = f"{describe_rows(self.rows)}; labels: {rule} of the votes in {taken}{left_out_text}"
         return make_dataset(root, self.rows, problems, source, summary=summary, columns=columns)
 
 

@@ -26,6 +26,8 @@ _NAMES: Mapping[str, str] = {str(number): name for number, name in NUMBERS["RAF-
 _COMPOUND = {"8", "9", "10", "11"}
 # Where the images may be, relative to the folder of the data set. Aligned images are preferred.
 _IMAGE_FOLDERS = ("Image/aligned", "Image/original", "aligned", "original", "Image", "")
+# An archive may have been unpacked into a folder of its own name.
+_IMAGE_FOLDERS += ("Image/aligned/aligned", "Image/original/original", "aligned/aligned", "original/original")
 _ALIGNED = "_aligned"
 _SPLITS = ("train", "test")
 

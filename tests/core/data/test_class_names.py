@@ -161,6 +161,7 @@ def test_classes_with_one_new_name_become_one_and_what_is_left_out_is_gone(
     assert [problem.kind for problem in read_dataset(root).problems] == 2 * ["class_in_one_split"]
     merged = read_dataset(root, classes="anger=angry,x=")
     assert merged.classes == ("angry",)
+    assert merged.summary.endswith("; renamed: 3 images in 1 class")
     assert merged.frame["label"].tolist() == 3 * ["angry"]
     assert merged.frame.index.tolist() == [0, 1, 2]
     assert merged.problems == ()

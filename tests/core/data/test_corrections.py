@@ -156,6 +156,12 @@ def test_a_workbook_is_named(dataset: Dataset, tmp_path: Path):
         ("path,decision\nx.png,exclud\n", "exclude", "line 2: unknown decision 'exclud'; did you mean 'exclude'?"),
         ("path,decison\nx.png,keep\n", "exclude", "unknown column 'decison'; did you mean 'decision'?"),
         ("path,verdict\nx.png,Keep\n", "exclude", "line 2: 'Keep' looks like a decision, but its column is called"),
+        (
+            "path,Keep\nx.png,yes\ny.png,no\n",
+            "exclude",
+            "the column 'Keep' is a decision; write decisions into a column",
+        ),
+        ("path,exclude\nx.png,no\n", "exclude", "the column 'exclude' is a decision"),
         ("path,Path\nx.png,y.png\n", "exclude", "the file has the column 'path' twice"),
         (
             "path,decision\nx.png,keep\n\nx.png,exclude\n",

@@ -180,6 +180,9 @@ def test_a_class_in_one_split_alone_is_named_with_its_images(
     dataset = read_dataset(root)
     assert kinds(dataset) == {"class_in_one_split": (f"images/{here}/odd/000.png", f"images/{here}/odd/001.png")}
     assert message(dataset, "class_in_one_split").startswith(f"class 'odd' has images in {here} and none in {there}")
+    assert message(dataset, "class_in_one_split").endswith(
+        "; add images, remove the class, or rename it with --classes"
+    )
 
 
 def test_a_class_that_only_test_lacks_is_no_problem(tmp_path: Path, write_tree: WriteTree):

@@ -317,6 +317,7 @@ def truncated(form: str, share: float, **options: Any) -> bytes:
         (png_header(9_000, 9_000), r"too large \(9000 x 9000 pixels, the limit is 64,000,000\): reduce"),
         (png_header(0, 10), "not a JPEG, PNG, WebP|damaged"),
         (png_header(300, 300), "damaged"),
+        (file_of(gradient().convert("F"), "TIFF"), "its pixels are floating-point numbers"),
     ],
 )
 def test_what_is_no_whole_image_is_refused_with_the_reason(content: bytes, reason: str):

@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from trainings import FAST, StopAfter, train_new_run
 
 from core.config.training_config import TrainingConfig, resolve
 from core.errors import ConfigError, DatasetError, FerError, RunError
-from core.jobs.run_queue import RunQueue
+from core.jobs.run_queue import REFUSED, RunQueue
 from core.runs.names import BEFORE
 from core.runs.reader import read_run
 from core.runs.resume import load_config, move_data, requeue, set_final_state
@@ -96,6 +97,41 @@ def test_other_data_are_refused_in_one_line(ended: Path, faces: Path, tmp_path: 
     with pytest.raises(RunError, match=rf"{other}: this is not the data set that the run was trained on") as refused:
         train_run(load_config(ended), ended, threading.Event())
     assert "\n" not in str(refused.value)
+    assert contents(ended) == before
+
+
+class Refusing:
+    """A child process that trained a run and was refused."""
+
+    def __init__(self, run: Path) -> None:
+        self.pid = os.getpid()
+        with pytest.raises(RunError) as refused:
+            train_run(load_config(run), run, threading.Event())
+        self.stdout = BytesIO(str(refused.value).encode())
+
+    def wait(self) -> int:
+        return REFUSED
+
+    def send_signal(self, number: int) -> None:
+        raise AssertionError
+
+
+def test_other_data_that_a_child_process_refuses_change_nothing(ended: Path, faces: Path, tmp_path: Path) -> None:
+    before, other = contents(ended), shutil.copytree(faces, tmp_path / "other")
+    next((other / "train" / "happy").iterdir()).unlink()
+    requeue(ended, epochs=3, data=other)
+    queue = RunQueue([ended], first_child=Refusing(ended))
+    queue.work()
+    assert str(queue.errors[ended]).endswith("; the run is as it was before")
+    assert contents(ended) == before
+
+
+def test_a_run_whose_only_checkpoint_is_damaged_is_not_trained_again(ended: Path) -> None:
+    (ended / "checkpoint" / "state.json").write_text("{")
+    before = contents(ended)
+    requeue(ended, epochs=2)
+    with pytest.raises(RunError, match=r"are damaged or missing, so the run can't be resumed"):
+        train_run(load_config(ended), ended, threading.Event())
     assert contents(ended) == before
 
 

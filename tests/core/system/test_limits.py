@@ -58,3 +58,9 @@ def test_no_limit_can_end_this_process() -> None:
 )
 def test_a_signal_is_named_with_a_likely_cause(number: int, named: str) -> None:
     assert named in describe_signal(number)
+
+
+def test_a_limit_of_cpu_time_is_named_for_a_kill(monkeypatch: pytest.MonkeyPatch):
+    assert "ulimit -t" not in describe_signal(signal.SIGKILL)
+    monkeypatch.setattr("resource.getrlimit", lambda _: (60, 60))
+    assert "ulimit -t" in describe_signal(signal.SIGKILL)

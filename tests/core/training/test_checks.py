@@ -32,3 +32,21 @@ def test_the_weights_of_every_config_are_looked_for(faces: Path, tmp_path: Path)
 def test_a_data_set_that_can_not_be_read_is_refused(tmp_path: Path):
     with pytest.raises(DatasetError):
         check_files([resolve({"data": tmp_path / "nowhere", "model": "compact"})])
+
+
+@pytest.mark.parametrize(
+    ("folders", "told"),
+    [
+        (["train/a", "train/b", "val/0_a", "val/1_b"], "(train: a, b; validation: 0_a, 1_b); give the classes"),
+        (["train/anger", "train/joy", "val/angry", "val/happy"], "or rename them with --classes"),
+        ([*(f"train/{name}" for name in "abcdef"), "val/x"], "(train: a, b, c, d, e …; validation: x)"),
+    ],
+)
+def test_splits_without_a_common_class_are_refused_before_a_run_exists(
+    write_tree: Callable[..., Path], tmp_path: Path, folders: list[str], told: str
+):
+    root = write_tree(tmp_path / "set", dict.fromkeys(folders, 2))
+    with pytest.raises(DatasetError) as refused:
+        check_files([resolve({"data": root, "model": "compact"})])
+    assert str(refused.value).startswith(f"{root}: no validation image has a class that train has ")
+    assert told in str(refused.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual.widgets import Input, RadioSet
+from textual.widgets import Input, RadioButton
 
 from fer_tui.app import FerApp
 from fer_tui.state.app_state import AppState, ExportChoice, StateStore, load_state, state_path
@@ -106,7 +106,7 @@ async def test_the_export_dialog_remembers_from_one_start_to_the_next(
         await pilot.press("e")
         await until(pilot, lambda: isinstance(pilot.app.focused, Input))
         assert pilot.app.focused.value == "mine.json"
-        assert pilot.app.screen.query_one(RadioSet).pressed_button.name == "json"
+        assert pilot.app.screen.query("FormatButton").last(RadioButton).value
 
 
 async def test_the_data_set_opened_last_is_opened_again(

@@ -103,7 +103,14 @@ def resumed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int | None, floa
     """The runs that the app was asked to resume, with the new settings."""
     asked: list[tuple[str, int | None, float | None]] = []
 
-    async def resume(self: FerApp, run: Path, epochs: int | None = None, learning_rate: float | None = None) -> None:
+    async def resume(
+        self: FerApp,
+        run: Path,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        data: Path | None = None,
+    ) -> None:
+        assert data is None
         asked.append((run.name, epochs, learning_rate))
 
     monkeypatch.setattr(FerApp, "resume_run", resume)

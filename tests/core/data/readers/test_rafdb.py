@@ -38,7 +38,7 @@ def test_any_of_its_folders_may_be_given(root: Path, given: str):
 
 
 @pytest.mark.parametrize("name", ["list_patition_label.txt", "list_partition_label.txt"])
-@pytest.mark.parametrize("images", ["aligned", "."])
+@pytest.mark.parametrize("images", ["aligned", ".", "aligned/aligned", "Image/aligned/aligned"])
 def test_the_list_may_be_beside_the_images(root: Path, tmp_path: Path, name: str, images: str):
     flat = tmp_path / "flat"
     shutil.copytree(root / "basic" / "Image" / "aligned", flat / images)
