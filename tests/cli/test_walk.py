@@ -27,8 +27,9 @@ def test_from_an_empty_folder_to_a_table_on_disk(
 ):
     (tmp_path / "empty").mkdir()
     places = {f"XDG_{name.upper()}_HOME": str(tmp_path / name) for name in ("config", "state", "data", "cache")}
+    hand.write_settings(tmp_path / "config")
     screen = TerminalApp(size=size, cwd=tmp_path / "empty", env=places, in_new_process=hand is KeyboardUser)
-    person = hand(screen, tmp_path / "config")
+    person = hand(screen)
 
     person.choose("Draw faces")
     person.accept("Draw")

@@ -87,7 +87,7 @@ def soak(place: Path, runs: int) -> dict[str, list[Sample]]:
 
 def queue(app: TerminalApp, folder: Path, runs: int) -> None:
     """Start runs one after another without waiting for their end."""
-    person = KeyboardUser(app, folder.parent)
+    person = KeyboardUser(app)
     for number in range(runs):
         app.press("2")
         person.mark("model2")

@@ -21,8 +21,12 @@ class KeyboardUser:
         ("Multiplier for the model's filters", "0.1"),
     )
 
-    def __init__(self, screen: TerminalApp, configs: Path) -> None:
+    def __init__(self, screen: TerminalApp) -> None:
         self.screen = screen
+
+    @staticmethod
+    def write_settings(configs: Path) -> None:
+        """Write the user's settings below this folder, before the app starts: none."""
 
     def choose(self, title: str) -> None:
         """Press the key of an action that a tab or the footer names."""
@@ -76,9 +80,12 @@ class KeyboardUser:
 class MouseUser:
     """Clicks on the screen, and presses no key."""
 
-    def __init__(self, screen: TerminalApp, configs: Path) -> None:
+    def __init__(self, screen: TerminalApp) -> None:
         self.screen = screen
-        # Numbers can't be entered by clicks, so a preset sets them.
+
+    @staticmethod
+    def write_settings(configs: Path) -> None:
+        """Write a preset before the app starts, because numbers can't be entered by clicks."""
         (configs / "fer-tui").mkdir(parents=True)
         (configs / "fer-tui" / "config.toml").write_text(PRESET)
 

@@ -336,7 +336,7 @@ async def test_data_that_are_not_what_they_were(
         "fewer": "1 of 14 images are missing or in another class and are left out.",
         "changed": "has changed since the run",
         "unreadable": "1 of these faces can't be read",
-        "no predictions": "is missing; without it",
+        "no predictions": "is missing; 'fer-tui resume' evaluates",
     }
     async with open_app(size) as pilot:
         await pilot.press("5")
