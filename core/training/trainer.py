@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     import keras
 
 logger = logging.getLogger(__name__)
+# The state and message of a run that was stopped before it trained.
+STOPPED_AT_START = "stopped", "stopped before the first epoch"
 
 
 def train_run(
@@ -125,17 +127,20 @@ class _Training:
         self._say("reading the images")
         data = load_training_data(self.config, self.stop, run_decoding(read_run(self.path).environment))
         if data is None:
-            return "stopped", "stopped before the first epoch"
-        self.has_begun = True
+            return STOPPED_AT_START
         checkpoint = self._find_checkpoint(data)
         policy = EpochPolicy(self.config, checkpoint.state if checkpoint else TrainingState())
         for problem in data.problems:
             logger.info("%s: %s", problem.kind, problem.message)
-        self._say("loading TensorFlow")
-        self.writer.flush()
         check_limits()
         with self._while_loading():
+            # A signal that came before this block has set the event. Loading could hang, so check it now.
+            if self.stop.is_set():
+                return STOPPED_AT_START
+            self._say("loading TensorFlow")
+            self.writer.flush()
             used = devices.prepare(self.config)
+        self.has_begun = True
         if self.config.deterministic:
             devices.make_deterministic()
         plan = plan_epochs(self.config, data, used)

@@ -49,8 +49,9 @@ def test_one_of_two_that_resume_at_the_same_moment_is_refused(interruptions: Int
 def test_a_second_signal_leaves_at_once(interruptions: Interruptions):
     twice = interruptions.twice
     assert twice.answer.status == 130
-    # It did not wait for the end of the batch, after which it would have printed a message.
-    assert twice.state == "interrupted"
+    # While TensorFlow loads, the first signal already ends the training. The second one may come before the command has
+    # restored the state of before.
+    assert twice.state in ("interrupted", "stopped")
     assert twice.after.history == twice.before.history
 
 
