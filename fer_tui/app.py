@@ -14,7 +14,7 @@ from textual.command import Provider
 from textual.screen import Screen
 from textual.worker import Worker
 
-from fer_tui.console import terminal
+from core.system.signals import SIGNALS
 from fer_tui.modes import SHOWN_MODES
 from fer_tui.state.poller import LogGrown
 from fer_tui.state.workbench import Workbench
@@ -140,7 +140,7 @@ class FerApp(Workbench):
     def on_mount(self) -> None:
         """Open the first mode and start to poll the runs."""
         if not self.is_headless:
-            for number in terminal.SIGNALS:
+            for number in SIGNALS:
                 asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
         self.switch_mode("data" if self.data or not self.has_runs() else "runs")
         self.run_worker(self.poller.run, thread=True, group="watch", name="watcher", exit_on_error=True)

@@ -85,8 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.print_error("out of memory; close other programs, or raise the limit of memory ('ulimit -v')")
         return 1
     except Exception as error:
-        if str(error) == "can't start new thread":
-            output.print_error("no more threads can be started; raise the limit of processes ('ulimit -u')")
+        from core.system.limits import describe_thread_limit
+
+        if limit := describe_thread_limit(error):
+            output.print_error(limit)
             return 1
         if hasattr(error, "format_message"):
             output.print_error(f"{error.format_message()} See 'fer-tui --help'.")  # pyright: ignore

@@ -186,10 +186,7 @@ def _write_folder(out: Path, fill: Callable[[Path], None]) -> None:
 
 def _fill_folder(dataset: Dataset, folder: Path, left_out: Sequence[LeftOutImage]) -> None:
     """Write all images into `<split>/<class>/`, or `<class>/` for a data set without splits, and the list."""
-    for path, name in _file_names(dataset).items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _write_image(dataset, path, target)
+    _fill_images(dataset, folder, _file_names(dataset))
     (folder / LEFT_OUT_LIST).write_bytes(_to_csv(left_out))
 
 
@@ -280,5 +277,8 @@ def _write_manifest(dataset: Dataset, out: Path) -> None:
 
 
 def _fill_images(dataset: Dataset, folder: Path, names: Mapping[str, str]) -> None:
+    """Write images to their relative paths in a folder."""
     for path, name in names.items():
-        _write_image(dataset, path, folder / name)
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write_image(dataset, path, target)

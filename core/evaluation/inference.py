@@ -224,10 +224,12 @@ def predict_images(
     """
     directory = run_path(run)
     files = [Path(file) for file in ([paths] if isinstance(paths, Path | str) else paths)]
-    names = run_classes(directory)
-    renamed = find_renamed(classes, names) if classes else {}
-    if all(renamed.get(name) == "" for name in names):
-        raise ConfigError("classes", "every class of the run is left out; keep one")
+    renamed: Mapping[str, str] = {}
+    if classes:
+        names = run_classes(directory)
+        renamed = find_renamed(classes, names)
+        if all(renamed.get(name) == "" for name in names):
+            raise ConfigError("classes", "every class of the run is left out; keep one")
     answers = Predictor().predict(directory, files, flip_average=flip_average, whole=whole)
     return [_rename(answer, renamed) for answer in answers] if renamed else answers
 

@@ -23,7 +23,7 @@ from core.runs.reader import FINAL_STATES, read_run
 from core.runs.resume import load_config, set_final_state
 from core.runs.rollback import can_restore
 from core.runs.writer import enqueue, set_end_message
-from core.system.limits import can_end_process, describe_signal
+from core.system.limits import can_end_process, describe_signal, describe_thread_limit
 from core.system.processes import lower_priority, start_detached
 
 # For waiting runs, in seconds: the intervals of checks for a stop request, and of heartbeats.
@@ -267,6 +267,6 @@ def describe_error(error: Exception) -> str:
     """Return the message of one of `RunQueue.errors`."""
     if isinstance(error, OSError):
         return f"{error.filename or 'the run'}: {error.strerror or error}; the run directory must be writable"
-    if str(error) == "can't start new thread":
-        return "no more threads can be started; raise the limit of processes ('ulimit -u')"
-    return str(error) if isinstance(error, FerError) else f"{type(error).__name__}: {first_line(error)}"
+    if isinstance(error, FerError):
+        return str(error)
+    return describe_thread_limit(error) or f"{type(error).__name__}: {first_line(error)}"

@@ -28,9 +28,10 @@ def describe_silence(run: RunSnapshot) -> str:
     if run.state not in ("queued", "running") or beat is None or time.time() - beat < HEARTBEAT_LIMIT:
         return ""
     pid, host = run.status.get("pid"), run.status.get("host")
+    minutes = (time.time() - beat) // 60
     return (
-        f"no sign of life for {(time.time() - beat) // 60:.0f} min from process {pid} on {host}; if it does not go on, "
-        f"end it there with 'kill -KILL {pid}'"
+        f"no sign of life for {minutes:.0f} min from process {pid} on {host}; if it does not continue, end it there "
+        f"with 'kill -KILL {pid}'"
     )
 
 

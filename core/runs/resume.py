@@ -54,7 +54,7 @@ def requeue(run: Path, epochs: int | None = None, learning_rate: float | None = 
                 restore_files(run)
             raise
     except OSError as error:
-        raise RunError(f"{error.filename or run}: {error.strerror}; the run directory must be writable") from None
+        raise _describe_unwritable(run, error) from None
 
 
 def set_final_state(run: Path, state: str, message: str) -> None:
@@ -115,9 +115,13 @@ def move_data(run: Path, data: Path) -> None:
         _write_config(run, config)
         files.write_json(run / ENVIRONMENT, {**read_json(run / ENVIRONMENT), "data": str(config.data.resolve())})
     except OSError as error:
-        raise RunError(f"{error.filename or run}: {error.strerror}; the run directory must be writable") from None
+        raise _describe_unwritable(run, error) from None
     finally:
         lock.release()
+
+
+def _describe_unwritable(run: Path, error: OSError) -> RunError:
+    return RunError(f"{error.filename or run}: {error.strerror}; the run directory must be writable")
 
 
 def describe_other_data(data: Path, began_with: str, now: str) -> str:

@@ -52,6 +52,13 @@ def check_limits() -> None:
         )
 
 
+def describe_thread_limit(error: Exception) -> str:
+    """Return a message about an error of Python that no more threads can be started; empty for any other error."""
+    if str(error) != "can't start new thread":
+        return ""
+    return "no more threads can be started; raise the limit of processes ('ulimit -u')"
+
+
 def can_end_process() -> bool:
     """Return whether this process has a limit whose excess ends it, or makes TensorFlow end it."""
     return any(resource.getrlimit(name)[0] != resource.RLIM_INFINITY for name in _DEADLY)

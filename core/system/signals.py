@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -25,6 +24,9 @@ def default_signals() -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
+    # The screens use SIGNALS, and don't need this module.
+    import ctypes
+
     c_library = ctypes.CDLL(None)
     default = ctypes.create_string_buffer(_SIGACTION_BYTES)
     before = {}
@@ -45,6 +47,8 @@ def end_with_parent(parent: int) -> None:
     Args:
         parent: the parent's process id. If the parent has ended already, so does this process.
     """
+    import ctypes
+
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
     if os.getppid() != parent:
         os._exit(1)

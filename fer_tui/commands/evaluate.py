@@ -10,12 +10,12 @@ import typer
 
 from core.comparison.table_formats import find_format
 from core.config.setting_syntax import READING_SETTINGS
-from core.errors import ConfigError, FerError, RunError
+from core.errors import ConfigError, FerError
 from core.runs.reader import find_run, read_run
 from core.system import files
 from core.system.log import log_to_file
 from fer_tui.commands.inspect import FlipOption
-from fer_tui.commands.options import JsonOption, RunsOption, complete_run, resolve_runs_folder
+from fer_tui.commands.options import JsonOption, RunsOption, complete_run, resolve_runs_folder, write_target
 from fer_tui.commands.setting_options import add_config_options, given_settings
 from fer_tui.console import output
 from fer_tui.console.terminal import app_log_path
@@ -140,10 +140,7 @@ def _write_table(rows: Sequence[Row], target: Path) -> None:
     """Write the table to a file in the format of its ending."""
     from core.comparison.cross_evaluation import format_cross_rows
 
-    try:
-        files.write_output(target, files.to_utf8(format_cross_rows(rows, find_format(target))))
-    except OSError as error:
-        raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
+    write_target(target, files.to_utf8(format_cross_rows(rows, find_format(target))))
     output.print_message(f"wrote {target}")
 
 

@@ -13,6 +13,7 @@ from core.config.presets import MACHINE, PRESETS
 from core.errors import RunError
 from core.models.registry import MODELS
 from core.runs.reader import list_runs, runs_folder
+from core.system import files
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,18 @@ def complete_run(incomplete: str) -> list[str]:
 def complete_model(incomplete: str) -> list[str]:
     """Complete a model's name for the shell."""
     return [name for name in MODELS if name.startswith(incomplete)]
+
+
+def write_target(target: Path, content: bytes) -> None:
+    """Write the file of the option `--output`.
+
+    Raises:
+        RunError: the file can't be written.
+    """
+    try:
+        files.write_output(target, content)
+    except OSError as error:
+        raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
 
 
 RunsOption = Annotated[

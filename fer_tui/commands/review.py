@@ -12,9 +12,8 @@ from core.comparison.table_formats import find_format
 from core.data.corrections import EXCLUDE, ReviewDecision, decisions_to_csv
 from core.errors import RunError
 from core.runs.reader import find_run
-from core.system import files
 from core.system.log import log_to_file
-from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, resolve_runs_folder
+from fer_tui.commands.options import JsonOption, RunArgument, RunsOption, resolve_runs_folder, write_target
 from fer_tui.console import output
 from fer_tui.console.terminal import app_log_path
 
@@ -77,10 +76,7 @@ def review(
     shown = found[: first or (None if json and target is None else SHOWN)]
     if target is not None:
         decisions = [ReviewDecision(each.path, each.label, EXCLUDE, each.suggested) for each in shown]
-        try:
-            files.write_output(target, decisions_to_csv(decisions))
-        except OSError as error:
-            raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
+        write_target(target, decisions_to_csv(decisions))
         output.print_message(
             f"wrote {target}: {len(shown):,} of {len(found):,} images; check them, then train with --exclude"
         )

@@ -11,11 +11,11 @@ import typer
 
 from core.comparison.columns import ALL_COLUMNS, COLUMNS, Column, Row, choose_columns, is_reference, reading_columns
 from core.comparison.table_formats import find_format, format_table, reading_cell, select_columns
-from core.errors import ConfigError, RunError
+from core.errors import ConfigError
 from core.runs.progress import describe_silence
 from core.runs.reader import RunSnapshot, find_run, list_runs, read_run
 from core.system import files
-from fer_tui.commands.options import JsonOption, RunsOption, complete_run, resolve_runs_folder
+from fer_tui.commands.options import JsonOption, RunsOption, complete_run, resolve_runs_folder, write_target
 from fer_tui.commands.run_json import run_summary
 from fer_tui.console import output
 from fer_tui.console.state_colours import terminal_style
@@ -157,10 +157,7 @@ def compare(
     if target is None:
         output.print_lines(text)
         return 0
-    try:
-        files.write_output(target, files.to_utf8(text))
-    except OSError as error:
-        raise RunError("target", f"{target}: {error.strerror}; name a file that can be written") from None
+    write_target(target, files.to_utf8(text))
     output.print_message(f"wrote {target}")
     return 0
 

@@ -17,9 +17,8 @@ from typing import Any
 
 from core.system.folders import user_folder
 from core.system.log import log_to_stderr
+from core.system.signals import SIGNALS
 from fer_tui.console import output
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def app_log_path() -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.data import images
 from core.data.class_folders import (
+    Rows,
     check_class_folders,
     find_wrong_level,
     has_generic_name,
@@ -28,8 +29,6 @@ from core.system import files
 
 if TYPE_CHECKING:
     from PIL import Image
-
-Rows = list[tuple[str, str, str]]
 
 _DECODING_1_SPLITS = {"train", "validation", "valid", "val", "test"}
 
