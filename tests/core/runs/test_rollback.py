@@ -216,6 +216,16 @@ def test_a_run_of_another_process_is_not_touched(trained: Path, tmp_path: Path) 
         }
 
 
+def test_an_epoch_without_a_checkpoint_leaves_no_row(write_run: Callable[..., Path]) -> None:
+    run = write_run(history=[{"epoch": 1, "loss": 0.5}])
+    before = (run / "history.csv").read_bytes()
+    keep_files(run)
+    with (run / "history.csv").open("ab") as file:
+        file.write(b"2,0.4,,,,,,,,,,\n")
+    restore_files(run)
+    assert (run / "history.csv").read_bytes() == before
+
+
 def test_files_that_a_run_did_not_have_are_removed(write_run: Callable[..., Path]) -> None:
     run = write_run()
     before = contents(run)
