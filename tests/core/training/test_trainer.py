@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from core.data.training_data import class_weights, load_training_data
 from core.evaluation.inference import evaluate_run, predict
 from core.runs.history import HISTORY_COLUMNS
 from core.runs.model_file import load_model
-from core.runs.reader import RunSnapshot
+from core.runs.reader import RunSnapshot, read_run
+from core.runs.writer import create_run
+from core.training import devices
+from core.training.trainer import train_run
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +218,26 @@ def test_a_stop_while_the_images_are_read_is_a_stop(settings: Callable[..., Trai
     stop.set()
     run = train_new_run(settings(), tmp_path, stop)
     assert (run.state, run.message) == ("stopped", "stopped before the first epoch")
+
+
+def test_a_stop_just_before_tensorflow_loads_is_a_stop(
+    settings: Callable[..., TrainingConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = threading.Event()
+
+    @contextlib.contextmanager
+    def signal_arrives() -> Iterator[None]:
+        stop.set()
+        yield
+
+    def hang(config: TrainingConfig) -> None:
+        raise AssertionError("TensorFlow is loaded, which may hang")
+
+    monkeypatch.setattr(devices, "prepare", hang)
+    config = settings()
+    run = create_run(config, tmp_path)
+    assert train_run(config, run, stop, while_loading=signal_arrives) == "stopped"
+    assert read_run(run).message == "stopped before the first epoch"
 
 
 def test_published_listing_is_by_class(settings: Callable[..., TrainingConfig]) -> None:
