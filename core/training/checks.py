@@ -40,9 +40,9 @@ def check_files(configs: Sequence[TrainingConfig]) -> tuple[Problem, ...]:
     trained, evaluated = (set(dataset.split(name)["label"]) for name in ("train", "validation"))
     if not trained & evaluated:
         raise DatasetError(
+            "classes",
             f"{dataset.root}: no validation image has a class that train has (train: {_name_some(trained)}; "
-            f"validation: {_name_some(evaluated)}); give the classes the same names in both splits, or rename them "
-            "with --classes"
+            f"validation: {_name_some(evaluated)}); give the classes the same names in both splits, or rename them",
         )
     return dataset.problems
 
