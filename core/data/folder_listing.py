@@ -138,6 +138,11 @@ def peek_folders(root: Path, depth: int = 3) -> Iterator[Peek]:
             pending += [(path / name, levels - 1) for name in folders]
 
 
+def first_folders(root: Path) -> list[str]:
+    """Return the names of the first folders in a folder, see `peek_folders`; none if it can't be listed."""
+    return next((peek.folders for peek in peek_folders(root, depth=0)), [])
+
+
 def join(folder: str, name: str) -> str:
     """Return the path of an entry of a folder, relative to the tree's root."""
     return f"{folder}/{name}" if folder else name

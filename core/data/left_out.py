@@ -170,3 +170,9 @@ def describe_rows(rows: Sequence[tuple[str, str, str]]) -> str:
     where = re.sub(r", (\w+)$", r" and \1", where)
     number = "1 class" if len(classes) == 1 else f"{len(classes)} classes"
     return f"{pluralize(len(rows), 'image')} in {number}, {where}"
+
+
+def describe_people(people: Sequence[str]) -> str:
+    """Return the number of people, such as "8 people", from the person of every image."""
+    number = len(set(people))
+    return "1 person" if number == 1 else f"{number:,} people"

@@ -16,8 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.data.dataset import UNSPLIT, Dataset, make_dataset
-from core.data.folder_listing import join, list_folder, peek_folders
-from core.data.left_out import LeftOut, summarize
+from core.data.folder_listing import first_folders, join, list_folder, peek_folders
+from core.data.left_out import LeftOut, describe_people, summarize
 from core.data.readers.base import Reader, ReadOptions
 from core.data.readers.image_tree import FolderSource, read_image_tree
 from core.errors import DatasetError, pluralize
@@ -33,7 +33,7 @@ _NOT_IMAGES = ("emotion", "facs", "landmark")
 
 def _find_folders(root: Path) -> tuple[Path, Path] | None:
     """Return the folders of the images and of the labels; None if one of them is missing."""
-    if any(map(_SUBJECT.fullmatch, _first_folders(root))):
+    if any(map(_SUBJECT.fullmatch, first_folders(root))):
         # The folder of the images was given; the labels are beside it.
         root = root.parent
     images = labels = None
@@ -46,10 +46,6 @@ def _find_folders(root: Path) -> tuple[Path, Path] | None:
         elif not name.startswith(_NOT_IMAGES):
             images = images or peek.path
     return (images, labels) if images and labels else None
-
-
-def _first_folders(root: Path) -> list[str]:
-    return next((peek.folders for peek in peek_folders(root, depth=0)), [])
 
 
 def read_ckplus(root: Path, options: ReadOptions) -> Dataset:
@@ -127,7 +123,7 @@ def _read_classes(root: Path, options: ReadOptions) -> Dataset:
         raise DatasetError(
             f"{root}: {other} has no name of CK+ such as S010_004_00000017.png; read it without the format ckplus"
         )
-    summary = f"{dataset.summary}; {pluralize(len(set(people)), 'person')}".replace("persons", "people")
+    summary = f"{dataset.summary}; {describe_people(people)}"
     return replace(dataset, frame=dataset.frame.assign(group=people), summary=summary)
 
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from core.data.dataset import UNSPLIT, Dataset, make_dataset
 from core.data.folder_listing import FolderTree, join, peek_folders
 from core.data.images import IMAGE_SUFFIXES
-from core.data.left_out import LeftOut, summarize
+from core.data.left_out import LeftOut, describe_people, summarize
 from core.data.readers.base import Reader, ReadOptions
 from core.data.readers.image_tree import FolderSource
 from core.data.split_names import known_split
-from core.errors import DatasetError, pluralize
+from core.errors import DatasetError
 
 # A folder of a class has one expression, a folder of a person or of all images has more.
 _MIN_EXPRESSIONS = 3
@@ -92,7 +92,7 @@ class NamedSet:
             raise DatasetError(
                 f"{root}: no image has a name of {self.title} such as {self.example}; choose another format"
             )
-        summary = f"{summarize(rows, left_out)}; {pluralize(len(set(people)), 'person')}".replace("persons", "people")
+        summary = f"{summarize(rows, left_out)}; {describe_people(people)}"
         for view in dict.fromkeys(self.views.values()):
             summary += f", {views[view]:,} {view}" if views[view] else ""
         source = FolderSource(root, options.decoding)

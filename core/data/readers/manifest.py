@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core.data import images
 from core.data.class_folders import merge_spellings
 from core.data.dataset import Dataset, ImageFile, make_dataset
-from core.data.folder_listing import peek_folders
+from core.data.folder_listing import first_folders
 from core.data.images import Box, ImageError
 from core.data.left_out import LeftOut, summarize
 from core.data.manifest_file import ManifestRow, find_manifest_columns, parse_row
@@ -100,7 +100,7 @@ def _find_manifests(root: Path) -> dict[Path, str | None]:
     for name in _NAMES:
         if is_manifest(root / name):
             return {root / name: None}
-    folders = next((peek.folders for peek in peek_folders(root, depth=0)), [])
+    folders = first_folders(root)
     splits = {folder: split for folder in folders if (split := known_split(folder))}
     return {path: split for folder, split in splits.items() if is_manifest(path := root / folder / _NAMES[-1])}
 
@@ -210,7 +210,7 @@ class _Reading:
 
     def _find_folder(self, text: str, home: str) -> str:
         """Return the folder inside `home` that has a file; `home` itself if none has it."""
-        inner = next((peek.folders for peek in peek_folders(self.folder / home, depth=0)), [])
+        inner = first_folders(self.folder / home)
         places = (posixpath.join(home, name) for name in inner)
         return next((place for place in places if self._find_file(text, place)), home)
 
