@@ -79,7 +79,9 @@ def test_a_broken_csv_row_is_named_and_left_out(train: Train, tmp_path: Path):
         "train", "--data", tmp_path / "fer2013.csv", "--model", "compact", "--runs", tmp_path / "file" / "runs"
     )
     warning, error = answer.lines
-    assert warning == ("warning: skipped broken rows: fer2013.csv#00006: emotion is '9', not 0 to 7 and 3 more")
+    assert warning == (
+        "warning: skipped broken rows: fer2013.csv#00006: emotion is '9', not 0 to 7 and 3 more; correct or remove them"
+    )
     assert error.startswith("fer-tui: --runs: ")
     told = fer("data", "check", tmp_path, "--json").json()
     assert told["counts"] == {"train": {"happy": 1, "sad": 1}, "validation": {"happy": 1, "sad": 1}}

@@ -17,7 +17,7 @@ from core.data.class_names import WORDS
 from core.data.csv_rows import column_names, read_csv_columns, read_csv_rows
 from core.data.dataset import UNSPLIT, Dataset, Problem, make_dataset
 from core.data.images import ImageError
-from core.data.left_out import describe_rows
+from core.data.left_out import LeftOut, describe_rows
 from core.data.readers.base import Reader, ReadOptions
 from core.data.split_names import known_split
 from core.errors import DatasetError, pluralize
@@ -182,10 +182,10 @@ def read_csv_images(path: Path, decoding: int) -> CsvImages:
 
 def broken_rows(broken: Sequence[tuple[str, str]]) -> Problem:
     """Return the problem of broken rows, from their names and reasons."""
-    more = f" and {len(broken) - 1:,} more" if len(broken) > 1 else ""
-    return Problem(
-        "broken_row", f"skipped broken rows: {broken[0][0]}: {broken[0][1]}{more}", tuple(name for name, _ in broken)
-    )
+    left_out = LeftOut()
+    for name, reason in broken:
+        left_out.add("broken_row", name, reason=reason)
+    return left_out.problems()[0]
 
 
 def find_file(folder: Path, name: str) -> Path | None:

@@ -122,13 +122,13 @@ def test_a_broken_row_is_left_out_and_named_with_its_reason(write: Write, line: 
     bad, good = ("fer2013.csv#00002", "fer2013.csv#00003")[:: 1 if first else -1]
     assert dataset.frame["path"].tolist() == [good]
     assert broken(dataset) == (bad,)
-    assert dataset.problems[0].message == f"skipped broken rows: {bad}: {reason}"
+    assert dataset.problems[0].message == f"skipped broken rows: {bad}: {reason}; correct or remove them"
 
 
 def test_many_broken_rows_are_one_problem(write: Write):
     dataset = read_dataset(write(HEADER, GOOD, "a", "b", "c"))
     assert broken(dataset) == tuple(f"fer2013.csv#0000{line}" for line in (3, 4, 5))
-    assert dataset.problems[0].message.endswith("fer2013.csv#00003: 1 cells, not 3 and 2 more")
+    assert dataset.problems[0].message.endswith("fer2013.csv#00003: 1 cells, not 3 and 2 more; correct or remove them")
 
 
 def test_rows_go_by_the_number_of_their_line_in_the_file(write: Write):
@@ -337,10 +337,10 @@ def test_images_of_another_square_size_are_read(write: Write, size: int):
     dataset = read_dataset(write(HEADER, f"3,{pixels},Training", f"4,{PIXELS},Training" if size != 48 else ""))
     # 48 x 48 is preferred, however many rows have another size.
     assert broken(dataset) == ("fer2013.csv#00002",)
-    assert dataset.problems[0].message.endswith(f"{size * size:,} pixels, not 2,304")
+    assert dataset.problems[0].message.endswith(f"{size * size:,} pixels, not 2,304; correct or remove them")
     dataset = read_dataset(write(HEADER, f"3,{pixels},Training", "4,1 2 3,Training", f"4,{pixels},Training"))
     assert broken(dataset) == ("fer2013.csv#00003",)
-    assert dataset.problems[0].message.endswith(f"3 pixels, not {size * size:,}")
+    assert dataset.problems[0].message.endswith(f"3 pixels, not {size * size:,}; correct or remove them")
     image = dataset.image("fer2013.csv#00004")
     assert image.size == (size, size)
     assert np.array_equal(np.asarray(image).ravel(), np.arange(size * size) % 256)
